@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* libadrestia: the client library of Adrestia. One header, one prefix, `adr_client_t` is thread-safe.
+ *
+ * A client keeps one CURVE connection to an edge, fails over to the next one, packs what is asked for at the same
+ * time, and gives every request an id, so that its own retries never do a write twice. Every call has a blocking face;
+ * the asynchronous one (adr_client_start_*) calls back on the client's own thread, where nothing may block.
+ *
+ * Outcomes are adr_result_t. REFUSED says that nothing was done; UNKNOWN says that a write may or may not be done.
+ * Sizes are bytes, times milliseconds. Since 0.1, all of it. */
+
+#ifndef ADRESTIA_H
+#define ADRESTIA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct adr_client adr_client_t;
+
+/* The numbers are the shell's exit codes, too. */
+typedef enum {
+    ADR_OK = 0,
+    ADR_NOT_FOUND = 1,
+    ADR_CONFLICT = 2,
+    ADR_REFUSED = 3,
+    ADR_UNKNOWN = 4,
+    ADR_LOCKED = 5,
+    ADR_TIMEOUT = 6,
+    ADR_INVALID = 7,
+    ADR_DENIED = 8,
+    ADR_DAMAGED = 9,
+    ADR_FULL = 11,
+    ADR_UNREACHABLE = 12 /* no edge answered; nothing was sent */
+} adr_result_t;
+
+const char *adr_result_name (adr_result_t result);
+
+typedef struct {
+    uint32_t epoch;
+    uint64_t term;
+    uint64_t index;
+} adr_client_version_t;
+
+typedef enum { ADR_ALWAYS = 0, ADR_IF_ABSENT = 1, ADR_IF_EXISTS = 2, ADR_IF_VERSION = 3 } adr_condition_t;
+typedef enum { ADR_READ_STRONG = 0, ADR_READ_LOCAL = 1 } adr_read_t;
+
+/* Reads a client profile (YAML: cluster, edges with their keys, the client's certificate and secret key), as
+ * `adrestia init` writes one. NULL: `error` (may be NULL) gets one line. The caller destroys the client. */
+adr_client_t *adr_client_open (const char *profile_path, char *error, size_t error_size);
+/* Waits for nothing: pending requests end with UNREACHABLE, UNKNOWN or TIMEOUT, as fits. Takes and nulls. */
+void adr_client_destroy (adr_client_t **self);
+
+/* The time limit of following calls, 1 to 60,000 ms; 10,000 if never set. */
+void adr_client_set_timeout (adr_client_t *self, uint32_t timeout_ms);
+/* One line about the last failure of this thread's blocking call on this client; never NULL. */
+const char *adr_client_error (const adr_client_t *self);
+
+/* --- key-value ----------------------------------------------------------------------------------------------------
+ * A space (1 to 63 bytes, without NUL) holds keys of 1 to 1,024 bytes with values of up to 1 MiB. Keys that share a
+ * {tag} stand in one partition and can be written in one transaction. */
+
+typedef struct {
+    adr_client_version_t version;
+    uint64_t time_ms;
+    void *value; /* the caller's; adr_value_free () */
+    size_t size;
+} adr_value_t;
+
+void adr_value_free (adr_value_t *value);
+
+/* `version` may be NULL; on OK it gets the new one, on CONFLICT the one that the condition lost against. */
+adr_result_t adr_kv_put (adr_client_t *self, const char *space, const void *key, size_t key_size, const void *value,
+                         size_t size, adr_condition_t condition, adr_client_version_t *version);
+adr_result_t adr_kv_get (adr_client_t *self, const char *space, const void *key, size_t key_size, adr_read_t mode,
+                         adr_value_t *value);
+adr_result_t adr_kv_delete (adr_client_t *self, const char *space, const void *key, size_t key_size,
+                            adr_condition_t condition, adr_client_version_t *version);
+/* Calls `row` for each live key with the prefix that stands behind `after` (NULL: from the first), in key order, until
+ * it returns false. Pages by itself; a page is a strong read of its own. */
+typedef bool (adr_kv_row_fn) (void *argument, const void *key, size_t key_size, const adr_value_t *value);
+adr_result_t adr_kv_list (adr_client_t *self, const char *space, const void *prefix, size_t prefix_size,
+                          const void *after, size_t after_size, adr_read_t mode, adr_kv_row_fn *row, void *argument);
+
+/* Called once, on the client's thread; `value` is lent (NULL unless a get succeeded). */
+typedef void (adr_done_fn) (void *argument, adr_result_t result, const adr_client_version_t *version,
+                            const adr_value_t *value);
+/* Asynchronous faces; key and value are copied before they return. */
+void adr_kv_start_put (adr_client_t *self, const char *space, const void *key, size_t key_size, const void *value,
+                       size_t size, adr_condition_t condition, const adr_client_version_t *version,
+                       adr_done_fn *done, void *argument);
+void adr_kv_start_get (adr_client_t *self, const char *space, const void *key, size_t key_size, adr_read_t mode,
+                       adr_done_fn *done, void *argument);
+
+/* --- objects ------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    uint8_t id[16];      /* objectId */
+    uint64_t size;
+    char etag[65];       /* hexadecimal MD5 of the bytes */
+    char content_type[128];
+    uint64_t modified_ms;
+    adr_client_version_t version; /* of the meta record */
+} adr_object_t;
+
+/* Gives at most `room` bytes to `data`; returns how many, 0 at the end, -1 to give up. */
+typedef ssize_t (adr_source_fn) (void *argument, void *data, size_t room);
+/* Takes `size` bytes; false to give up. */
+typedef bool (adr_sink_fn) (void *argument, const void *data, size_t size);
+
+/* Streams in constant memory, 1 MiB chunks. The object is visible, whole, when this returns OK, and not before. */
+adr_result_t adr_object_put (adr_client_t *self, const char *bucket, const char *key, adr_source_fn *source,
+                             void *argument, const char *content_type, adr_object_t *object);
+adr_result_t adr_object_stat (adr_client_t *self, const char *bucket, const char *key, adr_object_t *object);
+adr_result_t adr_object_get (adr_client_t *self, const char *bucket, const char *key, adr_sink_fn *sink,
+                             void *argument, adr_object_t *object);
+/* By the objectId alone: works while every meta node is down. */
+adr_result_t adr_object_get_by_id (adr_client_t *self, const uint8_t id[16], adr_sink_fn *sink, void *argument,
+                                   adr_object_t *object);
+adr_result_t adr_object_delete (adr_client_t *self, const char *bucket, const char *key);
+
+/* --- the cluster -------------------------------------------------------------------------------------------------- */
+
+/* The edge's clusterMap as JSON text (docs/protocol/map_keeper.md); the caller frees it with free (). */
+adr_result_t adr_cluster_map (adr_client_t *self, char **json);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* A log entry and its bytes, the same in an append message and inside a journal frame, so that a member writes what
+ * it received. An entry has one operation or several (a transaction); each operation writes one record, and no entry
+ * writes a key twice [REPAIR-4]. A write is stored once: the operation in the log is also the record's value.
+ *
+ * Bytes (little-endian). Entry header, 52 bytes:
+ *     0  u32 size of the whole entry     4  u8 kind   5 u8 version of this layout (1)   6 u16 operation count
+ *     8  u64 term   16 u64 index   24 u64 log time, ms   32 request id, 16 bytes   48 u32 epoch
+ * then each operation: 24 bytes of header, key, value:
+ *     0  u8 table   1 u8 flags   2 u16 key size   4 u32 value size   8 digest of the value, 16 bytes (BLAKE2b-128) */
+
+#ifndef ADR_ENTRY_H
+#define ADR_ENTRY_H
+
+#include "core/base.h"
+#include "core/bytes.h"
+#include "core/limits.h"
+
+typedef enum {
+    ADR_ENTRY_OPEN = 1,      /* opens a term [REPL-3] */
+    ADR_ENTRY_WRITE = 2,     /* a client's operations */
+    ADR_ENTRY_VOTERS = 3,    /* the new voter set is the value of its one operation [REPL-4] */
+    ADR_ENTRY_CHECKPOINT = 4 /* roots are noted when it is applied [REPAIR-1]; a later issue */
+} adr_entry_kind_t;
+
+/* Where records live. A table belongs to one node type. */
+typedef enum {
+    ADR_TABLE_GROUP = 0,   /* any group's own records: voters, settings */
+    ADR_TABLE_BUCKET = 1,  /* meta: S3 buckets */
+    ADR_TABLE_META = 2,    /* meta: (bucket, key) -> objectId and attributes */
+    ADR_TABLE_KV = 3,      /* meta: (namespace, key) */
+    ADR_TABLE_GARBAGE = 4, /* meta: values that overwrites and deletes released, by (term, index, operation) */
+    ADR_TABLE_UPLOAD = 5,  /* meta: multipart uploads and their parts; a later issue */
+    ADR_TABLE_OBJECT = 16, /* data: object headers by objectId */
+    ADR_TABLE_CHUNK = 17,  /* data: (objectId, big-endian u64 number) */
+    ADR_TABLE_REGISTRY = 32,
+    ADR_TABLE_CREDENTIAL = 33,
+    ADR_TABLE_SETTING = 34,
+    ADR_TABLE_AUDIT = 35,
+    ADR_TABLE_CERTIFICATE = 36, /* pki: issued certificates by serial, requests by key */
+    ADR_TABLE_COUNT = 64
+} adr_table_t;
+
+/* True and the node type whose groups hold the table; false for a number that is no table, and for GROUP. */
+ADR_WARN_UNUSED bool adr_table_type (unsigned table, adr_node_type_t *type);
+
+#define ADR_OP_DELETE 1u /* a tombstone: the record has no value */
+
+#define ADR_DIGEST_SIZE 16
+#define ADR_REQUEST_ID_SIZE 16
+
+typedef struct {
+    uint8_t table;
+    uint8_t flags;
+    adr_bytes_t key;
+    adr_bytes_t value;
+    uint8_t digest[ADR_DIGEST_SIZE];
+} adr_op_t;
+
+typedef struct {
+    adr_entry_kind_t kind;
+    uint64_t term;
+    uint64_t index;
+    uint64_t time_ms; /* log time [PART-4] */
+    uint32_t epoch;
+    uint8_t request[ADR_REQUEST_ID_SIZE]; /* all zeros: none */
+    uint32_t op_count;
+    adr_op_t op[ADR_OPS_MAX];
+} adr_entry_t;
+
+#define ADR_ENTRY_HEADER_SIZE 52
+#define ADR_OP_HEADER_SIZE 24
+
+size_t adr_entry_size (const adr_entry_t *entry);
+/* Writes exactly adr_entry_size () bytes. */
+void adr_entry_encode (const adr_entry_t *entry, uint8_t *at);
+/* Reads the entry that stands at the start of `bytes`; its keys and values point into them. Returns its size, or 0 if
+ * these are not the bytes of one whole entry within the limits. Total: any bytes are answered. Digests are not
+ * checked here (adr_entry_verify is). */
+ADR_WARN_UNUSED size_t adr_entry_decode (adr_entry_t *entry, adr_bytes_t bytes);
+/* True if each value has its digest. */
+ADR_WARN_UNUSED bool adr_entry_verify (const adr_entry_t *entry);
+/* The digest of a value: BLAKE2b-128 without a key. */
+void adr_value_digest (adr_bytes_t value, uint8_t digest[ADR_DIGEST_SIZE]);
+
+/* The voters entry's value. */
+#define ADR_VOTERS_BYTES_MAX (8 + ADR_VOTERS_MAX * 24)
+size_t adr_voters_encode (const adr_voters_t *voters, uint8_t at[ADR_VOTERS_BYTES_MAX]);
+ADR_WARN_UNUSED bool adr_voters_decode (adr_voters_t *voters, adr_bytes_t bytes);
+
+/* needed = max (majority (n), min (q, n - 1)) [REPL-3]. */
+uint32_t adr_quorum_needed (uint32_t voter_count, uint32_t quorum);
+uint32_t adr_majority (uint32_t voter_count);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* The clusterMap as plain values: who exists, who owns which partition, who leads [DESIGN 9]. wire/map_codec.c turns
+ * it into its message and back. A map is immutable once shared; whoever keeps one copies it. */
+
+#ifndef ADR_MAP_H
+#define ADR_MAP_H
+
+#include "core/base.h"
+#include "core/bytes.h"
+#include "core/limits.h"
+
+#define ADR_NAME_MAX 63
+#define ADR_ENDPOINT_MAX 127
+#define ADR_ZONES_MAX ADR_VOTERS_MAX
+#define ADR_NODES_MAX 4096
+#define ADR_GROUPS_MAX 1024
+#define ADR_CERTIFICATE_MAX 1024
+
+typedef struct {
+    adr_id_t id;
+    char name[ADR_NAME_MAX + 1];
+} adr_map_zone_t;
+
+typedef struct {
+    adr_id_t id, zone, group;
+    adr_node_type_t type;
+    char name[ADR_NAME_MAX + 1]; /* "meta1@z1" */
+    uint8_t curve_key[32], sign_key[32];
+    uint8_t certificate[ADR_CERTIFICATE_MAX];
+    size_t certificate_size;
+    char control[ADR_ENDPOINT_MAX + 1], bulk[ADR_ENDPOINT_MAX + 1]; /* tcp://host:port */
+    char client[ADR_ENDPOINT_MAX + 1];                              /* of an edge; else "" */
+    char http[ADR_ENDPOINT_MAX + 1];                                /* of an edge: host:port */
+} adr_map_node_t;
+
+typedef struct {
+    adr_id_t node;
+    adr_node_state_t state;
+    uint64_t incarnation, last_index, applied;
+    bool voter;
+} adr_map_member_t;
+
+/* A group's status, made by its master; the higher (term, sequence) is the newer. */
+typedef struct {
+    uint64_t term, sequence, commit, unlocked;
+    bool unlocked_known, leaving;
+    adr_id_t master; /* none: unknown */
+    uint32_t voter_count, quorum, member_count;
+    adr_map_member_t member[ADR_VOTERS_MAX * 2];
+} adr_group_status_t;
+
+typedef struct {
+    adr_id_t id;
+    adr_node_type_t type;
+    char name[ADR_NAME_MAX + 1]; /* "meta1" */
+    adr_voters_t founding;
+    adr_group_status_t status;
+} adr_map_group_t;
+
+typedef struct {
+    adr_node_type_t type;
+    uint32_t first, last; /* partitions, both included */
+    adr_id_t group;
+    uint32_t epoch;
+} adr_map_range_t;
+
+typedef struct adr_map {
+    adr_id_t cluster;
+    char name[ADR_NAME_MAX + 1];
+    uint64_t epoch;
+    uint32_t partition_count, quorum;
+    uint32_t zone_count, node_count, group_count, range_count;
+    adr_map_zone_t zone[ADR_ZONES_MAX];
+    adr_map_node_t *node;   /* owned */
+    adr_map_group_t *group; /* owned */
+    adr_map_range_t *range; /* owned */
+    uint8_t root_certificate[ADR_CERTIFICATE_MAX];
+    size_t root_certificate_size;
+    uint8_t authority[ADR_ZONES_MAX][ADR_CERTIFICATE_MAX]; /* the intermediates' */
+    size_t authority_size[ADR_ZONES_MAX];
+    uint32_t authority_count;
+} adr_map_t;
+
+adr_map_t *adr_map_new (void);
+adr_map_t *adr_map_copy (const adr_map_t *map);
+void adr_map_destroy (adr_map_t **self);
+
+const adr_map_node_t *adr_map_node (const adr_map_t *self, const adr_id_t *id);
+const adr_map_node_t *adr_map_node_by_key (const adr_map_t *self, const uint8_t curve_key[32]);
+const adr_map_node_t *adr_map_node_by_name (const adr_map_t *self, const char *name);
+const adr_map_zone_t *adr_map_zone (const adr_map_t *self, const adr_id_t *id);
+adr_map_group_t *adr_map_group (const adr_map_t *self, const adr_id_t *id);
+/* Nodes of the group, in the order of the map, at most `room`; returns how many. */
+uint32_t adr_map_group_nodes (const adr_map_t *self, const adr_id_t *group, const adr_map_node_t **nodes,
+                              uint32_t room);
+/* The group that owns the partition of this node type; NULL if none does. */
+adr_map_group_t *adr_map_owner (const adr_map_t *self, adr_node_type_t type, uint32_t partition);
+/* Takes the status over if it is newer than what the map holds for the group; true if it was. */
+bool adr_map_merge_status (adr_map_t *self, const adr_id_t *group, const adr_group_status_t *status);
+
+/* [PART-3], the one function: the partition of a record. A chunk's key is objectId and a big-endian u64 number, a
+ * key-value record's is namespace, 0, key; a META key is bucket, 0, object key. */
+uint32_t adr_partition_of (uint8_t table, adr_bytes_t key, uint32_t partition_count);
+
+#endif

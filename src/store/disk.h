@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* The three narrow interfaces below a store, each a table of functions: segments of a journal, the state environment,
+ * the index. Production has disk_posix.c, state_lmdb.c and index_lmdb.c; the simulator has its own (tests/sim/), which
+ * tear, lie, fill up and forget what was not synced. All calls may block and are made by jobs (store.h), except reads
+ * and what recovery does before the actors run. Calls return 0 or an errno value. */
+
+#ifndef ADR_DISK_H
+#define ADR_DISK_H
+
+#include "core/base.h"
+#include "core/bytes.h"
+
+typedef struct adr_disk adr_disk_t;
+struct adr_disk {
+    /* Makes segment `number` with `size` bytes of zeros that are really written, and syncs it and the folder. An old
+     * file of that number is set aside first, never overwritten. */
+    int (*create) (adr_disk_t *self, uint64_t number, uint64_t size);
+    int (*write) (adr_disk_t *self, uint64_t number, uint64_t offset, const void *data, size_t size);
+    int (*sync) (adr_disk_t *self, uint64_t number);
+    /* All `size` bytes or an error; EIO for a short file. */
+    int (*read) (adr_disk_t *self, uint64_t number, uint64_t offset, void *data, size_t size);
+    int (*remove) (adr_disk_t *self, uint64_t number); /* and syncs the folder */
+    /* The numbers that exist, ascending, at most `room`; their count is *count. */
+    int (*list) (adr_disk_t *self, uint64_t *numbers, size_t room, size_t *count);
+    int (*size) (adr_disk_t *self, uint64_t number, uint64_t *size);
+    int (*space) (adr_disk_t *self, uint64_t *free_bytes, uint64_t *all_bytes);
+};
+
+typedef struct {
+    const char *name;
+    adr_bytes_t value;
+} adr_state_put_t;
+
+typedef struct adr_state adr_state_t;
+struct adr_state {
+    /* Copies at most `room` bytes, returns the whole size; -1 where there is none; -2 where it is unreadable (its
+     * checksum is wrong, or the environment is). */
+    int (*get) (adr_state_t *self, const char *name, void *value, size_t room);
+    /* All puts in one durable commit. Callable from any thread. */
+    int (*put) (adr_state_t *self, const adr_state_put_t *puts, size_t count);
+};
+
+/* Where a record's operation stands in the journal. */
+typedef struct {
+    uint64_t segment;
+    uint64_t offset; /* of the frame that holds the entry */
+    uint32_t size;   /* of the whole frame */
+    uint16_t op;     /* which operation of the entry */
+} adr_place_t;
+
+typedef struct {
+    adr_version_t version;
+    bool deleted;
+    adr_place_t place;
+    uint32_t value_size;
+    uint8_t digest[16];
+    uint64_t time_ms;
+} adr_index_row_t;
+
+typedef struct adr_index adr_index_t;
+typedef struct adr_index_cursor adr_index_cursor_t;
+struct adr_index {
+    /* ENOENT: no such record. EIO: damaged. */
+    int (*get) (adr_index_t *self, uint8_t table, adr_bytes_t key, adr_index_row_t *row);
+    /* Rows of one table in key order, from the first key >= `from`. The cursor sees one moment of the index. The key
+     * is lent until the next call. ENOENT at the end. */
+    int (*seek) (adr_index_t *self, uint8_t table, adr_bytes_t from, adr_index_cursor_t **cursor);
+    int (*next) (adr_index_t *self, adr_index_cursor_t *cursor, adr_bytes_t *key, adr_index_row_t *row);
+    void (*close) (adr_index_t *self, adr_index_cursor_t **cursor);
+    /* One transaction at a time: begin, puts, meta values, commit (durable) or abort. Made by jobs, on a thread of
+     * their own, while gets and cursors go on and see the state before. */
+    int (*begin) (adr_index_t *self);
+    int (*put) (adr_index_t *self, uint8_t table, adr_bytes_t key, const adr_index_row_t *row);
+    int (*remove) (adr_index_t *self, uint8_t table, adr_bytes_t key);
+    int (*put_meta) (adr_index_t *self, const char *name, adr_bytes_t value);
+    int (*commit) (adr_index_t *self);
+    void (*abort) (adr_index_t *self);
+    int (*get_meta) (adr_index_t *self, const char *name, void *value, size_t room, size_t *size);
+};
+
+/* Fills with unpredictable bytes: salts, journal ids, incarnations. */
+typedef struct adr_entropy adr_entropy_t;
+struct adr_entropy {
+    void (*fill) (adr_entropy_t *self, void *data, size_t size);
+};
+
+#endif

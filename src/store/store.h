@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* One replicating node's store: the log and the records, both in the journal; the index is only a way to find them
+ * [DESIGN 6, RULES STORE].
+ *
+ * Owns: the journal, the memory tables, the index's contents. Makes durable: entries, cuts, commit indexes, base.
+ * Assumes: one owner (the replicator's shell thread) for every call but adr_store_job_run. Pure: it reaches the world
+ * through disk.h's tables only, so that the simulator runs this very code.
+ *
+ * Life of an entry: append (in the open batch) -> the shell takes a WRITE job at the turn's end and runs it on the
+ * sync thread -> job_done: durable -> the replicator decides that it is committed -> apply (its operations enter the
+ * memory table) -> a FLUSH job moves an unlocked memory table into the index, lazily. */
+
+#ifndef ADR_STORE_H
+#define ADR_STORE_H
+
+#include "core/entry.h"
+#include "store/disk.h"
+
+typedef struct adr_store adr_store_t;
+
+typedef struct {
+    adr_id_t cluster, node, group;
+    uint64_t segment_bytes;    /* size of a segment; at least 4 MiB */
+    uint64_t flush_bytes;      /* memory-table bytes after which an index flush is due */
+    int64_t flush_every_ns;    /* or this long after the first entry applied since the last */
+    uint64_t log_keep_max;     /* bytes of log kept for members that are behind; 0 keeps all */
+    uint64_t cache_bytes;      /* newest log bytes kept in memory for members and relays */
+    uint64_t memory_max_bytes; /* memory tables; beyond it adr_store_room says no */
+    adr_voters_t founding;     /* the voters of an empty log; count 0 in a node that was not there at the founding */
+} adr_store_options_t;
+
+typedef enum {
+    ADR_STORE_OPENED,   /* everything that was acknowledged is here */
+    ADR_STORE_NEW,      /* nothing was here: a fresh store with a first incarnation */
+    ADR_STORE_AMNESIA,  /* something that was acknowledged may be forgotten: a new incarnation was drawn [STORE-4] */
+    ADR_STORE_DAMAGED,  /* a copy is missing at or below the commit index: incarnation and vote kept [STORE-5] */
+    ADR_STORE_FAILED    /* cannot be opened; `why` says what an operator can do */
+} adr_store_opening_t;
+
+/* Opens and recovers: copies the tail from the last batch known durable into a new segment and syncs it, replays the
+ * log to its end and the index up to the recorded commit index [STORE-1, STORE-6]. The interfaces are borrowed for
+ * the store's life. `why` gets one line in every case but OPENED. */
+ADR_WARN_UNUSED adr_store_opening_t adr_store_open (adr_store_t **self, const adr_store_options_t *options,
+                                                    adr_disk_t *disk, adr_state_t *state, adr_index_t *index,
+                                                    adr_entropy_t *entropy, char *why, size_t why_size);
+void adr_store_destroy (adr_store_t **self);
+
+uint64_t adr_store_incarnation (const adr_store_t *self);
+uint64_t adr_store_boot (const adr_store_t *self);
+
+/* --- the log ----------------------------------------------------------------------------------------------- */
+
+adr_position_t adr_store_last (const adr_store_t *self);    /* the end, unsynced entries too */
+uint64_t adr_store_durable (const adr_store_t *self);       /* last index that this journal has synced */
+adr_position_t adr_store_log_start (const adr_store_t *self); /* the entry before the first one that is kept */
+uint64_t adr_store_commit (const adr_store_t *self);        /* highest commit index told or recovered */
+uint64_t adr_store_applied (const adr_store_t *self);
+/* The highest term that anything here carries or was fenced with. */
+uint64_t adr_store_term (const adr_store_t *self);
+/* The newest voters entry in the log, or the base's, or the founding set. Lent until the next append, cut, apply. */
+const adr_voters_t *adr_store_voters (const adr_store_t *self);
+
+/* The term of the entry at `index` (log start included); false if it is not in the log. */
+ADR_WARN_UNUSED bool adr_store_term_at (const adr_store_t *self, uint64_t index, uint64_t *term);
+/* The first index of the run of entries around `index` that share its term. */
+uint64_t adr_store_first_of_term (const adr_store_t *self, uint64_t index);
+
+/* Adds the entry at the end: its index is last + 1, its term not below last's (asserted). `encoded` are its bytes as
+ * adr_entry_encode made them, or as they came from the master. */
+void adr_store_append (adr_store_t *self, const adr_entry_t *entry, adr_bytes_t encoded);
+/* Forgets all entries above `index`, in memory now and on disk with the next batch (a cut frame) [STORE-12]. Asserts
+ * that `index` is not below the commit index or the applied one. */
+void adr_store_cut (adr_store_t *self, uint64_t index);
+/* Appends the bytes of whole entries from `from` on to `buffer`, at least one, then as long as they fit in `max`.
+ * Returns how many; 0 if `from` is not in the log (compacted away, or beyond its end), or unreadable: *status says
+ * which (ADR_STATUS_NOT_FOUND, ADR_STATUS_DAMAGED). */
+uint32_t adr_store_read_log (adr_store_t *self, uint64_t from, size_t max, adr_buffer_t *buffer,
+                             adr_status_t *status);
+/* Tells the commit index, which the next batch records [STORE-2]. Never falls. */
+void adr_store_set_commit (adr_store_t *self, uint64_t commit);
+/* Tells the unlocked index: older versions below it are no longer needed, memory tables below it may be flushed. */
+void adr_store_set_unlocked (adr_store_t *self, uint64_t unlocked);
+/* False while so much waits for the disk, or stands in memory, that nothing more should be appended. */
+ADR_WARN_UNUSED bool adr_store_has_room (const adr_store_t *self);
+typedef enum { ADR_SPACE_OK, ADR_SPACE_FIRST_MARK, ADR_SPACE_SECOND_MARK } adr_space_t;
+adr_space_t adr_store_space (const adr_store_t *self); /* [STORE-11] */
+
+/* --- the records ------------------------------------------------------------------------------------------- */
+
+/* Applies the entry at applied + 1, which must be committed and durable here (asserted) [STORE-7]. The entry is lent
+ * until the next call: what it said, for those who answer a request about it. DAMAGED: it cannot be read; nothing
+ * was applied. */
+ADR_WARN_UNUSED adr_status_t adr_store_apply (adr_store_t *self, const adr_entry_t **entry);
+
+typedef struct {
+    adr_version_t version;
+    bool deleted;
+    uint64_t time_ms;  /* log time of the entry */
+    adr_bytes_t value; /* lent until the next call on the store */
+} adr_record_t;
+
+/* OK, NOT_FOUND, DAMAGED. A tombstone is OK with `deleted`. `with_value` false leaves the value empty and reads no
+ * journal. */
+ADR_WARN_UNUSED adr_status_t adr_store_get (adr_store_t *self, uint8_t table, adr_bytes_t key, bool with_value,
+                                            adr_record_t *record);
+/* The newest version whose index is not above `unlocked` [READ-5]; UNKNOWN if it is no longer kept. Records of an
+ * earlier epoch than the partition's count as unlocked. */
+ADR_WARN_UNUSED adr_status_t adr_store_get_unlocked (adr_store_t *self, uint8_t table, adr_bytes_t key,
+                                                     uint64_t unlocked, adr_record_t *record);
+
+/* Calls `row` for the live records of a table whose key is > `after` (from the first where `after.data` is NULL) and
+ * has the prefix, in key order, until it returns false or there are no more. Values are read only if asked for. */
+typedef bool (adr_row_fn) (void *argument, adr_bytes_t key, const adr_record_t *record);
+ADR_WARN_UNUSED adr_status_t adr_store_scan (adr_store_t *self, uint8_t table, adr_bytes_t prefix, adr_bytes_t after,
+                                             bool with_values, adr_row_fn *row, void *argument);
+
+/* --- jobs: what blocks ------------------------------------------------------------------------------------- */
+
+typedef enum {
+    ADR_LANE_SYNC,       /* batches: write, sync */
+    ADR_LANE_BACKGROUND, /* new segments, index flushes, removal of old segments */
+    ADR_LANE_COUNT
+} adr_lane_t;
+
+typedef struct adr_store_job {
+    adr_lane_t lane;
+    const char *name;       /* "batch", "segment", "flush", "remove" */
+    int error;              /* after the run: 0 or an errno value; any error is fatal for the process */
+    uint64_t segment;       /* for a batch: where it goes, so that the simulator may tear it */
+    uint64_t offset;
+    adr_bytes_t data;
+} adr_store_job_t;
+
+/* The next job of that lane, or NULL. At most one a lane is out at a time; the store lends it until job_done. */
+adr_store_job_t *adr_store_job_next (adr_store_t *self, adr_lane_t lane, int64_t now_ns);
+/* Runs it: blocks, touches nothing that the owner touches; any thread. In two halves for the simulator's sake: a
+ * crash between them leaves the batch written but not synced. */
+void adr_store_job_write (adr_store_t *self, adr_store_job_t *job);
+void adr_store_job_sync (adr_store_t *self, adr_store_job_t *job);
+/* Back on the owner's thread. */
+void adr_store_job_done (adr_store_t *self, adr_store_job_t *job);
+/* When the store wants to be asked again although nothing was appended (the empty batch of an idle journal [STORE-2],
+ * a flush that is due), or ADR_NEVER. */
+int64_t adr_store_wake_at (const adr_store_t *self);
+
+/* Asserts the store's own invariants, for tests. */
+void adr_store_check (const adr_store_t *self);
+
+#endif
