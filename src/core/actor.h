@@ -93,6 +93,7 @@ void adr_settings_default (adr_settings_t *settings);
 
 struct adr_store;
 struct adr_map;
+struct adr_authority; /* core/cert.h */
 
 /* What an actor is created with; lent for the actor's whole life, except `map`, which is the first one. */
 typedef struct {
@@ -106,6 +107,7 @@ typedef struct {
     adr_settings_t settings;
     const struct adr_map *map;
     struct adr_store *store; /* the replicator's own; NULL for all others */
+    const struct adr_authority *authority; /* the cert_signer's own; NULL for all others */
     /* Reads what `persist` stored before the start: copies at most `room` bytes to `value`, returns the whole size,
      * or -1 where there is none. */
     int (*state_get) (void *state, const char *name, void *value, size_t room);
