@@ -380,6 +380,16 @@ adr_keys_public (const adr_keys_t *keys, uint8_t curve_key[ADR_KEY_SIZE], uint8_
     }
 }
 
+bool
+adr_keys_fit (const adr_keys_t *keys, const adr_cert_t *cert)
+{
+    uint8_t curve_key[ADR_KEY_SIZE] = { 0 }, sign_key[ADR_KEY_SIZE];
+    bool connects = !sodium_is_zero (keys->curve_secret, ADR_KEY_SIZE);
+    adr_keys_public (keys, connects ? curve_key : NULL, sign_key);
+    return memcmp (curve_key, cert->curve_key, ADR_KEY_SIZE) == 0
+           && memcmp (sign_key, cert->sign_key, ADR_KEY_SIZE) == 0;
+}
+
 void
 adr_hex_format (char *text, const uint8_t *bytes, size_t size)
 {
@@ -417,22 +427,25 @@ adr_hex_parse (uint8_t *bytes, size_t size, const char *text, size_t text_size)
 static const char S_CURVE_NAME[] = "curve-secret:";
 static const char S_SIGN_NAME[] = "sign-secret:";
 
+static char *
+s_put_line (char *at, const char *name, const uint8_t key[ADR_KEY_SIZE])
+{
+    size_t size = strlen (name);
+    memcpy (at, name, size);
+    at[size] = ' ';
+    adr_hex_format (at + size + 1, key, ADR_KEY_SIZE);
+    at += size + 1 + 2 * ADR_KEY_SIZE;
+    *at++ = '\n';
+    return at;
+}
+
 size_t
 adr_keys_format (const adr_keys_t *keys, char text[ADR_KEYS_TEXT_MAX])
 {
     char *at = text;
-    memcpy (at, S_CURVE_NAME, sizeof S_CURVE_NAME - 1);
-    at += sizeof S_CURVE_NAME - 1;
-    *at++ = ' ';
-    adr_hex_format (at, keys->curve_secret, ADR_KEY_SIZE);
-    at += 2 * ADR_KEY_SIZE;
-    *at++ = '\n';
-    memcpy (at, S_SIGN_NAME, sizeof S_SIGN_NAME - 1);
-    at += sizeof S_SIGN_NAME - 1;
-    *at++ = ' ';
-    adr_hex_format (at, keys->sign_seed, ADR_KEY_SIZE);
-    at += 2 * ADR_KEY_SIZE;
-    *at++ = '\n';
+    if (!sodium_is_zero (keys->curve_secret, ADR_KEY_SIZE))
+        at = s_put_line (at, S_CURVE_NAME, keys->curve_secret);
+    at = s_put_line (at, S_SIGN_NAME, keys->sign_seed);
     *at = 0;
     return (size_t) (at - text);
 }
@@ -473,6 +486,7 @@ bool
 adr_keys_parse (adr_keys_t *keys, const char *text, size_t size)
 {
     bool curve_seen = false, sign_seen = false;
+    *keys = (adr_keys_t){ 0 };
     while (size > 0) {
         const char *end = memchr (text, '\n', size);
         size_t line_size = end ? (size_t) (end - text) : size;
@@ -484,5 +498,5 @@ adr_keys_parse (adr_keys_t *keys, const char *text, size_t size)
         text += line_size;
         size -= line_size;
     }
-    return curve_seen && sign_seen;
+    return sign_seen;
 }

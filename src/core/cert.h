@@ -87,9 +87,9 @@ ADR_WARN_UNUSED adr_cert_fault_t adr_cert_verify (adr_cert_t *cert, adr_bytes_t 
 
 /* --- key files ---------------------------------------------------------------------------------------------- */
 
-/* The secrets of a node, as its node.key holds them. */
+/* The secrets of a node, as its node.key holds them; an authority's key file has the second only. */
 typedef struct {
-    uint8_t curve_secret[ADR_KEY_SIZE];
+    uint8_t curve_secret[ADR_KEY_SIZE]; /* zeros: none */
     uint8_t sign_seed[ADR_KEY_SIZE];
 } adr_keys_t;
 
@@ -97,9 +97,12 @@ typedef struct {
 
 /* The public halves; either may be NULL. */
 void adr_keys_public (const adr_keys_t *keys, uint8_t curve_key[ADR_KEY_SIZE], uint8_t sign_key[ADR_KEY_SIZE]);
-/* The text of a key file: YAML, two lines of hexadecimal digits. Returns its length. */
+/* True if these are the secrets of the keys that the certificate names. */
+ADR_WARN_UNUSED bool adr_keys_fit (const adr_keys_t *keys, const adr_cert_t *cert);
+/* The text of a key file: YAML, `curve-secret` (unless there is none) and `sign-secret`, a line of hexadecimal digits
+ * each. Returns its length. */
 size_t adr_keys_format (const adr_keys_t *keys, char text[ADR_KEYS_TEXT_MAX]);
-/* Reads it; each of the two lines once, comments and blank lines as YAML has them; false for anything else. */
+/* Reads it; each line at most once, comments and blank lines as YAML has them; false for anything else. */
 ADR_WARN_UNUSED bool adr_keys_parse (adr_keys_t *keys, const char *text, size_t size);
 
 /* Lower-case hexadecimal digits and an end (2 * size + 1 bytes), and back: exactly 2 * size digits, either case. */

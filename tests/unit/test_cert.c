@@ -251,6 +251,15 @@ s_key_file (void **state)
     assert_false (adr_keys_parse (&read, commented, (size_t) length));
     for (size_t cut = 0; cut < size - 1; cut++)
         assert_false (adr_keys_parse (&read, text, cut));
+    adr_cert_t cert = s_cert (ADR_CERT_NODE, ADR_NODE_EDGE, 7, 5, 4);
+    assert_true (adr_keys_fit (&keys, &cert));
+    cert.sign_key[31] ^= 1;
+    assert_false (adr_keys_fit (&keys, &cert));
+    adr_keys_t authority = s_keys (8);
+    memset (authority.curve_secret, 0, sizeof authority.curve_secret);
+    char short_text[ADR_KEYS_TEXT_MAX];
+    assert_true (adr_keys_parse (&read, short_text, adr_keys_format (&authority, short_text)));
+    assert_memory_equal (&authority, &read, sizeof read);
     text[20] = 'g';
     assert_false (adr_keys_parse (&read, text, size));
 }
