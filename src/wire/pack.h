@@ -28,6 +28,8 @@ typedef struct {
 } adr_arena_t;
 
 void adr_arena_init (adr_arena_t *self, size_t room, size_t limit);
+/* Memory from the arena, aligned for anything, not zeroed; NULL beyond the limit. */
+void *adr_arena_take (adr_arena_t *self, size_t size);
 void adr_arena_reset (adr_arena_t *self);
 void adr_arena_free (adr_arena_t *self);
 

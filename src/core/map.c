@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* The clusterMap as plain values: see map.h. Look-ups walk the map: it is small, and whoever asks often (routing,
+ * the gatekeeper) keeps a table of its own from one map to the next. Implements PART-3's table. */
+
+#include "core/map.h"
+
+#include "core/entry.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+
+adr_map_t *
+adr_map_new (void)
+{
+    return adr_alloc (sizeof (adr_map_t));
+}
+
+static void *
+s_duplicate (const void *from, size_t count, size_t size)
+{
+    if (count == 0)
+        return NULL;
+    void *copy = adr_alloc (count * size);
+    memcpy (copy, from, count * size);
+    return copy;
+}
+
+adr_map_t *
+adr_map_copy (const adr_map_t *map)
+{
+    adr_map_t *copy = s_duplicate (map, 1, sizeof *map);
+    copy->node = s_duplicate (map->node, map->node_count, sizeof *map->node);
+    copy->group = s_duplicate (map->group, map->group_count, sizeof *map->group);
+    copy->range = s_duplicate (map->range, map->range_count, sizeof *map->range);
+    return copy;
+}
+
+void
+adr_map_destroy (adr_map_t **self)
+{
+    if (*self == NULL)
+        return;
+    free ((*self)->node);
+    free ((*self)->group);
+    free ((*self)->range);
+    free (*self);
+    *self = NULL;
+}
+
+const adr_map_node_t *
+adr_map_node (const adr_map_t *self, const adr_id_t *id)
+{
+    for (uint32_t i = 0; i < self->node_count; i++)
+        if (adr_id_equal (&self->node[i].id, id))
+            return &self->node[i];
+    return NULL;
+}
+
+const adr_map_node_t *
+adr_map_node_by_key (const adr_map_t *self, const uint8_t curve_key[32])
+{
+    for (uint32_t i = 0; i < self->node_count; i++)
+        if (memcmp (self->node[i].curve_key, curve_key, 32) == 0)
+            return &self->node[i];
+    return NULL;
+}
+
+const adr_map_node_t *
+adr_map_node_by_name (const adr_map_t *self, const char *name)
+{
+    for (uint32_t i = 0; i < self->node_count; i++)
+        if (strcmp (self->node[i].name, name) == 0)
+            return &self->node[i];
+    return NULL;
+}
+
+const adr_map_zone_t *
+adr_map_zone (const adr_map_t *self, const adr_id_t *id)
+{
+    for (uint32_t i = 0; i < self->zone_count; i++)
+        if (adr_id_equal (&self->zone[i].id, id))
+            return &self->zone[i];
+    return NULL;
+}
+
+adr_map_group_t *
+adr_map_group (const adr_map_t *self, const adr_id_t *id)
+{
+    for (uint32_t i = 0; i < self->group_count; i++)
+        if (adr_id_equal (&self->group[i].id, id))
+            return &self->group[i];
+    return NULL;
+}
+
+uint32_t
+adr_map_group_nodes (const adr_map_t *self, const adr_id_t *group, const adr_map_node_t **nodes, uint32_t room)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < self->node_count && count < room; i++)
+        if (adr_id_equal (&self->node[i].group, group))
+            nodes[count++] = &self->node[i];
+    return count;
+}
+
+adr_map_group_t *
+adr_map_owner (const adr_map_t *self, adr_node_type_t type, uint32_t partition)
+{
+    for (uint32_t i = 0; i < self->range_count; i++) {
+        const adr_map_range_t *range = &self->range[i];
+        if (range->type == type && range->first <= partition && partition <= range->last)
+            return adr_map_group (self, &range->group);
+    }
+    return NULL;
+}
+
+bool
+adr_map_merge_status (adr_map_t *self, const adr_id_t *group, const adr_group_status_t *status)
+{
+    adr_map_group_t *held = adr_map_group (self, group);
+    if (held == NULL || status->term < held->status.term
+        || (status->term == held->status.term && status->sequence <= held->status.sequence))
+        return false;
+    held->status = *status;
+    return true;
+}
+
+/* The bytes before the first `stop` at or behind `from`; all of them where there is none. */
+static adr_bytes_t
+s_before (adr_bytes_t bytes, size_t from, uint8_t stop)
+{
+    const uint8_t *at = from < bytes.size ? memchr (bytes.data + from, stop, bytes.size - from) : NULL;
+    return at ? adr_bytes (bytes.data, (size_t) (at - bytes.data)) : bytes;
+}
+
+/* What a key-value record hashes by: `namespace 0 key`, or `namespace 0 tag` where the key has a {tag} that is not
+ * empty. Writes the joined bytes to `joined` (ADR_KEY_MAX) if they are not a run of the key's own. */
+static adr_bytes_t
+s_kv_hashed (adr_bytes_t key, uint8_t *joined)
+{
+    size_t name = s_before (key, 0, 0).size;
+    size_t open = s_before (key, name, '{').size;
+    size_t close = s_before (key, open, '}').size;
+    if (close >= key.size || close <= open + 1)
+        return key;
+    memcpy (joined, key.data, name);
+    joined[name] = 0;
+    memcpy (joined + name + 1, key.data + open + 1, close - open - 1);
+    return adr_bytes (joined, name + close - open);
+}
+
+/* What a chunk hashes by: its object, and from chunk 1,024 on the run of 1,024 chunks, too. */
+static adr_bytes_t
+s_chunk_hashed (adr_bytes_t key, uint8_t *joined)
+{
+    uint64_t run = key.size == ADR_ID_SIZE + 8 ? adr_get_be64 (key.data + ADR_ID_SIZE) / 1024 : 0;
+    if (run == 0)
+        return adr_bytes (key.data, key.size < ADR_ID_SIZE ? key.size : ADR_ID_SIZE);
+    memcpy (joined, key.data, ADR_ID_SIZE);
+    adr_put_be64 (joined + ADR_ID_SIZE, run);
+    return adr_bytes (joined, ADR_ID_SIZE + 8);
+}
+
+/* [PART-3] */
+uint32_t
+adr_partition_of (uint8_t table, adr_bytes_t key, uint32_t partition_count)
+{
+    adr_assert (partition_count > 0 && partition_count <= ADR_PARTITIONS_MAX);
+    uint8_t joined[ADR_KEY_MAX];
+    if (key.size > ADR_KEY_MAX)
+        key.size = ADR_KEY_MAX;
+    switch ((adr_table_t) table) {
+    case ADR_TABLE_GROUP:
+        return ADR_PARTITION_NONE;
+    case ADR_TABLE_KV:
+        key = s_kv_hashed (key, joined);
+        break;
+    case ADR_TABLE_OBJECT:
+    case ADR_TABLE_CHUNK:
+        key = s_chunk_hashed (key, joined);
+        break;
+    case ADR_TABLE_UPLOAD: /* bucket, 0, key, 0, upload, part: with the meta record of (bucket, key) */
+        key = s_before (key, s_before (key, 0, 0).size + 1, 0);
+        break;
+    case ADR_TABLE_BUCKET:
+    case ADR_TABLE_META:
+    case ADR_TABLE_GARBAGE:
+    case ADR_TABLE_REGISTRY:
+    case ADR_TABLE_CREDENTIAL:
+    case ADR_TABLE_SETTING:
+    case ADR_TABLE_AUDIT:
+    case ADR_TABLE_CERTIFICATE:
+    case ADR_TABLE_COUNT:
+        break;
+    }
+    uint8_t digest[ADR_DIGEST_SIZE];
+    crypto_generichash (digest, sizeof digest, key.data, key.size, NULL, 0);
+    /* A slice of the hash's range, so that a partition of 2P is half of one of P. */
+    return (uint32_t) ((unsigned __int128) adr_get_u64 (digest) * partition_count >> 64);
+}
