@@ -20,6 +20,9 @@ struct adr_disk {
     /* All `size` bytes or an error; EIO for a short file. */
     int (*read) (adr_disk_t *self, uint64_t number, uint64_t offset, void *data, size_t size);
     int (*remove) (adr_disk_t *self, uint64_t number); /* and syncs the folder */
+    /* Renames the segment so that `list` shows it no more, and syncs the folder: for what is left of a forgotten
+     * journal [STORE-4]. Nothing of it is destroyed. */
+    int (*set_aside) (adr_disk_t *self, uint64_t number);
     /* The numbers that exist, ascending, at most `room`; their count is *count. */
     int (*list) (adr_disk_t *self, uint64_t *numbers, size_t room, size_t *count);
     int (*size) (adr_disk_t *self, uint64_t number, uint64_t *size);
@@ -76,6 +79,9 @@ struct adr_index {
     int (*commit) (adr_index_t *self);
     void (*abort) (adr_index_t *self);
     int (*get_meta) (adr_index_t *self, const char *name, void *value, size_t room, size_t *size);
+    /* Sets everything in it aside; it is empty, durably, when this returns. Made while no transaction and no cursor
+     * is open: an index that is damaged, or of another journal, is rebuilt from the journal. */
+    int (*reset) (adr_index_t *self);
 };
 
 /* Fills with unpredictable bytes: salts, journal ids, incarnations. */

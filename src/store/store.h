@@ -27,6 +27,7 @@ typedef struct {
     uint64_t cache_bytes;      /* newest log bytes kept in memory for members and relays */
     uint64_t memory_max_bytes; /* memory tables; beyond it adr_store_room says no */
     adr_voters_t founding;     /* the voters of an empty log; count 0 in a node that was not there at the founding */
+    uint64_t first_incarnation; /* of a store that is new; 0 draws one. Never used again once a store was here */
 } adr_store_options_t;
 
 typedef enum {
@@ -51,7 +52,8 @@ uint64_t adr_store_boot (const adr_store_t *self);
 /* --- the log ----------------------------------------------------------------------------------------------- */
 
 adr_position_t adr_store_last (const adr_store_t *self);    /* the end, unsynced entries too */
-uint64_t adr_store_durable (const adr_store_t *self);       /* last index that this journal has synced */
+/* Last index that this journal has synced; below the first missing one, if any. */
+uint64_t adr_store_durable (const adr_store_t *self);
 adr_position_t adr_store_log_start (const adr_store_t *self); /* the entry before the first one that is kept */
 uint64_t adr_store_commit (const adr_store_t *self);        /* highest commit index told or recovered */
 uint64_t adr_store_applied (const adr_store_t *self);
@@ -71,12 +73,21 @@ void adr_store_append (adr_store_t *self, const adr_entry_t *entry, adr_bytes_t 
 /* Forgets all entries above `index`, in memory now and on disk with the next batch (a cut frame) [STORE-12]. Asserts
  * that `index` is not below the commit index or the applied one. */
 void adr_store_cut (adr_store_t *self, uint64_t index);
+/* The first index at or below the commit index whose entry this copy has lost [STORE-5], or 0. While it is not 0 the
+ * node keeps its vote (by adr_store_last, which is still the true end), does not stand, and acknowledges, applies and
+ * serves nothing from there on; the missing entries come from a peer, in ascending order: */
+uint64_t adr_store_missing_from (const adr_store_t *self);
+/* Puts the entry of index adr_store_missing_from () in its place; written with the next batch. False (and nothing is
+ * done) if its term cannot stand there. The next missing index is named at once; `durable` follows the disk. */
+ADR_WARN_UNUSED bool adr_store_refill (adr_store_t *self, const adr_entry_t *entry, adr_bytes_t encoded);
 /* Appends the bytes of whole entries from `from` on to `buffer`, at least one, then as long as they fit in `max`.
  * Returns how many; 0 if `from` is not in the log (compacted away, or beyond its end), or unreadable: *status says
  * which (ADR_STATUS_NOT_FOUND, ADR_STATUS_DAMAGED). */
 uint32_t adr_store_read_log (adr_store_t *self, uint64_t from, size_t max, adr_buffer_t *buffer,
                              adr_status_t *status);
-/* Tells the commit index, which the next batch records [STORE-2]. Never falls. */
+/* Tells the commit index, which the next batch records [STORE-2] and up to which recovery replays [STORE-6]: so never
+ * above what this very log is known to share with the master's (asserted: not above its end). A lower one than told
+ * before is ignored. */
 void adr_store_set_commit (adr_store_t *self, uint64_t commit);
 /* Tells the unlocked index: older versions below it are no longer needed, memory tables below it may be flushed. */
 void adr_store_set_unlocked (adr_store_t *self, uint64_t unlocked);
