@@ -3,8 +3,13 @@
  * CURVE socket below it, the HTTP edge the mailbox of its own host [DESIGN 11].
  *
  * Owns: the requests that wait. Makes durable: nothing. Assumes: any thread may ask; `done` runs on the thread that
- * calls adr_session_receive or adr_session_tick, may ask again, and must not block. Each request is answered exactly
- * once. A retry repeats the request id, so that it is done at most once [REPL-5]. */
+ * calls adr_session_receive or adr_session_tick (one thread each, maybe two at once; with all of
+ * ADR_SESSION_REQUESTS_MAX places taken, on the asker's, at once), may ask again, and must not block. Each request is answered exactly once. A retry repeats the request id, so that it is done at most once
+ * [REPL-5].
+ *
+ * What leaves when: without a wake function (the HTTP edge) each asking thread sends at once. With one, asking only
+ * queues and wakes the transport's thread, whose next tick sends all that gathered. What callbacks ask for leaves when
+ * the receive or tick that called them ends. So one request in flight waits for nobody, and many are packed. */
 
 #ifndef ADR_SESSION_H
 #define ADR_SESSION_H
@@ -14,13 +19,30 @@
 
 typedef struct adr_session adr_session_t;
 
-/* Sends the pack (lent) to an edge_router; false if it cannot now (the request is tried again until its limit). */
+/* Sends the pack (lent) to an edge_router; false if it cannot now and nothing left (the request is tried again until
+ * its limit). It is called with the session's lock held, so that packs keep their order: it must not call back. */
 typedef bool (adr_session_send_fn) (void *transport, adr_bytes_t pack);
+/* Makes the transport's thread call adr_session_tick soon; from any thread. */
+typedef void (adr_session_wake_fn) (void *transport);
+
+/* Without an answer for so long, a request is sent again; the edge_router's own retries are quicker, so this is for
+ * an edge that died with it. */
+#define ADR_SESSION_RETRY_MS 1500
+/* The limit of a request that names none. */
+#define ADR_SESSION_LIMIT_MS 10000
+/* Requests that wait at a time: their number has 16 bits for the place. */
+#define ADR_SESSION_REQUESTS_MAX 65536
 
 /* `request_seed`: 8 unpredictable bytes, the first half of every request id. */
 adr_session_t *adr_session_new (const adr_id_t *cluster, const adr_id_t *node, uint64_t request_seed,
                                 uint64_t bytes_max, adr_session_send_fn *send, void *transport);
-void adr_session_destroy (adr_session_t **self); /* answers everything that waits first */
+/* Answers everything that waits first: sent writes UNKNOWN, unsent ones REFUSED, the rest TIMEOUT. What a callback asks
+ * meanwhile is answered too, so one that asks again whatever happens would never end. No thread may be inside. */
+void adr_session_destroy (adr_session_t **self);
+/* Before the first request. */
+void adr_session_set_wake (adr_session_t *self, adr_session_wake_fn *wake);
+/* The limit of following requests that name 0; 1 to ADR_REQUEST_TIME_MAX_MS. */
+void adr_session_set_limit (adr_session_t *self, uint32_t limit_ms);
 
 typedef struct {
     adr_status_t status;
@@ -29,6 +51,7 @@ typedef struct {
     bool deleted;
     bool more;          /* list: there are rows behind these */
     adr_bytes_t value;  /* read: the value; list: rows for adr_list_row_next; lent for the call */
+    bool unsent;        /* no try of it ever left: no edge can be reached, or the session is full */
     const char *text;   /* for people, on failure; never NULL */
 } adr_reply_t;
 
@@ -44,7 +67,9 @@ typedef struct {
     adr_version_t version; /* for ADR__CONDITION__VERSION */
 } adr_session_op_t;
 
-/* One entry: all operations or none; all must belong to one partition. Copies what it needs. */
+/* One entry: all operations or none; all must belong to one partition. Copies what it needs. REFUSED, FULL and CONFLICT
+ * are told only if they are sure: while an earlier try is still unanswered, it may yet be done, and so the request goes
+ * on, or ends UNKNOWN. */
 void adr_session_write (adr_session_t *self, const adr_session_op_t *ops, uint32_t count, uint32_t limit_ms,
                         adr_reply_fn *done, void *argument);
 void adr_session_read (adr_session_t *self, uint8_t table, adr_bytes_t key, Adr__ReadMode mode, uint32_t limit_ms,
@@ -56,8 +81,16 @@ void adr_session_map (adr_session_t *self, uint32_t limit_ms, adr_reply_fn *done
 
 /* A pack came. Total: nonsense is counted and dropped. */
 void adr_session_receive (adr_session_t *self, adr_bytes_t pack);
-/* Retries and limits; call it when adr_session_wake_at says, on CLOCK_BOOTTIME. */
+/* Starts the clock of new requests, sends what waits to be sent, retries and limits. Call it after each receive or
+ * group of them, when adr_session_wake_at says (on CLOCK_BOOTTIME; ADR_NEVER if nothing waits), and when woken; without
+ * a wake function at least every 100 ms. */
 void adr_session_tick (adr_session_t *self, int64_t now_ns);
 int64_t adr_session_wake_at (adr_session_t *self);
+/* The transport reaches another edge now: the next tick sends everything again that was sent and has no answer. */
+void adr_session_send_again (adr_session_t *self);
+/* Requests that wait for their answer. */
+uint32_t adr_session_pending (adr_session_t *self);
+/* Packs and items that were dropped as nonsense, or answered nobody. */
+uint64_t adr_session_dropped (adr_session_t *self);
 
 #endif
