@@ -16,78 +16,66 @@
 #define S_DEPTH_MAX 8    /* MapPush, ClusterMap, Registry, Group, VoterSet, Voter are six */
 #define S_TEXT_MAX 512   /* strings for people */
 
-/* What a field may hold. Bytes fields that no row names are ids: 16 bytes or none. Strings: at most S_TEXT_MAX. */
+#define S_FIELDS_MAX 24 /* highest number of a field that we know, and one */
+
+/* What a field may hold. All zeros: a bytes field is an id (16 bytes or none), a string has at most S_TEXT_MAX bytes,
+ * a number is any of its type, a repeated field is left out. */
 typedef struct {
-    const ProtobufCMessageDescriptor *message;
-    uint32_t field;
+    bool bound;
+    bool exact;     /* the size is `max`, or 0 */
     uint32_t max;   /* of the size (bytes, strings), of the value (numbers) */
     uint32_t count; /* of a repeated field */
-    bool exact;     /* the size is `max`, or 0 */
 } s_bound_t;
 
-#define S_SIZE(message, field, max) { &adr__##message##__descriptor, field, max, 0, false }
-#define S_EXACT(message, field, max) { &adr__##message##__descriptor, field, max, 0, true }
-#define S_VALUE(message, field, count) { &adr__##message##__descriptor, field, (count) - 1, 0, false }
-#define S_COUNT(message, field, count) { &adr__##message##__descriptor, field, ADR_ID_SIZE, count, true }
+typedef struct {
+    const ProtobufCMessageDescriptor *message;
+    s_bound_t field[S_FIELDS_MAX]; /* by number */
+} s_bounds_t;
 
-static const s_bound_t s_bounds[] = {
-    S_COUNT (write, 3, ADR_OPS_MAX),
-    S_VALUE (op, 1, ADR_TABLE_COUNT),
-    S_SIZE (op, 2, ADR_KEY_MAX),
-    S_VALUE (op, 3, ADR_VALUE_MAX + 1),
-    S_VALUE (read, 2, ADR_TABLE_COUNT),
-    S_SIZE (read, 3, ADR_KEY_MAX),
-    S_VALUE (list, 2, ADR_TABLE_COUNT),
-    S_SIZE (list, 3, ADR_KEY_MAX),
-    S_SIZE (list, 4, ADR_KEY_MAX),
-    S_SIZE (list, 10, ADR_KEY_MAX),
-    S_VALUE (answer, 2, ADR_STATUS_COUNT),
-    S_SIZE (answer, 8, ADR_ENDPOINT_MAX),
-    S_VALUE (list_answer, 2, ADR_STATUS_COUNT),
-    S_VALUE (list_answer, 3, ADR_LIST_ROWS_MAX + 1),
-    S_COUNT (voter_set, 4, ADR_VOTERS_MAX),
-    S_VALUE (poll_answer, 7, ADR_STATE_COUNT),
-    S_COUNT (pong, 5, ADR_VOTERS_MAX * 2),
-    S_VALUE (pong, 9, ADR_STATE_COUNT),
-    S_VALUE (answered, 6, ADR_STATE_COUNT),
-    S_VALUE (node_status, 2, ADR_STATE_COUNT),
-    S_COUNT (group_status, 7, ADR_VOTERS_MAX * 2),
-    S_SIZE (zone, 2, ADR_NAME_MAX),
-    S_SIZE (node, 2, ADR_NAME_MAX),
-    S_VALUE (node, 3, ADR_NODE_TYPE_COUNT),
-    S_EXACT (node, 6, 32),
-    S_EXACT (node, 7, 32),
-    S_SIZE (node, 8, ADR_CERTIFICATE_MAX),
-    S_SIZE (node, 9, ADR_ENDPOINT_MAX),
-    S_SIZE (node, 10, ADR_ENDPOINT_MAX),
-    S_SIZE (node, 11, ADR_ENDPOINT_MAX),
-    S_SIZE (node, 12, ADR_ENDPOINT_MAX),
-    S_VALUE (group, 2, ADR_NODE_TYPE_COUNT),
-    S_SIZE (group, 4, ADR_NAME_MAX),
-    S_VALUE (partition_range, 1, ADR_NODE_TYPE_COUNT),
-    S_VALUE (partition_range, 2, ADR_PARTITIONS_MAX),
-    S_VALUE (partition_range, 3, ADR_PARTITIONS_MAX),
-    S_SIZE (registry, 2, ADR_NAME_MAX),
-    S_VALUE (registry, 4, ADR_PARTITIONS_MAX + 1),
-    S_COUNT (registry, 6, ADR_ZONES_MAX),
-    S_COUNT (registry, 7, ADR_NODES_MAX),
-    S_COUNT (registry, 8, ADR_GROUPS_MAX),
-    S_COUNT (registry, 9, ADR_PARTITIONS_MAX * 3),
-    S_SIZE (registry, 10, ADR_CERTIFICATE_MAX),
-    { &adr__registry__descriptor, 11, ADR_CERTIFICATE_MAX, ADR_ZONES_MAX, false },
-    S_COUNT (cluster_map, 2, ADR_GROUPS_MAX),
-    S_SIZE (sign_request, 2, ADR_CERTIFICATE_MAX),
-    S_SIZE (sign_answer, 3, ADR_CERTIFICATE_MAX),
-    S_SIZE (sign_answer, 4, ADR_CERTIFICATE_MAX),
+#define S_MESSAGE(message, ...) { &adr__##message##__descriptor, { __VA_ARGS__ } }
+#define S_SIZE(number, most) [number] = { true, false, most, 0 }
+#define S_EXACT(number, size) [number] = { true, true, size, 0 }
+#define S_BELOW(number, values) [number] = { true, false, (values) - 1, 0 }
+#define S_COUNT(number, most) [number] = { true, true, ADR_ID_SIZE, most }
+
+/* The busiest first: they are looked for from the start. */
+static const s_bounds_t s_messages[] = {
+    S_MESSAGE (write, S_COUNT (3, ADR_OPS_MAX)),
+    S_MESSAGE (op, S_BELOW (1, ADR_TABLE_COUNT), S_SIZE (2, ADR_KEY_MAX), S_BELOW (3, ADR_VALUE_MAX + 1)),
+    S_MESSAGE (answer, S_BELOW (2, ADR_STATUS_COUNT), S_SIZE (8, ADR_ENDPOINT_MAX)),
+    S_MESSAGE (read, S_BELOW (2, ADR_TABLE_COUNT), S_SIZE (3, ADR_KEY_MAX)),
+    S_MESSAGE (list, S_BELOW (2, ADR_TABLE_COUNT), S_SIZE (3, ADR_KEY_MAX), S_SIZE (4, ADR_KEY_MAX),
+               S_SIZE (10, ADR_KEY_MAX)),
+    S_MESSAGE (list_answer, S_BELOW (2, ADR_STATUS_COUNT), S_BELOW (3, ADR_LIST_ROWS_MAX + 1)),
+    S_MESSAGE (poll_answer, S_BELOW (7, ADR_STATE_COUNT)),
+    S_MESSAGE (pong, S_COUNT (5, ADR_VOTERS_MAX * 2), S_BELOW (9, ADR_STATE_COUNT)),
+    S_MESSAGE (answered, S_BELOW (6, ADR_STATE_COUNT)),
+    S_MESSAGE (voter_set, S_COUNT (4, ADR_VOTERS_MAX)),
+    S_MESSAGE (node_status, S_BELOW (2, ADR_STATE_COUNT)),
+    S_MESSAGE (group_status, S_COUNT (7, ADR_VOTERS_MAX * 2)),
+    S_MESSAGE (zone, S_SIZE (2, ADR_NAME_MAX)),
+    S_MESSAGE (node, S_SIZE (2, ADR_NAME_MAX), S_BELOW (3, ADR_NODE_TYPE_COUNT), S_EXACT (6, 32), S_EXACT (7, 32),
+               S_SIZE (8, ADR_CERTIFICATE_MAX), S_SIZE (9, ADR_ENDPOINT_MAX), S_SIZE (10, ADR_ENDPOINT_MAX),
+               S_SIZE (11, ADR_ENDPOINT_MAX), S_SIZE (12, ADR_ENDPOINT_MAX)),
+    S_MESSAGE (group, S_BELOW (2, ADR_NODE_TYPE_COUNT), S_SIZE (4, ADR_NAME_MAX)),
+    S_MESSAGE (partition_range, S_BELOW (1, ADR_NODE_TYPE_COUNT), S_BELOW (2, ADR_PARTITIONS_MAX),
+               S_BELOW (3, ADR_PARTITIONS_MAX)),
+    S_MESSAGE (registry, S_SIZE (2, ADR_NAME_MAX), S_BELOW (4, ADR_PARTITIONS_MAX + 1), S_COUNT (6, ADR_ZONES_MAX),
+               S_COUNT (7, ADR_NODES_MAX), S_COUNT (8, ADR_GROUPS_MAX), S_COUNT (9, ADR_PARTITIONS_MAX * 3),
+               S_SIZE (10, ADR_CERTIFICATE_MAX), [11] = { true, false, ADR_CERTIFICATE_MAX, ADR_ZONES_MAX }),
+    S_MESSAGE (cluster_map, S_COUNT (2, ADR_GROUPS_MAX)),
+    S_MESSAGE (sign_request, S_SIZE (2, ADR_CERTIFICATE_MAX)),
+    S_MESSAGE (sign_answer, S_SIZE (3, ADR_CERTIFICATE_MAX), S_SIZE (4, ADR_CERTIFICATE_MAX)),
 };
 
 static const s_bound_t *
-s_bound (const ProtobufCMessageDescriptor *message, uint32_t field)
+s_bounds_of (const ProtobufCMessageDescriptor *message)
 {
-    for (size_t i = 0; i < sizeof s_bounds / sizeof s_bounds[0]; i++)
-        if (s_bounds[i].message == message && s_bounds[i].field == field)
-            return &s_bounds[i];
-    return NULL;
+    static const s_bound_t s_none[S_FIELDS_MAX];
+    for (size_t i = 0; i < sizeof s_messages / sizeof s_messages[0]; i++)
+        if (s_messages[i].message == message)
+            return s_messages[i].field;
+    return s_none;
 }
 
 /* Reads a varint at the start of `rest` and moves behind it. */
@@ -153,14 +141,14 @@ static bool s_message_holds (const ProtobufCMessageDescriptor *message, adr_byte
 static bool
 s_number_holds (const s_bound_t *bound, const s_field_t *field, uint32_t wire)
 {
-    return field->wire == wire && (bound == NULL || field->value <= bound->max);
+    return field->wire == wire && (!bound->bound || field->value <= bound->max);
 }
 
 static bool
 s_bytes_hold (const s_bound_t *bound, size_t size, bool text)
 {
-    size_t max = bound ? bound->max : text ? S_TEXT_MAX : ADR_ID_SIZE;
-    bool exact = bound ? bound->exact : !text;
+    size_t max = bound->bound ? bound->max : text ? S_TEXT_MAX : ADR_ID_SIZE;
+    bool exact = bound->bound ? bound->exact : !text;
     return size <= max && (!exact || size == max || size == 0);
 }
 
@@ -200,23 +188,20 @@ s_field_holds (const ProtobufCFieldDescriptor *type, const s_bound_t *bound, con
     return false;
 }
 
-/* All our messages number their fields from 1 without a gap, so that the first look finds them. */
+/* Our messages number their fields from 1 without a gap (a test says so), so that a number is a place. */
 static const ProtobufCFieldDescriptor *
 s_field_type (const ProtobufCMessageDescriptor *message, uint32_t number)
 {
-    if (number <= message->n_fields && message->fields[number - 1].id == number)
-        return &message->fields[number - 1];
-    return protobuf_c_message_descriptor_get_field (message, number);
+    return number <= message->n_fields ? &message->fields[number - 1] : NULL;
 }
-
-#define S_FIELDS_MAX 32 /* fields of a message type */
 
 static bool
 s_message_holds (const ProtobufCMessageDescriptor *message, adr_bytes_t rest, int depth)
 {
+    const s_bound_t *bounds = s_bounds_of (message);
     uint32_t seen[S_FIELDS_MAX] = { 0 };
     uint32_t unknown = 0;
-    if (depth > S_DEPTH_MAX || message->n_fields > S_FIELDS_MAX)
+    if (depth > S_DEPTH_MAX || message->n_fields >= S_FIELDS_MAX)
         return false;
     while (rest.size) {
         s_field_t field;
@@ -228,9 +213,9 @@ s_message_holds (const ProtobufCMessageDescriptor *message, adr_bytes_t rest, in
                 return false;
             continue;
         }
-        const s_bound_t *bound = s_bound (message, field.number);
-        uint32_t most = type->label != PROTOBUF_C_LABEL_REPEATED ? 1 : bound ? bound->count : 0;
-        if (++seen[type - message->fields] > most || !s_field_holds (type, bound, &field, depth))
+        const s_bound_t *bound = &bounds[field.number];
+        uint32_t most = type->label == PROTOBUF_C_LABEL_REPEATED ? bound->count : 1;
+        if (++seen[field.number] > most || !s_field_holds (type, bound, &field, depth))
             return false;
     }
     return true;
