@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* A mailbox is a list of parcels under a mutex, with an eventfd that is written only if the reader sleeps [DESIGN 3].
+ * A parcel is a pack (what one turn of an actor has for one address), or word from the runtime itself: something is
+ * durable, a job has ended, the process stops.
+ *
+ * Owns: the parcels in it. Makes durable: nothing. Assumes: one reader, any number of writers. Order: parcels of one
+ * writer come out in the order in which it put them. */
+
+#ifndef ADR_MAILBOX_H
+#define ADR_MAILBOX_H
+
+#include "core/actor.h"
+
+typedef enum {
+    ADR_PARCEL_PACK = 1,
+    ADR_PARCEL_PERSIST = 2, /* to a state writer: `name`, `buffer` is the value */
+    ADR_PARCEL_DURABLE = 3, /* from it: `token` */
+    ADR_PARCEL_JOB = 4,     /* to a job's thread, and back */
+    ADR_PARCEL_STOP = 5     /* SIGTERM */
+} adr_parcel_kind_t;
+
+typedef struct adr_mailbox adr_mailbox_t;
+typedef struct adr_parcel adr_parcel_t;
+struct adr_parcel {
+    adr_parcel_t *next;
+    adr_parcel_kind_t kind;
+    /* Of a pack. */
+    bool local;                /* from an actor of this host */
+    bool held;                 /* by post, while it waits for a connection */
+    adr_node_type_t from_type; /* what the sender's certificate says */
+    adr_address_t from, to;
+    adr_bytes_t pack;          /* all of it */
+    adr_bytes_t items;         /* what stands behind the envelope */
+    adr_buffer_t buffer;       /* where it was built here; empty for one from a socket */
+    /* Of the others. */
+    const char *name;
+    uint64_t token;
+    struct adr_store_job *job;
+    adr_mailbox_t *reply;
+    /* Frees the parcel and what it holds. */
+    void (*release) (adr_parcel_t *self);
+};
+
+/* A parcel of zeros, to be released by adr_parcel_destroy. */
+adr_parcel_t *adr_parcel_new (adr_parcel_kind_t kind);
+void adr_parcel_destroy (adr_parcel_t **self);
+/* All of a list. */
+void adr_parcels_destroy (adr_parcel_t **list);
+
+/* Packs from outside are refused beyond `bytes_max`, those of this host beyond four times as much; word from the
+ * runtime never is (each answers something of the reader's own, so it is bounded by what the reader asked). */
+adr_mailbox_t *adr_mailbox_new (size_t bytes_max);
+void adr_mailbox_destroy (adr_mailbox_t **self); /* and the parcels in it */
+
+/* Takes the parcel, or returns false and leaves it with the caller: full, or closed. Any thread. */
+ADR_WARN_UNUSED bool adr_mailbox_put (adr_mailbox_t *self, adr_parcel_t *parcel);
+/* Everything that is there, oldest first, now the caller's; NULL if there is nothing. Never waits. */
+adr_parcel_t *adr_mailbox_take (adr_mailbox_t *self);
+/* The same, but waits until there is something, the mailbox is closed, or CLOCK_BOOTTIME is at `until_ns`
+ * (ADR_NEVER: no limit). */
+adr_parcel_t *adr_mailbox_wait (adr_mailbox_t *self, int64_t until_ns);
+
+/* For a reader that waits for sockets, too: says that it goes to sleep; false if there is something already. Then it
+ * polls the descriptor, and says that it is awake again before it takes. */
+ADR_WARN_UNUSED bool adr_mailbox_sleep (adr_mailbox_t *self);
+int adr_mailbox_descriptor (const adr_mailbox_t *self);
+void adr_mailbox_awake (adr_mailbox_t *self);
+
+/* Nothing more comes in, and the reader wakes; what is in it can still be taken. Any thread. */
+void adr_mailbox_close (adr_mailbox_t *self);
+bool adr_mailbox_is_closed (adr_mailbox_t *self);
+/* Bytes that wait. */
+size_t adr_mailbox_bytes (adr_mailbox_t *self);
+
+#endif
