@@ -60,7 +60,8 @@ s_read (const char *name, uint8_t *at, size_t room)
 static int
 s_init (const char *first, ...)
 {
-    char *words[16] = { "init" };
+    static char name[] = "init";
+    char *words[16] = { name };
     int count = 1;
     va_list arguments;
     va_start (arguments, first);
