@@ -1,0 +1,591 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* replicator: one log a peer group, the same for meta, data and PKI nodes [DESIGN 5, RULES REPL, READ, ELECT-4, 5].
+ *
+ * Owns: the node's store (log and records), the fence, and for a master the members' positions, the watermarks and the
+ * requests that wait. Makes durable: the log, through the store's jobs; the fence ("fence"), before it is answered and
+ * before anything of a higher term is acknowledged.
+ *
+ * Mailbox, from this node: FENCE, LEAD, MASTER, STOOD_DOWN (election); PING, EVIDENCE, ANSWERED (health-checker);
+ *   MAP_CHANGED (map-keeper). From peers' replicators: APPEND, APPEND_ACK, APPEND_REFUSED, READ_INDEX,
+ *   READ_INDEX_ANSWER, WRITE (relayed). From edge-routers: WRITE, READ, LIST.
+ * Sends: FENCED, VOTERS, HIGHER_TERM, RESIGN (own election), PONG (own health-checker), the peers' messages above,
+ *   ANSWER and LIST_ANSWER (edge-routers), GROUP_STATUS (own map-keeper).
+ *
+ *              LEAD (T = fence)                    STOOD_DOWN {lease_only}
+ *    MEMBER ---------------------> MASTER ------------------------------> LEAVING
+ *      ^                              |                                      |
+ *      +------------------------------+--------------------------------------+
+ *             fence above T, in the same step [ELECT-4], or STOOD_DOWN
+ */
+
+#include "actors/replicator_private.h"
+
+#include <stdlib.h>
+
+#define S_TIMER_TICK 1u
+#define S_TICK_NS (20 * ADR_MS)
+#define S_STATUS_NS (200 * ADR_MS)       /* a changed status is told at most this often */
+#define S_STATUS_REPEAT_NS (1000 * ADR_MS) /* and repeated this often, so that a lost one is made good */
+
+static const adr_bytes_t s_nothing;
+
+/* Which roles may follow which; checked at every move. */
+static const bool s_may_become[ROLE_COUNT][ROLE_COUNT] = {
+    [ROLE_MEMBER] = { [ROLE_MEMBER] = true, [ROLE_MASTER] = true },
+    [ROLE_MASTER] = { [ROLE_LEAVING] = true, [ROLE_MEMBER] = true },
+    [ROLE_LEAVING] = { [ROLE_MEMBER] = true, [ROLE_LEAVING] = true },
+};
+
+static void
+s_become (replicator_t *self, replicator_role_t role)
+{
+    adr_assert (s_may_become[self->role][role]);
+    self->role = role;
+    self->status_due = role == ROLE_MASTER;
+}
+
+bool
+replicator_leads (const replicator_t *self)
+{
+    return self->role == ROLE_MASTER;
+}
+
+/* A mastership's term is always the fence: a higher fence ends it in the same step. */
+uint64_t
+replicator_lead_term (const replicator_t *self)
+{
+    adr_assert (self->role != ROLE_MEMBER);
+    return self->fence;
+}
+
+adr_address_t
+replicator_address (adr_id_t node)
+{
+    return (adr_address_t){ node, ADR_ACTOR_REPLICATOR };
+}
+
+void
+replicator_tell_election (replicator_t *self, uint16_t kind, const ProtobufCMessage *header)
+{
+    adr_address_t to = { self->environment->node, ADR_ACTOR_ELECTION };
+    self->effects->send (self->effects, to, kind, header, s_nothing);
+}
+
+void
+replicator_resign (replicator_t *self, const char *why, const adr_id_t *successor)
+{
+    if (self->resigned)
+        return;
+    self->resigned = true;
+    Adr__Resign resign = ADR__RESIGN__INIT;
+    resign.term = self->fence;
+    resign.why = (char *) why;
+    if (successor)
+        resign.successor = adr_id_view (successor);
+    else
+        resign.silent_ms = (uint64_t) (2 * self->settings->election_max_ns / ADR_MS);
+    adr_note (self->effects, ADR_LEVEL_WARNING, "%s -> asks election to hand over term=%llu", why,
+              (unsigned long long) self->fence);
+    replicator_tell_election (self, ADR__KIND__RESIGN, &resign.base);
+}
+
+/* --- lease --------------------------------------------------------------------------------------------------- */
+
+/* The instant that a majority of the newest voters reaches with what `value` gives for each; our own node, if it is a
+ * voter, always reaches it. */
+static int64_t
+s_majority_instant (const replicator_t *self, int64_t (*value) (const replicator_t *, const peer_t *))
+{
+    const adr_voters_t *voters = adr_store_voters (self->store);
+    int64_t instant[ADR_VOTERS_MAX];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < voters->count; i++) {
+        int64_t reached = 0;
+        for (uint32_t k = 0; k < self->peer_count; k++) {
+            const peer_t *peer = &self->peer[k];
+            if (adr_id_equal (&peer->node, &voters->voter[i].node)
+                && peer->incarnation == voters->voter[i].incarnation)
+                reached = k == 0 ? ADR_NEVER : value (self, peer);
+        }
+        uint32_t at = count++;
+        for (; at > 0 && instant[at - 1] < reached; at--)
+            instant[at] = instant[at - 1];
+        instant[at] = reached;
+    }
+    return count == 0 ? 0 : instant[adr_majority (count) - 1];
+}
+
+/* [ELECT-1] from when the poll was sent, not from when its answer came; nine tenths, because two clocks may each be
+ * 5 % off. */
+static int64_t
+s_lease_of (const replicator_t *self, const peer_t *peer)
+{
+    (void) self;
+    if (peer->answered_ns == 0)
+        return 0;
+    if (ADR_PLANT (ELECT_1_LEASE_FROM_RECEIPT))
+        return peer->heard_ns + peer->promise_ns;
+    return peer->answered_ns + peer->promise_ns / 10 * 9;
+}
+
+static int64_t
+s_answered (const replicator_t *self, const peer_t *peer)
+{
+    (void) self;
+    return peer->answered_ns;
+}
+
+bool
+replicator_quorum_answers (const replicator_t *self, int64_t since_ns)
+{
+    return s_majority_instant (self, s_answered) > since_ns;
+}
+
+bool
+replicator_lease_valid (const replicator_t *self)
+{
+    if (!replicator_leads (self) && !(ADR_PLANT (ELECT_8_LEASE_AFTER_HANDOVER) && self->role == ROLE_LEAVING))
+        return false;
+    return s_majority_instant (self, s_lease_of) > self->now_ns;
+}
+
+/* [READ-1] nothing before the opening entry is committed; [READ-6] `quorum` trusts no lease. */
+bool
+replicator_may_read (const replicator_t *self, int64_t arrived_ns)
+{
+    if (self->role == ROLE_MEMBER)
+        return false;
+    if (!ADR_PLANT (READ_1_BEFORE_OPENING) && adr_store_commit (self->store) < self->opening)
+        return false;
+    if (self->settings->reads_by_quorum)
+        return replicator_leads (self) && replicator_quorum_answers (self, arrived_ns);
+    return replicator_lease_valid (self);
+}
+
+/* --- fence and roles ------------------------------------------------------------------------------------------ */
+
+/* What a mastership, or the following of one, leaves behind when a higher term comes. */
+static void
+s_forget_term (replicator_t *self)
+{
+    self->master = (adr_id_t){ 0 };
+    self->confirmed = 0;
+    self->acked = 0;
+    self->ack_due = false;
+    self->resigned = false;
+    self->unlocked_known = false;
+    self->evidence_commit = self->evidence_commit_next = UINT64_MAX; /* two polls of the new term settle it */
+    self->question_count = 0;
+    replicator_writes_drop (self);
+}
+
+/* [ELECT-4] the end of a lower mastership, in this very step. */
+void
+replicator_raise_fence (replicator_t *self, uint64_t term)
+{
+    adr_assert (term > self->fence);
+    if (self->role != ROLE_MEMBER && !ADR_PLANT (ELECT_4_MASTER_GOES_ON)) {
+        ADR_MARK ("a fence ends a mastership");
+        adr_note (self->effects, ADR_LEVEL_NOTE, "fence %llu -> mastership of term %llu ends",
+                  (unsigned long long) term, (unsigned long long) self->fence);
+        s_become (self, ROLE_MEMBER);
+    }
+    self->fence = term;
+    s_forget_term (self);
+    uint8_t stored[8];
+    adr_put_u64 (stored, term);
+    self->effects->persist (self->effects, "fence", adr_bytes (stored, sizeof stored), term);
+}
+
+/* [ELECT-4] the answer covers every entry that was or may yet be acknowledged: it leaves after all are durable. */
+static void
+s_answer_fence (replicator_t *self)
+{
+    if (self->fence_asked == 0)
+        return;
+    adr_position_t last = adr_store_last (self->store);
+    if (!ADR_PLANT (ELECT_4_FENCED_BEFORE_DURABLE)
+        && (self->fence_durable < self->fence_asked || adr_store_durable (self->store) < last.index))
+        return;
+    adr_voter_set_t set;
+    Adr__Fenced fenced = ADR__FENCED__INIT;
+    fenced.term = self->fence_asked;
+    fenced.last_term = last.term;
+    fenced.last_index = last.index;
+    fenced.voters = adr_voter_set_fill (&set, adr_store_voters (self->store));
+    fenced.refused = self->fence_asked < self->fence;
+    replicator_tell_election (self, ADR__KIND__FENCED, &fenced.base);
+    self->fence_asked = 0;
+}
+
+static void
+s_on_fence (replicator_t *self, const Adr__Fence *fence)
+{
+    if (fence->term > self->fence && !ADR_PLANT (ELECT_3_FENCE_IGNORED))
+        replicator_raise_fence (self, fence->term);
+    self->fence_asked = fence->term;
+    s_answer_fence (self);
+}
+
+static void
+s_on_lead (replicator_t *self, const Adr__Lead *lead)
+{
+    if (lead->term != self->fence || self->role != ROLE_MEMBER) /* [ELECT-4] */
+        return;
+    s_become (self, ROLE_MASTER);
+    self->master = self->environment->node;
+    adr_note (self->effects, ADR_LEVEL_NOTE, "elected -> leads from index %llu on, term=%llu",
+              (unsigned long long) adr_store_last (self->store).index + 1, (unsigned long long) self->fence);
+    replicator_become_streaming (self);
+}
+
+static void
+s_on_master (replicator_t *self, const Adr__Master *master)
+{
+    if (master->term != self->fence || self->role != ROLE_MEMBER)
+        return;
+    adr_id_t node = adr_id_of (master->master);
+    if (!adr_id_equal (&node, &self->environment->node))
+        self->master = node;
+}
+
+static void
+s_on_stood_down (replicator_t *self, const Adr__StoodDown *stood_down)
+{
+    if (stood_down->term != self->fence || self->role == ROLE_MEMBER)
+        return;
+    if (stood_down->lease_only) {
+        s_become (self, ROLE_LEAVING);
+        self->status_due = true;
+        return;
+    }
+    s_become (self, ROLE_MEMBER);
+    s_forget_term (self);
+}
+
+static bool
+s_is_voter (const replicator_t *self)
+{
+    return adr_voters_find (adr_store_voters (self->store), &self->environment->node,
+                            self->environment->incarnation) >= 0;
+}
+
+/* Tells election who votes by our log, and where the log ends: at once when a term, the set or our right to stand
+ * changed, and its end every 100 ms. */
+static void
+s_tell_voters (replicator_t *self)
+{
+    const adr_voters_t *voters = adr_store_voters (self->store);
+    adr_position_t last = adr_store_last (self->store);
+    bool may_stand = s_is_voter (self) && adr_store_space (self->store) == ADR_SPACE_OK;
+    bool same = self->told.at_ns != 0 && adr_position_compare (voters->at, self->told.voters_at) == 0
+                && may_stand == self->told.may_stand && self->told.last_term == last.term
+                && self->told.fence == self->fence;
+    if (same && self->now_ns - self->told.at_ns < 100 * ADR_MS)
+        return;
+    adr_voter_set_t set;
+    Adr__Voters told = ADR__VOTERS__INIT;
+    told.voters = adr_voter_set_fill (&set, voters);
+    told.last_term = last.term;
+    told.last_index = last.index;
+    told.term = self->fence;
+    told.may_stand = may_stand;
+    replicator_tell_election (self, ADR__KIND__VOTERS, &told.base);
+    self->told.voters_at = voters->at;
+    self->told.last_term = last.term;
+    self->told.fence = self->fence;
+    self->told.at_ns = self->now_ns;
+    self->told.may_stand = may_stand;
+}
+
+/* --- health and status ---------------------------------------------------------------------------------------- */
+
+adr_node_state_t
+replicator_state (const replicator_t *self)
+{
+    if (self->role == ROLE_LEAVING)
+        return ADR_STATE_ONLINE_SHEDDING;
+    if (adr_store_space (self->store) != ADR_SPACE_OK)
+        return ADR_STATE_ONLINE_DEGRADED;
+    bool caught_up = self->role == ROLE_MASTER
+                         ? adr_store_commit (self->store) >= self->opening
+                         : replicator_evidence_fresh (self) && self->confirmed > 0
+                               && adr_store_applied (self->store) >= self->evidence_commit;
+    return s_is_voter (self) && caught_up ? ADR_STATE_ONLINE_READY : ADR_STATE_ONLINE_STANDBY;
+}
+
+static void
+s_on_ping (replicator_t *self, const adr_event_t *event, const Adr__Ping *ping)
+{
+    ProtobufCBinaryData unlock_set[PEERS_MAX];
+    adr_position_t last = adr_store_last (self->store);
+    Adr__Pong pong = ADR__PONG__INIT;
+    pong.number = ping->number;
+    pong.commit = adr_store_commit (self->store);
+    pong.unlocked_known = self->unlocked_known;
+    pong.unlocked = self->unlocked;
+    pong.unlock_set = unlock_set;
+    for (uint32_t i = 0; self->role != ROLE_MEMBER && i < self->peer_count; i++)
+        if (self->peer[i].in_unlock_set)
+            unlock_set[pong.n_unlock_set++] = adr_id_view (&self->peer[i].node);
+    pong.last_term = last.term;
+    pong.last_index = last.index;
+    pong.applied = adr_store_applied (self->store);
+    pong.state = replicator_state (self);
+    pong.space = adr_store_space (self->store);
+    pong.handing_over = self->role == ROLE_LEAVING;
+    self->effects->send (self->effects, event->message.from, ADR__KIND__PONG, &pong.base, s_nothing);
+}
+
+static void
+s_fill_member (const replicator_t *self, const peer_t *peer, Adr__NodeStatus *status)
+{
+    *status = (Adr__NodeStatus) ADR__NODE_STATUS__INIT;
+    bool own = peer == &self->peer[0];
+    bool heard = own || (peer->heard_ns && self->now_ns - peer->heard_ns < 2 * self->settings->election_max_ns);
+    status->node = adr_id_view (&peer->node);
+    status->state = own ? replicator_state (self) : heard ? peer->state : ADR_STATE_OFFLINE;
+    status->incarnation = peer->incarnation;
+    status->last_index = own ? adr_store_last (self->store).index : peer->last_index;
+    status->applied = own ? adr_store_applied (self->store) : peer->applied;
+    status->voter = adr_voters_find (adr_store_voters (self->store), &peer->node, peer->incarnation) >= 0;
+}
+
+static void
+s_send_status (replicator_t *self)
+{
+    int64_t since = self->now_ns - self->status_ns;
+    if (self->role == ROLE_MEMBER || since < (self->status_due ? S_STATUS_NS : S_STATUS_REPEAT_NS))
+        return;
+    Adr__NodeStatus member[PEERS_MAX], *pointer[PEERS_MAX];
+    Adr__GroupStatus status = ADR__GROUP_STATUS__INIT;
+    for (uint32_t i = 0; i < self->peer_count; i++) {
+        s_fill_member (self, &self->peer[i], &member[i]);
+        pointer[i] = &member[i];
+    }
+    const adr_voters_t *voters = adr_store_voters (self->store);
+    status.group = adr_id_view (&self->environment->group);
+    status.term = self->fence;
+    status.sequence = ++self->status_sequence;
+    status.master = adr_id_view (&self->environment->node);
+    status.commit = adr_store_commit (self->store);
+    status.unlocked = self->unlocked;
+    status.unlocked_known = self->unlocked_known;
+    status.member = pointer;
+    status.n_member = self->peer_count;
+    status.voters = voters->count;
+    status.quorum = voters->quorum;
+    status.leaving = self->role == ROLE_LEAVING;
+    adr_address_t to = { self->environment->node, ADR_ACTOR_MAP_KEEPER };
+    self->effects->send (self->effects, to, ADR__KIND__GROUP_STATUS, &status.base, s_nothing);
+    self->status_ns = self->now_ns;
+    self->status_due = false;
+}
+
+static void
+s_on_map_changed (replicator_t *self, const Adr__MapChanged *changed)
+{
+    (void) changed; /* this registry does not change while a host runs; statuses do not concern us */
+    replicator_learn_peers (self);
+}
+
+/* --- turns ---------------------------------------------------------------------------------------------------- */
+
+static void
+s_tick (replicator_t *self)
+{
+    self->tick_ns = self->now_ns + S_TICK_NS;
+    if (self->role != ROLE_MEMBER)
+        replicator_tend_members (self);
+    replicator_reads_expire (self);
+    self->effects->wake (self->effects, S_TIMER_TICK, self->tick_ns);
+}
+
+static void
+s_turn_end (replicator_t *self)
+{
+    replicator_advance (self);
+    s_answer_fence (self);
+    replicator_stream (self);
+    replicator_send_acks (self);
+    replicator_reads_questions (self);
+    replicator_writes_verdicts (self);
+    replicator_reads_ask (self);
+    s_tell_voters (self);
+    s_send_status (self);
+}
+
+static void
+s_start (replicator_t *self)
+{
+    adr_note (self->effects, ADR_LEVEL_NOTE, "starts -> log ends at %llu, commit %llu, fence %llu, incarnation %llx",
+              (unsigned long long) adr_store_last (self->store).index,
+              (unsigned long long) adr_store_commit (self->store), (unsigned long long) self->fence,
+              (unsigned long long) self->environment->incarnation);
+    s_tick (self);
+}
+
+static void
+s_stop (replicator_t *self)
+{
+    if (self->role == ROLE_MASTER)
+        replicator_resign (self, "the host stops", NULL);
+}
+
+static void
+s_receive_message (replicator_t *self, const adr_event_t *event)
+{
+    const ProtobufCMessage *header = event->message.header;
+    switch ((Adr__Kind) event->message.kind) {
+    case ADR__KIND__APPEND:
+        replicator_on_append (self, event);
+        break;
+    case ADR__KIND__APPEND_ACK:
+        replicator_on_ack (self, event);
+        break;
+    case ADR__KIND__APPEND_REFUSED:
+        replicator_on_append_refused (self, event);
+        break;
+    case ADR__KIND__WRITE:
+        replicator_on_write (self, event);
+        break;
+    case ADR__KIND__READ:
+        replicator_on_read (self, event);
+        break;
+    case ADR__KIND__LIST:
+        replicator_on_list (self, event);
+        break;
+    case ADR__KIND__READ_INDEX:
+        replicator_on_read_index (self, event);
+        break;
+    case ADR__KIND__READ_INDEX_ANSWER:
+        replicator_on_read_index_answer (self, event);
+        break;
+    case ADR__KIND__FENCE:
+        s_on_fence (self, (const Adr__Fence *) header);
+        break;
+    case ADR__KIND__LEAD:
+        s_on_lead (self, (const Adr__Lead *) header);
+        break;
+    case ADR__KIND__MASTER:
+        s_on_master (self, (const Adr__Master *) header);
+        break;
+    case ADR__KIND__STOOD_DOWN:
+        s_on_stood_down (self, (const Adr__StoodDown *) header);
+        break;
+    case ADR__KIND__PING:
+        s_on_ping (self, event, (const Adr__Ping *) header);
+        break;
+    case ADR__KIND__EVIDENCE:
+        replicator_on_evidence (self, event);
+        break;
+    case ADR__KIND__ANSWERED:
+        replicator_on_answered (self, event);
+        break;
+    case ADR__KIND__MAP_CHANGED:
+        s_on_map_changed (self, (const Adr__MapChanged *) header);
+        break;
+    default: /* kinds that wire/table.c never lets through to this actor */
+        break;
+    }
+}
+
+static void
+s_receive (void *object, const adr_event_t *event, adr_effects_t *effects)
+{
+    replicator_t *self = object;
+    self->effects = effects;
+    self->now_ns = event->now_ns;
+    self->wall_ms = event->wall_ms;
+    switch (event->kind) {
+    case ADR_EVENT_START:
+        s_start (self);
+        break;
+    case ADR_EVENT_MESSAGE:
+        s_receive_message (self, event);
+        break;
+    case ADR_EVENT_TIMER:
+        if (event->timer == S_TIMER_TICK)
+            s_tick (self); /* others only cause the turn */
+        break;
+    case ADR_EVENT_DURABLE:
+        if (self->fence_durable < event->token)
+            self->fence_durable = event->token;
+        self->ack_due |= self->confirmed > self->acked;
+        break;
+    case ADR_EVENT_JOB_DONE:
+        adr_store_job_done (self->store, event->job);
+        self->ack_due |= self->confirmed > self->acked;
+        break;
+    case ADR_EVENT_TURN_END:
+        s_turn_end (self);
+        break;
+    case ADR_EVENT_STOP:
+        s_stop (self);
+        break;
+    }
+    self->effects = NULL;
+}
+
+/* --- life ----------------------------------------------------------------------------------------------------- */
+
+static void *
+s_create (const adr_environment_t *environment)
+{
+    replicator_t *self = adr_alloc (sizeof *self);
+    self->environment = environment;
+    self->settings = &environment->settings;
+    self->store = environment->store;
+    self->map = adr_map_copy (environment->map);
+    self->pending = adr_pending_keys_new ();
+    self->requests = adr_request_table_new (REQUEST_IDS_MAX);
+    replicator_queue_init (&self->asking);
+    replicator_queue_init (&self->applying);
+    replicator_queue_init (&self->locked);
+
+    /* [ELECT-5] the fence is the highest of what was stored and what the log says. */
+    uint8_t stored[8];
+    if (environment->state_get (environment->state, "fence", stored, sizeof stored) == (int) sizeof stored)
+        self->fence = adr_get_u64 (stored);
+    self->fence_durable = self->fence;
+    if (self->fence < adr_store_term (self->store) && !ADR_PLANT (ELECT_5_FENCE_FROM_STATE_ONLY))
+        self->fence = self->fence_durable = adr_store_term (self->store);
+    replicator_learn_peers (self);
+    replicator_log_open (self);
+    return self;
+}
+
+static void
+s_destroy (void **object)
+{
+    replicator_t *self = *object;
+    if (self == NULL)
+        return;
+    replicator_reads_drop (self);
+    adr_map_destroy (&self->map);
+    adr_pending_keys_destroy (&self->pending);
+    adr_request_table_destroy (&self->requests);
+    adr_buffer_free (&self->pipeline);
+    adr_buffer_free (&self->writes);
+    adr_buffer_free (&self->retries);
+    adr_buffer_free (&self->verdicts);
+    adr_buffer_free (&self->scratch);
+    adr_buffer_free (&self->values);
+    free (self);
+    *object = NULL;
+}
+
+static void
+s_check (const void *object)
+{
+    const replicator_t *self = object;
+    adr_assert (self->fence_durable <= self->fence);
+    adr_assert (self->role != ROLE_MASTER || adr_id_equal (&self->master, &self->environment->node));
+    adr_assert (self->role == ROLE_MEMBER || self->confirmed == 0);
+    adr_assert (self->confirmed <= adr_store_last (self->store).index);
+    adr_assert (adr_store_applied (self->store) <= adr_store_commit (self->store));
+    adr_assert (!self->unlocked_known || self->unlocked <= self->commit_heard
+                || self->unlocked <= adr_store_commit (self->store));
+}
+
+const adr_actor_class_t adr_replicator_class = { ADR_ACTOR_REPLICATOR, s_create, s_destroy, s_receive, s_check };

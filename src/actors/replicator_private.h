@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* What the four files of the replicator share. replicator.c: the actor, its roles, the fence. replicator_log.c: the
+ * stream, acknowledgements, commit, watermark, voters. replicator_write.c and replicator_read.c: requests. */
+
+#ifndef ADR_REPLICATOR_PRIVATE_H
+#define ADR_REPLICATOR_PRIVATE_H
+
+#include "actors/pending_keys.h"
+#include "actors/request_table.h"
+#include "core/actor.h"
+#include "core/map.h"
+#include "store/store.h"
+#include "wire/pack.h"
+
+typedef enum {
+    ROLE_MEMBER,  /* follows whoever leads in the fence's term, or nobody */
+    ROLE_MASTER,  /* elected in the fence's term: orders writes */
+    ROLE_LEAVING, /* still streams its log to the successor, but gave up lease, polls' promises and writes for this
+                     term [ELECT-8] */
+    ROLE_COUNT
+} replicator_role_t;
+
+#define PEERS_MAX (ADR_VOTERS_MAX * 2)
+
+/* A node of the group, as the master of this term knows it. Our own stands at place 0. */
+typedef struct {
+    adr_id_t node;
+    uint64_t incarnation;  /* 0: not heard of yet in this term; nothing is streamed to it */
+    bool probing;          /* until one append of this term is confirmed, one at a time [REPL-1] */
+    uint64_t match;        /* confirmed in this term and durable there */
+    uint64_t next;         /* first index not yet sent */
+    uint64_t inflight;     /* bytes sent and not yet confirmed, about */
+    int64_t sent_ns;       /* when something was sent, or confirmed, while an ack is awaited; ADR_NEVER: none is */
+    int64_t patience_ns;   /* how long that may take before it is sent again */
+    int64_t told_ns;       /* when it was told commit and unlocked last, and what they were */
+    uint64_t told_commit, told_unlocked;
+    int64_t answered_ns;   /* when the newest poll that it answered was sent (our clock); 0: none in this term */
+    int64_t promise_ns;    /* what that answer promised */
+    int64_t heard_ns;      /* when that answer came */
+    int64_t caught_up_ns;  /* since when it has had the log's end of the tick before; ADR_NEVER: it lacks some */
+    adr_node_state_t state;
+    adr_space_t space;
+    uint64_t applied, last_index;
+    bool in_unlock_set;
+} peer_t;
+
+/* A write of this mastership whose entry waits for its commit: the answer goes to `origin`. */
+typedef struct {
+    uint64_t index;
+    uint64_t number;
+    adr_id_t origin;
+    uint32_t epoch;
+} write_waiter_t;
+
+/* An answer that is only a read of what an entry says: a condition that failed, a delete of what is absent. It may go
+ * once that entry is committed in this mastership and the lease is valid [REPL-6]. */
+typedef struct {
+    uint64_t index;
+    int64_t arrived_ns;
+    uint64_t number;
+    adr_id_t origin;
+    adr_status_t status;
+    adr_version_t version;
+} verdict_t;
+
+typedef enum {
+    READ_ASKING,   /* no read index yet */
+    READ_APPLYING, /* waits until `index` is applied */
+    READ_LOCKED    /* local: waits until unlocked passes `index` */
+} read_stage_t;
+
+typedef struct read_waiter {
+    struct read_waiter *next;
+    read_stage_t stage;
+    int64_t arrived_ns, deadline_ns;
+    uint64_t question; /* the read index question that covers it */
+    uint64_t index;
+    uint64_t number;
+    adr_id_t origin;
+    bool is_list, local, without_value, with_values;
+    uint8_t table;
+    uint32_t rows_max;
+    uint16_t key_size, after_size; /* key or prefix, then `after` */
+    uint8_t bytes[];
+} read_waiter_t;
+
+typedef struct {
+    read_waiter_t *first, **last;
+    uint32_t count;
+} read_queue_t;
+
+/* A member's read index question that this master cannot answer yet. */
+typedef struct {
+    adr_id_t node;
+    uint64_t number;
+    int64_t arrived_ns;
+} question_t;
+
+#define VERDICTS_MAX 8192       /* failed conditions that wait; more are refused as busy */
+#define READS_MAX 65536         /* reads that wait; more are refused as busy */
+#define QUESTIONS_MAX 64        /* members' questions that wait: a few for each member */
+#define REQUEST_IDS_MAX 1000000 /* 40 MB when full; see request_table.h */
+#define STAMPS 512              /* of 20 ms each: 10 s, more than half of any write limit but the longest */
+#define INFLIGHT_MAX (4 * 1024 * 1024) /* bytes streamed to one member ahead of its acks */
+
+typedef struct replicator {
+    const adr_environment_t *environment;
+    const adr_settings_t *settings;
+    adr_store_t *store;
+    adr_map_t *map;        /* newest */
+    adr_effects_t *effects; /* of the current event */
+    int64_t now_ns, wall_ms;
+
+    /* The fence: appends and leads of a lower term are refused [ELECT-4]. */
+    uint64_t fence;         /* in memory; never falls */
+    uint64_t fence_durable; /* what the state environment holds */
+    uint64_t fence_asked;   /* election waits for the answer to this term; 0: for none */
+
+    replicator_role_t role;
+    adr_id_t master;           /* of the fence's term; none: unknown */
+    uint64_t confirmed;        /* member: last index that an append of the fence's term confirmed [REPL-2] */
+    uint64_t commit_heard;     /* highest commit index heard of */
+    bool ack_due;              /* an append of this turn, or a sync since, must be acknowledged */
+    uint64_t acked;            /* what the last ack of this term said */
+    struct {                   /* what election has heard of our log last */
+        adr_position_t voters_at;
+        uint64_t last_term, fence;
+        int64_t at_ns; /* 0: nothing yet */
+        bool may_stand;
+    } told;
+
+    /* A member's evidence of its master [READ-5]. */
+    uint64_t evidence_term;
+    int64_t evidence_ns;       /* own clock: what the master said is no older than this; 0: none */
+    bool evidence_in_set;      /* the master counts us in the unlock set [READ-4] */
+    uint64_t evidence_commit;  /* of the evidence before the newest: what a node that is ready has applied */
+    uint64_t evidence_commit_next;
+    bool unlocked_known;       /* in the fence's term */
+    uint64_t unlocked;         /* the highest ever known, by a member or a master; never falls */
+
+    /* A master's. */
+    uint64_t opening;          /* index of the entry that opened its term */
+    int64_t lead_ns;           /* since when it leads */
+    uint64_t voters_index;     /* of the newest voters entry of its own that is not committed yet; 0: none */
+    uint32_t peer_count;
+    peer_t peer[PEERS_MAX];
+    uint64_t pipeline_bytes;   /* of entries above the commit index */
+    adr_buffer_t pipeline;     /* their sizes, u32 each, oldest first */
+    size_t pipeline_first;
+    int64_t commit_moved_ns;   /* when the commit index moved last, or nothing waited */
+    struct {
+        int64_t at_ns;
+        uint64_t last_index;
+    } stamp[STAMPS];           /* the log's end at each tick: how old an entry is [READ-4] */
+    uint32_t stamp_count;      /* ever made */
+    uint64_t time_base_ms;     /* log time of the entry before the opening, and when it was stamped [PART-4] */
+    int64_t time_base_ns;
+    uint64_t time_last_ms;     /* log time of the newest entry */
+    adr_pending_keys_t *pending;
+    adr_buffer_t writes;       /* write_waiter_t, in index order, from writes_first on */
+    size_t writes_first;
+    adr_buffer_t retries;      /* write_waiter_t of repeated requests, any order */
+    adr_buffer_t verdicts;     /* verdict_t */
+    question_t question[QUESTIONS_MAX];
+    uint32_t question_count;
+    uint64_t status_sequence;
+    int64_t status_ns;
+    bool status_due;
+    bool resigned;             /* election has been asked to end this mastership */
+
+    /* Every node's. */
+    adr_request_table_t *requests;
+    read_queue_t asking, applying, locked;
+    uint64_t question_number;  /* of the last question asked */
+    uint64_t question_answered;
+    int64_t question_ns;       /* when it was sent */
+    adr_buffer_t scratch, values;
+    adr_entry_t entry;         /* the one that is being decoded or built: too large for a stack */
+    int64_t tick_ns;
+} replicator_t;
+
+/* --- replicator.c */
+bool replicator_leads (const replicator_t *self); /* master, not leaving */
+uint64_t replicator_lead_term (const replicator_t *self); /* of a master, leaving or not */
+/* True while no other node can have been elected: reads and verdicts may be answered [ELECT-1]. */
+bool replicator_lease_valid (const replicator_t *self);
+/* The same for a read that arrived then: by lease, or by a quorum of polls sent after it [READ-6]. */
+bool replicator_may_read (const replicator_t *self, int64_t arrived_ns);
+/* A member's: the newest poll says what is at most one minimum election timeout old, on this node's clock [READ-5]. */
+bool replicator_evidence_fresh (const replicator_t *self);
+void replicator_raise_fence (replicator_t *self, uint64_t term);
+void replicator_tell_election (replicator_t *self, uint16_t kind, const ProtobufCMessage *header);
+/* Asks election to hand over or step down, once a term. */
+void replicator_resign (replicator_t *self, const char *why, const adr_id_t *successor);
+adr_address_t replicator_address (adr_id_t node);
+adr_node_state_t replicator_state (const replicator_t *self);
+/* The newest of: when a majority of the voters had answered the polls sent then. */
+bool replicator_quorum_answers (const replicator_t *self, int64_t since_ns);
+
+/* --- replicator_log.c */
+void replicator_log_open (replicator_t *self);                /* rebuilds what the log tells: request ids */
+void replicator_become_streaming (replicator_t *self);        /* a mastership begins */
+void replicator_on_append (replicator_t *self, const adr_event_t *event);
+void replicator_on_ack (replicator_t *self, const adr_event_t *event);
+void replicator_on_append_refused (replicator_t *self, const adr_event_t *event);
+void replicator_on_answered (replicator_t *self, const adr_event_t *event);
+void replicator_on_evidence (replicator_t *self, const adr_event_t *event);
+/* Appends self->entry (kind, ops, request, epoch set; term, index and time are set here). */
+void replicator_append_own (replicator_t *self);
+void replicator_advance (replicator_t *self); /* commit, watermark, apply */
+void replicator_stream (replicator_t *self);  /* once a turn: appends to members */
+void replicator_send_acks (replicator_t *self);
+void replicator_tend_members (replicator_t *self); /* each tick: repeats, unlock set, admission */
+peer_t *replicator_peer (replicator_t *self, const adr_id_t *node);
+void replicator_learn_peers (replicator_t *self);
+
+/* --- replicator_write.c */
+void replicator_on_write (replicator_t *self, const adr_event_t *event);
+void replicator_writes_committed (replicator_t *self); /* answers what the commit index has passed */
+void replicator_writes_verdicts (replicator_t *self);  /* answers what lease and commit allow */
+void replicator_writes_drop (replicator_t *self);      /* the mastership ended */
+void replicator_answer (replicator_t *self, const adr_id_t *origin, uint64_t number, adr_status_t status,
+                        const adr_version_t *version, const char *text);
+
+/* --- replicator_read.c */
+void replicator_on_read (replicator_t *self, const adr_event_t *event);
+void replicator_on_list (replicator_t *self, const adr_event_t *event);
+void replicator_on_read_index (replicator_t *self, const adr_event_t *event);
+void replicator_on_read_index_answer (replicator_t *self, const adr_event_t *event);
+void replicator_reads_applied (replicator_t *self);
+void replicator_reads_unlocked (replicator_t *self);
+void replicator_reads_ask (replicator_t *self);     /* once a turn: one question for all that came */
+void replicator_reads_questions (replicator_t *self); /* answers members' questions that may be answered now */
+void replicator_reads_expire (replicator_t *self);
+void replicator_reads_drop (replicator_t *self); /* at the end of its life */
+void replicator_queue_init (read_queue_t *queue);
+
+#endif

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* The replicator's writes: request ids first, conditions second, then one entry [REPL-5, REPL-6]. */
+
+#include "actors/replicator_private.h"
+
+#include <stdlib.h>
+
+#define S_WRITES_MAX 65536u /* that wait for their commit */
+
+void
+replicator_answer (replicator_t *self, const adr_id_t *origin, uint64_t number, adr_status_t status,
+                   const adr_version_t *version, const char *text)
+{
+    Adr__Answer answer = ADR__ANSWER__INIT;
+    Adr__VersionOf version_of = ADR__VERSION_OF__INIT;
+    answer.number = number;
+    answer.status = status;
+    answer.text = (char *) (text ? text : "");
+    if (version) {
+        version_of.epoch = version->epoch;
+        version_of.term = version->term;
+        version_of.index = version->index;
+        answer.version = &version_of;
+    }
+    if (!adr_id_is_none (&self->master))
+        answer.hint = adr_id_view (&self->master);
+    answer.time_ms = self->time_last_ms;
+    adr_address_t to = { *origin, ADR_ACTOR_EDGE_ROUTER };
+    self->effects->send (self->effects, to, ADR__KIND__ANSWER, &answer.base, (adr_bytes_t){ 0 });
+}
+
+/* --- conditions ---------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    adr_version_t version; /* {0} where nothing was ever written */
+    bool exists;
+    bool damaged;
+} s_current_t;
+
+/* What the log's end says about a record. */
+static s_current_t
+s_current (replicator_t *self, uint8_t table, adr_bytes_t key)
+{
+    const adr_pending_t *pending = adr_pending_keys_find (self->pending, table, key);
+    if (pending && !ADR_PLANT (REPL_5_CONDITION_ON_APPLIED))
+        return (s_current_t){ pending->version, !pending->deleted, false };
+    adr_record_t record;
+    adr_status_t status = adr_store_get (self->store, table, key, false, &record);
+    if (status == ADR_STATUS_OK)
+        return (s_current_t){ record.version, !record.deleted, false };
+    return (s_current_t){ .damaged = status != ADR_STATUS_NOT_FOUND };
+}
+
+static bool
+s_holds (const Adr__Op *op, const s_current_t *current)
+{
+    switch (op->condition) {
+    case ADR__CONDITION__ALWAYS:
+        return true;
+    case ADR__CONDITION__ABSENT:
+        return !current->exists;
+    case ADR__CONDITION__EXISTS:
+        return current->exists;
+    case ADR__CONDITION__VERSION: {
+        adr_version_t wanted = { 0 };
+        if (op->version)
+            wanted = (adr_version_t){ op->version->epoch, op->version->term, op->version->index };
+        return adr_version_compare (&wanted, &current->version) == 0;
+    }
+    case _ADR__CONDITION_IS_INT_SIZE:
+        break;
+    }
+    return false;
+}
+
+/* Keeps a verdict until it may be said [REPL-6]. */
+static void
+s_keep_verdict (replicator_t *self, const Adr__Write *write, adr_status_t status, const adr_version_t *version)
+{
+    verdict_t verdict = { .index = version->index > self->opening ? version->index : self->opening,
+                          .arrived_ns = self->now_ns,
+                          .number = write->number,
+                          .origin = adr_id_of (write->origin),
+                          .status = status,
+                          .version = *version };
+    if (ADR_PLANT (REPL_6_CONFLICT_AT_ONCE))
+        replicator_answer (self, &verdict.origin, verdict.number, status, version, NULL);
+    else if (self->verdicts.size / sizeof verdict >= VERDICTS_MAX)
+        replicator_answer (self, &verdict.origin, verdict.number, ADR_STATUS_REFUSED, NULL, "busy");
+    else
+        adr_buffer_append (&self->verdicts, &verdict, sizeof verdict);
+}
+
+void
+replicator_writes_verdicts (replicator_t *self)
+{
+    verdict_t *verdict = (verdict_t *) self->verdicts.data;
+    size_t count = self->verdicts.size / sizeof *verdict;
+    size_t kept = 0;
+    uint64_t commit = adr_store_commit (self->store);
+    for (size_t i = 0; i < count; i++) {
+        verdict_t now = verdict[i];
+        if (now.index <= commit && replicator_may_read (self, now.arrived_ns))
+            replicator_answer (self, &now.origin, now.number, now.status, &now.version, NULL);
+        else
+            verdict[kept++] = now;
+    }
+    self->verdicts.size = kept * sizeof *verdict;
+}
+
+/* --- one write ------------------------------------------------------------------------------------------------------ */
+
+static void
+s_refuse (replicator_t *self, const Adr__Write *write, adr_status_t status, const char *text)
+{
+    adr_id_t origin = adr_id_of (write->origin);
+    replicator_answer (self, &origin, write->number, status, NULL, text);
+}
+
+/* A member hands the write to the master, once; the master answers the origin itself. */
+static void
+s_relay (replicator_t *self, const adr_event_t *event, const Adr__Write *write)
+{
+    bool known = !adr_id_is_none (&self->master) && !adr_id_equal (&self->master, &self->environment->node);
+    if (write->relays > 0 || !known) {
+        s_refuse (self, write, ADR_STATUS_NOT_MASTER, "no master is known here");
+        return;
+    }
+    Adr__Write relayed = *write;
+    relayed.base.n_unknown_fields = 0;
+    relayed.base.unknown_fields = NULL;
+    relayed.relays = 1;
+    self->effects->send (self->effects, replicator_address (self->master), ADR__KIND__WRITE, &relayed.base,
+                         event->message.payload);
+}
+
+/* [REPL-5] a request whose id the log knows gets its entry's outcome, once that is committed. */
+static bool
+s_is_repeated (replicator_t *self, const Adr__Write *write)
+{
+    uint64_t index = adr_request_table_find (self->requests, write->request.data);
+    if (index == 0 || ADR_PLANT (REPL_5_IDS_FORGOTTEN))
+        return false;
+    ADR_MARK ("a request is repeated");
+    adr_version_t version = { .epoch = 1, .index = index };
+    adr_id_t origin = adr_id_of (write->origin);
+    if (!adr_store_term_at (self->store, index, &version.term)) {
+        s_refuse (self, write, ADR_STATUS_UNKNOWN, "the entry of an earlier try is no longer in the log");
+        return true;
+    }
+    if (index <= adr_store_commit (self->store) || ADR_PLANT (REPL_5_KNOWN_ID_AT_ONCE)) {
+        replicator_answer (self, &origin, write->number, ADR_STATUS_OK, &version, NULL);
+        return true;
+    }
+    write_waiter_t waiter = { index, write->number, origin, 1 };
+    if (self->retries.size / sizeof waiter < S_WRITES_MAX)
+        adr_buffer_append (&self->retries, &waiter, sizeof waiter);
+    return true;
+}
+
+static bool
+s_has_room (replicator_t *self, const Adr__Write *write, size_t size)
+{
+    bool deletes_only = true;
+    for (size_t i = 0; i < write->n_op; i++)
+        deletes_only &= write->op[i]->delete_;
+    adr_space_t limit = deletes_only ? ADR_SPACE_FIRST_MARK : ADR_SPACE_OK;
+    const adr_voters_t *voters = adr_store_voters (self->store);
+    bool full = adr_store_space (self->store) > limit;
+    for (uint32_t i = 1; i < self->peer_count; i++) /* [STORE-11] */
+        full |= self->peer[i].space > limit
+                && adr_voters_find (voters, &self->peer[i].node, self->peer[i].incarnation) >= 0
+                && self->peer[i].in_unlock_set;
+    if (full) {
+        s_refuse (self, write, ADR_STATUS_FULL, "a disk of the group is nearly full");
+        return false;
+    }
+    if (self->pipeline_bytes + size > self->settings->pipeline_max_bytes || !adr_store_has_room (self->store)
+        || (self->writes.size - self->writes_first) / sizeof (write_waiter_t) >= S_WRITES_MAX) {
+        s_refuse (self, write, ADR_STATUS_REFUSED, "busy");
+        return false;
+    }
+    return true;
+}
+
+/* The value that an operation replaces, into self->values at its end; false if there is none. */
+static bool
+s_old_value (replicator_t *self, const Adr__Op *op, const s_current_t *current)
+{
+    adr_bytes_t key = adr_bytes (op->key.data, op->key.len);
+    if (!current->exists)
+        return false;
+    if (adr_pending_keys_find (self->pending, (uint8_t) op->table, key) == NULL) {
+        adr_record_t record;
+        if (adr_store_get (self->store, (uint8_t) op->table, key, true, &record) != ADR_STATUS_OK)
+            return false;
+        adr_buffer_append (&self->values, record.value.data, record.value.size);
+        return true;
+    }
+    adr_status_t status;
+    adr_buffer_clear (&self->scratch);
+    if (adr_store_read_log (self->store, current->version.index, 1, &self->scratch, &status) == 0)
+        return false;
+    adr_entry_t *entry = adr_alloc (sizeof *entry);
+    bool found = false;
+    if (adr_entry_decode (entry, adr_bytes (self->scratch.data, self->scratch.size)))
+        for (uint32_t i = 0; i < entry->op_count && !found; i++)
+            if (entry->op[i].table == op->table && adr_bytes_equal (entry->op[i].key, key)) {
+                adr_buffer_append (&self->values, entry->op[i].value.data, entry->op[i].value.size);
+                found = true;
+            }
+    free (entry);
+    return found;
+}
+
+#define S_GARBAGE_KEY_SIZE 18
+
+/* A released value becomes a record of its own, in the same entry [DESIGN 10]. Its key is unique: where it came to be. */
+static void
+s_add_garbage (replicator_t *self, uint8_t *key, size_t value_at, uint32_t of_op)
+{
+    adr_op_t *op = &self->entry.op[self->entry.op_count++];
+    adr_put_be64 (key, self->fence);
+    adr_put_be64 (key + 8, adr_store_last (self->store).index + 1);
+    key[16] = (uint8_t) (of_op >> 8);
+    key[17] = (uint8_t) of_op;
+    op->table = ADR_TABLE_GARBAGE;
+    op->flags = 0;
+    op->key = adr_bytes (key, S_GARBAGE_KEY_SIZE);
+    op->value = adr_bytes (self->values.data + value_at, self->values.size - value_at);
+    adr_value_digest (op->value, op->digest);
+}
+
+static void
+s_add_op (replicator_t *self, const Adr__Op *asked, adr_bytes_t value)
+{
+    adr_op_t *op = &self->entry.op[self->entry.op_count++];
+    op->table = (uint8_t) asked->table;
+    op->flags = asked->delete_ ? ADR_OP_DELETE : 0;
+    op->key = adr_bytes (asked->key.data, asked->key.len);
+    op->value = value;
+    adr_value_digest (value, op->digest);
+}
+
+/* Checks every condition, and whether anything is to be done at all; keeps the verdict and says false if not. */
+static bool
+s_conditions_hold (replicator_t *self, const Adr__Write *write, s_current_t *current)
+{
+    bool changes = false;
+    adr_version_t newest = { 0 };
+    for (size_t i = 0; i < write->n_op; i++) {
+        const Adr__Op *op = write->op[i];
+        current[i] = s_current (self, (uint8_t) op->table, adr_bytes (op->key.data, op->key.len));
+        if (current[i].damaged) {
+            s_refuse (self, write, ADR_STATUS_REFUSED, "the record's present version cannot be read here");
+            return false;
+        }
+        if (!s_holds (op, &current[i])) {
+            s_keep_verdict (self, write, ADR_STATUS_CONFLICT, &current[i].version);
+            return false;
+        }
+        if (adr_version_compare (&newest, &current[i].version) < 0)
+            newest = current[i].version;
+        changes |= !op->delete_ || current[i].exists;
+    }
+    if (!changes) { /* deletes of what is absent: nothing to log; the answer is a read */
+        newest.term = newest.epoch = 0;
+        uint64_t index = newest.index;
+        newest.index = 0;
+        s_keep_verdict (self, write, ADR_STATUS_OK, &newest);
+        if (self->verdicts.size && !ADR_PLANT (REPL_6_CONFLICT_AT_ONCE)) {
+            verdict_t *kept = (verdict_t *) (self->verdicts.data + self->verdicts.size) - 1;
+            if (kept->index < index)
+                kept->index = index;
+        }
+        return false;
+    }
+    return true;
+}
+
+static void
+s_append_write (replicator_t *self, const Adr__Write *write, adr_bytes_t payload, const s_current_t *current)
+{
+    uint8_t garbage_key[ADR_OPS_MAX][S_GARBAGE_KEY_SIZE];
+    struct { size_t at, size; bool is; } old[ADR_OPS_MAX];
+    adr_buffer_clear (&self->values);
+    for (size_t i = 0; i < write->n_op; i++) { /* first all old values: self->values may move while it grows */
+        old[i].at = self->values.size;
+        old[i].is = write->op[i]->release && s_old_value (self, write->op[i], &current[i]);
+        old[i].size = self->values.size - old[i].at;
+    }
+    self->entry.kind = ADR_ENTRY_WRITE;
+    self->entry.op_count = 0;
+    memcpy (self->entry.request, write->request.data, ADR_REQUEST_ID_SIZE);
+    size_t at = 0;
+    for (size_t i = 0; i < write->n_op; i++) {
+        s_add_op (self, write->op[i], adr_bytes (payload.data + at, write->op[i]->value_size));
+        at += write->op[i]->value_size;
+    }
+    for (size_t i = 0; i < write->n_op; i++)
+        if (old[i].is && old[i].size <= ADR_VALUE_MAX && self->entry.op_count < ADR_OPS_MAX) {
+            s_add_garbage (self, garbage_key[i], old[i].at, (uint32_t) i);
+            self->entry.op[self->entry.op_count - 1].value.size = old[i].size;
+            adr_op_t *op = &self->entry.op[self->entry.op_count - 1];
+            adr_value_digest (op->value, op->digest);
+        }
+    replicator_append_own (self);
+    write_waiter_t waiter = { self->entry.index, write->number, adr_id_of (write->origin), self->entry.epoch };
+    adr_buffer_append (&self->writes, &waiter, sizeof waiter);
+}
+
+/* What the edge_router should have refused; a foreign edge is not trusted with it. */
+static const char *
+s_malformed (const replicator_t *self, const Adr__Write *write, adr_bytes_t payload)
+{
+    size_t values = 0, bytes = ADR_ENTRY_HEADER_SIZE;
+    if (write->request.len != ADR_REQUEST_ID_SIZE || write->origin.len != ADR_ID_SIZE)
+        return "no request id, or no origin";
+    if (write->n_op == 0 || write->n_op > ADR_OPS_MAX / 2)
+        return "no operation, or too many";
+    for (size_t i = 0; i < write->n_op; i++) {
+        const Adr__Op *op = write->op[i];
+        adr_node_type_t type;
+        if (!adr_table_type (op->table, &type) || type != self->environment->type)
+            return "the table is not held here";
+        if (op->key.len == 0 || op->key.len > ADR_KEY_MAX || op->value_size > ADR_VALUE_MAX
+            || (op->delete_ && op->value_size))
+            return "a key or value has a wrong size";
+        for (size_t k = 0; k < i; k++)
+            if (write->op[k]->table == op->table && write->op[k]->key.len == op->key.len
+                && memcmp (write->op[k]->key.data, op->key.data, op->key.len) == 0)
+                return "a key is named twice"; /* [REPAIR-4] */
+        values += op->value_size;
+        bytes += ADR_OP_HEADER_SIZE + op->key.len + op->value_size;
+    }
+    if (values != payload.size || bytes > ADR_ENTRY_MAX - 32 * 1024)
+        return "the values do not fit";
+    return NULL;
+}
+
+void
+replicator_on_write (replicator_t *self, const adr_event_t *event)
+{
+    const Adr__Write *write = (const Adr__Write *) event->message.header;
+    const char *malformed = s_malformed (self, write, event->message.payload);
+    if (malformed) {
+        s_refuse (self, write, ADR_STATUS_INVALID, malformed);
+        return;
+    }
+    if (!replicator_leads (self)) { /* [ELECT-8] a master that hands over accepts nothing */
+        if (self->role == ROLE_LEAVING)
+            s_refuse (self, write, ADR_STATUS_NOT_MASTER, "handing over");
+        else
+            s_relay (self, event, write);
+        return;
+    }
+    s_current_t current[ADR_OPS_MAX / 2];
+    if (ADR_PLANT (REPL_5_CONDITION_FIRST) && !s_conditions_hold (self, write, current))
+        return;
+    if (s_is_repeated (self, write))
+        return;
+    uint64_t horizon = adr_request_table_horizon (self->requests);
+    if (horizon && write->seen_ms <= horizon) { /* [REPL-5] an earlier try may be beyond what we remember */
+        ADR_MARK ("a request is older than the ids that are kept");
+        s_refuse (self, write, write->age_ms ? ADR_STATUS_UNKNOWN : ADR_STATUS_NOT_MASTER, "seen_ms is too old");
+        return;
+    }
+    if (!s_has_room (self, write, event->message.payload.size) || !s_conditions_hold (self, write, current))
+        return;
+    s_append_write (self, write, event->message.payload, current);
+}
+
+/* --- what became of them -------------------------------------------------------------------------------------------- */
+
+void
+replicator_writes_committed (replicator_t *self)
+{
+    uint64_t commit = adr_store_commit (self->store);
+    while (self->writes_first < self->writes.size) {
+        const write_waiter_t *waiter = (const write_waiter_t *) (self->writes.data + self->writes_first);
+        if (waiter->index > commit)
+            break;
+        adr_version_t version = { waiter->epoch, self->fence, waiter->index };
+        replicator_answer (self, &waiter->origin, waiter->number, ADR_STATUS_OK, &version, NULL);
+        self->writes_first += sizeof *waiter;
+    }
+    if (self->writes_first == self->writes.size)
+        self->writes_first = self->writes.size = 0;
+    else if (self->writes_first >= 4096 * sizeof (write_waiter_t) && self->writes_first > self->writes.size / 2) {
+        memmove (self->writes.data, self->writes.data + self->writes_first, self->writes.size - self->writes_first);
+        self->writes.size -= self->writes_first;
+        self->writes_first = 0;
+    }
+    write_waiter_t *retry = (write_waiter_t *) self->retries.data;
+    size_t count = self->retries.size / sizeof *retry, kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        write_waiter_t now = retry[i];
+        adr_version_t version = { now.epoch, 0, now.index };
+        if (now.index <= commit && adr_store_term_at (self->store, now.index, &version.term))
+            replicator_answer (self, &now.origin, now.number, ADR_STATUS_OK, &version, NULL);
+        else
+            retry[kept++] = now;
+    }
+    self->retries.size = kept * sizeof *retry;
+}
+
+/* The mastership ended: whether these will be committed is the next master's to say. Their origins ask again with the
+ * same request ids, or answer `timeout, outcome unknown`. */
+void
+replicator_writes_drop (replicator_t *self)
+{
+    self->writes.size = self->writes_first = 0;
+    self->retries.size = 0;
+    self->verdicts.size = 0;
+}
