@@ -277,7 +277,7 @@ s_tell_voters (replicator_t *self)
 {
     const adr_voters_t *voters = adr_store_voters (self->store);
     adr_position_t last = adr_store_last (self->store);
-    bool may_stand = s_is_voter (self) && adr_store_space (self->store) == ADR_SPACE_OK;
+    bool may_stand = s_is_voter (self) && adr_store_missing_from (self->store) == 0;
     bool same = self->told.at_ns != 0 && adr_position_compare (voters->at, self->told.voters_at) == 0
                 && may_stand == self->told.may_stand && self->told.last_term == last.term
                 && self->told.fence == self->fence;
@@ -290,6 +290,7 @@ s_tell_voters (replicator_t *self)
     told.last_index = last.index;
     told.term = self->fence;
     told.may_stand = may_stand;
+    told.space = adr_store_space (self->store);
     replicator_tell_election (self, ADR__KIND__VOTERS, &told.base);
     self->told.voters_at = voters->at;
     self->told.last_term = last.term;
@@ -311,7 +312,9 @@ replicator_state (const replicator_t *self)
                          ? adr_store_commit (self->store) >= self->opening
                          : replicator_evidence_fresh (self) && self->confirmed > 0
                                && adr_store_applied (self->store) >= self->evidence_commit;
-    return s_is_voter (self) && caught_up ? ADR_STATE_ONLINE_READY : ADR_STATE_ONLINE_STANDBY;
+    return s_is_voter (self) && caught_up && adr_store_missing_from (self->store) == 0
+               ? ADR_STATE_ONLINE_READY
+               : ADR_STATE_ONLINE_STANDBY;
 }
 
 static void

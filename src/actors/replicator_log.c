@@ -42,6 +42,8 @@ s_note_entry (replicator_t *self, const adr_entry_t *entry, size_t size)
     adr_request_table_add (self->requests, entry->request, entry->index, entry->time_ms);
     if (self->time_last_ms < entry->time_ms)
         self->time_last_ms = entry->time_ms;
+    if (entry->index <= adr_store_applied (self->store))
+        self->time_committed_ms = entry->time_ms;
 }
 
 static void
@@ -267,6 +269,10 @@ s_take_entry (replicator_t *self, const adr_entry_t *entry, adr_bytes_t encoded)
     adr_position_t last = adr_store_last (self->store);
     if (entry->index <= adr_store_log_start (self->store).index)
         return true;
+    if (entry->index == adr_store_missing_from (self->store)) { /* [STORE-5] our copy was damaged: here it is again */
+        ADR_MARK ("a damaged entry comes back");
+        return adr_store_refill (self->store, entry, encoded);
+    }
     if (entry->index <= last.index) {
         if (!adr_store_term_at (self->store, entry->index, &term))
             return false;
@@ -607,6 +613,7 @@ s_apply (replicator_t *self)
                       (unsigned long long) adr_store_applied (self->store) + 1);
             return;
         }
+        self->time_committed_ms = entry->time_ms;
         if (self->role != ROLE_MEMBER)
             adr_pending_keys_applied (self->pending, entry);
     }

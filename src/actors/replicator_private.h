@@ -49,7 +49,8 @@ typedef struct {
     uint64_t index;
     uint64_t number;
     adr_id_t origin;
-    uint32_t epoch;
+    adr_status_t status;   /* CONFLICT, or OK without a version: the entry says that nothing was done */
+    adr_version_t version;
 } write_waiter_t;
 
 /* An answer that is only a read of what an entry says: a condition that failed, a delete of what is absent. It may go
@@ -156,6 +157,7 @@ typedef struct replicator {
     uint64_t time_base_ms;     /* log time of the entry before the opening, and when it was stamped [PART-4] */
     int64_t time_base_ns;
     uint64_t time_last_ms;     /* log time of the newest entry */
+    uint64_t time_committed_ms; /* of the newest applied entry: what askers may have seen [REPL-5] */
     adr_pending_keys_t *pending;
     adr_buffer_t writes;       /* write_waiter_t, in index order, from writes_first on */
     size_t writes_first;

@@ -7,15 +7,16 @@
 
 #define S_WRITES_MAX 65536u /* that wait for their commit */
 
-void
-replicator_answer (replicator_t *self, const adr_id_t *origin, uint64_t number, adr_status_t status,
-                   const adr_version_t *version, const char *text)
+static void
+s_answer (replicator_t *self, const adr_id_t *origin, uint64_t number, adr_status_t status,
+          const adr_version_t *version, const char *text, bool no_entry)
 {
     Adr__Answer answer = ADR__ANSWER__INIT;
     Adr__VersionOf version_of = ADR__VERSION_OF__INIT;
     answer.number = number;
     answer.status = status;
     answer.text = (char *) (text ? text : "");
+    answer.no_entry = no_entry;
     if (version) {
         version_of.epoch = version->epoch;
         version_of.term = version->term;
@@ -24,9 +25,16 @@ replicator_answer (replicator_t *self, const adr_id_t *origin, uint64_t number, 
     }
     if (!adr_id_is_none (&self->master))
         answer.hint = adr_id_view (&self->master);
-    answer.time_ms = self->time_last_ms;
+    answer.time_ms = self->time_committed_ms;
     adr_address_t to = { *origin, ADR_ACTOR_EDGE_ROUTER };
     self->effects->send (self->effects, to, ADR__KIND__ANSWER, &answer.base, (adr_bytes_t){ 0 });
+}
+
+void
+replicator_answer (replicator_t *self, const adr_id_t *origin, uint64_t number, adr_status_t status,
+                   const adr_version_t *version, const char *text)
+{
+    s_answer (self, origin, number, status, version, text, false);
 }
 
 /* --- conditions ---------------------------------------------------------------------------------------------------- */
@@ -73,19 +81,31 @@ s_holds (const Adr__Op *op, const s_current_t *current)
     return false;
 }
 
-/* Keeps a verdict until it may be said [REPL-6]. */
+/* Says that nothing was done, and why: `version` is what the condition lost against. A first try's verdict is a read:
+ * it waits until it may be said [REPL-6], and its id is not kept. Of a request that was sent before, another try may
+ * still be on its way, and must not be done after this answer: so the verdict becomes an entry without operations,
+ * which keeps the id. */
 static void
-s_keep_verdict (replicator_t *self, const Adr__Write *write, adr_status_t status, const adr_version_t *version)
+s_verdict (replicator_t *self, const Adr__Write *write, adr_status_t status, const s_current_t *current)
 {
-    verdict_t verdict = { .index = version->index > self->opening ? version->index : self->opening,
+    static const adr_version_t s_none;
+    verdict_t verdict = { .index = current->version.index > self->opening ? current->version.index : self->opening,
                           .arrived_ns = self->now_ns,
                           .number = write->number,
                           .origin = adr_id_of (write->origin),
                           .status = status,
-                          .version = *version };
+                          .version = status == ADR_STATUS_CONFLICT ? current->version : s_none };
     if (ADR_PLANT (REPL_6_CONFLICT_AT_ONCE))
-        replicator_answer (self, &verdict.origin, verdict.number, status, version, NULL);
-    else if (self->verdicts.size / sizeof verdict >= VERDICTS_MAX)
+        s_answer (self, &verdict.origin, verdict.number, status, &verdict.version, NULL, true);
+    else if (write->age_ms && !ADR_PLANT (REPL_5_VERDICTS_FORGOTTEN)) {
+        ADR_MARK ("a verdict becomes an entry");
+        self->entry.kind = ADR_ENTRY_WRITE;
+        self->entry.op_count = 0;
+        memcpy (self->entry.request, write->request.data, ADR_REQUEST_ID_SIZE);
+        replicator_append_own (self);
+        write_waiter_t waiter = { self->entry.index, write->number, verdict.origin, status, verdict.version };
+        adr_buffer_append (&self->writes, &waiter, sizeof waiter);
+    } else if (self->verdicts.size / sizeof verdict >= VERDICTS_MAX)
         replicator_answer (self, &verdict.origin, verdict.number, ADR_STATUS_REFUSED, NULL, "busy");
     else
         adr_buffer_append (&self->verdicts, &verdict, sizeof verdict);
@@ -101,7 +121,7 @@ replicator_writes_verdicts (replicator_t *self)
     for (size_t i = 0; i < count; i++) {
         verdict_t now = verdict[i];
         if (now.index <= commit && replicator_may_read (self, now.arrived_ns))
-            replicator_answer (self, &now.origin, now.number, now.status, &now.version, NULL);
+            s_answer (self, &now.origin, now.number, now.status, &now.version, NULL, true);
         else
             verdict[kept++] = now;
     }
@@ -134,27 +154,39 @@ s_relay (replicator_t *self, const adr_event_t *event, const Adr__Write *write)
                          event->message.payload);
 }
 
+/* What the entry of an earlier try did: it is in the log, or this node would not know the id. */
+static bool
+s_outcome (replicator_t *self, const Adr__Write *write, uint64_t index, write_waiter_t *outcome)
+{
+    adr_status_t status;
+    adr_buffer_clear (&self->scratch);
+    if (adr_store_read_log (self->store, index, 1, &self->scratch, &status) == 0
+        || adr_entry_decode (&self->entry, adr_bytes (self->scratch.data, self->scratch.size)) == 0)
+        return false;
+    *outcome = (write_waiter_t){ .index = index, .number = write->number, .origin = adr_id_of (write->origin) };
+    if (self->entry.op_count)
+        outcome->version = (adr_version_t){ self->entry.epoch, self->entry.term, index };
+    for (size_t i = 0; i < write->n_op && self->entry.op_count == 0; i++)
+        if (write->op[i]->condition != ADR__CONDITION__ALWAYS)
+            outcome->status = ADR_STATUS_CONFLICT;
+    return true;
+}
+
 /* [REPL-5] a request whose id the log knows gets its entry's outcome, once that is committed. */
 static bool
 s_is_repeated (replicator_t *self, const Adr__Write *write)
 {
     uint64_t index = adr_request_table_find (self->requests, write->request.data);
+    write_waiter_t outcome;
     if (index == 0 || ADR_PLANT (REPL_5_IDS_FORGOTTEN))
         return false;
     ADR_MARK ("a request is repeated");
-    adr_version_t version = { .epoch = 1, .index = index };
-    adr_id_t origin = adr_id_of (write->origin);
-    if (!adr_store_term_at (self->store, index, &version.term)) {
-        s_refuse (self, write, ADR_STATUS_UNKNOWN, "the entry of an earlier try is no longer in the log");
-        return true;
-    }
-    if (index <= adr_store_commit (self->store) || ADR_PLANT (REPL_5_KNOWN_ID_AT_ONCE)) {
-        replicator_answer (self, &origin, write->number, ADR_STATUS_OK, &version, NULL);
-        return true;
-    }
-    write_waiter_t waiter = { index, write->number, origin, 1 };
-    if (self->retries.size / sizeof waiter < S_WRITES_MAX)
-        adr_buffer_append (&self->retries, &waiter, sizeof waiter);
+    if (!s_outcome (self, write, index, &outcome))
+        s_refuse (self, write, ADR_STATUS_UNKNOWN, "the entry of an earlier try can no longer be read");
+    else if (index <= adr_store_commit (self->store) || ADR_PLANT (REPL_5_KNOWN_ID_AT_ONCE))
+        replicator_answer (self, &outcome.origin, outcome.number, outcome.status, &outcome.version, NULL);
+    else if (self->retries.size / sizeof outcome < S_WRITES_MAX)
+        adr_buffer_append (&self->retries, &outcome, sizeof outcome);
     return true;
 }
 
@@ -201,7 +233,7 @@ s_old_value (replicator_t *self, const Adr__Op *op, const s_current_t *current)
     adr_buffer_clear (&self->scratch);
     if (adr_store_read_log (self->store, current->version.index, 1, &self->scratch, &status) == 0)
         return false;
-    adr_entry_t *entry = adr_alloc (sizeof *entry);
+    adr_entry_t *entry = adr_alloc (sizeof *entry); /* self->entry may be in use by the caller */
     bool found = false;
     if (adr_entry_decode (entry, adr_bytes (self->scratch.data, self->scratch.size)))
         for (uint32_t i = 0; i < entry->op_count && !found; i++)
@@ -217,7 +249,7 @@ s_old_value (replicator_t *self, const Adr__Op *op, const s_current_t *current)
 
 /* A released value becomes a record of its own, in the same entry [DESIGN 10]. Its key is unique: where it came to be. */
 static void
-s_add_garbage (replicator_t *self, uint8_t *key, size_t value_at, uint32_t of_op)
+s_add_garbage (replicator_t *self, uint8_t *key, adr_bytes_t value, uint32_t of_op)
 {
     adr_op_t *op = &self->entry.op[self->entry.op_count++];
     adr_put_be64 (key, self->fence);
@@ -227,8 +259,8 @@ s_add_garbage (replicator_t *self, uint8_t *key, size_t value_at, uint32_t of_op
     op->table = ADR_TABLE_GARBAGE;
     op->flags = 0;
     op->key = adr_bytes (key, S_GARBAGE_KEY_SIZE);
-    op->value = adr_bytes (self->values.data + value_at, self->values.size - value_at);
-    adr_value_digest (op->value, op->digest);
+    op->value = value;
+    adr_value_digest (value, op->digest);
 }
 
 static void
@@ -242,12 +274,12 @@ s_add_op (replicator_t *self, const Adr__Op *asked, adr_bytes_t value)
     adr_value_digest (value, op->digest);
 }
 
-/* Checks every condition, and whether anything is to be done at all; keeps the verdict and says false if not. */
+/* Checks every condition, and whether anything is to be done at all; gives the verdict and says false if not. */
 static bool
 s_conditions_hold (replicator_t *self, const Adr__Write *write, s_current_t *current)
 {
     bool changes = false;
-    adr_version_t newest = { 0 };
+    const s_current_t *newest = &current[0];
     for (size_t i = 0; i < write->n_op; i++) {
         const Adr__Op *op = write->op[i];
         current[i] = s_current (self, (uint8_t) op->table, adr_bytes (op->key.data, op->key.len));
@@ -256,56 +288,45 @@ s_conditions_hold (replicator_t *self, const Adr__Write *write, s_current_t *cur
             return false;
         }
         if (!s_holds (op, &current[i])) {
-            s_keep_verdict (self, write, ADR_STATUS_CONFLICT, &current[i].version);
+            s_verdict (self, write, ADR_STATUS_CONFLICT, &current[i]);
             return false;
         }
-        if (adr_version_compare (&newest, &current[i].version) < 0)
-            newest = current[i].version;
+        if (newest->version.index < current[i].version.index)
+            newest = &current[i];
         changes |= !op->delete_ || current[i].exists;
     }
-    if (!changes) { /* deletes of what is absent: nothing to log; the answer is a read */
-        newest.term = newest.epoch = 0;
-        uint64_t index = newest.index;
-        newest.index = 0;
-        s_keep_verdict (self, write, ADR_STATUS_OK, &newest);
-        if (self->verdicts.size && !ADR_PLANT (REPL_6_CONFLICT_AT_ONCE)) {
-            verdict_t *kept = (verdict_t *) (self->verdicts.data + self->verdicts.size) - 1;
-            if (kept->index < index)
-                kept->index = index;
-        }
-        return false;
-    }
-    return true;
+    if (!changes) /* deletes of what is absent */
+        s_verdict (self, write, ADR_STATUS_OK, newest);
+    return changes;
 }
 
 static void
 s_append_write (replicator_t *self, const Adr__Write *write, adr_bytes_t payload, const s_current_t *current)
 {
-    uint8_t garbage_key[ADR_OPS_MAX][S_GARBAGE_KEY_SIZE];
-    struct { size_t at, size; bool is; } old[ADR_OPS_MAX];
+    uint8_t garbage_key[ADR_OPS_MAX / 2][S_GARBAGE_KEY_SIZE];
+    size_t old_end[ADR_OPS_MAX / 2];
+    bool old[ADR_OPS_MAX / 2];
     adr_buffer_clear (&self->values);
-    for (size_t i = 0; i < write->n_op; i++) { /* first all old values: self->values may move while it grows */
-        old[i].at = self->values.size;
-        old[i].is = write->op[i]->release && s_old_value (self, write->op[i], &current[i]);
-        old[i].size = self->values.size - old[i].at;
+    for (size_t i = 0; i < write->n_op; i++) { /* first all of them: self->values may move while it grows */
+        old[i] = write->op[i]->release && s_old_value (self, write->op[i], &current[i]);
+        old_end[i] = self->values.size;
     }
     self->entry.kind = ADR_ENTRY_WRITE;
     self->entry.op_count = 0;
     memcpy (self->entry.request, write->request.data, ADR_REQUEST_ID_SIZE);
-    size_t at = 0;
+    const uint8_t *value = payload.data;
     for (size_t i = 0; i < write->n_op; i++) {
-        s_add_op (self, write->op[i], adr_bytes (payload.data + at, write->op[i]->value_size));
-        at += write->op[i]->value_size;
+        s_add_op (self, write->op[i], adr_bytes (value, write->op[i]->value_size));
+        value += write->op[i]->value_size;
     }
-    for (size_t i = 0; i < write->n_op; i++)
-        if (old[i].is && old[i].size <= ADR_VALUE_MAX && self->entry.op_count < ADR_OPS_MAX) {
-            s_add_garbage (self, garbage_key[i], old[i].at, (uint32_t) i);
-            self->entry.op[self->entry.op_count - 1].value.size = old[i].size;
-            adr_op_t *op = &self->entry.op[self->entry.op_count - 1];
-            adr_value_digest (op->value, op->digest);
-        }
+    for (size_t i = 0; i < write->n_op; i++) {
+        size_t from = i ? old_end[i - 1] : 0;
+        if (old[i])
+            s_add_garbage (self, garbage_key[i], adr_bytes (self->values.data + from, old_end[i] - from), (uint32_t) i);
+    }
     replicator_append_own (self);
-    write_waiter_t waiter = { self->entry.index, write->number, adr_id_of (write->origin), self->entry.epoch };
+    adr_version_t version = { self->entry.epoch, self->entry.term, self->entry.index };
+    write_waiter_t waiter = { self->entry.index, write->number, adr_id_of (write->origin), ADR_STATUS_OK, version };
     adr_buffer_append (&self->writes, &waiter, sizeof waiter);
 }
 
@@ -380,8 +401,7 @@ replicator_writes_committed (replicator_t *self)
         const write_waiter_t *waiter = (const write_waiter_t *) (self->writes.data + self->writes_first);
         if (waiter->index > commit)
             break;
-        adr_version_t version = { waiter->epoch, self->fence, waiter->index };
-        replicator_answer (self, &waiter->origin, waiter->number, ADR_STATUS_OK, &version, NULL);
+        replicator_answer (self, &waiter->origin, waiter->number, waiter->status, &waiter->version, NULL);
         self->writes_first += sizeof *waiter;
     }
     if (self->writes_first == self->writes.size)
@@ -395,9 +415,8 @@ replicator_writes_committed (replicator_t *self)
     size_t count = self->retries.size / sizeof *retry, kept = 0;
     for (size_t i = 0; i < count; i++) {
         write_waiter_t now = retry[i];
-        adr_version_t version = { now.epoch, 0, now.index };
-        if (now.index <= commit && adr_store_term_at (self->store, now.index, &version.term))
-            replicator_answer (self, &now.origin, now.number, ADR_STATUS_OK, &version, NULL);
+        if (now.index <= commit)
+            replicator_answer (self, &now.origin, now.number, now.status, &now.version, NULL);
         else
             retry[kept++] = now;
     }
