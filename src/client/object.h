@@ -4,7 +4,11 @@
  * src/wire/records.proto. Used by libadrestia and by the HTTP edge alike; everything is asynchronous, memory for one
  * transfer is bounded by ADR_OBJECT_WINDOW chunks.
  *
- * Callbacks run where adr_session's do. */
+ * Callbacks run where adr_session's do, at most one at a time for a transfer, and may call the transfer's functions.
+ * Any one thread may drive a transfer. Time limits of the single steps are the session's (adr_session_set_limit).
+ *
+ * Rules: OBJECT-1 (born pending), OBJECT-2 (deletes after `refused`, never after `unknown`), OBJECT-3 (one referrer),
+ * OBJECT-5 (created, never overwritten). */
 
 #ifndef ADR_OBJECT_H
 #define ADR_OBJECT_H
@@ -28,6 +32,7 @@ typedef struct {
 typedef struct {
     adr_id_t object;
     uint64_t size;
+    uint32_t chunk_size; /* 0: it stands whole in its header record */
     char etag[80]; /* without quotes */
     uint64_t modified_ms;
     adr_version_t version; /* of the meta record */
@@ -54,8 +59,9 @@ size_t adr_object_writer_write (adr_object_writer_t *self, const void *data, siz
  * `done` once; the writer is gone after it. `etag` is the hexadecimal MD5 that the caller computed. */
 void adr_object_writer_end (adr_object_writer_t *self, const char *etag, Adr__Condition condition,
                             const adr_version_t *version, adr_writer_done_fn *done, void *argument);
-/* Gives up: nothing becomes visible. What was uploaded is deleted where its outcome is known [OBJECT-2], and is
- * swept otherwise. No callback comes after it returns. Takes and nulls. */
+/* Gives up: nothing becomes visible, unless the meta record was already on its way. What was uploaded is deleted where
+ * its outcome is known [OBJECT-2], and is swept otherwise. No callback comes after it returns: it waits for one that
+ * another thread is in. Not after `done`. Takes and nulls. */
 void adr_object_writer_abort (adr_object_writer_t **self);
 
 /* --- reading ------------------------------------------------------------------------------------------------ */
@@ -76,17 +82,25 @@ adr_object_reader_t *adr_object_reader_new (adr_session_t *session, const adr_ob
 /* Copies what is there, at most `room`: 0 means wait for ready, or the end when all of the length was given. -1: it
  * failed. */
 ssize_t adr_object_reader_read (adr_object_reader_t *self, void *data, size_t room);
-void adr_object_reader_destroy (adr_object_reader_t **self); /* no callback comes after it */
+/* No callback comes after it returns: it waits for one that another thread is in. */
+void adr_object_reader_destroy (adr_object_reader_t **self);
 
 /* Deletes the meta record and releases the object. NOT_FOUND if there was none. */
 void adr_object_delete (adr_session_t *session, const char *bucket, adr_bytes_t key, Adr__Condition condition,
                         const adr_version_t *version, adr_object_info_fn *done, void *argument);
 
-/* --- the keys of records ------------------------------------------------------------------------------------- */
+/* --- records (src/wire/records.proto) ------------------------------------------------------------------------ */
 
-size_t adr_meta_key (uint8_t at[ADR_KEY_MAX], const char *bucket, adr_bytes_t key);    /* bucket, 0, key */
+size_t adr_meta_key (uint8_t at[ADR_KEY_MAX], const char *bucket, adr_bytes_t key);     /* bucket, 0, key */
 size_t adr_chunk_key (uint8_t at[ADR_KEY_MAX], const adr_id_t *object, uint64_t chunk); /* objectId, BE u64 */
-/* The attributes of an encoded meta record; false if it is nonsense. Strings are lent until `arena` is reset. */
+/* Append the encoded record. The header's is followed by the object's bytes where chunk_size is 0. */
+void adr_meta_record_write (adr_buffer_t *value, const adr_object_info_t *info);
+void adr_object_header_write (adr_buffer_t *value, const adr_object_info_t *info, const char *bucket, adr_bytes_t key);
+/* The parts of an encoded record, except what its answer or row says (version, and the time where the record names
+ * none); false if it is nonsense, or of a later layout. Strings are lent until `arena` is reset, `data` as long as
+ * `value` is. */
 ADR_WARN_UNUSED bool adr_meta_record_read (adr_object_info_t *info, adr_bytes_t value, adr_arena_t *arena);
+ADR_WARN_UNUSED bool adr_object_header_read (adr_object_info_t *info, adr_bytes_t *data, adr_bytes_t value,
+                                             adr_arena_t *arena);
 
 #endif

@@ -7,7 +7,7 @@
  *
  * A request is in the list `waiting` (oldest first; those whose clock the next tick starts stand last) until it is
  * answered, and at the same time in `queue` while it is to be sent. One that is answered without being sent (wrong, or
- * no room) stands in `refused` until the next tick. */
+ * no room) never becomes a request: its answer stands in `refusals` until the next tick. */
 
 #include "client/session.h"
 
@@ -33,8 +33,6 @@ typedef struct {
     int64_t start_ns, deadline_ns, due_ns;
     adr_reply_fn *done;
     void *argument;
-    adr_status_t status; /* in `refused`: the answer */
-    const char *text;
     uint16_t kind;
     union {
         ProtobufCMessage base;
@@ -49,6 +47,14 @@ typedef struct {
     size_t held; /* what it counts for in bytes_held */
 } s_request_t;
 
+/* An answer without a request. There are never more than the askers ask between two ticks. */
+typedef struct {
+    adr_reply_fn *done;
+    void *argument;
+    adr_status_t status;
+    const char *text;
+} s_refusal_t;
+
 struct adr_session {
     pthread_mutex_t lock;
     adr_id_t cluster, node;
@@ -61,7 +67,8 @@ struct adr_session {
     int inside;   /* receives and ticks that are running: they send when they end */
     bool woken;   /* the transport's thread was asked to tick, and has not yet */
     bool closing;
-    s_link_t waiting, queue, refused, pool;
+    s_link_t waiting, queue, pool;
+    adr_buffer_t refusals;
     s_request_t **slot;
     uint32_t slot_count, slot_room, pending;
     int64_t now_ns;       /* of the last tick */
@@ -74,7 +81,6 @@ struct adr_session {
 
 #define S_SEND_PAUSE (10 * ADR_MS) /* after a send that failed: a connection takes about so long */
 #define S_SCAN_PAUSE (5 * ADR_MS)  /* between two looks at all requests: bounds their cost */
-#define S_BUSY (ADR_SESSION_REQUESTS_MAX / 4 * 3) /* the other places are for those that hear "busy" */
 #define S_SMALL 4096               /* larger request buffers are given back when the request ends */
 #define S_RETRY (ADR_SESSION_RETRY_MS * ADR_MS)
 
@@ -136,12 +142,10 @@ s_of_queue (s_link_t *link)
 
 /* --- the slab ------------------------------------------------------------------------------------------------- */
 
-/* One more place, or NULL if there are too many. */
 static s_request_t *
 s_slab_grow (adr_session_t *self)
 {
-    if (self->slot_count == ADR_SESSION_REQUESTS_MAX)
-        return NULL;
+    adr_assert (self->slot_count < ADR_SESSION_REQUESTS_MAX);
     if (self->slot_count == self->slot_room) {
         self->slot_room = self->slot_room ? self->slot_room * 2 : 64;
         self->slot = adr_realloc (self->slot, self->slot_room * sizeof *self->slot);
@@ -163,8 +167,6 @@ s_request_new (adr_session_t *self)
         request = s_of_queue (self->pool.next);
         s_list_remove (&request->queue);
     }
-    if (!request)
-        return NULL;
     uint64_t place = request->number % ADR_SESSION_REQUESTS_MAX;
     request->number = ++self->generation * ADR_SESSION_REQUESTS_MAX + place;
     request->active = true;
@@ -324,8 +326,6 @@ s_enqueue (adr_session_t *self, s_request_t *request)
 
 /* --- asking --------------------------------------------------------------------------------------------------- */
 
-static const char s_busy[] = "busy: too many requests wait for their answers";
-
 /* Called with the lock; gives it up. Sends, or sees to it that somebody will. */
 static void
 s_asked (adr_session_t *self)
@@ -344,55 +344,48 @@ s_asked (adr_session_t *self)
         wake (self->transport);
 }
 
-/* Takes the lock and a request; the caller fills in its header and ends with s_ask. NULL, without the lock: not even
- * for a refusal was there room, and the asker has been told. */
+/* The asker will hear so from the next tick. Called with the lock; gives it up. */
+static void
+s_refuse (adr_session_t *self, adr_status_t status, const char *text, adr_reply_fn *done, void *argument)
+{
+    s_refusal_t refusal = { done, argument, status, text };
+    adr_buffer_append (&self->refusals, &refusal, sizeof refusal);
+    s_asked (self);
+}
+
+/* Takes the lock and a request with room for `size` bytes; the caller fills in its header and ends with s_ask. NULL,
+ * and no lock: there is no room, and the asker will hear so. */
 static s_request_t *
-s_begin (adr_session_t *self, uint16_t kind, uint32_t limit_ms, adr_reply_fn *done, void *argument)
+s_begin (adr_session_t *self, uint16_t kind, size_t size, uint32_t limit_ms, adr_reply_fn *done, void *argument)
 {
     pthread_mutex_lock (&self->lock);
-    s_request_t *request = s_request_new (self);
-    if (!request) {
-        pthread_mutex_unlock (&self->lock);
-        adr_reply_t reply = { .status = ADR_STATUS_REFUSED, .unsent = true, .text = s_busy };
-        done (argument, &reply);
+    size_t held = sizeof (s_request_t) + size;
+    if (self->closing) {
+        s_refuse (self, ADR_STATUS_REFUSED, "the client was closed", done, argument);
         return NULL;
     }
+    if (self->bytes_held + held > self->bytes_max || self->pending == ADR_SESSION_REQUESTS_MAX) {
+        s_refuse (self, ADR_STATUS_REFUSED, "busy: too many requests wait for their answers", done, argument);
+        return NULL;
+    }
+    s_request_t *request = s_request_new (self);
     request->kind = kind;
     if (limit_ms == 0)
         limit_ms = self->limit_ms;
     request->limit_ms = limit_ms < ADR_REQUEST_TIME_MAX_MS ? limit_ms : ADR_REQUEST_TIME_MAX_MS;
     request->done = done;
     request->argument = argument;
-    request->held = sizeof *request;
-    self->bytes_held += request->held;
+    request->held = held;
+    self->bytes_held += held;
     return request;
 }
 
-/* The request will be answered so by the next tick, unsent. */
+/* The request itself is wrong. */
 static void
-s_refuse (adr_session_t *self, s_request_t *request, adr_status_t status, const char *text)
+s_invalid (adr_session_t *self, const char *text, adr_reply_fn *done, void *argument)
 {
-    request->status = status;
-    request->text = text;
-    s_list_append (&self->refused, &request->queue);
-    s_asked (self);
-}
-
-/* True if `more` bytes have room beside what waits; else the request is refused, and the lock is given up. */
-static bool
-s_reserve (adr_session_t *self, s_request_t *request, size_t more)
-{
-    if (self->closing) {
-        s_refuse (self, request, ADR_STATUS_REFUSED, "the client was closed");
-        return false;
-    }
-    if (self->bytes_held + more > self->bytes_max || self->pending > S_BUSY) {
-        s_refuse (self, request, ADR_STATUS_REFUSED, s_busy);
-        return false;
-    }
-    request->held += more;
-    self->bytes_held += more;
-    return true;
+    pthread_mutex_lock (&self->lock);
+    s_refuse (self, ADR_STATUS_INVALID, text, done, argument);
 }
 
 static void
@@ -481,12 +474,9 @@ void
 adr_session_write (adr_session_t *self, const adr_session_op_t *ops, uint32_t count, uint32_t limit_ms,
                    adr_reply_fn *done, void *argument)
 {
-    s_request_t *request = s_begin (self, ADR__KIND__WRITE, limit_ms, done, argument);
-    if (!request)
-        return;
     const char *wrong = s_write_wrong (ops, count);
     if (wrong) {
-        s_refuse (self, request, ADR_STATUS_INVALID, wrong);
+        s_invalid (self, wrong, done, argument);
         return;
     }
     size_t key_size = 0, value_size = 0, version_count = 0;
@@ -497,10 +487,12 @@ adr_session_write (adr_session_t *self, const adr_session_op_t *ops, uint32_t co
     }
     size_t version_size = version_count * sizeof (Adr__VersionOf);
     size_t front = version_size + count * (sizeof (Adr__Op) + sizeof (Adr__Op *));
-    if (!s_reserve (self, request, front + key_size + value_size))
+    size_t size = front + key_size + value_size;
+    s_request_t *request = s_begin (self, ADR__KIND__WRITE, size, limit_ms, done, argument);
+    if (!request)
         return;
     /* All room at once, because the parts point to one another; versions first, for their alignment. */
-    adr_buffer_grow (&request->bytes, front + key_size + value_size);
+    adr_buffer_grow (&request->bytes, size);
     request->bytes.size = version_size;
     s_write_fill (self, request, ops, count, key_size, value_size);
     s_write_versions (request, (Adr__VersionOf *) (void *) request->bytes.data, ops, count);
@@ -511,14 +503,12 @@ void
 adr_session_read (adr_session_t *self, uint8_t table, adr_bytes_t key, Adr__ReadMode mode, uint32_t limit_ms,
                   adr_reply_fn *done, void *argument)
 {
-    s_request_t *request = s_begin (self, ADR__KIND__READ, limit_ms, done, argument);
-    if (!request)
-        return;
     if (key.size == 0 || key.size > ADR_KEY_MAX) {
-        s_refuse (self, request, ADR_STATUS_INVALID, "a key has the wrong size");
+        s_invalid (self, "a key has the wrong size", done, argument);
         return;
     }
-    if (!s_reserve (self, request, key.size))
+    s_request_t *request = s_begin (self, ADR__KIND__READ, key.size, limit_ms, done, argument);
+    if (!request)
         return;
     adr_buffer_append (&request->bytes, key.data, key.size);
     Adr__Read *read = &request->header.read;
@@ -534,14 +524,12 @@ void
 adr_session_list (adr_session_t *self, uint8_t table, adr_bytes_t prefix, adr_bytes_t after, uint32_t rows_max,
                   bool with_values, Adr__ReadMode mode, uint32_t limit_ms, adr_reply_fn *done, void *argument)
 {
-    s_request_t *request = s_begin (self, ADR__KIND__LIST, limit_ms, done, argument);
-    if (!request)
-        return;
     if (prefix.size > ADR_KEY_MAX || after.size > ADR_KEY_MAX) {
-        s_refuse (self, request, ADR_STATUS_INVALID, "a key has the wrong size");
+        s_invalid (self, "a key has the wrong size", done, argument);
         return;
     }
-    if (!s_reserve (self, request, prefix.size + after.size))
+    s_request_t *request = s_begin (self, ADR__KIND__LIST, prefix.size + after.size, limit_ms, done, argument);
+    if (!request)
         return;
     adr_buffer_append (&request->bytes, prefix.data, prefix.size);
     adr_buffer_append (&request->bytes, after.data, after.size);
@@ -562,14 +550,19 @@ adr_session_list (adr_session_t *self, uint8_t table, adr_bytes_t prefix, adr_by
 void
 adr_session_map (adr_session_t *self, uint32_t limit_ms, adr_reply_fn *done, void *argument)
 {
-    s_request_t *request = s_begin (self, ADR__KIND__MAP_PULL, limit_ms, done, argument);
+    s_request_t *request = s_begin (self, ADR__KIND__MAP_PULL, 0, limit_ms, done, argument);
     if (!request)
-        return;
-    if (!s_reserve (self, request, 0))
         return;
     adr__map_pull__init (&request->header.pull);
     request->header.pull.number = request->number;
     s_ask (self, request);
+}
+
+void
+adr_session_defer (adr_session_t *self, adr_reply_fn *done, void *argument)
+{
+    pthread_mutex_lock (&self->lock);
+    s_refuse (self, ADR_STATUS_OK, "", done, argument);
 }
 
 /* --- answers -------------------------------------------------------------------------------------------------- */
@@ -737,13 +730,22 @@ s_start_clocks (adr_session_t *self)
     }
 }
 
+/* What callbacks are refused meanwhile waits for the next tick: one that asks again at once cannot hold this one up. */
 static void
 s_answer_refused (adr_session_t *self)
 {
-    while (!s_list_empty (&self->refused)) {
-        s_request_t *request = s_of_queue (self->refused.next);
-        adr_reply_t reply = { .status = request->status, .text = request->text, .unsent = true };
-        s_request_answer (self, request, &reply);
+    if (self->refusals.size > 0) {
+        adr_buffer_t refusals = self->refusals;
+        self->refusals = (adr_buffer_t){ 0 };
+        pthread_mutex_unlock (&self->lock);
+        for (size_t at = 0; at < refusals.size; at += sizeof (s_refusal_t)) {
+            s_refusal_t refusal;
+            memcpy (&refusal, refusals.data + at, sizeof refusal);
+            adr_reply_t reply = { .status = refusal.status, .text = refusal.text, .unsent = true };
+            refusal.done (refusal.argument, &reply);
+        }
+        adr_buffer_free (&refusals);
+        pthread_mutex_lock (&self->lock);
     }
 }
 
@@ -803,10 +805,10 @@ adr_session_wake_at (adr_session_t *self)
     if (!s_list_empty (&self->queue) && self->send_at_ns < at)
         at = self->send_at_ns;
     bool fresh = !s_list_empty (&self->waiting) && !s_of_waiting (self->waiting.previous)->started;
-    if (fresh || !s_list_empty (&self->refused))
-        at = self->now_ns;
     if (self->pending == 0)
         at = ADR_NEVER;
+    if (fresh || self->refusals.size > 0)
+        at = self->now_ns;
     pthread_mutex_unlock (&self->lock);
     return at;
 }
@@ -839,7 +841,6 @@ adr_session_new (const adr_id_t *cluster, const adr_id_t *node, uint64_t request
     self->due_ns = self->send_at_ns = ADR_NEVER;
     s_list_init (&self->waiting);
     s_list_init (&self->queue);
-    s_list_init (&self->refused);
     s_list_init (&self->pool);
     adr_arena_init (&self->arena, 16 * 1024, 4 * ADR_HEADER_MAX);
     return self;
@@ -855,7 +856,7 @@ adr_session_destroy (adr_session_t **self_p)
     pthread_mutex_lock (&self->lock);
     self->closing = true;
     self->inside++;
-    while (!s_list_empty (&self->waiting) || !s_list_empty (&self->refused)) {
+    while (!s_list_empty (&self->waiting) || self->refusals.size > 0) {
         s_answer_refused (self);
         if (!s_list_empty (&self->waiting))
             s_request_give_up (self, s_of_waiting (self->waiting.next));
@@ -868,6 +869,7 @@ adr_session_destroy (adr_session_t **self_p)
     }
     free (self->slot);
     adr_buffer_free (&self->pack);
+    adr_buffer_free (&self->refusals);
     adr_arena_free (&self->arena);
     pthread_mutex_destroy (&self->lock);
     free (self);
@@ -891,7 +893,7 @@ uint32_t
 adr_session_pending (adr_session_t *self)
 {
     pthread_mutex_lock (&self->lock);
-    uint32_t pending = self->pending;
+    uint32_t pending = self->pending + (uint32_t) (self->refusals.size / sizeof (s_refusal_t));
     pthread_mutex_unlock (&self->lock);
     return pending;
 }

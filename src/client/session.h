@@ -3,9 +3,9 @@
  * CURVE socket below it, the HTTP edge the mailbox of its own host [DESIGN 11].
  *
  * Owns: the requests that wait. Makes durable: nothing. Assumes: any thread may ask; `done` runs on the thread that
- * calls adr_session_receive or adr_session_tick (one thread each, maybe two at once; with all of
- * ADR_SESSION_REQUESTS_MAX places taken, on the asker's, at once), may ask again, and must not block. Each request is answered exactly once. A retry repeats the request id, so that it is done at most once
- * [REPL-5].
+ * calls adr_session_receive or adr_session_tick (one thread each, maybe two at once), may ask again, and must not
+ * block. Each request is answered exactly once, never before the call that asked for it has returned to its own
+ * thread's next receive or tick. A retry repeats the request id, so that it is done at most once [REPL-5].
  *
  * What leaves when: without a wake function (the HTTP edge) each asking thread sends at once. With one, asking only
  * queues and wakes the transport's thread, whose next tick sends all that gathered. What callbacks ask for leaves when
@@ -78,6 +78,9 @@ void adr_session_list (adr_session_t *self, uint8_t table, adr_bytes_t prefix, a
                        bool with_values, Adr__ReadMode mode, uint32_t limit_ms, adr_reply_fn *done, void *argument);
 /* The edge's clusterMap: `value` holds an encoded Adr__ClusterMap. */
 void adr_session_map (adr_session_t *self, uint32_t limit_ms, adr_reply_fn *done, void *argument);
+
+/* Calls back with OK, by the next tick: for who must answer from there and has nothing to ask. */
+void adr_session_defer (adr_session_t *self, adr_reply_fn *done, void *argument);
 
 /* A pack came. Total: nonsense is counted and dropped. */
 void adr_session_receive (adr_session_t *self, adr_bytes_t pack);

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* An edge_router and a group in one, in memory, for tests of what stands on a session: records with versions and
+ * conditions, request ids, lists, the garbage table. It decides what becomes of each request by a function that the
+ * test gives, so that any of them can get lost on its way in or out, or be refused.
+ *
+ * Thread-safe: sessions send from any thread; one thread delivers the answers. */
+
+#ifndef ADR_FAKE_STORE_H
+#define ADR_FAKE_STORE_H
+
+#include "client/session.h"
+
+typedef struct fake_store fake_store_t;
+
+typedef enum {
+    FAKE_DO,          /* done and answered */
+    FAKE_LOSE,        /* lost on the way in: not done, no answer */
+    FAKE_LOSE_ANSWER, /* done, no answer */
+    FAKE_REFUSE,      /* answered REFUSED, not done */
+    FAKE_HOLD         /* lost for now: fake_store_release does and answers it */
+} fake_fate_t;
+
+typedef struct {
+    uint16_t kind;      /* Adr__Kind */
+    uint32_t table;     /* of the first operation */
+    bool delete_it;
+    uint64_t number;    /* of all requests so far, from 1 */
+} fake_request_t;
+
+typedef fake_fate_t (fake_fate_fn) (void *argument, const fake_request_t *request);
+
+fake_store_t *fake_store_new (const adr_id_t *cluster);
+void fake_store_destroy (fake_store_t **self);
+void fake_store_set_fate (fake_store_t *self, fake_fate_fn *fate, void *argument); /* NULL: all are done */
+void fake_store_set_reachable (fake_store_t *self, bool reachable);
+/* The encoded Adr__ClusterMap that MAP_PULL is answered with; copied. */
+void fake_store_set_map (fake_store_t *self, adr_bytes_t map);
+
+/* What a session is given, with the store as its transport. */
+bool fake_store_send (void *self, adr_bytes_t pack);
+/* Gives the session the answers that wait, and a tick; returns how many packs. */
+size_t fake_store_deliver (fake_store_t *self, adr_session_t *session, int64_t now_ns);
+/* Does what FAKE_HOLD held, in its order; the answers wait for fake_store_deliver. */
+void fake_store_release (fake_store_t *self);
+/* Waits until an answer is there to be delivered, or for `timeout_ms`; true if one is. */
+bool fake_store_wait (fake_store_t *self, int timeout_ms);
+
+/* For looking inside. */
+bool fake_store_has (fake_store_t *self, uint8_t table, adr_bytes_t key);
+size_t fake_store_count (fake_store_t *self, uint8_t table);
+uint64_t fake_store_packs (fake_store_t *self);    /* that came */
+uint64_t fake_store_requests (fake_store_t *self); /* that came, repeated ones too */
+/* Takes a record out, as damage would. */
+void fake_store_lose (fake_store_t *self, uint8_t table, adr_bytes_t key);
+
+#endif

@@ -1,0 +1,604 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Sessions: packing, limits, retries, and what may be told as refused. */
+
+#include "fake_store.h"
+
+#include "core/actor.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+typedef struct {
+    adr_id_t cluster, node;
+    fake_store_t *store;
+    adr_session_t *session;
+    int wakes;
+} s_world_t;
+
+typedef struct {
+    int count;
+    adr_status_t status;
+    adr_version_t version;
+    bool unsent, more;
+    char value[64];
+    size_t size;
+    char text[128];
+} s_answer_t;
+
+static void
+s_wake (void *transport)
+{
+    (void) transport;
+}
+
+static void
+s_done (void *argument, const adr_reply_t *reply)
+{
+    s_answer_t *answer = argument;
+    answer->count++;
+    answer->status = reply->status;
+    answer->version = reply->version;
+    answer->unsent = reply->unsent;
+    answer->more = reply->more;
+    answer->size = reply->value.size;
+    if (reply->value.size && reply->value.size < sizeof answer->value)
+        memcpy (answer->value, reply->value.data, reply->value.size);
+    assert_non_null (reply->text);
+    strncpy (answer->text, reply->text, sizeof answer->text - 1);
+}
+
+static int
+s_set_up_with (void **state, uint64_t bytes_max, bool wake)
+{
+    s_world_t *world = adr_alloc (sizeof *world);
+    memset (world->cluster.bytes, 7, ADR_ID_SIZE);
+    memset (world->node.bytes, 9, ADR_ID_SIZE);
+    world->store = fake_store_new (&world->cluster);
+    world->session = adr_session_new (&world->cluster, &world->node, 42, bytes_max, fake_store_send, world->store);
+    if (wake)
+        adr_session_set_wake (world->session, s_wake);
+    adr_session_tick (world->session, ADR_MS);
+    *state = world;
+    return 0;
+}
+
+static int
+s_set_up (void **state)
+{
+    return s_set_up_with (state, 8 * 1024 * 1024, false);
+}
+
+static int
+s_set_up_waking (void **state)
+{
+    return s_set_up_with (state, 8 * 1024 * 1024, true);
+}
+
+static int
+s_set_up_small (void **state)
+{
+    return s_set_up_with (state, 4096, false);
+}
+
+static int
+s_tear_down (void **state)
+{
+    s_world_t *world = *state;
+    adr_session_destroy (&world->session);
+    fake_store_destroy (&world->store);
+    free (world);
+    return 0;
+}
+
+static adr_bytes_t
+s_text (const char *text)
+{
+    return adr_bytes (text, strlen (text));
+}
+
+static void
+s_put (s_world_t *world, const char *key, const char *value, Adr__Condition condition, uint32_t limit_ms,
+       s_answer_t *answer)
+{
+    adr_session_op_t op = { .table = ADR_TABLE_KV, .key = s_text (key), .value = s_text (value),
+                            .condition = condition };
+    adr_session_write (world->session, &op, 1, limit_ms, s_done, answer);
+}
+
+static void
+s_deliver (s_world_t *world, int64_t now_ms)
+{
+    fake_store_deliver (world->store, world->session, now_ms * ADR_MS);
+}
+
+static void
+what_is_put_is_read (void **state)
+{
+    s_world_t *world = *state;
+    s_answer_t put = { 0 }, get = { 0 }, none = { 0 };
+    s_put (world, "a", "one", ADR__CONDITION__ALWAYS, 0, &put);
+    assert_int_equal (put.count, 0); /* never from inside the asking call */
+    s_deliver (world, 2);
+    assert_int_equal (put.count, 1);
+    assert_int_equal (put.status, ADR_STATUS_OK);
+    assert_int_equal (put.version.index, 1);
+    adr_session_read (world->session, ADR_TABLE_KV, s_text ("a"), ADR__READ_MODE__STRONG, 0, s_done, &get);
+    adr_session_read (world->session, ADR_TABLE_KV, s_text ("b"), ADR__READ_MODE__LOCAL, 0, s_done, &none);
+    s_deliver (world, 3);
+    assert_int_equal (get.status, ADR_STATUS_OK);
+    assert_memory_equal (get.value, "one", 3);
+    assert_int_equal (none.status, ADR_STATUS_NOT_FOUND);
+    assert_int_equal (adr_session_pending (world->session), 0);
+    assert_int_equal (adr_session_wake_at (world->session), ADR_NEVER);
+}
+
+static void
+several_operations_are_one_entry (void **state)
+{
+    s_world_t *world = *state;
+    s_answer_t first = { 0 }, second = { 0 }, read = { 0 };
+    adr_session_op_t op[3] = {
+        { .table = ADR_TABLE_KV, .key = s_text ("x"), .value = s_text ("1") },
+        { .table = ADR_TABLE_KV, .key = s_text ("y"), .value = s_text ("22") },
+        { .table = ADR_TABLE_KV, .key = s_text ("z"), .value = s_text ("333"),
+          .condition = ADR__CONDITION__ABSENT },
+    };
+    adr_session_write (world->session, op, 3, 0, s_done, &first);
+    s_deliver (world, 2);
+    assert_int_equal (first.status, ADR_STATUS_OK);
+    op[0].value = s_text ("changed");
+    adr_session_write (world->session, op, 3, 0, s_done, &second);
+    s_deliver (world, 3);
+    assert_int_equal (second.status, ADR_STATUS_CONFLICT);
+    assert_int_equal (second.version.index, 1);
+    adr_session_read (world->session, ADR_TABLE_KV, s_text ("y"), ADR__READ_MODE__STRONG, 0, s_done, &read);
+    s_deliver (world, 4);
+    assert_memory_equal (read.value, "22", 2);
+}
+
+static void
+a_version_is_a_condition (void **state)
+{
+    s_world_t *world = *state;
+    s_answer_t answer = { 0 };
+    s_put (world, "k", "1", ADR__CONDITION__ALWAYS, 0, &answer);
+    s_deliver (world, 2);
+    adr_session_op_t op = { .table = ADR_TABLE_KV, .key = s_text ("k"), .value = s_text ("2"),
+                            .condition = ADR__CONDITION__VERSION, .version = answer.version };
+    adr_session_write (world->session, &op, 1, 0, s_done, &answer);
+    s_deliver (world, 3);
+    assert_int_equal (answer.status, ADR_STATUS_OK);
+    adr_session_write (world->session, &op, 1, 0, s_done, &answer);
+    s_deliver (world, 4);
+    assert_int_equal (answer.status, ADR_STATUS_CONFLICT);
+}
+
+/* Sixty-four that are asked for before the transport's thread wakes leave in one pack. */
+static void
+what_gathers_leaves_in_one_pack (void **state)
+{
+    s_world_t *world = *state;
+    s_answer_t answer[64] = { 0 };
+    for (int i = 0; i < 64; i++)
+        s_put (world, "k", "v", ADR__CONDITION__ALWAYS, 0, &answer[i]);
+    assert_int_equal (fake_store_packs (world->store), 0);
+    adr_session_tick (world->session, 2 * ADR_MS);
+    assert_int_equal (fake_store_packs (world->store), 1);
+    s_deliver (world, 3);
+    for (int i = 0; i < 64; i++)
+        assert_int_equal (answer[i].count, 1);
+}
+
+typedef struct {
+    s_world_t *world;
+    int left;
+} s_chain_t;
+
+static void
+s_chain_done (void *argument, const adr_reply_t *reply)
+{
+    s_chain_t *chain = argument;
+    adr_session_op_t op = { .table = ADR_TABLE_KV, .key = s_text ("k"), .value = s_text ("v") };
+    assert_int_equal (reply->status, ADR_STATUS_OK);
+    if (chain->left-- > 0)
+        adr_session_write (chain->world->session, &op, 1, 0, s_chain_done, chain);
+}
+
+/* What callbacks ask for leaves together, too. */
+static void
+answers_of_a_pack_ask_a_pack (void **state)
+{
+    s_world_t *world = *state;
+    s_chain_t chain[16];
+    for (int i = 0; i < 16; i++) {
+        chain[i] = (s_chain_t){ world, 9 };
+        adr_session_op_t op = { .table = ADR_TABLE_KV, .key = s_text ("k"), .value = s_text ("v") };
+        adr_session_write (world->session, &op, 1, 0, s_chain_done, &chain[i]);
+    }
+    for (int now = 2; adr_session_pending (world->session) > 0; now++) {
+        assert_true (now < 100);
+        s_deliver (world, now);
+    }
+    assert_int_equal (fake_store_requests (world->store), 160);
+    assert_int_equal (fake_store_packs (world->store), 10);
+}
+
+static void
+large_values_have_packs_of_their_own (void **state)
+{
+    s_world_t *world = *state;
+    s_answer_t answer[3] = { 0 };
+    uint8_t *value = adr_alloc (ADR_VALUE_MAX);
+    for (int i = 0; i < 3; i++) {
+        adr_session_op_t op = { .table = ADR_TABLE_KV, .key = s_text (i == 0 ? "a" : i == 1 ? "b" : "c"),
+                                .value = adr_bytes (value, ADR_VALUE_MAX) };
+        adr_session_write (world->session, &op, 1, 0, s_done, &answer[i]);
+    }
+    adr_session_tick (world->session, 2 * ADR_MS);
+    assert_int_equal (fake_store_packs (world->store), 3);
+    s_deliver (world, 3);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal (answer[i].status, ADR_STATUS_OK);
+    free (value);
+}
+
+static void
+beyond_the_bound_is_busy (void **state)
+{
+    s_world_t *world = *state;
+    s_answer_t answer[64] = { 0 };
+    fake_store_set_reachable (world->store, false);
+    for (int i = 0; i < 64; i++)
+        s_put (world, "k", "v", ADR__CONDITION__ALWAYS, 0, &answer[i]);
+    assert_int_equal (answer[63].count, 0);
+    adr_session_tick (world->session, 2 * ADR_MS);
+    assert_int_equal (answer[0].count, 0);
+    assert_int_equal (answer[63].count, 1);
+    assert_int_equal (answer[63].status, ADR_STATUS_REFUSED);
+    assert_true (answer[63].unsent);
+    assert_non_null (strstr (answer[63].text, "busy"));
+    fake_store_set_reachable (world->store, true);
+    adr_session_tick (world->session, 20 * ADR_MS);
+    s_deliver (world, 21);
+    assert_int_equal (answer[0].status, ADR_STATUS_OK);
+}
+
+static void
+wrong_requests_are_invalid (void **state)
+{
+    s_world_t *world = *state;
+    s_answer_t answer = { 0 };
+    static uint8_t s_large[ADR_VALUE_MAX + 1];
+    adr_session_op_t op = { .table = ADR_TABLE_KV, .key = s_text ("k"),
+                            .value = adr_bytes (s_large, sizeof s_large) };
+    adr_session_write (world->session, &op, 1, 0, s_done, &answer);
+    adr_session_write (world->session, &op, 0, 0, s_done, &answer);
+    op.value.size = 0;
+    op.key = adr_bytes (s_large, ADR_KEY_MAX + 1);
+    adr_session_write (world->session, &op, 1, 0, s_done, &answer);
+    adr_session_read (world->session, ADR_TABLE_KV, op.key, ADR__READ_MODE__LOCAL, 0, s_done, &answer);
+    adr_session_tick (world->session, 2 * ADR_MS);
+    assert_int_equal (answer.count, 4);
+    assert_int_equal (answer.status, ADR_STATUS_INVALID);
+    assert_int_equal (fake_store_requests (world->store), 0);
+}
+
+/* --- fates ---------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    fake_fate_t fate[8];
+} s_script_t;
+
+static fake_fate_t
+s_scripted (void *argument, const fake_request_t *request)
+{
+    s_script_t *script = argument;
+    return request->number <= 8 ? script->fate[request->number - 1] : FAKE_DO;
+}
+
+/* A lost answer: the retry has the same id, and so is the same write [REPL-5]. */
+static void
+a_retry_is_done_once (void **state)
+{
+    s_world_t *world = *state;
+    s_answer_t answer = { 0 };
+    s_script_t script = { { FAKE_LOSE_ANSWER } };
+    fake_store_set_fate (world->store, s_scripted, &script);
+    s_put (world, "k", "v", ADR__CONDITION__ABSENT, 5000, &answer);
+    s_deliver (world, 10);
+    assert_int_equal (adr_session_wake_at (world->session), (10 + ADR_SESSION_RETRY_MS) * ADR_MS);
+    s_deliver (world, 10 + ADR_SESSION_RETRY_MS - 1);
+    assert_int_equal (fake_store_requests (world->store), 1);
+    s_deliver (world, 10 + ADR_SESSION_RETRY_MS);
+    s_deliver (world, 11 + ADR_SESSION_RETRY_MS);
+    assert_int_equal (fake_store_requests (world->store), 2);
+    assert_int_equal (answer.status, ADR_STATUS_OK);
+    assert_int_equal (answer.version.index, 1);
+}
+
+static void
+a_write_without_an_answer_is_unknown (void **state)
+{
+    s_world_t *world = *state;
+    s_answer_t write = { 0 }, read = { 0 };
+    s_script_t script = { { FAKE_LOSE, FAKE_LOSE, FAKE_LOSE, FAKE_LOSE } };
+    fake_store_set_fate (world->store, s_scripted, &script);
+    s_put (world, "k", "v", ADR__CONDITION__ALWAYS, 2000, &write);
+    adr_session_read (world->session, ADR_TABLE_KV, s_text ("k"), ADR__READ_MODE__STRONG, 2000, s_done, &read);
+    s_deliver (world, 10);
+    s_deliver (world, 1600);
+    s_deliver (world, 2009);
+    assert_int_equal (write.count, 0);
+    s_deliver (world, 2010);
+    assert_int_equal (write.status, ADR_STATUS_UNKNOWN);
+    assert_int_equal (read.status, ADR_STATUS_TIMEOUT);
+    assert_false (write.unsent);
+    assert_int_equal (fake_store_requests (world->store), 4);
+}
+
+static void
+a_write_that_never_left_is_refused (void **state)
+{
+    s_world_t *world = *state;
+    s_answer_t write = { 0 }, read = { 0 };
+    fake_store_set_reachable (world->store, false);
+    s_put (world, "k", "v", ADR__CONDITION__ALWAYS, 500, &write);
+    adr_session_read (world->session, ADR_TABLE_KV, s_text ("k"), ADR__READ_MODE__STRONG, 500, s_done, &read);
+    for (int now = 10; now < 600; now += 10)
+        s_deliver (world, now);
+    assert_int_equal (write.status, ADR_STATUS_REFUSED);
+    assert_true (write.unsent);
+    assert_int_equal (read.status, ADR_STATUS_TIMEOUT);
+    assert_true (read.unsent);
+}
+
+static void
+what_could_not_leave_leaves_later_in_order (void **state)
+{
+    s_world_t *world = *state;
+    s_answer_t answer[3] = { 0 };
+    fake_store_set_reachable (world->store, false);
+    for (int i = 0; i < 3; i++)
+        s_put (world, "k", "v", ADR__CONDITION__ALWAYS, 0, &answer[i]);
+    adr_session_tick (world->session, 5 * ADR_MS);
+    fake_store_set_reachable (world->store, true);
+    int64_t at = adr_session_wake_at (world->session);
+    assert_true (at > 5 * ADR_MS && at < 50 * ADR_MS);
+    adr_session_tick (world->session, at);
+    s_deliver (world, 60);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal (answer[i].version.index, i + 1);
+}
+
+static void
+a_refusal_is_final (void **state)
+{
+    s_world_t *world = *state;
+    s_answer_t answer = { 0 };
+    s_script_t script = { { FAKE_REFUSE } };
+    fake_store_set_fate (world->store, s_scripted, &script);
+    s_put (world, "k", "v", ADR__CONDITION__ALWAYS, 0, &answer);
+    s_deliver (world, 2);
+    assert_int_equal (answer.status, ADR_STATUS_REFUSED);
+    assert_false (answer.unsent);
+}
+
+/* The first try hangs somewhere, the second is refused: "refused" would promise too much. Once the first was done after
+ * all, the third try hears so. */
+static void
+a_refusal_beside_an_open_try_is_not_believed (void **state)
+{
+    s_world_t *world = *state;
+    s_answer_t answer = { 0 };
+    s_script_t script = { { FAKE_HOLD, FAKE_REFUSE, FAKE_DO } };
+    fake_store_set_fate (world->store, s_scripted, &script);
+    s_put (world, "k", "v", ADR__CONDITION__ABSENT, 10000, &answer);
+    s_deliver (world, 2);
+    s_deliver (world, 1600);
+    s_deliver (world, 1601);
+    assert_int_equal (fake_store_requests (world->store), 2);
+    assert_int_equal (answer.count, 0);
+    fake_store_release (world->store); /* done now, and its answer is the request's */
+    s_deliver (world, 1700);
+    assert_int_equal (answer.status, ADR_STATUS_OK);
+    assert_int_equal (answer.count, 1);
+}
+
+static void
+refusals_do_not_cover_a_lost_try (void **state)
+{
+    s_world_t *world = *state;
+    s_answer_t answer = { 0 };
+    s_script_t script = { { FAKE_LOSE, FAKE_REFUSE, FAKE_REFUSE } };
+    fake_store_set_fate (world->store, s_scripted, &script);
+    s_put (world, "k", "v", ADR__CONDITION__ALWAYS, 5000, &answer);
+    for (int now = 2; now < 3500; now += 100)
+        s_deliver (world, now);
+    assert_int_equal (fake_store_requests (world->store), 3);
+    assert_int_equal (answer.count, 0); /* the lost one may still be done */
+    for (int now = 3500; now < 5200; now += 100)
+        s_deliver (world, now);
+    assert_int_equal (answer.status, ADR_STATUS_OK); /* the fourth try */
+}
+
+static void
+a_conflict_beside_an_open_try_is_unknown (void **state)
+{
+    s_world_t *world = *state;
+    s_answer_t other = { 0 }, answer = { 0 };
+    s_script_t script = { { FAKE_HOLD, FAKE_DO, FAKE_DO } };
+    fake_store_set_fate (world->store, s_scripted, &script);
+    s_put (world, "k", "mine", ADR__CONDITION__ABSENT, 10000, &answer);
+    s_put (world, "k", "other", ADR__CONDITION__ALWAYS, 10000, &other);
+    s_deliver (world, 2);
+    s_deliver (world, 1600);
+    s_deliver (world, 1601);
+    assert_int_equal (other.status, ADR_STATUS_OK);
+    assert_int_equal (answer.status, ADR_STATUS_UNKNOWN);
+    assert_int_equal (answer.version.index, 1);
+}
+
+static void
+another_edge_gets_everything_again (void **state)
+{
+    s_world_t *world = *state;
+    s_answer_t answer = { 0 };
+    s_script_t script = { { FAKE_LOSE } };
+    fake_store_set_fate (world->store, s_scripted, &script);
+    s_put (world, "k", "v", ADR__CONDITION__ALWAYS, 0, &answer);
+    s_deliver (world, 2);
+    adr_session_send_again (world->session);
+    s_deliver (world, 3);
+    s_deliver (world, 4);
+    assert_int_equal (fake_store_requests (world->store), 2);
+    assert_int_equal (answer.status, ADR_STATUS_OK);
+}
+
+static void
+the_end_answers_everything (void **state)
+{
+    s_world_t *world = *state;
+    s_answer_t sent = { 0 }, read = { 0 }, unsent = { 0 };
+    s_script_t script = { { FAKE_LOSE, FAKE_LOSE } };
+    fake_store_set_fate (world->store, s_scripted, &script);
+    s_put (world, "k", "v", ADR__CONDITION__ALWAYS, 0, &sent);
+    adr_session_read (world->session, ADR_TABLE_KV, s_text ("k"), ADR__READ_MODE__STRONG, 0, s_done, &read);
+    fake_store_set_reachable (world->store, false);
+    s_put (world, "k", "v", ADR__CONDITION__ALWAYS, 0, &unsent);
+    adr_session_destroy (&world->session);
+    assert_null (world->session);
+    assert_int_equal (sent.status, ADR_STATUS_UNKNOWN);
+    assert_int_equal (read.status, ADR_STATUS_TIMEOUT);
+    assert_int_equal (unsent.status, ADR_STATUS_REFUSED);
+    assert_int_equal (sent.count + read.count + unsent.count, 3);
+}
+
+static void
+nonsense_is_dropped (void **state)
+{
+    s_world_t *world = *state;
+    uint8_t noise[300];
+    adr_random_t random = { 1 };
+    for (int i = 0; i < 2000; i++) {
+        for (size_t j = 0; j < sizeof noise; j++)
+            noise[j] = (uint8_t) adr_random_next (&random);
+        adr_session_receive (world->session, adr_bytes (noise, (size_t) adr_random_between (&random, 0, 300)));
+    }
+    assert_int_equal (adr_session_dropped (world->session), 2000);
+    /* An answer for nobody, in a good pack, and one from another cluster. */
+    adr_buffer_t pack = { 0 };
+    adr_envelope_t envelope = { .cluster = world->cluster, .from_actor = ADR_ACTOR_EDGE_ROUTER,
+                                .to_actor = ADR_ACTOR_CLIENT };
+    Adr__Answer answer = ADR__ANSWER__INIT;
+    answer.number = 12345678;
+    adr_pack_begin (&pack, &envelope);
+    adr_pack_add (&pack, ADR__KIND__ANSWER, &answer.base, (adr_bytes_t){ 0 });
+    adr_session_receive (world->session, adr_bytes (pack.data, pack.size));
+    adr_buffer_clear (&pack);
+    envelope.cluster.bytes[0] ^= 1;
+    adr_pack_begin (&pack, &envelope);
+    adr_session_receive (world->session, adr_bytes (pack.data, pack.size));
+    adr_buffer_free (&pack);
+    assert_int_equal (adr_session_dropped (world->session), 2002);
+}
+
+static void
+a_list_comes_in_pages (void **state)
+{
+    s_world_t *world = *state;
+    s_answer_t put = { 0 }, page = { 0 };
+    for (char c = 'a'; c <= 'e'; c++) {
+        char key[] = { 'p', c, 0 };
+        s_put (world, key, "v", ADR__CONDITION__ALWAYS, 0, &put);
+    }
+    adr_session_list (world->session, ADR_TABLE_KV, s_text ("p"), (adr_bytes_t){ 0 }, 3, false,
+                      ADR__READ_MODE__STRONG, 0, s_done, &page);
+    s_deliver (world, 2);
+    s_deliver (world, 3);
+    assert_int_equal (page.status, ADR_STATUS_OK);
+    assert_true (page.more);
+    adr_session_list (world->session, ADR_TABLE_KV, s_text ("p"), s_text ("pc"), 3, false, ADR__READ_MODE__STRONG, 0,
+                      s_done, &page);
+    s_deliver (world, 4);
+    assert_false (page.more);
+}
+
+static void
+s_map_done (void *argument, const adr_reply_t *reply)
+{
+    assert_int_equal (reply->status, ADR_STATUS_OK);
+    Adr__ClusterMap *map = adr__cluster_map__unpack (NULL, reply->value.size, reply->value.data);
+    assert_non_null (map);
+    assert_string_equal (map->registry->name, "lab");
+    adr__cluster_map__free_unpacked (map, NULL);
+    ++*(int *) argument;
+}
+
+static void
+the_map_can_be_asked_for (void **state)
+{
+    s_world_t *world = *state;
+    Adr__ClusterMap map = ADR__CLUSTER_MAP__INIT;
+    Adr__Registry registry = ADR__REGISTRY__INIT;
+    uint8_t bytes[256];
+    int count = 0;
+    registry.name = (char *) "lab";
+    map.registry = &registry;
+    fake_store_set_map (world->store, adr_bytes (bytes, adr__cluster_map__pack (&map, bytes)));
+    adr_session_map (world->session, 0, s_map_done, &count);
+    s_deliver (world, 2);
+    assert_int_equal (count, 1);
+}
+
+static void
+a_full_slab_says_busy (void **state)
+{
+    s_world_t *world = *state;
+    s_answer_t answer = { 0 };
+    adr_session_t *session = adr_session_new (&world->cluster, &world->node, 1, UINT64_MAX, fake_store_send,
+                                              world->store);
+    fake_store_set_reachable (world->store, false);
+    adr_session_set_wake (session, s_wake);
+    for (int i = 0; i < ADR_SESSION_REQUESTS_MAX + 5; i++)
+        adr_session_read (session, ADR_TABLE_KV, s_text ("k"), ADR__READ_MODE__LOCAL, 0, s_done, &answer);
+    adr_session_tick (session, 2 * ADR_MS);
+    assert_int_equal (answer.count, 5);
+    assert_int_equal (answer.status, ADR_STATUS_REFUSED);
+    adr_session_destroy (&session);
+    assert_int_equal (answer.count, ADR_SESSION_REQUESTS_MAX + 5);
+}
+
+int
+main (void)
+{
+#define S_TEST(name) cmocka_unit_test_setup_teardown (name, s_set_up, s_tear_down)
+    const struct CMUnitTest tests[] = {
+        S_TEST (what_is_put_is_read),
+        S_TEST (several_operations_are_one_entry),
+        S_TEST (a_version_is_a_condition),
+        cmocka_unit_test_setup_teardown (what_gathers_leaves_in_one_pack, s_set_up_waking, s_tear_down),
+        cmocka_unit_test_setup_teardown (answers_of_a_pack_ask_a_pack, s_set_up_waking, s_tear_down),
+        cmocka_unit_test_setup_teardown (large_values_have_packs_of_their_own, s_set_up_waking, s_tear_down),
+        cmocka_unit_test_setup_teardown (beyond_the_bound_is_busy, s_set_up_small, s_tear_down),
+        S_TEST (wrong_requests_are_invalid),
+        S_TEST (a_retry_is_done_once),
+        S_TEST (a_write_without_an_answer_is_unknown),
+        S_TEST (a_write_that_never_left_is_refused),
+        S_TEST (what_could_not_leave_leaves_later_in_order),
+        S_TEST (a_refusal_is_final),
+        S_TEST (a_refusal_beside_an_open_try_is_not_believed),
+        S_TEST (refusals_do_not_cover_a_lost_try),
+        S_TEST (a_conflict_beside_an_open_try_is_unknown),
+        S_TEST (another_edge_gets_everything_again),
+        S_TEST (the_end_answers_everything),
+        S_TEST (nonsense_is_dropped),
+        S_TEST (a_list_comes_in_pages),
+        S_TEST (the_map_can_be_asked_for),
+        S_TEST (a_full_slab_says_busy),
+    };
+    return cmocka_run_group_tests_name ("session", tests, NULL, NULL);
+}
