@@ -266,7 +266,11 @@ static bool
 s_take_entry (replicator_t *self, const adr_entry_t *entry, adr_bytes_t encoded)
 {
     uint64_t term;
+    adr_voters_t voters;
     adr_position_t last = adr_store_last (self->store);
+    if (entry->kind == ADR_ENTRY_VOTERS
+        && (entry->op_count != 1 || !adr_voters_decode (&voters, entry->op[0].value)))
+        return false;
     if (entry->index <= adr_store_log_start (self->store).index)
         return true;
     if (entry->index == adr_store_missing_from (self->store)) { /* [STORE-5] our copy was damaged: here it is again */
@@ -483,7 +487,7 @@ s_stream_to (replicator_t *self, peer_t *peer)
     uint64_t last = adr_store_last (self->store).index;
     if (peer->probing) {
         if (peer->sent_ns == ADR_NEVER) {
-            bool fresh = s_heard_lately (self, peer) || self->now_ns == self->lead_ns;
+            bool fresh = s_heard_lately (self, peer) || self->now_ns - self->lead_ns < self->settings->election_max_ns;
             s_send_append (self, peer, fresh ? S_PROBE_BYTES : 0);
         }
         return;

@@ -262,8 +262,7 @@ replicator_reads_ask (replicator_t *self)
     self->question_number++;
     self->question_ns = self->now_ns;
     for (read_waiter_t *waiter = self->asking.first; waiter; waiter = waiter->next)
-        if (waiter->question == 0 || open)
-            waiter->question = self->question_number;
+        waiter->question = self->question_number;
     Adr__ReadIndex question = ADR__READ_INDEX__INIT;
     question.number = self->question_number;
     self->effects->send (self->effects, replicator_address (self->master), ADR__KIND__READ_INDEX, &question.base,
