@@ -383,7 +383,7 @@ replicator_on_write (replicator_t *self, const adr_event_t *event)
     uint64_t horizon = adr_request_table_horizon (self->requests);
     if (horizon && write->seen_ms <= horizon) { /* [REPL-5] an earlier try may be beyond what we remember */
         ADR_MARK ("a request is older than the ids that are kept");
-        s_refuse (self, write, write->age_ms ? ADR_STATUS_UNKNOWN : ADR_STATUS_NOT_MASTER, "seen_ms is too old");
+        s_refuse (self, write, write->age_ms ? ADR_STATUS_UNKNOWN : ADR_STATUS_REFUSED, "seen_ms is too old");
         return;
     }
     if (!s_has_room (self, write, event->message.payload.size) || !s_conditions_hold (self, write, current))
