@@ -18,9 +18,12 @@
 
 typedef struct adr_store adr_store_t;
 
+/* A segment holds the largest entry a few times over. */
+#define ADR_STORE_SEGMENT_MIN (4 * 1024 * 1024)
+
 typedef struct {
     adr_id_t cluster, node, group;
-    uint64_t segment_bytes;    /* size of a segment; at least 4 MiB */
+    uint64_t segment_bytes;    /* size of a segment; at least ADR_STORE_SEGMENT_MIN, in tests of small entries less */
     uint64_t flush_bytes;      /* memory-table bytes after which an index flush is due */
     int64_t flush_every_ns;    /* or this long after the first entry applied since the last */
     uint64_t log_keep_max;     /* bytes of log kept for members that are behind; 0 keeps all */

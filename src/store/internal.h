@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* What the files of src/store/ share and nobody else sees: the store's parts.
+ *
+ *     log.c       the entries from log start to the end: terms, places, newest bytes, voters
+ *     journal.c   the open batch, the batch that is out, segments and their jobs
+ *     recovery.c  everything that happens before the actors run
+ *     store.c     records, flushes, the public face */
+
+#ifndef ADR_STORE_INTERNAL_H
+#define ADR_STORE_INTERNAL_H
+
+#include "store/layout.h"
+#include "store/memtable.h"
+#include "store/store.h"
+
+/* --- the log (log.c) --------------------------------------------------------------------------------------- */
+
+/* One entry. `segment` 0: not yet formed into a batch, then `offset` is its frame's in the open batch. */
+typedef struct {
+    uint64_t term;
+    uint64_t cache_at; /* where its bytes went in the cache's endless count; ADR_UNCACHED: nowhere */
+    uint32_t segment, offset;
+    uint32_t size; /* of the frame */
+    bool missing;  /* lost by this copy [STORE-5]; `term` is a lower bound, exact at the end of the hole */
+} adr_item_t;
+
+#define ADR_UNCACHED UINT64_MAX
+
+typedef struct {
+    adr_item_t *item; /* a ring: index & mask */
+    uint64_t mask;
+    adr_position_t start, last;
+    adr_voters_t base; /* at `start` */
+    adr_voters_t *voters;
+    size_t voters_count, voters_room;
+    uint8_t *cache;
+    uint64_t cache_size, cache_head;
+    uint64_t bytes; /* of all frames of the log */
+    uint64_t missing_from, missing_count;
+} adr_log_t;
+
+void adr_log_init (adr_log_t *self, uint64_t cache_bytes);
+void adr_log_free (adr_log_t *self);
+/* Empties the log: it starts after `start` with these voters. */
+void adr_log_reset (adr_log_t *self, adr_position_t start, const adr_voters_t *base);
+static inline adr_item_t *
+adr_log_item (const adr_log_t *self, uint64_t index)
+{
+    adr_assert (index > self->start.index && index <= self->last.index);
+    return &self->item[index & self->mask];
+}
+/* Adds an entry at the end and returns its item, whose place the caller fills in. */
+adr_item_t *adr_log_append (adr_log_t *self, const adr_entry_t *entry, size_t frame_size);
+/* Adds entries that are lost, up to `last`. */
+void adr_log_append_missing (adr_log_t *self, adr_position_t last);
+/* Fills the hole at the entry's index; NULL if it is none, or the term cannot stand there. */
+adr_item_t *adr_log_refill (adr_log_t *self, const adr_entry_t *entry, size_t frame_size);
+void adr_log_cut (adr_log_t *self, uint64_t index);
+/* Moves the start up to `index`, which is in the log. */
+void adr_log_trim (adr_log_t *self, uint64_t index);
+ADR_WARN_UNUSED bool adr_log_term_at (const adr_log_t *self, uint64_t index, uint64_t *term);
+const adr_voters_t *adr_log_voters (const adr_log_t *self);
+const adr_voters_t *adr_log_voters_at (const adr_log_t *self, uint64_t index);
+void adr_log_cache_put (adr_log_t *self, adr_item_t *item, adr_bytes_t encoded);
+/* The entry's bytes if they are still cached. */
+ADR_WARN_UNUSED bool adr_log_cache_get (const adr_log_t *self, const adr_item_t *item, adr_bytes_t *encoded);
+void adr_log_check (const adr_log_t *self);
+
+/* --- the journal (journal.c) ------------------------------------------------------------------------------- */
+
+typedef struct {
+    uint64_t salt, size;
+    uint64_t first_batch; /* number of its first batch; 0 while it has none */
+    bool readable;        /* its header could be read */
+} adr_segment_t;
+
+/* Bytes that were read ahead, for streams of older entries. */
+typedef struct {
+    uint64_t segment, offset;
+    size_t size;
+    uint8_t *data;
+} adr_window_t;
+
+#define ADR_WINDOW_SIZE (256 * 1024)
+
+typedef enum {
+    ADR_JOB_NONE,
+    ADR_JOB_BATCH,
+    ADR_JOB_SEGMENT,
+    ADR_JOB_FLUSH,
+    ADR_JOB_START,
+    ADR_JOB_SPACE
+} adr_job_kind_t;
+
+typedef struct {
+    adr_store_job_t job; /* first: what the shell sees */
+    adr_job_kind_t kind; /* NONE: not out */
+    /* batch */
+    adr_batch_header_t header;
+    uint64_t salt;
+    adr_buffer_t bytes; /* header, frames, zeros to the end of the block */
+    uint64_t note_term; /* to be noted before the batch is written [STORE-4]; 0: none */
+    uint64_t last_index; /* durable up to there when it is done; lowered by cuts meanwhile */
+    uint64_t refilled_from, refilled_to;
+    uint8_t digest[ADR_DIGEST_BATCH];
+    /* segment */
+    adr_segment_header_t segment;
+    bool no_space;
+    /* flush */
+    adr_position_t applied;
+    /* start */
+    adr_position_t start;
+    adr_voters_t voters;
+    uint64_t scan_segment, scan_batch;
+    /* space */
+    uint64_t free_bytes, all_bytes;
+} adr_job_t;
+
+typedef struct {
+    adr_id_t id;
+    uint64_t first_segment; /* the oldest that exists */
+    uint64_t newest;        /* the newest that the state environment notes; those above `current` are prepared */
+    uint64_t current;       /* where batches go */
+    uint64_t offset;        /* where the next one goes */
+    uint64_t next_batch;
+    uint64_t durable_batch;
+    uint64_t durable_index;
+    uint64_t noted_term;
+    adr_position_t end; /* the log's end after the last batch that was formed */
+    uint8_t digest[ADR_DIGEST_BATCH];
+    adr_segment_t *segment; /* by number - first_segment */
+    size_t segment_room;
+    adr_buffer_t open; /* the batch that gathers: room for its header, then frames */
+    bool cut_pending;  /* the cut frame goes before the next entry [STORE-12] */
+    adr_position_t cut_to;
+    uint64_t refilled_from, refilled_to; /* in the open batch */
+    bool witness_due;  /* the last batch with entries has no witness yet [STORE-2] */
+    int64_t witness_at; /* 0: not yet known */
+} adr_journal_t;
+
+struct adr_store {
+    adr_store_options_t options;
+    adr_disk_t *disk;
+    adr_state_t *state;
+    adr_index_t *index;
+    adr_entropy_t *entropy;
+    uint64_t incarnation, boot, fence;
+    uint64_t batch_max;
+    adr_log_t log;
+    adr_journal_t journal;
+    uint64_t commit, unlocked;
+    adr_position_t applied;       /* in the memory tables */
+    adr_position_t index_applied; /* durable in the index */
+    adr_memtable_t *active;
+    adr_memtable_t *frozen; /* NULL, or waiting for its flush, or being flushed */
+    adr_position_t frozen_applied;
+    adr_job_t batch, background;
+    int64_t flush_at;   /* 0: nothing to flush */
+    int64_t retry_at;   /* after a full disk; 0: none */
+    int64_t space_at;   /* when the space was asked for */
+    bool space_stale;   /* something was written since */
+    bool starved;       /* a segment could not be made */
+    uint64_t free_bytes, all_bytes;
+    adr_window_t window;
+    adr_buffer_t scratch;
+    adr_entry_t entry;
+};
+
+adr_segment_t *adr_journal_segment (adr_store_t *self, uint64_t number);
+/* Knows a segment of that number from now on; those between are unreadable until they are known too. */
+adr_segment_t *adr_journal_segment_add (adr_store_t *self, uint64_t number);
+void adr_journal_segment_header (adr_store_t *self, adr_segment_header_t *header, uint64_t number, uint64_t size,
+                                 uint64_t first_batch);
+/* Writes the header's copies. */
+int adr_journal_segment_write (adr_store_t *self, const adr_segment_header_t *header);
+void adr_journal_append (adr_store_t *self, adr_frame_kind_t kind, adr_bytes_t content, adr_item_t *item);
+bool adr_journal_batch_next (adr_store_t *self, int64_t now_ns);
+void adr_journal_batch_done (adr_store_t *self);
+/* The frame at that place, checked; lent until the next read. `ahead` reads more than asked for. */
+ADR_WARN_UNUSED bool adr_journal_read (adr_store_t *self, const adr_place_t *place, bool ahead, adr_frame_t *frame);
+/* The bytes of the entry at `index`, from wherever they are. */
+ADR_WARN_UNUSED bool adr_journal_entry (adr_store_t *self, uint64_t index, bool ahead, adr_bytes_t *encoded);
+
+/* --- what is noted in the state environment ---------------------------------------------------------------- */
+
+#define ADR_NOTE_JOURNAL "journal"
+#define ADR_NOTE_SEGMENT "segment"
+#define ADR_NOTE_TERM "noted-term"
+#define ADR_NOTE_START "log-start"
+#define ADR_NOTE_BOOT "boot"
+#define ADR_NOTE_FENCE "fence" /* the replicator's; its first eight bytes are the term */
+
+#define ADR_NOTE_SEGMENT_SIZE 24
+#define ADR_NOTE_START_SIZE (48 + ADR_VOTERS_BYTES_MAX)
+
+typedef struct {
+    uint64_t first, newest;
+    uint64_t recovering; /* what this segment holds does not count: a recovery was making it */
+} adr_note_segment_t;
+
+void adr_note_segment_encode (const adr_note_segment_t *note, uint8_t at[ADR_NOTE_SEGMENT_SIZE]);
+size_t adr_note_start_encode (const adr_job_t *start, uint8_t at[ADR_NOTE_START_SIZE]);
+
+/* --- records (store.c) ------------------------------------------------------------------------------------- */
+
+#define ADR_META_APPLIED "applied" /* journal id, term, index */
+#define ADR_META_APPLIED_SIZE 32
+
+/* Runs one flush of everything that is applied, on the caller's thread: recovery only. */
+int adr_store_flush_now (adr_store_t *self);
+/* Where `entry` stands in the journal and what it says, put into the active memory table. */
+void adr_store_put_rows (adr_store_t *self, const adr_entry_t *entry, const adr_item_t *item);
+/* Rows of an entry that was refilled below `applied` name its new place. */
+void adr_store_repoint (adr_store_t *self, uint64_t index);
+adr_store_opening_t adr_store_recover (adr_store_t *self, char *why, size_t why_size);
+
+#endif
