@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Is a request one that a group may be asked? See request_check.h. */
+
+#include "actors/request_check.h"
+
+#include "core/entry.h"
+#include "core/map.h"
+
+const char *
+adr_request_wrong_key (uint32_t table, size_t key_size, adr_node_type_t *type)
+{
+    if (!adr_table_type (table, type))
+        return "there is no such table";
+    if (key_size == 0 || key_size > ADR_KEY_MAX)
+        return "a key has 1 to 1100 bytes";
+    if (table == ADR_TABLE_OBJECT && key_size != ADR_ID_SIZE)
+        return "an object's key is its id";
+    if (table == ADR_TABLE_CHUNK && key_size != ADR_ID_SIZE + 8)
+        return "a chunk's key is its object's id and its number";
+    return NULL;
+}
+
+static const char *
+s_wrong_op (const Adr__Op *op)
+{
+    if (op->value_size > ADR_VALUE_MAX || (op->delete_ && op->value_size))
+        return "a value has at most 1 MiB, a delete none";
+    if (op->condition == ADR__CONDITION__VERSION && op->version == NULL)
+        return "the condition names no version";
+    if (protobuf_c_enum_descriptor_get_value (&adr__condition__descriptor, (int) op->condition) == NULL)
+        return "there is no such condition";
+    return NULL;
+}
+
+static bool
+s_names_a_key_twice (const Adr__Write *write)
+{
+    for (size_t i = 1; i < write->n_op; i++)
+        for (size_t j = 0; j < i; j++) {
+            const Adr__Op *a = write->op[i], *b = write->op[j];
+            if (a->table == b->table && a->key.len == b->key.len && memcmp (a->key.data, b->key.data, a->key.len) == 0)
+                return true;
+        }
+    return false;
+}
+
+static const char *
+s_wrong_sizes (const Adr__Write *write, size_t payload)
+{
+    uint64_t values = 0, entry = ADR_ENTRY_HEADER_SIZE;
+    size_t ops = write->n_op;
+    for (size_t i = 0; i < write->n_op; i++) {
+        values += write->op[i]->value_size;
+        entry += ADR_OP_HEADER_SIZE + write->op[i]->key.len;
+        ops += write->op[i]->release ? 1 : 0;
+    }
+    if (write->n_op == 0 || ops > ADR_OPS_MAX)
+        return "a write has 1 to 64 operations, one more for each release";
+    if (values != payload)
+        return "the values are not as long as they say";
+    return entry + values > ADR_ENTRY_MAX ? "the write is too large for one entry" : NULL;
+}
+
+const char *
+adr_request_wrong_write (const Adr__Write *write, size_t payload_size, uint32_t partition_count,
+                         adr_node_type_t *type, uint32_t *partition)
+{
+    if (write->request.len != ADR_REQUEST_ID_SIZE)
+        return "a request id has 16 bytes";
+    const char *wrong = s_wrong_sizes (write, payload_size);
+    for (size_t i = 0; i < write->n_op && wrong == NULL; i++) {
+        const Adr__Op *op = write->op[i];
+        adr_node_type_t op_type;
+        wrong = adr_request_wrong_key (op->table, op->key.len, &op_type);
+        if (wrong == NULL)
+            wrong = s_wrong_op (op);
+        if (wrong)
+            break;
+        uint32_t at = adr_partition_of ((uint8_t) op->table, adr_bytes (op->key.data, op->key.len), partition_count);
+        if (i > 0 && (op_type != *type || at != *partition))
+            return "the operations of one write belong to one partition";
+        *type = op_type;
+        *partition = at;
+    }
+    return wrong == NULL && s_names_a_key_twice (write) ? "a write names each key once" : wrong;
+}
