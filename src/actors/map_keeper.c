@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* map_keeper: keeps a node's copy of the clusterMap current, and tells the node's other actors [DESIGN 9].
+ *
+ * Owns: this node's map. Makes durable: nothing; the registry is in the file cluster.map, statuses are made anew by the
+ * masters. Implements docs/protocol/map_keeper.md, this issue's slice of DESIGN 9: the registry does not change while a
+ * host runs, and is never taken from a message, because maps do not carry signatures yet [TRUST-3].
+ *
+ * Mailbox: GROUP_STATUS (own replicator, while it leads; and, on a PKI node, the map-keepers of masters), MASTER (own
+ *   election), MAP_PULL (any map-keeper, on a PKI node), MAP_PUSH (map-keepers of PKI nodes).
+ * Sends: GROUP_STATUS and MAP_PULL (map-keepers of PKI nodes), MAP_PUSH (map-keepers of its zone, and who pulled),
+ *   MAP_CHANGED (edge-router, replicator, election, health-checker of its node).
+ *
+ *     master's replicator -> its map-keeper -> map-keepers of all PKI nodes -> map-keepers of their zones' nodes
+ *
+ * No message goes that way twice: a status that came from another node is merged and pushed, never sent on as a
+ * status; a push is merged, and never pushed on. */
+
+#include "core/actor.h"
+#include "wire/map_codec.h"
+
+#include <stdlib.h>
+
+#define S_TIMER_PUSH 1u
+#define S_TIMER_PULL 2u
+#define S_PUSH_NS (100 * ADR_MS)   /* what routes and leads is told at most this often */
+#define S_REPEAT_NS (1000 * ADR_MS) /* progress, and a sign of life, this often */
+#define S_PULL_NS (2000 * ADR_MS)  /* the zone's PKI node is silent after this, and others are asked this often */
+#define S_PKI_MAX ADR_ZONES_MAX
+
+typedef struct {
+    const adr_environment_t *environment;
+    adr_effects_t *effects; /* of the current event */
+    int64_t now_ns;
+    adr_map_t *map;
+    adr_id_t zone;              /* ours */
+    adr_id_t pki[S_PKI_MAX];    /* the other zones' PKI nodes, and ours unless it is this node */
+    uint32_t pki_count;
+    int zone_pki;               /* which of them is our zone's; -1: none, or this node */
+    uint32_t asked;             /* which of them was asked last */
+    uint64_t pulls;             /* numbers of our MAP_PULLs */
+    int64_t heard_ns;           /* when our zone's PKI node pushed last */
+    bool news;                  /* of this turn: who leads, or which state a node is in */
+    bool progress;              /* since the last telling: indexes moved */
+    bool push_due;              /* PKI: news that the zone has not been told */
+    int64_t told_ns;            /* when our own actors were told last */
+    int64_t pushed_ns;
+    uint64_t newer_epoch;       /* of a registry that was offered and not taken; said once */
+    uint64_t dropped;           /* statuses that their sender had no right to */
+} s_keeper_t;
+
+static const adr_bytes_t s_nothing;
+
+static bool
+s_is_pki (const s_keeper_t *self)
+{
+    return self->environment->type == ADR_NODE_PKI;
+}
+
+static void
+s_send_keeper (s_keeper_t *self, const adr_id_t *node, uint16_t kind, const ProtobufCMessage *header)
+{
+    adr_address_t to = { *node, ADR_ACTOR_MAP_KEEPER };
+    self->effects->send (self->effects, to, kind, header, s_nothing);
+}
+
+/* --- telling ------------------------------------------------------------------------------------------------------ */
+
+static void
+s_tell (s_keeper_t *self, adr_actor_kind_t actor, const Adr__MapChanged *changed)
+{
+    adr_address_t to = { self->environment->node, actor };
+    self->effects->send (self->effects, to, ADR__KIND__MAP_CHANGED, &changed->base, s_nothing);
+}
+
+/* The whole map, to the actors of this node that route or lead. */
+static void
+s_tell_actors (s_keeper_t *self)
+{
+    adr_arena_t arena;
+    adr_arena_init (&arena, 16 * 1024, 64 * 1024 * 1024);
+    Adr__MapChanged changed = ADR__MAP_CHANGED__INIT;
+    changed.map = adr_map_message (self->map, &arena);
+    if (self->environment->type == ADR_NODE_EDGE)
+        s_tell (self, ADR_ACTOR_EDGE_ROUTER, &changed);
+    else {
+        s_tell (self, ADR_ACTOR_REPLICATOR, &changed);
+        s_tell (self, ADR_ACTOR_ELECTION, &changed);
+        s_tell (self, ADR_ACTOR_HEALTH_CHECKER, &changed);
+    }
+    adr_arena_free (&arena);
+    self->told_ns = self->now_ns;
+    self->progress = false;
+}
+
+/* The statuses, to every other node of the zone [MAP-3]. */
+static void
+s_push_zone (s_keeper_t *self)
+{
+    adr_arena_t arena;
+    adr_arena_init (&arena, 16 * 1024, 64 * 1024 * 1024);
+    Adr__MapPush push = ADR__MAP_PUSH__INIT;
+    push.map = adr_map_statuses_message (self->map, &arena);
+    for (uint32_t i = 0; i < self->map->node_count; i++) {
+        const adr_map_node_t *node = &self->map->node[i];
+        if (adr_id_equal (&node->zone, &self->zone) && !adr_id_equal (&node->id, &self->environment->node))
+            s_send_keeper (self, &node->id, ADR__KIND__MAP_PUSH, &push.base);
+    }
+    adr_arena_free (&arena);
+    self->pushed_ns = self->now_ns;
+    self->push_due = false;
+}
+
+/* --- learning ----------------------------------------------------------------------------------------------------- */
+
+static bool
+s_member_is_news (const adr_map_member_t *a, const adr_map_member_t *b)
+{
+    return !adr_id_equal (&a->node, &b->node) || a->state != b->state || a->voter != b->voter
+           || a->incarnation != b->incarnation;
+}
+
+/* Who leads, who counts, or which state a node is in has changed, not indexes alone. */
+static bool
+s_is_news (const adr_group_status_t *before, const adr_group_status_t *after)
+{
+    if (before->term != after->term || !adr_id_equal (&before->master, &after->master)
+        || before->leaving != after->leaving || before->member_count != after->member_count)
+        return true;
+    for (uint32_t i = 0; i < after->member_count; i++)
+        if (s_member_is_news (&before->member[i], &after->member[i]))
+            return true;
+    return false;
+}
+
+/* Takes a status over if it is newer [MAP-1]. */
+static void
+s_learn (s_keeper_t *self, const adr_id_t *group, const adr_group_status_t *status)
+{
+    adr_map_group_t *held = adr_map_group (self->map, group);
+    if (held == NULL)
+        return;
+    bool news = s_is_news (&held->status, status);
+    if (!adr_map_merge_status (self->map, group, status))
+        return;
+    self->progress = true;
+    if (news)
+        self->news = self->push_due = true;
+}
+
+/* Only a group's master speaks for it, of itself [MAP-2]. */
+static bool
+s_may_say (const s_keeper_t *self, const adr_id_t *from, const adr_id_t *group, const adr_group_status_t *status)
+{
+    const adr_map_node_t *node = adr_map_node (self->map, from);
+    return node != NULL && adr_id_equal (&node->group, group) && adr_id_equal (&status->master, from);
+}
+
+static void
+s_on_group_status (s_keeper_t *self, const adr_event_t *event)
+{
+    const Adr__GroupStatus *message = (const Adr__GroupStatus *) event->message.header;
+    adr_id_t group;
+    adr_group_status_t status;
+    if (!adr_group_status_read (&group, &status, message)
+        || !s_may_say (self, &event->message.from.node, &group, &status)) {
+        self->dropped++;
+        return;
+    }
+    s_learn (self, &group, &status);
+    if (event->message.from.actor == ADR_ACTOR_REPLICATOR)
+        for (uint32_t i = 0; i < self->pki_count; i++)
+            s_send_keeper (self, &self->pki[i], ADR__KIND__GROUP_STATUS, &message->base);
+}
+
+/* What our own election knows of our group's master is newer than any status. */
+static void
+s_on_master (s_keeper_t *self, const Adr__Master *master)
+{
+    const adr_map_group_t *held = adr_map_group (self->map, &self->environment->group);
+    if (held == NULL || master->term <= held->status.term)
+        return;
+    adr_group_status_t status = held->status;
+    status.term = master->term;
+    status.sequence = 0;
+    status.master = adr_id_of (master->master);
+    status.leaving = false;
+    s_learn (self, &self->environment->group, &status);
+}
+
+static void
+s_on_push (s_keeper_t *self, const adr_event_t *event)
+{
+    const Adr__MapPush *push = (const Adr__MapPush *) event->message.header;
+    if (self->zone_pki >= 0 && adr_id_equal (&event->message.from.node, &self->pki[self->zone_pki]))
+        self->heard_ns = self->now_ns;
+    if (push->map == NULL)
+        return;
+    const Adr__Registry *registry = push->map->registry;
+    if (registry && registry->epoch > self->map->epoch && registry->epoch > self->newer_epoch) {
+        self->newer_epoch = registry->epoch;
+        adr_note (self->effects, ADR_LEVEL_WARNING, "a newer registry is offered -> not taken without signatures, epoch=%llu",
+                  (unsigned long long) registry->epoch);
+    }
+    for (size_t i = 0; i < push->map->n_status; i++) {
+        adr_id_t group;
+        adr_group_status_t status;
+        if (adr_group_status_read (&group, &status, push->map->status[i]))
+            s_learn (self, &group, &status);
+    }
+}
+
+/* Whoever holds the same registry gets the statuses, others the whole map. */
+static void
+s_on_pull (s_keeper_t *self, const adr_event_t *event)
+{
+    const Adr__MapPull *pull = (const Adr__MapPull *) event->message.header;
+    if (!s_is_pki (self))
+        return;
+    adr_arena_t arena;
+    adr_arena_init (&arena, 16 * 1024, 64 * 1024 * 1024);
+    Adr__MapPush push = ADR__MAP_PUSH__INIT;
+    push.number = pull->number;
+    push.map = pull->epoch == self->map->epoch ? adr_map_statuses_message (self->map, &arena)
+                                               : adr_map_message (self->map, &arena);
+    s_send_keeper (self, &event->message.from.node, ADR__KIND__MAP_PUSH, &push.base);
+    adr_arena_free (&arena);
+}
+
+/* --- time --------------------------------------------------------------------------------------------------------- */
+
+static void
+s_pull (s_keeper_t *self, uint32_t which)
+{
+    Adr__MapPull pull = ADR__MAP_PULL__INIT;
+    pull.number = ++self->pulls;
+    pull.epoch = self->map->epoch;
+    self->asked = which;
+    s_send_keeper (self, &self->pki[which], ADR__KIND__MAP_PULL, &pull.base);
+}
+
+/* The next of the PKI nodes, in a ring; our zone's own one among them, in case it is back [MAP-4]. */
+static void
+s_pull_if_silent (s_keeper_t *self)
+{
+    if (self->pki_count == 0)
+        return;
+    if (self->zone_pki < 0 || self->now_ns - self->heard_ns >= S_PULL_NS) {
+        if (self->zone_pki >= 0)
+            ADR_MARK ("map: the zone's PKI node is silent, another is asked");
+        s_pull (self, (self->asked + 1) % self->pki_count);
+    }
+    self->effects->wake (self->effects, S_TIMER_PULL, self->now_ns + S_PULL_NS);
+}
+
+static void
+s_on_start (s_keeper_t *self)
+{
+    self->told_ns = self->pushed_ns = self->heard_ns = self->now_ns;
+    if (self->pki_count) {
+        s_pull (self, self->zone_pki >= 0 ? (uint32_t) self->zone_pki : 0);
+        self->effects->wake (self->effects, S_TIMER_PULL, self->now_ns + S_PULL_NS);
+    }
+    self->effects->wake (self->effects, S_TIMER_PUSH, self->now_ns + S_REPEAT_NS);
+}
+
+static int64_t
+s_push_due_at (const s_keeper_t *self)
+{
+    return self->pushed_ns + (self->push_due ? S_PUSH_NS : S_REPEAT_NS);
+}
+
+/* Once a turn: news goes at once to this node's actors, and to the zone no more often than S_PUSH_NS. */
+static void
+s_turn_end (s_keeper_t *self)
+{
+    if (self->news || (self->progress && self->now_ns - self->told_ns >= S_REPEAT_NS))
+        s_tell_actors (self);
+    self->news = false;
+    if (s_is_pki (self) && self->now_ns >= s_push_due_at (self))
+        s_push_zone (self);
+    else if (s_is_pki (self) && self->push_due)
+        self->effects->wake (self->effects, S_TIMER_PUSH, s_push_due_at (self));
+}
+
+static void
+s_on_timer (s_keeper_t *self, uint32_t timer)
+{
+    if (timer == S_TIMER_PULL)
+        s_pull_if_silent (self);
+    else /* what is due is told at the end of this turn */
+        self->effects->wake (self->effects, S_TIMER_PUSH, self->now_ns + S_REPEAT_NS);
+}
+
+/* --- the actor ---------------------------------------------------------------------------------------------------- */
+
+static void
+s_find_pki (s_keeper_t *self)
+{
+    self->zone_pki = -1;
+    for (uint32_t i = 0; i < self->map->node_count && self->pki_count < S_PKI_MAX; i++) {
+        const adr_map_node_t *node = &self->map->node[i];
+        if (node->type != ADR_NODE_PKI || adr_id_equal (&node->id, &self->environment->node))
+            continue;
+        if (adr_id_equal (&node->zone, &self->zone))
+            self->zone_pki = (int) self->pki_count;
+        self->pki[self->pki_count++] = node->id;
+    }
+}
+
+static void *
+s_create (const adr_environment_t *environment)
+{
+    s_keeper_t *self = adr_alloc (sizeof *self);
+    self->environment = environment;
+    self->map = adr_map_copy (environment->map);
+    const adr_map_node_t *own = adr_map_node (self->map, &environment->node);
+    if (own)
+        self->zone = own->zone;
+    s_find_pki (self);
+    return self;
+}
+
+static void
+s_destroy (void **self_p)
+{
+    s_keeper_t *self = *self_p;
+    if (self == NULL)
+        return;
+    adr_map_destroy (&self->map);
+    free (self);
+    *self_p = NULL;
+}
+
+static void
+s_on_message (s_keeper_t *self, const adr_event_t *event)
+{
+    switch (event->message.kind) {
+    case ADR__KIND__GROUP_STATUS:
+        s_on_group_status (self, event);
+        break;
+    case ADR__KIND__MASTER:
+        s_on_master (self, (const Adr__Master *) event->message.header);
+        break;
+    case ADR__KIND__MAP_PUSH:
+        s_on_push (self, event);
+        break;
+    case ADR__KIND__MAP_PULL:
+        s_on_pull (self, event);
+        break;
+    default: /* the table of wire/table.c lets no other kind through */
+        self->dropped++;
+    }
+}
+
+static void
+s_receive (void *actor, const adr_event_t *event, adr_effects_t *effects)
+{
+    s_keeper_t *self = actor;
+    self->effects = effects;
+    self->now_ns = event->now_ns;
+    switch (event->kind) {
+    case ADR_EVENT_START:
+        s_on_start (self);
+        break;
+    case ADR_EVENT_MESSAGE:
+        s_on_message (self, event);
+        break;
+    case ADR_EVENT_TIMER:
+        s_on_timer (self, event->timer);
+        break;
+    case ADR_EVENT_TURN_END:
+        s_turn_end (self);
+        break;
+    case ADR_EVENT_DURABLE:
+    case ADR_EVENT_JOB_DONE:
+    case ADR_EVENT_STOP:
+        break;
+    }
+}
+
+static void
+s_check (const void *actor)
+{
+    const s_keeper_t *self = actor;
+    adr_assert (self->map != NULL && self->pki_count <= S_PKI_MAX && self->zone_pki < (int) self->pki_count);
+    adr_assert (!self->news);
+    for (uint32_t i = 0; i < self->map->group_count; i++)
+        adr_assert (self->map->group[i].status.member_count <= ADR_VOTERS_MAX * 2);
+}
+
+const adr_actor_class_t adr_map_keeper_class = { ADR_ACTOR_MAP_KEEPER, s_create, s_destroy, s_receive, s_check };
