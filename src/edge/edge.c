@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* The HTTP edge: see edge.h. Carries bytes between libmicrohttpd's callbacks and a call (edge/s3.h).
+ *
+ * A request, as the library calls us:
+ *
+ *     target -> FRESH --headers--> (wanted? "100 Continue" is withheld) HELD --> BODY --> ENDED --> queued --> completed
+ *
+ * Where the call says "wait", the connection is suspended, and resumed by the call's wake. Both decisions are made under
+ * the lock of adr_s3_t, so no wake is lost. */
+
+#include "edge/edge.h"
+
+#include "edge/s3.h"
+
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define CONNECTIONS_MAX 1024
+#define IDLE_TIMEOUT_S 60
+#define THREADS 2
+#define REQUESTS_BYTES_MAX (UINT64_C (256) << 20)
+#define DEFAULT_REGION "us-east-1"
+/* Of a connection: its request line and headers, the read buffer (half of it), the write buffer. */
+#define CONNECTION_MEMORY (96 * 1024)
+#define CONNECTION_MEMORY_STEP (16 * 1024)
+/* A failure that is known before the body came is told at once, and the connection cut, only if the client waits for
+ * "100 Continue" or would send more than so much: many clients do not look for an answer before they sent all. */
+#define DRAIN_MAX (UINT64_C (16) << 20)
+#define READ_BLOCK (64 * 1024)
+
+typedef struct connection connection_t;
+
+struct adr_edge {
+    adr_edge_options_t options; /* its strings are ours */
+    adr_credentials_t *credentials;
+    struct sockaddr_storage address;
+    socklen_t address_size;
+    struct MHD_Daemon *daemon;
+    uint16_t port;
+    adr_s3_t *s3;
+    adr_session_t *session; /* guarded by s3's lock; NULL once stopped */
+    bool stopping;          /* guarded by s3's lock */
+    connection_t *first;    /* all requests, guarded by s3's lock */
+};
+
+typedef enum { FRESH, HELD, BODY, ENDED } phase_t;
+
+/* One request on a connection. */
+struct connection {
+    adr_edge_t *edge;
+    struct MHD_Connection *mhd;
+    adr_s3_call_t *call;
+    phase_t phase;
+    bool suspended; /* guarded by s3's lock */
+    connection_t *next, *before;
+};
+
+/* --- suspend and resume ------------------------------------------------------------------------------------------- */
+
+static void
+s_suspend (void *argument)
+{
+    connection_t *self = argument;
+    if (self->edge->stopping)
+        return;
+    self->suspended = true;
+    MHD_suspend_connection (self->mhd);
+}
+
+static void
+s_resume (void *argument)
+{
+    connection_t *self = argument;
+    if (!self->suspended)
+        return;
+    self->suspended = false;
+    MHD_resume_connection (self->mhd);
+}
+
+typedef enum { AGAIN, PARKED, STOPPED } wait_t;
+
+static wait_t
+s_wait (connection_t *self)
+{
+    if (!adr_s3_call_pause (self->call, s_suspend))
+        return AGAIN;
+    adr_s3_lock (self->edge->s3);
+    bool stopped = self->edge->stopping && !self->suspended;
+    adr_s3_unlock (self->edge->s3);
+    return stopped ? STOPPED : PARKED;
+}
+
+/* --- a request's life ---------------------------------------------------------------------------------------------- */
+
+static void
+s_link (connection_t *self)
+{
+    adr_edge_t *edge = self->edge;
+    adr_s3_lock (edge->s3);
+    self->next = edge->first;
+    if (self->next)
+        self->next->before = self;
+    edge->first = self;
+    adr_s3_unlock (edge->s3);
+}
+
+static void
+s_unlink (connection_t *self)
+{
+    adr_edge_t *edge = self->edge;
+    adr_s3_lock (edge->s3);
+    if (self->next)
+        self->next->before = self->before;
+    if (self->before)
+        self->before->next = self->next;
+    else
+        edge->first = self->next;
+    adr_s3_unlock (edge->s3);
+}
+
+/* The request line was read: the only place where the library shows the target as it came. */
+static void *
+s_on_target (void *argument, const char *target, struct MHD_Connection *mhd)
+{
+    connection_t *self = adr_alloc (sizeof *self);
+    self->edge = argument;
+    self->mhd = mhd;
+    self->call = adr_s3_call_new (self->edge->s3, s_resume, self);
+    adr_http_request_init (adr_s3_call_request (self->call), "", target, strlen (target));
+    s_link (self);
+    return self;
+}
+
+static void
+s_on_completed (void *argument, struct MHD_Connection *mhd, void **request, enum MHD_RequestTerminationCode code)
+{
+    connection_t *self = *request;
+    (void) argument;
+    (void) mhd;
+    (void) code;
+    if (!self)
+        return;
+    *request = NULL;
+    s_unlink (self);
+    adr_s3_call_destroy (&self->call);
+    free (self);
+}
+
+static enum MHD_Result
+s_on_header (void *argument, enum MHD_ValueKind kind, const char *name, size_t name_size, const char *value,
+             size_t value_size)
+{
+    (void) kind;
+    adr_http_request_add (argument, name, name_size, value, value_size);
+    return MHD_YES;
+}
+
+/* --- answers ------------------------------------------------------------------------------------------------------- */
+
+static ssize_t
+s_on_read (void *argument, uint64_t position, char *data, size_t room)
+{
+    connection_t *self = argument;
+    (void) position;
+    for (;;) {
+        ssize_t got = adr_s3_call_read (self->call, data, room);
+        if (got > 0)
+            return got;
+        if (got < 0)
+            return got == -2 ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
+        wait_t wait = s_wait (self);
+        if (wait == PARKED)
+            return 0;
+        if (wait == STOPPED)
+            return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
+}
+
+static struct MHD_Response *
+s_make_response (connection_t *self, const adr_s3_answer_t *answer)
+{
+    if (answer->streamed && answer->stream_size > 0)
+        return MHD_create_response_from_callback (answer->stream_size, READ_BLOCK, s_on_read, self, NULL);
+    bool head = strcmp (adr_s3_call_request (self->call)->method, "HEAD") == 0;
+    return MHD_create_response_from_buffer (head ? 0 : answer->body.size, answer->body.data, MHD_RESPMEM_PERSISTENT);
+}
+
+static enum MHD_Result
+s_queue (connection_t *self, const adr_s3_answer_t *answer)
+{
+    struct MHD_Response *response = s_make_response (self, answer);
+    if (!response)
+        return MHD_NO;
+    const char *at = (const char *) answer->headers.data, *end = at + answer->headers.size;
+    while (at < end) {
+        const char *value = at + strlen (at) + 1;
+        MHD_add_response_header (response, at, value);
+        at = value + strlen (value) + 1;
+    }
+    MHD_add_response_header (response, "x-amz-request-id", adr_s3_call_id (self->call));
+    MHD_add_response_header (response, "Server", "adrestia");
+    enum MHD_Result result = MHD_queue_response (self->mhd, answer->status, response);
+    MHD_destroy_response (response);
+    return result;
+}
+
+/* Queues the answer, or waits for it. */
+static enum MHD_Result
+s_answer (connection_t *self)
+{
+    for (;;) {
+        const adr_s3_answer_t *answer = adr_s3_call_answer (self->call);
+        if (answer)
+            return s_queue (self, answer);
+        wait_t wait = s_wait (self);
+        if (wait == PARKED)
+            return MHD_YES;
+        if (wait == STOPPED)
+            return MHD_NO;
+    }
+}
+
+/* --- requests ------------------------------------------------------------------------------------------------------ */
+
+static int64_t
+s_wall_ms (void)
+{
+    struct timespec now;
+    clock_gettime (CLOCK_REALTIME, &now);
+    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static bool
+s_expects_continue (const adr_http_request_t *request)
+{
+    return adr_http_text_equal_case (adr_http_header (request, "expect"), "100-continue");
+}
+
+static bool
+s_would_send_much (const adr_http_request_t *request)
+{
+    uint64_t length;
+    adr_bytes_t text = adr_http_header (request, "content-length");
+    if (!text.data)
+        return adr_http_header (request, "transfer-encoding").data != NULL;
+    return !adr_http_number (&length, text) || length > DRAIN_MAX;
+}
+
+/* The client waits for "100 Continue": is its body wanted? */
+static enum MHD_Result
+s_hold (connection_t *self)
+{
+    for (;;) {
+        const adr_s3_answer_t *answer = adr_s3_call_answer (self->call);
+        if (answer)
+            return s_queue (self, answer);
+        if (!adr_s3_call_holds (self->call)) {
+            self->phase = BODY;
+            return MHD_YES;
+        }
+        wait_t wait = s_wait (self);
+        if (wait == PARKED)
+            return MHD_YES;
+        if (wait == STOPPED)
+            return MHD_NO;
+    }
+}
+
+static enum MHD_Result
+s_on_headers (connection_t *self, const char *method)
+{
+    adr_http_request_t *request = adr_s3_call_request (self->call);
+    request->method = method;
+    MHD_get_connection_values_n (self->mhd, MHD_HEADER_KIND, s_on_header, request);
+    /* Two ways to say where the body ends are one too many. */
+    if (adr_http_header (request, "transfer-encoding").data && adr_http_header (request, "content-length").data)
+        request->malformed = true;
+    adr_s3_call_begin (self->call, s_wall_ms ());
+    bool expects = s_expects_continue (request);
+    self->phase = expects ? HELD : BODY;
+    if (expects)
+        return s_hold (self);
+    const adr_s3_answer_t *answer = adr_s3_call_answer (self->call);
+    return answer && s_would_send_much (request) ? s_queue (self, answer) : MHD_YES;
+}
+
+static enum MHD_Result
+s_on_body (connection_t *self, const char *data, size_t *size)
+{
+    for (;;) {
+        size_t taken = adr_s3_call_body (self->call, data, *size);
+        data += taken;
+        *size -= taken;
+        if (*size == 0)
+            return MHD_YES;
+        if (taken > 0)
+            continue;
+        wait_t wait = s_wait (self);
+        if (wait == PARKED)
+            return MHD_YES;
+        if (wait == STOPPED)
+            return MHD_NO;
+    }
+}
+
+static enum MHD_Result
+s_on_request (void *argument, struct MHD_Connection *mhd, const char *url, const char *method, const char *version,
+              const char *data, size_t *size, void **request)
+{
+    connection_t *self = *request;
+    (void) argument;
+    (void) mhd;
+    (void) url;
+    (void) version;
+    if (!self)
+        return MHD_NO;
+    if (self->phase == FRESH)
+        return s_on_headers (self, method);
+    if (*size > 0) {
+        self->phase = BODY;
+        return s_on_body (self, data, size);
+    }
+    if (self->phase == HELD)
+        return s_hold (self);
+    if (self->phase == BODY) {
+        self->phase = ENDED;
+        adr_s3_call_end (self->call);
+    }
+    return s_answer (self);
+}
+
+/* --- the edge ------------------------------------------------------------------------------------------------------ */
+
+static bool
+s_read_address (adr_edge_t *self, const char *listen)
+{
+    char host[256];
+    const char *colon = strrchr (listen, ':');
+    size_t size = colon ? (size_t) (colon - listen) : 0;
+    if (!colon || size == 0 || size >= sizeof host)
+        return false;
+    memcpy (host, listen, size);
+    host[size] = '\0';
+    char *name = host;
+    if (host[0] == '[' && host[size - 1] == ']') {
+        host[size - 1] = '\0';
+        name++;
+    }
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *found;
+    if (getaddrinfo (name, colon + 1, &hints, &found) != 0)
+        return false;
+    self->address_size = found->ai_addrlen;
+    memcpy (&self->address, found->ai_addr, found->ai_addrlen);
+    freeaddrinfo (found);
+    return true;
+}
+
+static const char *
+s_copy (const char *text, const char *otherwise)
+{
+    text = text && *text ? text : otherwise;
+    size_t size = strlen (text) + 1;
+    return memcpy (adr_alloc (size), text, size);
+}
+
+adr_edge_t *
+adr_edge_new (const adr_edge_options_t *options, char *error, size_t error_size)
+{
+    adr_edge_t *self = adr_alloc (sizeof *self);
+    adr_edge_options_t *own = &self->options;
+    *own = *options;
+    own->listen = s_copy (options->listen, "");
+    own->credentials_file = s_copy (options->credentials_file, "");
+    own->region = s_copy (options->region, DEFAULT_REGION);
+    own->domain = s_copy (options->domain, "");
+    own->connections_max = own->connections_max ? own->connections_max : CONNECTIONS_MAX;
+    own->idle_timeout_s = own->idle_timeout_s ? own->idle_timeout_s : IDLE_TIMEOUT_S;
+    own->threads = own->threads ? own->threads : THREADS;
+    own->requests_bytes_max = own->requests_bytes_max ? own->requests_bytes_max : REQUESTS_BYTES_MAX;
+    if (own->connections_max < own->threads)
+        own->threads = own->connections_max;
+    if (strlen (own->region) > 63)
+        snprintf (error, error_size, "the region's name has more than 63 characters");
+    else if (!s_read_address (self, own->listen))
+        snprintf (error, error_size, "\"%s\" is no address to listen on; expected HOST:PORT", own->listen);
+    else if ((self->credentials = adr_credentials_load (own->credentials_file, error, error_size)))
+        return self;
+    adr_edge_destroy (&self);
+    return NULL;
+}
+
+static bool
+s_listen (adr_edge_t *self)
+{
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
+    if (self->address.ss_family == AF_INET6)
+        flags |= MHD_USE_IPv6;
+    self->daemon = MHD_start_daemon (
+        flags, 0, NULL, NULL, s_on_request, self, /* */
+        MHD_OPTION_SOCK_ADDR, (struct sockaddr *) &self->address,              /* */
+        MHD_OPTION_URI_LOG_CALLBACK, s_on_target, self,                        /* */
+        MHD_OPTION_NOTIFY_COMPLETED, s_on_completed, self,                     /* */
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned) self->options.connections_max, /* */
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) self->options.idle_timeout_s,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY,          /* */
+        MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t) CONNECTION_MEMORY_STEP, /* */
+        MHD_OPTION_THREAD_POOL_SIZE, self->options.threads > 1 ? (unsigned) self->options.threads : 0u,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    if (!self->daemon)
+        return false;
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info (self->daemon, MHD_DAEMON_INFO_BIND_PORT);
+    self->port = info ? info->port : 0;
+    return true;
+}
+
+bool
+adr_edge_start (adr_edge_t *self, const adr_id_t *cluster, const adr_id_t *node, adr_session_send_fn *send,
+                adr_session_wake_fn *wake, void *transport, char *error, size_t error_size)
+{
+    uint64_t seed;
+    int rc = gnutls_rnd (GNUTLS_RND_RANDOM, &seed, sizeof seed);
+    adr_assert (rc == 0 && !self->s3);
+    adr_s3_settings_t settings = { .region = self->options.region,
+                                   .domain = self->options.domain,
+                                   .limit_ms = self->options.limit_ms,
+                                   .transfers_max = self->options.transfers_max };
+    adr_session_t *session
+        = adr_session_new (cluster, node, seed, self->options.requests_bytes_max, send, transport);
+    if (wake)
+        adr_session_set_wake (session, wake);
+    if (self->options.limit_ms)
+        adr_session_set_limit (session, self->options.limit_ms);
+    adr_s3_t *s3 = adr_s3_new (&settings, self->credentials, session);
+    self->credentials = NULL;
+    adr_s3_lock (s3);
+    self->session = session;
+    __atomic_store_n (&self->s3, s3, __ATOMIC_RELEASE);
+    adr_s3_unlock (s3);
+    if (s_listen (self))
+        return true;
+    snprintf (error, error_size, "cannot listen on %s for HTTP", self->options.listen);
+    adr_edge_stop (self);
+    return false;
+}
+
+void
+adr_edge_stop (adr_edge_t *self)
+{
+    if (!self->s3)
+        return;
+    adr_s3_lock (self->s3);
+    self->stopping = true;
+    for (connection_t *one = self->first; one; one = one->next)
+        s_resume (one);
+    adr_s3_unlock (self->s3);
+    if (self->daemon)
+        MHD_stop_daemon (self->daemon); /* completes every request */
+    self->daemon = NULL;
+    adr_s3_lock (self->s3);
+    adr_session_destroy (&self->session);
+    adr_s3_unlock (self->s3);
+}
+
+void
+adr_edge_destroy (adr_edge_t **self_p)
+{
+    adr_edge_t *self = *self_p;
+    if (!self)
+        return;
+    adr_assert (!self->session);
+    adr_s3_destroy (&self->s3);
+    adr_credentials_destroy (&self->credentials);
+    free ((char *) self->options.listen);
+    free ((char *) self->options.credentials_file);
+    free ((char *) self->options.region);
+    free ((char *) self->options.domain);
+    free (self);
+    *self_p = NULL;
+}
+
+uint16_t
+adr_edge_port (const adr_edge_t *self)
+{
+    return self->port;
+}
+
+/* --- the transport's side ------------------------------------------------------------------------------------------- */
+
+void
+adr_edge_receive (void *argument, adr_bytes_t pack)
+{
+    adr_edge_t *self = argument;
+    adr_s3_t *s3 = __atomic_load_n (&self->s3, __ATOMIC_ACQUIRE);
+    if (!s3)
+        return;
+    adr_s3_lock (s3);
+    if (self->session)
+        adr_session_receive (self->session, pack);
+    adr_s3_unlock (s3);
+}
+
+int64_t
+adr_edge_tick (void *argument, int64_t now_ns)
+{
+    adr_edge_t *self = argument;
+    adr_s3_t *s3 = __atomic_load_n (&self->s3, __ATOMIC_ACQUIRE);
+    if (!s3)
+        return INT64_MAX;
+    int64_t next = INT64_MAX;
+    adr_s3_lock (s3);
+    if (self->session) {
+        adr_session_tick (self->session, now_ns);
+        next = adr_session_wake_at (self->session);
+    }
+    adr_s3_unlock (s3);
+    return next;
+}
