@@ -4,6 +4,7 @@
 #include "edge/http.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 #include <time.h>
 

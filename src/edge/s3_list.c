@@ -289,15 +289,21 @@ s_refuse (adr_s3_call_t *call, const char *reason)
     return false;
 }
 
+static adr_bytes_t
+s_or_empty (adr_bytes_t value)
+{
+    return value.data ? value : adr_bytes ("", 0);
+}
+
 static bool
 s_read_marker (adr_s3_call_t *call, list_t *self)
 {
     const adr_http_request_t *request = &call->request;
     if (!self->version_2) {
-        self->marker = adr_http_parameter (request, "marker");
+        self->marker = s_or_empty (adr_http_parameter (request, "marker"));
         return true;
     }
-    self->marker = adr_http_parameter (request, "start-after");
+    self->marker = s_or_empty (adr_http_parameter (request, "start-after"));
     self->token_text = adr_http_parameter (request, "continuation-token");
     if (!self->token_text.data)
         return true;
@@ -317,8 +323,8 @@ s_read_question (adr_s3_call_t *call, list_t *self)
     if (type.data && !adr_http_text_equal (type, "2"))
         return s_refuse (call, "Invalid list-type.");
     self->version_2 = type.data != NULL;
-    self->prefix = adr_http_parameter (request, "prefix");
-    self->delimiter = adr_http_parameter (request, "delimiter");
+    self->prefix = s_or_empty (adr_http_parameter (request, "prefix"));
+    self->delimiter = s_or_empty (adr_http_parameter (request, "delimiter"));
     self->max_keys = MAX_KEYS;
     if (max.data && max.size > 0 && (!adr_http_number (&self->max_keys, max) || self->max_keys > INT32_MAX))
         return s_refuse (call, "Provided max-keys not an integer or within integer range");

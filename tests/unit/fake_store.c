@@ -6,7 +6,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 typedef struct {
     uint8_t table;
@@ -33,6 +35,7 @@ typedef struct {
     adr_version_t version;
 } s_done_t;
 
+#define S_SPILL_MIN 65536
 #define S_DONE_MAX 65536 /* request ids that are remembered */
 
 struct fake_store {
@@ -47,6 +50,8 @@ struct fake_store {
     s_packs_t answers, held;
     fake_fate_fn *fate;
     void *argument;
+    int spill; /* -1: none */
+    off_t spilled;
     bool unreachable;
     adr_buffer_t map;
     adr_arena_t arena;
@@ -95,11 +100,34 @@ s_copy (adr_bytes_t bytes)
     return copy;
 }
 
+/* With a spill file, a large value is a mapping of a part of its own there, and not resident. */
+static uint8_t *
+s_copy_value (fake_store_t *self, adr_bytes_t bytes)
+{
+    if (self->spill < 0 || bytes.size < S_SPILL_MIN)
+        return s_copy (bytes);
+    off_t at = self->spilled;
+    self->spilled += (off_t) ((bytes.size + 4095) & ~(size_t) 4095);
+    adr_assert (pwrite (self->spill, bytes.data, bytes.size, at) == (ssize_t) bytes.size);
+    uint8_t *value = mmap (NULL, bytes.size, PROT_READ, MAP_SHARED, self->spill, at);
+    adr_assert (value != MAP_FAILED);
+    return value;
+}
+
+static void
+s_free_value (fake_store_t *self, uint8_t *value, size_t size)
+{
+    if (self->spill < 0 || size < S_SPILL_MIN)
+        free (value);
+    else
+        munmap (value, size);
+}
+
 static void
 s_remove (fake_store_t *self, s_record_t *record)
 {
     free (record->key);
-    free (record->value);
+    s_free_value (self, record->value, record->size);
     size_t behind = self->count - (size_t) (record - self->record) - 1;
     memmove (record, record + 1, behind * sizeof *record);
     self->count--;
@@ -120,8 +148,8 @@ s_put (fake_store_t *self, uint8_t table, adr_bytes_t key, adr_bytes_t value, ad
         self->count++;
         *record = (s_record_t){ .table = table, .key = s_copy (key), .key_size = key.size };
     }
-    uint8_t *copy = s_copy (value);
-    free (record->value);
+    uint8_t *copy = s_copy_value (self, value);
+    s_free_value (self, record->value, record->size);
     record->value = copy;
     record->size = value.size;
     record->version = version;
@@ -444,15 +472,28 @@ fake_store_send (void *argument, adr_bytes_t pack)
 }
 
 size_t
-fake_store_deliver (fake_store_t *self, adr_session_t *session, int64_t now_ns)
+fake_store_answer (fake_store_t *self, fake_receive_fn *receive, void *argument)
 {
     size_t count = 0;
     pthread_mutex_lock (&self->lock);
     s_pack_t *packs = s_packs_take (&self->answers);
     pthread_mutex_unlock (&self->lock);
     for (s_pack_t *pack = packs; pack; pack = pack->next, count++)
-        adr_session_receive (session, adr_bytes (pack->bytes.data, pack->bytes.size));
+        receive (argument, adr_bytes (pack->bytes.data, pack->bytes.size));
     s_packs_free (packs);
+    return count;
+}
+
+static void
+s_receive (void *session, adr_bytes_t pack)
+{
+    adr_session_receive (session, pack);
+}
+
+size_t
+fake_store_deliver (fake_store_t *self, adr_session_t *session, int64_t now_ns)
+{
+    size_t count = fake_store_answer (self, s_receive, session);
     adr_session_tick (session, now_ns);
     return count;
 }
@@ -496,6 +537,7 @@ fake_store_new (const adr_id_t *cluster)
     pthread_mutex_init (&self->lock, NULL);
     pthread_cond_init (&self->ready, NULL);
     self->cluster = *cluster;
+    self->spill = -1;
     self->done = adr_alloc (S_DONE_MAX * sizeof *self->done);
     s_packs_take (&self->answers);
     s_packs_take (&self->held);
@@ -529,6 +571,15 @@ fake_store_set_fate (fake_store_t *self, fake_fate_fn *fate, void *argument)
     pthread_mutex_lock (&self->lock);
     self->fate = fate;
     self->argument = argument;
+    pthread_mutex_unlock (&self->lock);
+}
+
+void
+fake_store_spill (fake_store_t *self, int file)
+{
+    pthread_mutex_lock (&self->lock);
+    adr_assert (self->count == 0);
+    self->spill = file;
     pthread_mutex_unlock (&self->lock);
 }
 

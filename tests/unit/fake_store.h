@@ -40,6 +40,12 @@ void fake_store_set_map (fake_store_t *self, adr_bytes_t map);
 bool fake_store_send (void *self, adr_bytes_t pack);
 /* Gives the session the answers that wait, and a tick; returns how many packs. */
 size_t fake_store_deliver (fake_store_t *self, adr_session_t *session, int64_t now_ns);
+/* Gives `receive` the answers that wait, for who has no session to show; returns how many packs. */
+typedef void (fake_receive_fn) (void *argument, adr_bytes_t pack);
+size_t fake_store_answer (fake_store_t *self, fake_receive_fn *receive, void *argument);
+/* Values of 64 KiB and more go to the file (borrowed), so that the process's own memory can be measured. While the
+ * store is empty. */
+void fake_store_spill (fake_store_t *self, int file);
 /* Does what FAKE_HOLD held, in its order; the answers wait for fake_store_deliver. */
 void fake_store_release (fake_store_t *self);
 /* Waits until an answer is there to be delivered, or for `timeout_ms`; true if one is. */
