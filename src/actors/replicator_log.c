@@ -174,7 +174,7 @@ static uint64_t
 s_stamp (replicator_t *self)
 {
     uint64_t elapsed_ms = (uint64_t) ((self->now_ns - self->time_base_ns) / ADR_MS);
-    uint64_t stamp = self->time_base_ms + 2 * elapsed_ms + 1000;
+    uint64_t stamp = self->time_base_ms + 2 * elapsed_ms;
     if (stamp > (uint64_t) self->wall_ms)
         stamp = (uint64_t) self->wall_ms;
     return stamp > self->time_last_ms ? stamp : self->time_last_ms;
