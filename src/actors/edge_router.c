@@ -608,12 +608,13 @@ s_keep (const adr_event_t *event)
     return s_keep_list ((const Adr__List *) header);
 }
 
-/* A log time that was surely not ahead of the group's when the request was first tried, here or at another edge: ids
- * are kept much longer than any request lives, so that a second more does not hurt [REPL-5]. */
+/* A log time that was surely not ahead of the group's when the request was first tried, here or at another edge: log
+ * time gains at most two seconds in one [PART-4], and clocks' rates differ; ids are kept much longer than any request
+ * lives, so that going back further does not hurt [REPL-5]. */
 static uint64_t
 s_stamp (uint64_t log_ms, uint32_t age_ms)
 {
-    uint64_t back = age_ms ? (uint64_t) age_ms + 1000 : 0;
+    uint64_t back = age_ms ? 3 * (uint64_t) age_ms : 0;
     return log_ms > back ? log_ms - back : 0;
 }
 
