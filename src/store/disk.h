@@ -71,7 +71,8 @@ struct adr_index {
     int (*next) (adr_index_t *self, adr_index_cursor_t *cursor, adr_bytes_t *key, adr_index_row_t *row);
     void (*close) (adr_index_t *self, adr_index_cursor_t **cursor);
     /* One transaction at a time: begin, puts, meta values, commit (durable) or abort. Made by jobs, on a thread of
-     * their own, while gets and cursors go on and see the state before. */
+     * their own, while gets and cursors go on and see the state before. EAGAIN, from any of them: nothing was done,
+     * begin again. */
     int (*begin) (adr_index_t *self);
     int (*put) (adr_index_t *self, uint8_t table, adr_bytes_t key, const adr_index_row_t *row);
     int (*remove) (adr_index_t *self, uint8_t table, adr_bytes_t key);

@@ -108,6 +108,7 @@ typedef struct {
     bool no_space;
     /* flush */
     adr_position_t applied;
+    bool again;
     /* start */
     adr_position_t start;
     adr_voters_t voters;

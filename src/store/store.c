@@ -739,12 +739,13 @@ s_start_note (adr_store_t *self, const adr_job_t *job)
     return self->state->put (self->state, &put, 1);
 }
 
-/* A full disk is the one failure of an index flush that is no failure: the rows stay in memory for another try. */
+/* A full disk is no failure of an index flush: the rows stay in memory for another try. EAGAIN asks for one now. */
 static int
 s_flush_error (adr_job_t *job, int error)
 {
     job->no_space = s_is_full (error);
-    return job->no_space ? 0 : error;
+    job->again = error == EAGAIN;
+    return job->no_space || job->again ? 0 : error;
 }
 
 void
@@ -782,7 +783,7 @@ adr_store_job_sync (adr_store_t *self, adr_store_job_t *public_job)
         public_job->error = s_segment_note (self, job);
         break;
     case ADR_JOB_FLUSH:
-        if (!job->no_space)
+        if (!job->no_space && !job->again)
             public_job->error = s_flush_error (job, self->index->commit (self->index));
         break;
     case ADR_JOB_START:
@@ -818,8 +819,8 @@ static void
 s_flush_done (adr_store_t *self)
 {
     self->starved = self->background.no_space;
-    if (self->background.no_space) {
-        ADR_MARK ("store: no space for a flush");
+    if (self->background.no_space || self->background.again) {
+        ADR_MARK ("store: a flush is tried again");
         return;
     }
     self->index_applied = self->background.applied;
@@ -873,9 +874,12 @@ adr_store_flush_now (adr_store_t *self)
     self->frozen_applied = self->applied;
     self->active = adr_memtable_create ();
     self->background.applied = self->applied;
-    int error = s_flush_rows (self, &self->background);
-    if (!error)
-        error = self->index->commit (self->index);
+    int error;
+    do {
+        error = s_flush_rows (self, &self->background);
+        if (!error)
+            error = self->index->commit (self->index);
+    } while (error == EAGAIN);
     if (!error)
         self->index_applied = self->applied;
     adr_memtable_destroy (&self->frozen);
