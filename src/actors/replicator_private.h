@@ -221,6 +221,8 @@ void replicator_on_write (replicator_t *self, const adr_event_t *event);
 void replicator_writes_committed (replicator_t *self); /* answers what the commit index has passed */
 void replicator_writes_verdicts (replicator_t *self);  /* answers what lease and commit allow */
 void replicator_writes_drop (replicator_t *self);      /* the mastership ended */
+/* Who asks from that node: a cert_signer of this group, or an edge_router. */
+adr_address_t replicator_asker (replicator_t *self, const adr_id_t *origin);
 void replicator_answer (replicator_t *self, const adr_id_t *origin, uint64_t number, adr_status_t status,
                         const adr_version_t *version, const char *text);
 

@@ -58,7 +58,7 @@ s_fail (replicator_t *self, const read_waiter_t *waiter, adr_status_t status, co
     answer.text = (char *) text;
     if (!adr_id_is_none (&self->master))
         answer.hint = adr_id_view (&self->master);
-    adr_address_t to = { waiter->origin, ADR_ACTOR_EDGE_ROUTER };
+    adr_address_t to = replicator_asker (self, &waiter->origin);
     self->effects->send (self->effects, to, ADR__KIND__LIST_ANSWER, &answer.base, (adr_bytes_t){ 0 });
 }
 
@@ -82,7 +82,7 @@ s_answer_record (replicator_t *self, const read_waiter_t *waiter, adr_status_t s
         else if (!waiter->without_value)
             value = record->value;
     }
-    adr_address_t to = { waiter->origin, ADR_ACTOR_EDGE_ROUTER };
+    adr_address_t to = replicator_asker (self, &waiter->origin);
     self->effects->send (self->effects, to, ADR__KIND__ANSWER, &answer.base, value);
 }
 
@@ -124,7 +124,7 @@ s_answer_list (replicator_t *self, const read_waiter_t *waiter)
     answer.status = ADR_STATUS_OK;
     answer.rows = page.count;
     answer.more = page.more;
-    adr_address_t to = { waiter->origin, ADR_ACTOR_EDGE_ROUTER };
+    adr_address_t to = replicator_asker (self, &waiter->origin);
     self->effects->send (self->effects, to, ADR__KIND__LIST_ANSWER, &answer.base,
                          adr_bytes (self->values.data, self->values.size));
 }

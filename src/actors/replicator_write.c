@@ -7,6 +7,13 @@
 
 #define S_WRITES_MAX 65536u /* that wait for their commit */
 
+adr_address_t
+replicator_asker (replicator_t *self, const adr_id_t *origin)
+{
+    bool signs = self->environment->type == ADR_NODE_PKI && replicator_peer (self, origin);
+    return (adr_address_t){ *origin, signs ? ADR_ACTOR_CERT_SIGNER : ADR_ACTOR_EDGE_ROUTER };
+}
+
 static void
 s_answer (replicator_t *self, const adr_id_t *origin, uint64_t number, adr_status_t status,
           const adr_version_t *version, const char *text, bool no_entry)
@@ -26,7 +33,7 @@ s_answer (replicator_t *self, const adr_id_t *origin, uint64_t number, adr_statu
     if (!adr_id_is_none (&self->master))
         answer.hint = adr_id_view (&self->master);
     answer.time_ms = self->time_committed_ms;
-    adr_address_t to = { *origin, ADR_ACTOR_EDGE_ROUTER };
+    adr_address_t to = replicator_asker (self, origin);
     self->effects->send (self->effects, to, ADR__KIND__ANSWER, &answer.base, (adr_bytes_t){ 0 });
 }
 
