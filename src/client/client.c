@@ -284,7 +284,7 @@ s_call_end (adr_call_t *call, adr_status_t status, const char *text, bool unsent
     call->status = status;
     call->unsent = unsent;
     if (unsent)
-        snprintf (call->text, sizeof call->text, "%.30s (%.190s)", text,
+        snprintf (call->text, sizeof call->text, "%.60s (%.170s)", text,
                   adr_connection_problem (call->client->connection));
     else
         snprintf (call->text, sizeof call->text, "%s", text[0] ? text : adr_result_name (adr_result_of (status, false)));

@@ -218,7 +218,7 @@ adr_object_put (adr_client_t *self, const char *bucket, const char *key, adr_sou
 static adr_result_t
 s_stat (s_object_call_t *call, const char *bucket, const char *key)
 {
-    adr_object_stat (call->call.client->session, bucket, adr_bytes (key, strlen (key)), s_info_done, call);
+    adr_object_describe (call->call.client->session, bucket, adr_bytes (key, strlen (key)), s_info_done, call);
     return adr_call_wait (&call->call);
 }
 
@@ -227,7 +227,7 @@ s_stat_by_id (s_object_call_t *call, const uint8_t id[16])
 {
     adr_id_t object;
     memcpy (object.bytes, id, sizeof object.bytes);
-    adr_object_stat_by_id (call->call.client->session, &object, s_info_done, call);
+    adr_object_describe_by_id (call->call.client->session, &object, s_info_done, call);
     return adr_call_wait (&call->call);
 }
 
@@ -298,7 +298,7 @@ adr_object_delete (adr_client_t *self, const char *bucket, const char *key)
 {
     s_object_call_t call = { 0 };
     adr_call_init (&call.call, self);
-    adr_object_delete (self->session, bucket, adr_bytes (key, strlen (key)), ADR__CONDITION__ALWAYS, NULL, s_info_done,
+    adr_object_remove (self->session, bucket, adr_bytes (key, strlen (key)), ADR__CONDITION__ALWAYS, NULL, s_info_done,
                        &call);
     adr_result_t result = adr_call_wait (&call.call);
     adr_call_free (&call.call);
