@@ -148,8 +148,10 @@ typedef struct {
     int64_t stand_after_ns;
 
     /* supporting: a caller that is supported again and again and never asks for a vote does not hear */
-    adr_id_t supported;
-    int64_t supported_since_ns, deaf_until_ns;
+    struct {
+        int64_t supported_since_ns; /* 0: not since there was a master */
+        int64_t ignored_until_ns;
+    } caller[ADR_GROUP_NODES_MAX]; /* in the order of group.node */
 
     /* voting, standing, candidate: what the vote is about */
     s_fence_purpose_t fence_purpose; /* one fence in flight */
@@ -458,6 +460,13 @@ s_is_its_master (s_election_t *self, const Adr__PollSeen *seen, const adr_id_t *
     return false;
 }
 
+/* The election that calls were for is over, or one of the callers does hear. */
+static void
+s_forget_callers (s_election_t *self)
+{
+    memset (self->caller, 0, sizeof self->caller);
+}
+
 static void
 s_on_poll_seen (s_election_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
@@ -484,7 +493,7 @@ s_on_poll_seen (s_election_t *self, const adr_event_t *event, adr_effects_t *eff
     else
         s_wait_for_evidence (self, event->now_ns, effects);
     s_set_leader (self, &master, effects);
-    self->supported = (adr_id_t){ { 0 } }; /* the election that a call was for is over */
+    s_forget_callers (self);
     s_promise (self, seen, &master, event->now_ns, effects);
 }
 
@@ -554,7 +563,11 @@ s_call_again (s_election_t *self, bool new_number, int64_t now_ns, adr_effects_t
         s_wake_limit (self, now_ns + self->environment.settings.election_max_ns, effects);
     }
     s_send_calls (self, effects);
-    s_wake_act (self, ADR_PLANT (ELECT_2_CALLS_ONCE) ? ADR_NEVER : now_ns + s_repeat (self), effects);
+    s_wake_act (self, now_ns + s_repeat (self), effects);
+    if (ADR_PLANT (ELECT_2_CALLS_ONCE)) {
+        s_wake_act (self, ADR_NEVER, effects);
+        s_wake_limit (self, ADR_NEVER, effects);
+    }
     s_try_stand (self, now_ns, effects);
 }
 
@@ -597,24 +610,26 @@ s_outranks (const s_election_t *self, const adr_id_t *caller, adr_position_t cal
     return order > 0 || (order == 0 && adr_id_compare (caller, &self->environment.node) > 0);
 }
 
-/* [ELECT-2] A caller that was supported for a whole maximum election timeout and never asked for a vote cannot hear. */
+/* [ELECT-2] A caller that was supported for a whole maximum election timeout and never asked for a vote does not hear:
+ * it is ignored for two, or it would keep the others from standing. */
 static bool
 s_is_deaf (s_election_t *self, const adr_id_t *caller, int64_t now_ns)
 {
     int64_t max_ns = self->environment.settings.election_max_ns;
-    if (!adr_id_equal (caller, &self->supported) || now_ns >= self->supported_since_ns + 4 * max_ns) {
-        self->supported = *caller;
-        self->supported_since_ns = now_ns;
-        self->deaf_until_ns = 0;
-    } else if (self->deaf_until_ns == 0 && now_ns >= self->supported_since_ns + max_ns) {
+    int at = adr_group_find (&self->group, caller);
+    if (at < 0)
+        return true;
+    if (now_ns < self->caller[at].ignored_until_ns)
+        return true;
+    if (self->caller[at].supported_since_ns == 0) {
+        self->caller[at].supported_since_ns = now_ns;
+    } else if (now_ns >= self->caller[at].supported_since_ns + max_ns) {
         ADR_MARK ("election: a caller that does not hear is ignored");
-        self->deaf_until_ns = now_ns + 2 * max_ns;
+        self->caller[at].supported_since_ns = 0;
+        self->caller[at].ignored_until_ns = now_ns + 2 * max_ns;
+        return true;
     }
-    if (self->deaf_until_ns != 0 && now_ns >= self->deaf_until_ns) {
-        self->supported_since_ns = now_ns;
-        self->deaf_until_ns = 0;
-    }
-    return now_ns < self->deaf_until_ns;
+    return false;
 }
 
 /* May this node support the call? Its own last position may lag a little; the vote compares exactly. */
@@ -639,7 +654,10 @@ s_on_call (s_election_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
     const Adr__Call *call = (const Adr__Call *) event->message.header;
     const adr_id_t *caller = &event->message.from.node;
-    if (self->role == S_STARTING || s_is_over (self, caller, call->term, effects))
+    /* While an election goes on, a call is too late, whatever its term; to tell the caller the new term would only
+     * make it stand against the candidate. */
+    if (self->role == S_STARTING || self->role == S_VOTING || self->role == S_STANDING || self->role == S_CANDIDATE
+        || s_is_over (self, caller, call->term, effects))
         return;
     if (call->voters == NULL || !s_may_support (self, call, caller, event->now_ns)
         || s_is_deaf (self, caller, event->now_ns))
@@ -726,8 +744,7 @@ s_become_voting (s_election_t *self, const Adr__VoteRequest *request, const adr_
     s_become (self, S_VOTING, request->term, effects);
     self->candidate = (adr_voter_t){ *candidate, request->incarnation };
     self->candidate_last = (adr_position_t){ request->last_term, request->last_index };
-    self->supported_since_ns = now_ns;
-    self->deaf_until_ns = 0;
+    s_forget_callers (self);
     if (ADR_PLANT (ELECT_3_VOTE_WITHOUT_FENCE)) {
         if (adr_position_compare (self->candidate_last, self->last) >= 0)
             s_cast_vote (self, now_ns, effects);
@@ -852,8 +869,7 @@ s_on_vote_durable (s_election_t *self, int64_t now_ns, adr_effects_t *effects)
     self->vote.durable = true;
     if ((self->role != S_VOTING && self->role != S_STANDING) || self->vote.term != self->term)
         return;
-    bool bound = s_is_bound (self, &self->candidate.node, now_ns);
-    if (bound && !ADR_PLANT (ELECT_3_PROMISE_NOT_CHECKED_AT_VOTE)) {
+    if (s_is_bound (self, &self->candidate.node, now_ns)) {
         ADR_MARK ("election: promised to another while the vote became durable");
         s_become_following (self, self->term, now_ns, effects);
     } else if (self->role == S_STANDING) {
@@ -1191,7 +1207,8 @@ s_on_release (s_election_t *self, const adr_event_t *event, adr_effects_t *effec
     const Adr__Release *release = (const Adr__Release *) event->message.header;
     adr_id_t master = adr_id_of (release->master);
     adr_id_t successor = adr_id_of (release->successor);
-    if (self->role == S_STARTING || s_is_over (self, &event->message.from.node, release->term, effects))
+    bool over = s_is_over (self, &event->message.from.node, release->term, effects);
+    if (self->role == S_STARTING || (over && !ADR_PLANT (ELECT_8_RELEASE_ANY)))
         return;
     (void) s_lift (self, event, release->term, &master, &successor);
 }
@@ -1409,6 +1426,13 @@ s_timer (s_election_t *self, const adr_event_t *event, adr_effects_t *effects)
     }
 }
 
+static void
+s_on_map_changed (s_election_t *self, const adr_event_t *event)
+{
+    adr_group_update (&self->group, ((const Adr__MapChanged *) event->message.header)->map);
+    s_forget_callers (self);
+}
+
 /* From the actors of this very node. */
 static void
 s_local_message (s_election_t *self, const adr_event_t *event, adr_effects_t *effects)
@@ -1474,7 +1498,7 @@ static void
 s_message (s_election_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
     if (event->message.kind == ADR__KIND__MAP_CHANGED) /* of this host's map_keeper, whatever node it is on */
-        adr_group_update (&self->group, ((const Adr__MapChanged *) event->message.header)->map);
+        s_on_map_changed (self, event);
     else if (s_is_me (self, &event->message.from.node))
         s_local_message (self, event, effects);
     else if (adr_group_find (&self->group, &event->message.from.node) >= 0)

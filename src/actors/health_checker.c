@@ -154,8 +154,6 @@ s_send_round (s_health_checker_t *self, int64_t now_ns, adr_effects_t *effects)
 {
     Adr__Poll poll = ADR__POLL__INIT;
     bool handing_over = self->role == S_POLLING_FOR_HEALTH;
-    if (ADR_PLANT (ELECT_8_POLLS_FOR_PROMISES_AFTERWARDS))
-        handing_over = false;
     poll.term = self->term;
     poll.round = ++self->round;
     poll.sent_ns = now_ns;
