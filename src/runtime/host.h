@@ -13,6 +13,7 @@
 #include "core/map.h"
 #include "runtime/config.h"
 #include "runtime/log.h"
+#include "runtime/node.h"
 
 typedef struct adr_host adr_host_t;
 
@@ -21,8 +22,9 @@ typedef struct adr_host adr_host_t;
 void adr_host_prepare_process (void);
 
 /* Reads map, keys and certificates, opens the stores, binds the sockets, starts the actors. NULL: *code and `error`
- * (one line) say why. The configuration is borrowed for the host's life. */
-adr_host_t *adr_host_start (const adr_config_t *config, adr_exit_t *code, char *error, size_t error_size);
+ * (one line) say why. The configuration is borrowed for the host's life; `roles` says which actors run where. */
+adr_host_t *adr_host_start (const adr_config_t *config, const adr_role_t *roles, uint32_t role_count,
+                            adr_exit_t *code, char *error, size_t error_size);
 /* Reads and checks the same, and starts nothing. */
 ADR_WARN_UNUSED bool adr_host_check (const adr_config_t *config, char *error, size_t error_size);
 /* Tells the actors to hand over what they lead, waits until they have, at most `wait_ms`, then stops everything. Local
@@ -53,7 +55,7 @@ adr_id_t adr_local_client_id (const adr_local_client_t *self);
 /* Copies the pack into the edge_router's mailbox; false if it is full, or this is no pack. Any thread. An
  * adr_session_send_fn: `self` is the adr_local_client_t. */
 ADR_WARN_UNUSED bool adr_local_client_send (void *self, adr_bytes_t pack);
-/* Has `tick` called soon. Any thread. */
-void adr_local_client_nudge (adr_local_client_t *self);
+/* Has `tick` called soon. Any thread. An adr_session_wake_fn: `self` is the adr_local_client_t. */
+void adr_local_client_nudge (void *self);
 
 #endif

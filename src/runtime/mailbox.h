@@ -13,7 +13,7 @@
 
 typedef enum {
     ADR_PARCEL_PACK = 1,
-    ADR_PARCEL_PERSIST = 2, /* to a state writer: `name`, `buffer` is the value */
+    ADR_PARCEL_PERSIST = 2, /* to a state writer: `buffer` is a name, its end, and the value */
     ADR_PARCEL_DURABLE = 3, /* from it: `token` */
     ADR_PARCEL_JOB = 4,     /* to a job's thread, and back */
     ADR_PARCEL_STOP = 5     /* SIGTERM */
@@ -33,7 +33,6 @@ struct adr_parcel {
     adr_bytes_t items;         /* what stands behind the envelope */
     adr_buffer_t buffer;       /* where it was built here; empty for one from a socket */
     /* Of the others. */
-    const char *name;
     uint64_t token;
     struct adr_store_job *job;
     adr_mailbox_t *reply;

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Who is where: see directory.h. */
+
+#include "runtime/directory.h"
+
+#include "runtime/chains.h"
+#include "runtime/gatekeeper.h"
+#include "runtime/log.h"
+#include "runtime/metrics.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#define S_ACTORS_MAX (16 * ADR_ACTOR_COUNT) /* nodes of one process, and their actors */
+
+typedef struct {
+    adr_address_t address;
+    adr_mailbox_t *mailbox;
+} s_actor_t;
+
+struct adr_directory {
+    const adr_map_t *map;
+    adr_chains_t nodes_by_id, nodes_by_key; /* of map->node */
+    uint8_t (*client)[32];
+    adr_chains_t clients;
+    s_actor_t actor[S_ACTORS_MAX];
+    uint32_t actor_count;
+    adr_chains_t actors;
+    bool *local; /* of each node of the map */
+    adr_mailbox_t *post[ADR_POST_COUNT];
+    /* Local clients: read for each answer to one, changed when an HTTP edge starts or stops. */
+    pthread_rwlock_t lock;
+    s_actor_t local_client[ADR_LOCAL_CLIENTS_MAX];
+    uint32_t local_client_count;
+};
+
+const char *
+adr_post_lane_name (adr_post_lane_t lane)
+{
+    static const char *const names[ADR_POST_COUNT] = { "control", "bulk", "client" };
+    return names[lane];
+}
+
+static uint64_t
+s_hash_id (const adr_id_t *id)
+{
+    return adr_chains_hash (id->bytes, ADR_ID_SIZE);
+}
+
+static uint64_t
+s_hash_address (const adr_address_t *address)
+{
+    return s_hash_id (&address->node) + (uint64_t) address->actor * UINT64_C (0x9e3779b97f4a7c15);
+}
+
+adr_directory_t *
+adr_directory_new (const adr_map_t *map, const uint8_t (*clients)[32], uint32_t client_count)
+{
+    adr_directory_t *self = adr_alloc (sizeof *self);
+    self->map = map;
+    pthread_rwlock_init (&self->lock, NULL);
+    adr_chains_init (&self->nodes_by_id, map->node_count);
+    adr_chains_init (&self->nodes_by_key, map->node_count);
+    for (uint32_t i = 0; i < map->node_count; i++) {
+        adr_chains_add (&self->nodes_by_id, s_hash_id (&map->node[i].id), i);
+        adr_chains_add (&self->nodes_by_key, adr_chains_hash (map->node[i].curve_key, 32), i);
+    }
+    self->local = adr_alloc (map->node_count + 1);
+    self->client = adr_alloc ((client_count + 1) * sizeof *self->client);
+    adr_chains_init (&self->clients, client_count);
+    for (uint32_t i = 0; i < client_count; i++) {
+        memcpy (self->client[i], clients[i], 32);
+        adr_chains_add (&self->clients, adr_chains_hash (clients[i], 32), i);
+    }
+    adr_chains_init (&self->actors, S_ACTORS_MAX);
+    return self;
+}
+
+void
+adr_directory_destroy (adr_directory_t **self)
+{
+    adr_directory_t *directory = *self;
+    if (directory == NULL)
+        return;
+    adr_chains_free (&directory->nodes_by_id);
+    adr_chains_free (&directory->nodes_by_key);
+    adr_chains_free (&directory->clients);
+    adr_chains_free (&directory->actors);
+    pthread_rwlock_destroy (&directory->lock);
+    free (directory->local);
+    free (directory->client);
+    free (directory);
+    *self = NULL;
+}
+
+const adr_map_t *
+adr_directory_map (const adr_directory_t *self)
+{
+    return self->map;
+}
+
+void
+adr_directory_add_actor (adr_directory_t *self, adr_address_t address, adr_mailbox_t *mailbox)
+{
+    adr_assert (self->actor_count < S_ACTORS_MAX);
+    adr_assert (adr_directory_actor (self, &address) == NULL);
+    int node = adr_directory_node (self, &address.node);
+    adr_assert (node >= 0);
+    self->local[node] = true;
+    self->actor[self->actor_count] = (s_actor_t){ address, mailbox };
+    adr_chains_add (&self->actors, s_hash_address (&address), self->actor_count++);
+}
+
+void
+adr_directory_set_post (adr_directory_t *self, adr_post_lane_t lane, adr_mailbox_t *mailbox)
+{
+    self->post[lane] = mailbox;
+}
+
+bool
+adr_directory_add_client (adr_directory_t *self, const adr_id_t *id, adr_mailbox_t *mailbox)
+{
+    pthread_rwlock_wrlock (&self->lock);
+    bool room = self->local_client_count < ADR_LOCAL_CLIENTS_MAX;
+    if (room)
+        self->local_client[self->local_client_count++] = (s_actor_t){ { *id, ADR_ACTOR_CLIENT }, mailbox };
+    pthread_rwlock_unlock (&self->lock);
+    return room;
+}
+
+void
+adr_directory_remove_client (adr_directory_t *self, const adr_id_t *id)
+{
+    pthread_rwlock_wrlock (&self->lock);
+    for (uint32_t i = 0; i < self->local_client_count; i++)
+        if (adr_id_equal (&self->local_client[i].address.node, id)) {
+            self->local_client[i] = self->local_client[--self->local_client_count];
+            break;
+        }
+    pthread_rwlock_unlock (&self->lock);
+}
+
+adr_mailbox_t *
+adr_directory_actor (const adr_directory_t *self, const adr_address_t *address)
+{
+    uint32_t at = adr_chains_first (&self->actors, s_hash_address (address));
+    for (; at != ADR_CHAIN_END; at = adr_chains_next (&self->actors, at))
+        if (self->actor[at].address.actor == address->actor
+            && adr_id_equal (&self->actor[at].address.node, &address->node))
+            return self->actor[at].mailbox;
+    return NULL;
+}
+
+int
+adr_directory_node (const adr_directory_t *self, const adr_id_t *id)
+{
+    uint32_t at = adr_chains_first (&self->nodes_by_id, s_hash_id (id));
+    for (; at != ADR_CHAIN_END; at = adr_chains_next (&self->nodes_by_id, at))
+        if (adr_id_equal (&self->map->node[at].id, id))
+            return (int) at;
+    return -1;
+}
+
+int
+adr_directory_node_by_key (const adr_directory_t *self, const uint8_t key[32])
+{
+    uint32_t at = adr_chains_first (&self->nodes_by_key, adr_chains_hash (key, 32));
+    for (; at != ADR_CHAIN_END; at = adr_chains_next (&self->nodes_by_key, at))
+        if (memcmp (self->map->node[at].curve_key, key, 32) == 0)
+            return (int) at;
+    return -1;
+}
+
+bool
+adr_directory_is_local (const adr_directory_t *self, const adr_id_t *node)
+{
+    int at = adr_directory_node (self, node);
+    return at >= 0 && self->local[at];
+}
+
+bool
+adr_directory_admits (void *argument, const char *domain, const uint8_t key[32])
+{
+    const adr_directory_t *self = argument;
+    bool client_door = strcmp (domain, ADR_DOMAIN_CLIENT) == 0;
+    if (!client_door && strcmp (domain, ADR_DOMAIN_CONTROL) && strcmp (domain, ADR_DOMAIN_BULK))
+        return false;
+    if (adr_directory_node_by_key (self, key) >= 0)
+        return true;
+    if (!client_door)
+        return false;
+    uint32_t at = adr_chains_first (&self->clients, adr_chains_hash (key, 32));
+    for (; at != ADR_CHAIN_END; at = adr_chains_next (&self->clients, at))
+        if (memcmp (self->client[at], key, 32) == 0)
+            return true;
+    return false;
+}
+
+static bool
+s_moves_data (adr_actor_kind_t actor)
+{
+    return actor == ADR_ACTOR_REPLICATOR || actor == ADR_ACTOR_EDGE_ROUTER;
+}
+
+adr_post_lane_t
+adr_directory_lane (adr_node_type_t from_type, adr_actor_kind_t from, adr_node_type_t to_type, adr_actor_kind_t to)
+{
+    if (to == ADR_ACTOR_CLIENT)
+        return ADR_POST_CLIENT;
+    bool data = from_type == ADR_NODE_DATA || to_type == ADR_NODE_DATA;
+    return data && s_moves_data (from) && s_moves_data (to) ? ADR_POST_BULK : ADR_POST_CONTROL;
+}
+
+/* A local client's mailbox must not go while a pack is put into it: so the put stands under the lock. */
+static bool
+s_put_local_client (adr_directory_t *self, adr_parcel_t **parcel)
+{
+    bool found = false;
+    pthread_rwlock_rdlock (&self->lock);
+    for (uint32_t i = 0; i < self->local_client_count && !found; i++)
+        if (adr_id_equal (&self->local_client[i].address.node, &(*parcel)->to.node)) {
+            found = true;
+            if (adr_mailbox_put (self->local_client[i].mailbox, *parcel))
+                *parcel = NULL;
+        }
+    pthread_rwlock_unlock (&self->lock);
+    return found;
+}
+
+/* The mailbox for what leaves this host; NULL if the map does not list the node, or it should have been here. */
+static adr_mailbox_t *
+s_post_for (const adr_directory_t *self, const adr_parcel_t *parcel)
+{
+    if (parcel->to.actor == ADR_ACTOR_CLIENT)
+        return self->post[ADR_POST_CLIENT];
+    int node = adr_directory_node (self, &parcel->to.node);
+    if (node < 0 || self->local[node])
+        return NULL;
+    return self->post[adr_directory_lane (parcel->from_type, parcel->from.actor, self->map->node[node].type,
+                                          parcel->to.actor)];
+}
+
+static void
+s_drop (adr_parcel_t *parcel, adr_metric_t why)
+{
+    static int64_t last_ns[2];
+    adr_metric_add (why, 1);
+    adr_log_rarely (&last_ns[why == ADR_METRIC_MAILBOX_FULL],
+                    why == ADR_METRIC_MAILBOX_FULL ? ADR_LEVEL_WARNING : ADR_LEVEL_TRACE, "post",
+                    "%s from %s to %s -> dropped bytes=%zu", adr_metric_name (why),
+                    adr_actor_name (parcel->from.actor), adr_actor_name (parcel->to.actor), parcel->pack.size);
+    adr_parcel_destroy (&parcel);
+}
+
+void
+adr_directory_route (adr_directory_t *self, adr_parcel_t *parcel)
+{
+    adr_mailbox_t *mailbox = adr_directory_actor (self, &parcel->to);
+    if (mailbox)
+        adr_metric_add (ADR_METRIC_PACKS_LOCAL, parcel->local);
+    else if (parcel->to.actor == ADR_ACTOR_CLIENT && s_put_local_client (self, &parcel)) {
+        if (parcel)
+            s_drop (parcel, ADR_METRIC_MAILBOX_FULL);
+        return;
+    } else
+        mailbox = s_post_for (self, parcel);
+    if (mailbox == NULL)
+        s_drop (parcel, ADR_METRIC_DROP_NO_ACTOR);
+    else if (!adr_mailbox_put (mailbox, parcel))
+        s_drop (parcel, ADR_METRIC_MAILBOX_FULL);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Who is where: from an address to the mailbox that leads there, from a CURVE key to the node that holds it. Actors'
+ * shells and post look everything up here.
+ *
+ * Owns: its tables. Borrows: the map and the mailboxes. Makes durable: nothing. Assumes: built before the threads that
+ * read it, and not changed after (a later issue swaps it when membership changes); only local clients come and go. */
+
+#ifndef ADR_DIRECTORY_H
+#define ADR_DIRECTORY_H
+
+#include "core/map.h"
+#include "runtime/mailbox.h"
+
+typedef enum { ADR_POST_CONTROL, ADR_POST_BULK, ADR_POST_CLIENT, ADR_POST_COUNT } adr_post_lane_t;
+
+const char *adr_post_lane_name (adr_post_lane_t lane);
+
+#define ADR_LOCAL_CLIENTS_MAX 16 /* HTTP edges of this process, and tests */
+
+typedef struct adr_directory adr_directory_t;
+
+/* `clients`: keys that are no node's but may come in by the client door; copied. */
+adr_directory_t *adr_directory_new (const adr_map_t *map, const uint8_t (*clients)[32], uint32_t client_count);
+void adr_directory_destroy (adr_directory_t **self);
+const adr_map_t *adr_directory_map (const adr_directory_t *self);
+
+/* Says that this process runs the actor; its packs go into the mailbox. The node must be one of the map. */
+void adr_directory_add_actor (adr_directory_t *self, adr_address_t address, adr_mailbox_t *mailbox);
+/* Where packs for nodes elsewhere, and for clients, go. */
+void adr_directory_set_post (adr_directory_t *self, adr_post_lane_t lane, adr_mailbox_t *mailbox);
+/* False if there are too many already. Any thread. */
+ADR_WARN_UNUSED bool adr_directory_add_client (adr_directory_t *self, const adr_id_t *id, adr_mailbox_t *mailbox);
+void adr_directory_remove_client (adr_directory_t *self, const adr_id_t *id);
+
+/* The mailbox of an actor that runs here; NULL if it does not. */
+adr_mailbox_t *adr_directory_actor (const adr_directory_t *self, const adr_address_t *address);
+bool adr_directory_is_local (const adr_directory_t *self, const adr_id_t *node);
+/* The node's place in the map's array; -1 if the map does not list it. */
+int adr_directory_node (const adr_directory_t *self, const adr_id_t *id);
+int adr_directory_node_by_key (const adr_directory_t *self, const uint8_t key[32]);
+/* An adr_admits_fn. */
+bool adr_directory_admits (void *self, const char *domain, const uint8_t key[32]);
+
+/* The lane that carries packs between these two: bulk if either end is a data node's replicator, or asks one, so that
+ * a large object never delays a poll; all packs of a pair of actors take one lane, and so keep their order. */
+adr_post_lane_t adr_directory_lane (adr_node_type_t from_type, adr_actor_kind_t from, adr_node_type_t to_type,
+                                    adr_actor_kind_t to);
+
+/* Takes the pack, and puts it where it belongs, or drops and counts it. Any thread. */
+void adr_directory_route (adr_directory_t *self, adr_parcel_t *parcel);
+
+#endif

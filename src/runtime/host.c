@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* A host: see host.h. The order of the start is the order of trust: map and keys, stores, gatekeeper (probed), doors,
+ * actors; packs come in only when every actor has its mailbox. The stop is the other way round. */
+
+#include "runtime/host.h"
+
+#include "runtime/clock.h"
+#include "runtime/gatekeeper.h"
+#include "runtime/host_private.h"
+#include "runtime/post.h"
+
+#include <czmq.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <time.h>
+#include <zmq.h>
+
+#define S_IO_THREADS 2      /* so that bulk's encryption never holds control up */
+#define S_SOCKETS_MAX 16384 /* DEALERs of 16 nodes to a few hundred peers, on two lanes */
+#define S_PROBE_MS 2000
+
+struct adr_host {
+    const adr_config_t *config;
+    adr_map_t *map;
+    void *context;
+    adr_gatekeeper_t *gatekeeper;
+    adr_directory_t *directory;
+    adr_node_t *node[ADR_HOST_NODES_MAX];
+    uint32_t node_count;
+    adr_post_t *post[ADR_POST_COUNT];
+};
+
+/* --- the process ------------------------------------------------------------------------------------------------ */
+
+void
+adr_host_prepare_process (void)
+{
+    sigset_t signals;
+    sigemptyset (&signals);
+    sigaddset (&signals, SIGTERM);
+    sigaddset (&signals, SIGINT);
+    sigaddset (&signals, SIGPIPE);
+    pthread_sigmask (SIG_BLOCK, &signals, NULL);
+    int rc = sodium_init ();
+    adr_assert (rc >= 0);
+    setenv ("ZSYS_SIGHANDLER", "false", 1); /* CZMQ would take SIGTERM for itself */
+    zsys_handler_set (NULL);
+    zsys_init ();
+    zsys_set_linger (0);
+    adr_assert_hook = adr_shell_last_notes;
+}
+
+/* --- start ------------------------------------------------------------------------------------------------------ */
+
+/* Identities and stores. Each node of the map at most once. */
+static bool
+s_open_nodes (adr_host_t *self, adr_exit_t *code, char *error, size_t error_size)
+{
+    for (uint32_t i = 0; i < self->config->node_count; i++) {
+        adr_identity_t identity;
+        const char *folder = self->config->node[i];
+        *code = ADR_EXIT_CONFIG;
+        bool good = adr_identity_load (&identity, self->map, folder, error, error_size);
+        for (uint32_t other = 0; good && other < self->node_count; other++)
+            if (adr_node_identity (self->node[other])->node == identity.node) {
+                snprintf (error, error_size, "%s: %s is named twice", folder, identity.node->name);
+                good = false;
+            }
+        if (good)
+            self->node[i] = adr_node_open (&identity, self->map, self->config, folder, code, error, error_size);
+        adr_identity_forget (&identity);
+        if (self->node[i] == NULL)
+            return false;
+        self->node_count++;
+    }
+    return true;
+}
+
+/* No door is bound before the gatekeeper answers, and has refused a random key. */
+static bool
+s_start_gatekeeper (adr_host_t *self, adr_exit_t *code, char *error, size_t error_size)
+{
+    *code = ADR_EXIT_FATAL;
+    self->context = zmq_ctx_new ();
+    adr_assert (self->context);
+    zmq_ctx_set (self->context, ZMQ_IO_THREADS, S_IO_THREADS);
+    zmq_ctx_set (self->context, ZMQ_MAX_SOCKETS, S_SOCKETS_MAX);
+    zmq_ctx_set (self->context, ZMQ_BLOCKY, 0);
+    self->gatekeeper = adr_gatekeeper_new (self->context, adr_directory_admits, self->directory);
+    if (self->gatekeeper && adr_gatekeeper_probe (self->context, S_PROBE_MS))
+        return true;
+    snprintf (error, error_size, "the gatekeeper does not refuse an unknown key");
+    return false;
+}
+
+static bool
+s_bind_doors (adr_host_t *self, adr_exit_t *code, char *error, size_t error_size)
+{
+    adr_post_node_t nodes[ADR_HOST_NODES_MAX];
+    for (uint32_t i = 0; i < self->node_count; i++) {
+        const adr_identity_t *identity = adr_node_identity (self->node[i]);
+        nodes[i] = (adr_post_node_t){ identity->node, identity->keys.curve_secret,
+                                      adr_node_incarnation (self->node[i]), adr_node_boot (self->node[i]) };
+    }
+    *code = ADR_EXIT_UNAVAILABLE;
+    for (int lane = 0; lane < ADR_POST_COUNT; lane++) {
+        if (lane == ADR_POST_CLIENT && adr_host_node (self, ADR_NODE_EDGE) == NULL)
+            continue;
+        adr_post_options_t options = { .context = self->context,
+                                       .directory = self->directory,
+                                       .lane = (adr_post_lane_t) lane,
+                                       .node = nodes,
+                                       .node_count = self->node_count,
+                                       .connections_max = self->config->connections_max };
+        self->post[lane] = adr_post_new (&options, error, error_size);
+        if (self->post[lane] == NULL)
+            return false;
+    }
+    return true;
+}
+
+static bool
+s_prepare (adr_host_t *self, adr_exit_t *code, char *error, size_t error_size)
+{
+    *code = ADR_EXIT_CONFIG;
+    self->map = adr_map_load (self->config->cluster_map, error, error_size);
+    if (self->map == NULL || !s_open_nodes (self, code, error, error_size))
+        return false;
+    self->directory = adr_directory_new (self->map, (const uint8_t (*)[32]) self->config->client,
+                                         self->config->client_count);
+    return s_start_gatekeeper (self, code, error, error_size) && s_bind_doors (self, code, error, error_size);
+}
+
+/* Everything of it that exists, in the order in which nobody misses what is gone. */
+static void
+s_tear_down (adr_host_t **self)
+{
+    adr_host_t *host = *self;
+    for (int lane = 0; lane < ADR_POST_COUNT; lane++)
+        if (host->post[lane])
+            adr_post_halt (host->post[lane]);
+    for (uint32_t i = 0; i < host->node_count; i++)
+        adr_node_halt (host->node[i]);
+    for (int lane = 0; lane < ADR_POST_COUNT; lane++)
+        adr_post_destroy (&host->post[lane]);
+    for (uint32_t i = 0; i < host->node_count; i++)
+        adr_node_destroy (&host->node[i]);
+    adr_gatekeeper_destroy (&host->gatekeeper);
+    if (host->context)
+        zmq_ctx_term (host->context);
+    adr_directory_destroy (&host->directory);
+    adr_map_destroy (&host->map);
+    free (host);
+    *self = NULL;
+}
+
+adr_host_t *
+adr_host_start (const adr_config_t *config, const adr_role_t *roles, uint32_t role_count, adr_exit_t *code,
+                char *error, size_t error_size)
+{
+    int64_t started_ns = adr_clock_now_ns ();
+    adr_host_t *self = adr_alloc (sizeof *self);
+    self->config = config;
+    if (!s_prepare (self, code, error, error_size)) {
+        s_tear_down (&self);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < self->node_count; i++)
+        adr_node_populate (self->node[i], self->map, config, self->directory, roles, role_count);
+    for (int lane = 0; lane < ADR_POST_COUNT; lane++)
+        if (self->post[lane])
+            adr_post_start (self->post[lane]);
+    for (uint32_t i = 0; i < self->node_count; i++)
+        adr_node_start (self->node[i]);
+    *code = ADR_EXIT_OK;
+    adr_log (ADR_LEVEL_NOTE, "host", "%u nodes of cluster %s run -> listening after_ms=%lld", self->node_count,
+             self->map->name, (long long) ((adr_clock_now_ns () - started_ns) / ADR_MS));
+    return self;
+}
+
+bool
+adr_host_check (const adr_config_t *config, char *error, size_t error_size)
+{
+    adr_map_t *map = adr_map_load (config->cluster_map, error, error_size);
+    bool good = map != NULL;
+    for (uint32_t i = 0; i < config->node_count && good; i++) {
+        adr_identity_t identity;
+        good = adr_identity_load (&identity, map, config->node[i], error, error_size);
+        adr_identity_forget (&identity);
+    }
+    adr_map_destroy (&map);
+    return good;
+}
+
+/* --- stop ------------------------------------------------------------------------------------------------------- */
+
+static bool
+s_leads (const adr_host_t *self)
+{
+    for (uint32_t i = 0; i < self->node_count; i++)
+        if (adr_node_leads (self->node[i]))
+            return true;
+    return false;
+}
+
+void
+adr_host_stop (adr_host_t **self, uint32_t wait_ms)
+{
+    adr_host_t *host = *self;
+    if (host == NULL)
+        return;
+    for (uint32_t i = 0; i < host->node_count; i++)
+        adr_node_tell_stop (host->node[i]);
+    int64_t until_ns = adr_clock_now_ns () + wait_ms * ADR_MS;
+    const struct timespec step = { 0, 5 * ADR_MS };
+    while (s_leads (host) && adr_clock_now_ns () < until_ns)
+        nanosleep (&step, NULL);
+    if (s_leads (host))
+        adr_log (ADR_LEVEL_WARNING, "host", "no successor in time -> stopped as master wait_ms=%u", wait_ms);
+    s_tear_down (self);
+    adr_log (ADR_LEVEL_NOTE, "host", "stopped");
+}
+
+/* --- what it says ----------------------------------------------------------------------------------------------- */
+
+const adr_config_t *
+adr_host_config (const adr_host_t *self)
+{
+    return self->config;
+}
+
+const adr_map_t *
+adr_host_map (const adr_host_t *self)
+{
+    return self->map;
+}
+
+const adr_map_node_t *
+adr_host_node (const adr_host_t *self, adr_node_type_t type)
+{
+    for (uint32_t i = 0; i < self->node_count; i++)
+        if (adr_node_identity (self->node[i])->node->type == type)
+            return adr_node_identity (self->node[i])->node;
+    return NULL;
+}
+
+adr_directory_t *
+adr_host_directory (adr_host_t *self)
+{
+    return self->directory;
+}

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Post: see post.h. This file sends and runs the thread; post_receive.c judges what comes in. */
+
+#include "runtime/post_private.h"
+
+#include "runtime/clock.h"
+#include "runtime/log.h"
+#include "runtime/metrics.h"
+#include "wire/pack.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sodium.h>
+#include <stdlib.h>
+
+#define S_COPY_MAX 4096 /* smaller packs are copied: cheaper than to hand memory from thread to thread */
+#define S_ROUNDS_MAX 128 /* packs taken from one ROUTER before the others, and the mailbox, get their turn */
+#define S_RETRY_MS 2
+
+static const char *const s_domains[ADR_POST_COUNT]
+    = { [ADR_POST_CONTROL] = ADR_DOMAIN_CONTROL, [ADR_POST_BULK] = ADR_DOMAIN_BULK, [ADR_POST_CLIENT] = ADR_DOMAIN_CLIENT };
+
+static const int s_high_water[ADR_POST_COUNT] = { [ADR_POST_CONTROL] = ADR_HIGH_WATER_CONTROL,
+                                                  [ADR_POST_BULK] = ADR_HIGH_WATER_BULK,
+                                                  [ADR_POST_CLIENT] = ADR_HIGH_WATER_CLIENT };
+
+static const char *
+s_endpoint (const adr_map_node_t *node, adr_post_lane_t lane)
+{
+    return lane == ADR_POST_CONTROL ? node->control : lane == ADR_POST_BULK ? node->bulk : node->client;
+}
+
+/* --- what leaves ------------------------------------------------------------------------------------------------ */
+
+/* Runs on one of ZeroMQ's threads when the bytes have left, or here when the message is closed unsent. */
+static void
+s_free_parcel (void *data, void *hint)
+{
+    (void) data;
+    adr_parcel_t *parcel = hint;
+    if (parcel->held)
+        return; /* the send failed, and whoever tried still has it */
+    adr_parcel_destroy (&parcel);
+}
+
+/* Sends the pack; on success it is gone. Returns 0, or an errno value and the pack is still the caller's. */
+static int
+s_send (void *socket, adr_parcel_t *parcel)
+{
+    zmq_msg_t message;
+    bool copied = parcel->pack.size <= S_COPY_MAX;
+    int rc;
+    parcel->held = true;
+    if (copied) {
+        rc = zmq_msg_init_size (&message, parcel->pack.size);
+        if (rc == 0)
+            memcpy (zmq_msg_data (&message), parcel->pack.data, parcel->pack.size);
+    } else
+        rc = zmq_msg_init_data (&message, (void *) parcel->pack.data, parcel->pack.size, s_free_parcel, parcel);
+    if (rc != 0)
+        return ENOMEM;
+    /* Once sent the bytes may be freed at any moment by another thread: so say who frees them before. */
+    parcel->held = copied;
+    size_t size = parcel->pack.size;
+    if (zmq_msg_send (&message, socket, ZMQ_DONTWAIT) < 0) {
+        int error = errno;
+        parcel->held = true;
+        zmq_msg_close (&message);
+        return error;
+    }
+    if (copied)
+        adr_parcel_destroy (&parcel);
+    adr_metric_add (ADR_METRIC_PACKS_SENT, 1);
+    adr_metric_add (ADR_METRIC_BYTES_SENT, size);
+    return 0;
+}
+
+static void
+s_drop (adr_parcel_t *parcel, adr_metric_t why)
+{
+    adr_metric_add (why, 1);
+    adr_parcel_destroy (&parcel);
+}
+
+/* --- peers ------------------------------------------------------------------------------------------------------ */
+
+/* [POST-6] Empties the queue, and asks for a connection as if for the first time. */
+void
+adr_post_dial (adr_post_t *self, adr_peer_t *peer)
+{
+    const char *endpoint = s_endpoint (peer->to, self->lane);
+    if (peer->dialled_ns)
+        zmq_disconnect (peer->socket, endpoint);
+    int rc = zmq_connect (peer->socket, endpoint);
+    adr_assert (rc == 0 || errno != ETERM);
+    peer->dialled_ns = adr_clock_now_ns ();
+    peer->taken_since = false;
+    adr_metric_add (ADR_METRIC_DIALS, 1);
+}
+
+static adr_peer_t *
+s_peer_new (adr_post_t *self, const adr_post_local_t *from, uint32_t to)
+{
+    const adr_map_node_t *node = &adr_directory_map (self->directory)->node[to];
+    adr_socket_options_t options = { .role = ADR_SOCKET_DEALER,
+                                     .secret_key = from->secret_key,
+                                     .public_key = from->node->curve_key,
+                                     .server_key = node->curve_key,
+                                     .high_water = s_high_water[self->lane] };
+    void *socket = adr_socket_new (self->context, &options);
+    if (socket == NULL)
+        return NULL;
+    adr_peer_t *peer = adr_alloc (sizeof *peer);
+    peer->socket = socket;
+    peer->to = node;
+    adr_post_dial (self, peer);
+    return peer;
+}
+
+static void
+s_peer_destroy (adr_peer_t **self)
+{
+    if (*self == NULL)
+        return;
+    adr_socket_destroy (&(*self)->socket);
+    adr_parcels_destroy (&(*self)->first);
+    free (*self);
+    *self = NULL;
+}
+
+/* [POST-2] Numbered at the last moment, in the order in which the socket takes them. */
+static int
+s_send_to_peer (adr_post_t *self, adr_peer_t *peer, adr_parcel_t *parcel)
+{
+    adr_pack_number (&parcel->buffer, peer->sequence + 1, adr_directory_map (self->directory)->epoch);
+    int error = s_send (peer->socket, parcel);
+    if (error == EAGAIN) {
+        /* The library looks at what its threads say only now and then; asked for events it looks at once. */
+        int events;
+        size_t size = sizeof events;
+        zmq_getsockopt (peer->socket, ZMQ_EVENTS, &events, &size);
+        if (events & ZMQ_POLLOUT)
+            error = s_send (peer->socket, parcel);
+    }
+    if (error == 0) {
+        peer->sequence++;
+        peer->taken_since = true;
+        peer->refused_ns = 0;
+    }
+    return error;
+}
+
+/* [POST-5] What comes while a connection is being made waits for it, bounded in bytes and time. */
+static void
+s_hold (adr_post_t *self, adr_peer_t *peer, adr_parcel_t *parcel, int64_t now_ns)
+{
+    if (peer->backlog_bytes + parcel->pack.size > ADR_POST_BACKLOG_BYTES_MAX) {
+        s_drop (parcel, ADR_METRIC_SEND_UNREACHABLE);
+        return;
+    }
+    parcel->next = NULL;
+    parcel->token = (uint64_t) now_ns;
+    if (peer->first)
+        peer->last->next = parcel;
+    else {
+        peer->first = parcel;
+        self->backlogs++;
+    }
+    peer->last = parcel;
+    peer->backlog_bytes += parcel->pack.size;
+}
+
+static adr_parcel_t *
+s_unhold (adr_post_t *self, adr_peer_t *peer)
+{
+    adr_parcel_t *parcel = peer->first;
+    peer->first = parcel->next;
+    peer->backlog_bytes -= parcel->pack.size;
+    if (peer->first == NULL)
+        self->backlogs--;
+    return parcel;
+}
+
+/* Sends what waits for the connection, drops what has waited too long. A pack that was sent is gone, so each is taken
+ * off the list before it is tried. */
+static void
+s_try_backlog (adr_post_t *self, adr_peer_t *peer, int64_t now_ns)
+{
+    while (peer->first) {
+        adr_parcel_t *parcel = s_unhold (self, peer);
+        if (now_ns - (int64_t) parcel->token > ADR_POST_BACKLOG_MS * ADR_MS) {
+            s_drop (parcel, ADR_METRIC_SEND_UNREACHABLE);
+            continue;
+        }
+        if (s_send_to_peer (self, peer, parcel) == 0)
+            continue;
+        parcel->next = peer->first; /* back to where it was */
+        if (peer->first == NULL) {
+            peer->last = parcel;
+            self->backlogs++;
+        }
+        peer->first = parcel;
+        peer->backlog_bytes += parcel->pack.size;
+        return;
+    }
+}
+
+/* [POST-6] A connection that takes nothing for long is made anew. */
+static void
+s_note_refusal (adr_post_t *self, adr_peer_t *peer, int64_t now_ns)
+{
+    if (peer->refused_ns == 0)
+        peer->refused_ns = now_ns;
+    int64_t since_ns = peer->refused_ns > peer->dialled_ns ? peer->refused_ns : peer->dialled_ns;
+    if (now_ns - since_ns > ADR_POST_REDIAL_MS * ADR_MS)
+        adr_post_dial (self, peer);
+}
+
+static void
+s_carry_to_node (adr_post_t *self, adr_parcel_t *parcel)
+{
+    int to = adr_directory_node (self->directory, &parcel->to.node);
+    adr_post_local_t *from = adr_post_local (self, &parcel->from.node);
+    if (to < 0 || from == NULL) {
+        s_drop (parcel, ADR_METRIC_DROP_NO_ACTOR);
+        return;
+    }
+    adr_peer_t **peer = &from->peer[to];
+    if (*peer == NULL && (*peer = s_peer_new (self, from, (uint32_t) to)) == NULL) {
+        s_drop (parcel, ADR_METRIC_SEND_UNREACHABLE);
+        return;
+    }
+    int64_t now_ns = adr_clock_now_ns ();
+    if ((*peer)->first)
+        s_try_backlog (self, *peer, now_ns);
+    if ((*peer)->first) {
+        s_hold (self, *peer, parcel, now_ns);
+        return;
+    }
+    int error = s_send_to_peer (self, *peer, parcel);
+    if (error == 0)
+        return;
+    if (error == EAGAIN && !(*peer)->taken_since)
+        s_hold (self, *peer, parcel, now_ns);
+    else
+        s_drop (parcel, ADR_METRIC_SEND_FULL);
+    s_note_refusal (self, *peer, now_ns);
+}
+
+/* [POST-8] Answers leave by the ROUTER that the client came by. */
+static void
+s_carry_to_client (adr_post_t *self, adr_parcel_t *parcel)
+{
+    adr_connection_t *connection = adr_post_client (self, &parcel->to.node);
+    if (connection == NULL) {
+        s_drop (parcel, ADR_METRIC_CLIENT_GONE);
+        return;
+    }
+    void *router = self->local[connection->local].router;
+    adr_pack_number (&parcel->buffer, ++connection->sent, adr_directory_map (self->directory)->epoch);
+    int error = 0;
+    if (zmq_send (router, connection->routing_id, connection->routing_id_size, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
+        error = errno;
+    if (error == 0)
+        error = s_send (router, parcel);
+    if (error == 0)
+        return;
+    if (error == EHOSTUNREACH)
+        adr_post_forget_client (self, connection);
+    s_drop (parcel, error == EAGAIN ? ADR_METRIC_SEND_FULL : ADR_METRIC_CLIENT_GONE);
+}
+
+static void
+s_carry (adr_post_t *self, adr_parcel_t *list)
+{
+    while (list) {
+        adr_parcel_t *parcel = list;
+        list = parcel->next;
+        if (parcel->kind != ADR_PARCEL_PACK)
+            adr_parcel_destroy (&parcel);
+        else if (parcel->to.actor == ADR_ACTOR_CLIENT)
+            s_carry_to_client (self, parcel);
+        else
+            s_carry_to_node (self, parcel);
+    }
+}
+
+static void
+s_try_backlogs (adr_post_t *self)
+{
+    int64_t now_ns = adr_clock_now_ns ();
+    uint32_t node_count = adr_directory_map (self->directory)->node_count;
+    for (uint32_t i = 0; i < self->local_count && self->backlogs; i++)
+        for (uint32_t to = 0; to < node_count && self->backlogs; to++) {
+            adr_peer_t *peer = self->local[i].peer[to];
+            if (peer && peer->first) {
+                s_try_backlog (self, peer, now_ns);
+                if (peer->first)
+                    s_note_refusal (self, peer, now_ns);
+            }
+        }
+}
+
+/* --- the thread ------------------------------------------------------------------------------------------------- */
+
+/* ZeroMQ's descriptors tell of changes, not of states: after a receive that found nothing they are good to wait on.
+ * A send on the same ROUTER may swallow the news of a pack that came: so after each round all are asked once more. */
+static void
+s_sleep (adr_post_t *self)
+{
+    struct pollfd items[2 * ADR_POST_LOCALS_MAX + 1];
+    nfds_t count = 0;
+    items[count++] = (struct pollfd){ adr_mailbox_descriptor (self->mailbox), POLLIN, 0 };
+    for (uint32_t i = 0; i < self->local_count; i++) {
+        if (self->local[i].router)
+            items[count++] = (struct pollfd){ self->local[i].descriptor, POLLIN, 0 };
+        if (self->local[i].monitor)
+            items[count++] = (struct pollfd){ self->local[i].monitor_descriptor, POLLIN, 0 };
+    }
+    int rc = poll (items, count, self->backlogs ? S_RETRY_MS : -1);
+    adr_assert (rc >= 0 || errno == EINTR);
+}
+
+static bool
+s_receive_all (adr_post_t *self)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < self->local_count; i++) {
+        adr_post_local_t *local = &self->local[i];
+        if (local->router == NULL)
+            continue;
+        for (int round = 0; round < S_ROUNDS_MAX && adr_post_receive (self, local); round++)
+            any = true;
+        if (local->monitor)
+            adr_post_watch (self, local);
+    }
+    return any;
+}
+
+static void
+s_run (zsock_t *pipe, void *argument)
+{
+    adr_post_t *self = argument;
+    zsock_signal (pipe, 0);
+    while (!adr_mailbox_is_closed (self->mailbox)) {
+        adr_parcel_t *list = adr_mailbox_take (self->mailbox);
+        s_carry (self, list);
+        if (self->backlogs)
+            s_try_backlogs (self);
+        if (s_receive_all (self) || list)
+            continue;
+        if (!adr_mailbox_sleep (self->mailbox))
+            continue;
+        s_sleep (self);
+        adr_mailbox_awake (self->mailbox);
+    }
+    s_carry (self, adr_mailbox_take (self->mailbox));
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------- */
+
+adr_post_local_t *
+adr_post_local (adr_post_t *self, const adr_id_t *node)
+{
+    for (uint32_t i = 0; i < self->local_count; i++)
+        if (adr_id_equal (&self->local[i].node->id, node))
+            return &self->local[i];
+    return NULL;
+}
+
+static bool
+s_bind (adr_post_t *self, adr_post_local_t *local, char *error, size_t error_size)
+{
+    const char *endpoint = s_endpoint (local->node, self->lane);
+    if (*endpoint == 0)
+        return true; /* only edges have a door for clients */
+    adr_socket_options_t options = { .role = ADR_SOCKET_ROUTER,
+                                     .domain = s_domains[self->lane],
+                                     .secret_key = local->secret_key,
+                                     .high_water = s_high_water[self->lane] };
+    local->router = adr_socket_new (self->context, &options);
+    if (local->router && adr_post_start_watch (self, local) && zmq_bind (local->router, endpoint) == 0) {
+        size_t size = sizeof local->descriptor;
+        int rc = zmq_getsockopt (local->router, ZMQ_FD, &local->descriptor, &size);
+        adr_assert (rc == 0);
+        size = sizeof local->listening;
+        rc = zmq_getsockopt (local->router, ZMQ_LAST_ENDPOINT, local->listening, &size);
+        adr_assert (rc == 0);
+        return true;
+    }
+    snprintf (error, error_size, "%s: %s cannot be bound: %s", local->node->name, endpoint, zmq_strerror (errno));
+    return false;
+}
+
+adr_post_t *
+adr_post_new (const adr_post_options_t *options, char *error, size_t error_size)
+{
+    adr_assert (options->node_count <= ADR_POST_LOCALS_MAX);
+    adr_post_t *self = adr_alloc (sizeof *self);
+    self->context = options->context;
+    self->directory = options->directory;
+    self->lane = options->lane;
+    self->connections_max = options->connections_max;
+    self->mailbox = adr_mailbox_new (ADR_POST_BYTES_MAX);
+    adr_post_prepare_receive (self);
+    uint32_t node_count = adr_directory_map (self->directory)->node_count;
+    bool good = true;
+    for (uint32_t i = 0; i < options->node_count && good; i++) {
+        adr_post_local_t *local = &self->local[self->local_count++];
+        const adr_post_node_t *node = &options->node[i];
+        *local = (adr_post_local_t){ .node = node->node, .secret_key = node->secret_key };
+        local->peer = adr_alloc ((node_count + 1) * sizeof local->peer[0]);
+        local->seen = adr_alloc ((node_count + 1) * sizeof local->seen[0]);
+        good = s_bind (self, local, error, error_size);
+    }
+    if (good)
+        adr_directory_set_post (self->directory, self->lane, self->mailbox);
+    else
+        adr_post_destroy (&self);
+    return self;
+}
+
+void
+adr_post_start (adr_post_t *self)
+{
+    self->thread = zactor_new (s_run, self);
+    adr_assert (self->thread);
+}
+
+void
+adr_post_halt (adr_post_t *self)
+{
+    adr_mailbox_close (self->mailbox);
+    zactor_destroy (&self->thread);
+}
+
+void
+adr_post_destroy (adr_post_t **self)
+{
+    adr_post_t *post = *self;
+    if (post == NULL)
+        return;
+    adr_post_halt (post);
+    uint32_t node_count = adr_directory_map (post->directory)->node_count;
+    for (uint32_t i = 0; i < post->local_count; i++) {
+        adr_post_local_t *local = &post->local[i];
+        for (uint32_t to = 0; to < node_count; to++)
+            s_peer_destroy (&local->peer[to]);
+        free (local->peer);
+        free (local->seen);
+        if (local->monitor)
+            adr_socket_destroy (&local->monitor);
+        if (local->router)
+            adr_socket_destroy (&local->router);
+    }
+    adr_post_end_receive (post);
+    adr_mailbox_destroy (&post->mailbox);
+    free (post);
+    *self = NULL;
+}
