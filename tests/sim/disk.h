@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* The simulator's disk: the three interfaces of store/disk.h, in memory, with everything that a disk may do wrong.
+ *
+ * Journal files keep, for each sector of 512 bytes that was written and not synced, what the platter holds: a power
+ * cut then keeps any subset of them. A process that is killed keeps all of the cache. The state environment and the
+ * index are transactional: a commit is there or is not. All three are lost together with the disk. */
+
+#ifndef ADR_SIM_DISK_H
+#define ADR_SIM_DISK_H
+
+#include "core/actor.h"
+#include "store/disk.h"
+
+#define SIM_SECTOR 512
+#define SIM_PAGE 4096
+#define SIM_SEGMENTS_MAX 256
+
+typedef struct {
+    uint8_t data[SIM_PAGE];  /* what a process reads: the cache */
+    uint8_t *platter;        /* what a power cut would leave of the sectors below; NULL: all the same */
+    uint8_t dirty;           /* a bit a sector: written, not synced */
+    uint8_t forgotten;       /* a bit a sector: a sync failed, the page is clean, the platter has the old bytes */
+} sim_page_t;
+
+typedef struct {
+    uint64_t number, size;
+    sim_page_t **page; /* NULL: zeros */
+    uint32_t *dirty;   /* pages with dirty sectors */
+    uint32_t dirty_count, dirty_room;
+} sim_segment_t;
+
+#define SIM_STATE_NAMES_MAX 64
+typedef struct {
+    char name[32];
+    uint8_t *value;
+    size_t size;
+    bool unreadable;
+} sim_state_row_t;
+
+typedef struct {
+    uint8_t table;
+    uint8_t *key; /* owned by the arena of the index, as long as the disk lives */
+    size_t key_size;
+    bool removed;
+    adr_index_row_t row;
+} sim_index_row_t;
+
+/* A committed state of the index: cursors keep one for as long as they are open. */
+typedef struct {
+    uint32_t references, count;
+    sim_index_row_t row[];
+} sim_index_rows_t;
+
+typedef struct {
+    char name[32];
+    uint8_t value[256];
+    size_t size;
+} sim_index_meta_t;
+
+typedef struct sim_block sim_block_t;
+
+typedef struct {
+    adr_disk_t disk;
+    adr_state_t state;
+    adr_index_t index;
+    adr_entropy_t entropy;
+    adr_random_t random;
+    /* journal */
+    sim_segment_t *segment[SIM_SEGMENTS_MAX]; /* ascending by number */
+    uint32_t segment_count;
+    uint64_t capacity, used, taken; /* `taken`: by others than Adrestia */
+    /* state */
+    sim_state_row_t state_row[SIM_STATE_NAMES_MAX];
+    uint32_t state_count;
+    /* index */
+    sim_index_rows_t *rows;
+    sim_index_row_t *pending;
+    uint32_t pending_count, pending_room;
+    bool in_transaction;
+    sim_index_meta_t meta[16], pending_meta[16];
+    uint32_t meta_count, pending_meta_count;
+    sim_block_t *keys;
+    /* faults */
+    uint64_t ops_left;      /* power goes at this many operations from now; 0: never */
+    bool dead;              /* ... it went: every call fails until the disk is powered again */
+    bool fail_write, fail_sync, fail_read; /* the next one fails */
+    bool met_write, met_sync, met_read;    /* ... it has failed; the world takes the flag back */
+    bool no_folder_sync;
+    uint64_t writes, syncs, reads; /* counters, for the report */
+} sim_disk_t;
+
+void sim_disk_init (sim_disk_t *self, uint64_t seed, uint64_t capacity);
+void sim_disk_free (sim_disk_t *self);
+/* Power is cut: of what was not synced any subset of sectors stays. */
+void sim_disk_power_cut (sim_disk_t *self);
+/* The process is gone, the machine runs on: the cache stays. */
+void sim_disk_process_end (sim_disk_t *self);
+/* All gone: an empty disk of the same size. */
+void sim_disk_lose (sim_disk_t *self);
+void sim_disk_lose_state (sim_disk_t *self, bool unreadable);
+void sim_disk_lose_index (sim_disk_t *self);
+/* Flips a bit somewhere in what is written of the journal; false if nothing is. */
+bool sim_disk_rot (sim_disk_t *self);
+int sim_state_get (void *state, const char *name, void *value, size_t room);
+
+#endif

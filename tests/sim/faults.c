@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* When faults happen, and to whom. Data is promised only while a quorum of disks survives, so that a disk is taken
+ * away only while all others are whole; everything else may come together. */
+
+#include "sim.h"
+
+static sim_host_t *
+s_host_of (sim_world_t *world, int node)
+{
+    return &world->host[world->node[node].host];
+}
+
+static int
+s_any_host (sim_world_t *world)
+{
+    return (int) sim_pick (&world->fault_random, 0, world->host_count - 1);
+}
+
+/* A node of the group: whoever leads with one half, for there it hurts. */
+static int
+s_any_member (sim_world_t *world)
+{
+    adr_random_t *random = &world->fault_random;
+    bool want_master = sim_chance (random, 500000);
+    int chosen = -1;
+    int64_t skip = sim_pick (random, 0, world->options.zones - 1);
+    for (int i = 0; i < world->node_count; i++) {
+        if (!world->node[i].replicates)
+            continue;
+        if (want_master && world->node[i].leads && s_host_of (world, i)->up)
+            return i;
+        if (skip-- == 0)
+            chosen = i;
+    }
+    return chosen;
+}
+
+static int64_t
+s_length (sim_world_t *world, int64_t low_ms, int64_t high_ms)
+{
+    int64_t length = low_ms * ADR_MS;
+    while (length * 2 <= high_ms * ADR_MS && !sim_chance (&world->fault_random, 250000))
+        length *= 2;
+    return length + sim_pick (&world->fault_random, 0, length);
+}
+
+/* --- the network ------------------------------------------------------------------------------------------------ */
+
+static void
+s_cut (sim_world_t *world)
+{
+    if (world->cut_count == SIM_CUTS_MAX || world->host_count < 2)
+        return;
+    adr_random_t *random = &world->fault_random;
+    uint32_t all = (1u << world->host_count) - 1;
+    sim_cut_t *cut = &world->cut[world->cut_count++];
+    int member = s_any_member (world);
+    cut->from = sim_chance (random, 500000) ? 1u << world->node[member].host : (uint32_t) sim_pick (random, 1, all);
+    cut->to = sim_chance (random, 600000) ? all & ~cut->from : 1u << s_any_host (world);
+    cut->both = sim_chance (random, 600000);
+    cut->number = ++world->cut_number;
+    int64_t length = s_length (world, 50, 4000);
+    SIM_TRACE (world, "cut %llu: hosts %x %s %x for %lld ms", (unsigned long long) cut->number, cut->from,
+               cut->both ? "<->" : "->", cut->to, (long long) (length / ADR_MS));
+    sim_event_at (world, world->now_ns + length, EV_HEAL, 0, 0, cut->number, NULL);
+}
+
+void
+sim_heal (sim_world_t *world, uint64_t number)
+{
+    for (uint32_t i = 0; i < world->cut_count; i++)
+        if (world->cut[i].number == number) {
+            world->cut[i] = world->cut[--world->cut_count];
+            SIM_TRACE (world, "cut %llu heals", (unsigned long long) number);
+            return;
+        }
+}
+
+/* --- hosts ------------------------------------------------------------------------------------------------------ */
+
+static void
+s_end_host (sim_world_t *world, sim_crash_t how)
+{
+    int host = sim_chance (&world->fault_random, 700000) ? world->node[s_any_member (world)].host : s_any_host (world);
+    if (world->host[host].up)
+        sim_crash (world, host, how, s_length (world, 2, 4000), how == CRASH_KILL ? "kill -9" : "power cut");
+}
+
+/* SIGTERM: everybody hears STOP, and has two seconds. */
+static void
+s_drain (sim_world_t *world)
+{
+    int host = world->node[s_any_member (world)].host;
+    sim_host_t *it = &world->host[host];
+    if (!it->up)
+        return;
+    SIM_TRACE (world, "host %d hears SIGTERM", host);
+    for (int i = 0; i < world->node_count; i++)
+        for (int kind = 0; world->node[i].host == host && kind < ADR_ACTOR_COUNT; kind++)
+            if (world->node[i].actor[kind])
+                sim_actor_put (world->node[i].actor[kind], (sim_item_t){ .kind = ITEM_STOP });
+    sim_event_at (world, world->now_ns + s_length (world, 200, 2000), EV_STOP_NOW, host, CRASH_KILL, it->life, NULL);
+}
+
+static void
+s_stall (sim_world_t *world)
+{
+    const sim_node_t *node = &world->node[s_any_member (world)];
+    static const adr_actor_kind_t s_kinds[] = { ADR_ACTOR_REPLICATOR, ADR_ACTOR_ELECTION, ADR_ACTOR_HEALTH_CHECKER };
+    sim_actor_t *actor = node->actor[s_kinds[sim_pick (&world->fault_random, 0, 2)]];
+    if (!actor)
+        return;
+    actor->stalled_ns = world->now_ns + s_length (world, 5, 3000);
+    SIM_TRACE (world, "%s %s gets no processor for %lld ms", node->name, adr_actor_name (actor->class->kind),
+               (long long) ((actor->stalled_ns - world->now_ns) / ADR_MS));
+}
+
+/* --- disks ------------------------------------------------------------------------------------------------------ */
+
+static void
+s_slow_disk (sim_world_t *world)
+{
+    int node = s_any_member (world);
+    world->node[node].slow_disk = true;
+    SIM_TRACE (world, "%s has a slow disk", world->node[node].name);
+    sim_event_at (world, world->now_ns + s_length (world, 200, 8000), EV_MEND, node, 0, 0, NULL);
+}
+
+/* Somebody else fills the disk, to the first mark, the second, or to the last byte. */
+static void
+s_full_disk (sim_world_t *world)
+{
+    int place = s_any_member (world);
+    sim_node_t *node = &world->node[place];
+    if (node->full_disk)
+        return;
+    sim_disk_t *disk = &node->disk;
+    uint64_t free_bytes = disk->capacity - disk->used;
+    uint64_t left = (uint64_t) sim_pick (&world->fault_random, 0, 4) * (free_bytes / 40);
+    disk->taken = free_bytes - left;
+    node->full_disk = true;
+    SIM_TRACE (world, "%s has %llu bytes left", node->name, (unsigned long long) left);
+    sim_event_at (world, world->now_ns + s_length (world, 200, 8000), EV_MEND, place, 0, 0, NULL);
+}
+
+void
+sim_mend (sim_world_t *world, int place)
+{
+    sim_node_t *node = &world->node[place];
+    node->slow_disk = node->full_disk = false;
+    node->disk.taken = 0;
+    SIM_TRACE (world, "%s has a good disk again", node->name);
+}
+
+bool
+sim_may_lose_disk (const sim_world_t *world, int node)
+{
+    if (world->options.zones < 3)
+        return false;
+    for (int i = 0; i < world->node_count; i++)
+        if (world->node[i].replicates && (world->node[i].amnesic || world->node[i].boot == 0))
+            return false;
+    /* One that rots may miss copies unseen: no other disk may go. */
+    return world->options.every_ns[SIM_FAULT_ROT] == 0 || node == sim_rotting_node (world);
+}
+
+int
+sim_rotting_node (const sim_world_t *world)
+{
+    int zone = (int) (world->options.seed % (uint64_t) world->options.zones);
+    for (int i = 0; i < world->node_count; i++)
+        if (world->node[i].replicates && world->node[i].zone == zone)
+            return i;
+    return -1;
+}
+
+/* The host goes down, and comes back with less than it had. */
+static void
+s_lose (sim_world_t *world, sim_fault_t fault)
+{
+    int place = fault == SIM_FAULT_ROT ? sim_rotting_node (world) : s_any_member (world);
+    sim_node_t *node = &world->node[place];
+    if (node->boot == 0 || (fault != SIM_FAULT_LOST_INDEX && !sim_may_lose_disk (world, place)))
+        return;
+    if (s_host_of (world, place)->up)
+        sim_crash (world, node->host, sim_chance (&world->fault_random, 500000) ? CRASH_KILL : CRASH_POWER,
+                   s_length (world, 5, 3000), sim_fault_name (fault));
+    if (fault == SIM_FAULT_LOST_DISK) {
+        sim_disk_lose (&node->disk);
+        node->amnesic = true;
+    } else if (fault == SIM_FAULT_LOST_STATE) {
+        sim_disk_lose_state (&node->disk, sim_chance (&world->fault_random, 500000));
+        node->amnesic = true;
+    } else if (fault == SIM_FAULT_LOST_INDEX)
+        sim_disk_lose_index (&node->disk);
+    else
+        sim_disk_rot (&node->disk);
+}
+
+static void
+s_io_error (sim_world_t *world, sim_fault_t fault)
+{
+    sim_disk_t *disk = &world->node[s_any_member (world)].disk;
+    if (fault == SIM_FAULT_READ_ERROR)
+        disk->fail_read = true;
+    else if (sim_chance (&world->fault_random, 500000))
+        disk->fail_write = true;
+    else
+        disk->fail_sync = true;
+}
+
+/* --- the calendar ----------------------------------------------------------------------------------------------- */
+
+static void
+s_again (sim_world_t *world, sim_fault_t fault)
+{
+    int64_t mean = world->options.every_ns[fault];
+    sim_event_at (world, world->now_ns + sim_pick (&world->fault_random, 1, 2 * mean), EV_FAULT, fault, 0, 0, NULL);
+}
+
+void
+sim_faults_start (sim_world_t *world)
+{
+    for (int fault = 0; fault < SIM_FAULT_COUNT; fault++)
+        if (world->options.every_ns[fault])
+            s_again (world, (sim_fault_t) fault);
+}
+
+static void
+s_inject (sim_world_t *world, sim_fault_t fault)
+{
+    switch (fault) {
+    case SIM_FAULT_CUT:
+        s_cut (world);
+        break;
+    case SIM_FAULT_KILL:
+        s_end_host (world, CRASH_KILL);
+        break;
+    case SIM_FAULT_POWER:
+        s_end_host (world, CRASH_POWER);
+        break;
+    case SIM_FAULT_CRASH_OP:
+        world->node[s_any_member (world)].disk.ops_left = (uint64_t) sim_pick (&world->fault_random, 1, 40);
+        break;
+    case SIM_FAULT_PAUSE:
+        sim_pause (world, world->node[s_any_member (world)].host, s_length (world, 10, 4000));
+        break;
+    case SIM_FAULT_STALL:
+        s_stall (world);
+        break;
+    case SIM_FAULT_DRAIN:
+        s_drain (world);
+        break;
+    case SIM_FAULT_SLOW_DISK:
+        s_slow_disk (world);
+        break;
+    case SIM_FAULT_FULL_DISK:
+        s_full_disk (world);
+        break;
+    case SIM_FAULT_IO_ERROR:
+    case SIM_FAULT_READ_ERROR:
+        s_io_error (world, fault);
+        break;
+    case SIM_FAULT_LOST_DISK:
+    case SIM_FAULT_LOST_STATE:
+    case SIM_FAULT_LOST_INDEX:
+    case SIM_FAULT_ROT:
+        s_lose (world, fault);
+        break;
+    case SIM_FAULT_LOSS:
+    case SIM_FAULT_REPEAT:
+    case SIM_FAULT_REORDER:
+    case SIM_FAULT_LATE:
+    case SIM_FAULT_STALE:
+    case SIM_FAULT_DRIFT:
+    case SIM_FAULT_COUNT:
+        break;
+    }
+}
+
+void
+sim_fault_due (sim_world_t *world, sim_fault_t fault)
+{
+    if (world->phase != PHASE_FAULTS)
+        return;
+    SIM_TRACE (world, "fault %s is due", sim_fault_name (fault));
+    sim_faults_injected (&world->faults, fault);
+    s_inject (world, fault);
+    s_again (world, fault);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* What is committed in the simulated group, and the records that follow from it: the truth that checkers compare
+ * answers with. See check.h. */
+
+#include "check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void
+sim_fail (sim_verdict_t *verdict, const char *invariant, const char *format, ...)
+{
+    if (verdict->failed)
+        return;
+    verdict->failed = true;
+    snprintf (verdict->invariant, sizeof verdict->invariant, "%s", invariant);
+    va_list arguments;
+    va_start (arguments, format);
+    vsnprintf (verdict->seen, sizeof verdict->seen, format, arguments);
+    va_end (arguments);
+}
+
+/* FNV-1a over words, with a final mix: fast, the same everywhere; nobody attacks it here. */
+uint64_t
+sim_hash (const void *data, size_t size)
+{
+    const uint8_t *at = data;
+    uint64_t hash = UINT64_C (0xcbf29ce484222325) ^ size;
+    for (; size >= 8; at += 8, size -= 8)
+        hash = (hash ^ adr_get_u64 (at)) * UINT64_C (0x9e3779b97f4a7c15), hash ^= hash >> 29;
+    for (; size > 0; at++, size--)
+        hash = (hash ^ *at) * UINT64_C (0x100000001b3);
+    hash ^= hash >> 32;
+    return hash ? hash : 1;
+}
+
+uint64_t
+sim_value_hash (adr_bytes_t value)
+{
+    return sim_hash (value.data, value.size);
+}
+
+void
+sim_history_init (sim_history_t *self, sim_verdict_t *verdict)
+{
+    memset (self, 0, sizeof *self);
+    self->verdict = verdict;
+}
+
+void
+sim_history_free (sim_history_t *self)
+{
+    for (uint32_t i = 0; i < SIM_KEYS_MAX; i++)
+        free (self->key[i].version);
+    free (self->committed);
+    free (self->request);
+    memset (self, 0, sizeof *self);
+}
+
+/* Keys of the workload end with their number in four digits: "...k0042". */
+int
+sim_history_key (const sim_history_t *self, uint8_t table, adr_bytes_t key)
+{
+    if (table != ADR_TABLE_KV || key.size < 5 || key.data[key.size - 5] != 'k')
+        return -1;
+    int number = 0;
+    for (size_t i = key.size - 4; i < key.size; i++) {
+        if (key.data[i] < '0' || key.data[i] > '9')
+            return -1;
+        number = number * 10 + (key.data[i] - '0');
+    }
+    return number < (int) self->key_count ? number : -1;
+}
+
+static sim_request_t *
+s_request_slot (sim_request_t *table, uint32_t room, uint64_t id)
+{
+    uint32_t at = (uint32_t) (id * UINT64_C (0x9e3779b97f4a7c15) >> 32) & (room - 1);
+    while (table[at].id != 0 && table[at].id != id)
+        at = (at + 1) & (room - 1);
+    return &table[at];
+}
+
+sim_request_t *
+sim_history_find_request (const sim_history_t *self, uint64_t id)
+{
+    if (self->request_room == 0)
+        return NULL;
+    sim_request_t *slot = s_request_slot (self->request, self->request_room, id);
+    return slot->id == id ? slot : NULL;
+}
+
+void
+sim_history_request (sim_history_t *self, uint64_t id)
+{
+    adr_assert (id != 0);
+    if (self->request_count * 2 >= self->request_room) {
+        uint32_t room = self->request_room ? self->request_room * 2 : 1024;
+        sim_request_t *table = adr_alloc (room * sizeof *table);
+        for (uint32_t i = 0; i < self->request_room; i++)
+            if (self->request[i].id)
+                *s_request_slot (table, room, self->request[i].id) = self->request[i];
+        free (self->request);
+        self->request = table;
+        self->request_room = room;
+    }
+    sim_request_t *slot = s_request_slot (self->request, self->request_room, id);
+    if (slot->id == 0) {
+        slot->id = id;
+        self->request_count++;
+    }
+}
+
+const sim_version_t *
+sim_history_at (const sim_history_t *self, int key, uint64_t index)
+{
+    const sim_key_t *row = &self->key[key];
+    uint32_t low = 0, high = row->count; /* versions before `low` are at or below the index */
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (row->version[middle].index <= index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low ? &row->version[low - 1] : NULL;
+}
+
+static void
+s_commit_request (sim_history_t *self, const adr_entry_t *entry)
+{
+    uint64_t id = adr_get_u64 (entry->request);
+    if (id == 0)
+        return;
+    sim_request_t *request = sim_history_find_request (self, id);
+    if (!request)
+        sim_fail (self->verdict, "2: nothing is invented", "entry %llu/%llu has request id %016llx, which nobody sent",
+                  (unsigned long long) entry->term, (unsigned long long) entry->index, (unsigned long long) id);
+    else if (request->index)
+        sim_fail (self->verdict, "6: a request id is applied at most once",
+                  "request %016llx is committed at %llu and at %llu", (unsigned long long) id,
+                  (unsigned long long) request->index, (unsigned long long) entry->index);
+    else {
+        if (request->refused)
+            sim_fail (self->verdict, "6: refused means never applied",
+                      "request %016llx was refused everywhere and is now committed at %llu", (unsigned long long) id,
+                      (unsigned long long) entry->index);
+        request->index = entry->index;
+        request->term = entry->term;
+    }
+}
+
+static void
+s_commit_op (sim_history_t *self, const adr_entry_t *entry, const adr_op_t *op)
+{
+    int key = sim_history_key (self, op->table, op->key);
+    if (key < 0)
+        return;
+    sim_key_t *row = &self->key[key];
+    if (row->count == row->room) {
+        row->room = row->room ? row->room * 2 : 16;
+        row->version = adr_realloc (row->version, row->room * sizeof *row->version);
+    }
+    bool deleted = (op->flags & ADR_OP_DELETE) != 0;
+    row->version[row->count++] = (sim_version_t){ .index = entry->index,
+                                                  .term = entry->term,
+                                                  .value = deleted ? 0 : sim_value_hash (op->value),
+                                                  .deleted = deleted };
+}
+
+void
+sim_history_commit (sim_history_t *self, const adr_entry_t *entry, uint64_t hash)
+{
+    uint64_t index = entry->index;
+    if (index <= self->commit) {
+        const sim_committed_t *known = &self->committed[index];
+        if (known->term != entry->term || known->hash != hash)
+            sim_fail (self->verdict, "2: a committed entry stays",
+                      "index %llu was committed with term %llu, now somebody commits term %llu there",
+                      (unsigned long long) index, (unsigned long long) known->term, (unsigned long long) entry->term);
+        return;
+    }
+    adr_assert (index == self->commit + 1);
+    if (index >= self->committed_room) {
+        self->committed_room = self->committed_room ? self->committed_room * 2 : 4096;
+        self->committed = adr_realloc (self->committed, self->committed_room * sizeof *self->committed);
+    }
+    if (index > 1 && entry->time_ms < self->committed[index - 1].time_ms)
+        sim_fail (self->verdict, "PART-4: log time never falls", "at index %llu", (unsigned long long) index);
+    if (!adr_entry_verify (entry))
+        sim_fail (self->verdict, "2: nothing is invented", "a digest of entry %llu does not fit its value",
+                  (unsigned long long) index);
+    self->committed[index] = (sim_committed_t){ entry->term, hash, entry->time_ms };
+    self->commit = index;
+    if (entry->kind != ADR_ENTRY_WRITE)
+        return;
+    s_commit_request (self, entry);
+    for (uint32_t i = 0; i < entry->op_count; i++)
+        s_commit_op (self, entry, &entry->op[i]);
+}

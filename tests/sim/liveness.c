@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* The last phase: faults stop for a random sound core, a majority; whoever is not in it stays as bad as it is, or
+ * gets worse. Then everything that is pending must end, a master must exist, new writes and reads must succeed, and
+ * all nodes of the core must come to hold the same. */
+
+#include "sim.h"
+
+#define S_LIMIT_NS (90 * SIM_SECOND)
+#define S_WORK_EACH 2 /* writes that each client must get through before it may be quiet */
+
+/* Zones that are in the core: enough for every quorum, and among them enough nodes that forgot nothing. */
+static uint32_t
+s_pick_core (sim_world_t *world)
+{
+    adr_random_t *random = &world->fault_random;
+    int zones = world->options.zones;
+    uint32_t needed = adr_quorum_needed ((uint32_t) zones, world->options.settings.quorum);
+    uint32_t majority = adr_majority ((uint32_t) zones);
+    uint32_t core = 0, whole = 0;
+    for (int i = 0; i < world->node_count; i++)
+        if (world->node[i].replicates && !world->node[i].amnesic && world->node[i].boot > 0)
+            whole |= 1u << world->node[i].zone;
+    uint32_t wanted = (uint32_t) sim_pick (random, needed > majority ? needed : majority, zones);
+    while ((uint32_t) __builtin_popcount (core & whole) < wanted && (core & whole) != whole)
+        core |= 1u << sim_pick (random, 0, zones - 1);
+    if ((uint32_t) __builtin_popcount (core & whole) < majority) /* some were never up: all belong to it */
+        core = (1u << zones) - 1;
+    return core;
+}
+
+static void
+s_leave_alone (sim_world_t *world, int host)
+{
+    adr_random_t *random = &world->fault_random;
+    uint32_t bit = 1u << host, all = (1u << world->host_count) - 1;
+    switch (sim_pick (random, 0, 4)) {
+    case 0: /* down for good */
+        if (world->host[host].up)
+            sim_crash (world, host, CRASH_POWER, SIM_SECOND * 1000, "not in the core");
+        break;
+    case 1: /* stopped */
+        sim_pause (world, host, SIM_SECOND * 1000);
+        break;
+    case 2: /* it hears nobody */
+        world->cut[world->cut_count++] = (sim_cut_t){ .from = all & ~bit, .to = bit };
+        break;
+    case 3: /* nobody hears it */
+        world->cut[world->cut_count++] = (sim_cut_t){ .from = bit, .to = all & ~bit };
+        break;
+    default: /* it is only slow, or sound by chance */
+        for (int i = 0; i < world->node_count; i++)
+            world->node[i].slow_disk |= world->node[i].host == host;
+    }
+}
+
+static void
+s_mend_host (sim_world_t *world, int host)
+{
+    sim_host_t *it = &world->host[host];
+    it->sound = true;
+    if (it->up && it->paused) {
+        it->resume_ns = world->now_ns;
+        sim_event_at (world, world->now_ns, EV_RESUME, host, 0, it->life, NULL);
+    }
+    for (int i = 0; i < world->node_count; i++)
+        if (world->node[i].host == host) {
+            sim_node_t *node = &world->node[i];
+            node->slow_disk = node->full_disk = false;
+            node->disk.taken = 0;
+            node->disk.ops_left = 0;
+            node->disk.fail_read = node->disk.fail_write = node->disk.fail_sync = false;
+        }
+}
+
+void
+sim_liveness_start (sim_world_t *world)
+{
+    world->phase = PHASE_LIVENESS;
+    world->phase_ns = world->now_ns;
+    world->cut_count = 0;
+    uint32_t core = s_pick_core (world);
+    SIM_TRACE (world, "faults stop; zones of the sound core: %x", core);
+    for (int host = 0; host < world->host_count; host++) {
+        bool sound = true;
+        for (int i = 0; i < world->node_count; i++)
+            if (world->node[i].host == host)
+                sound = core >> world->node[i].zone & 1;
+        if (sound)
+            s_mend_host (world, host);
+        else
+            s_leave_alone (world, host);
+    }
+    for (int i = 0; i < world->options.clients; i++)
+        world->client[i].ended_ok = world->client[i].ended_read = 0;
+}
+
+/* NULL if everybody has done what must be done; otherwise who has not. */
+static const char *
+s_work_left (const sim_world_t *world)
+{
+    bool reads = world->options.weight[OP_GET] || world->options.weight[OP_GET_LOCAL];
+    for (int i = 0; i < world->options.clients; i++) {
+        if (world->client[i].ended_ok < S_WORK_EACH)
+            return "a client gets no write done";
+        if (reads && world->client[i].ended_read < 1)
+            return "a client gets no read done";
+    }
+    return NULL;
+}
+
+static const char *
+s_pending (const sim_world_t *world)
+{
+    for (int i = 0; i < world->options.clients; i++)
+        for (uint32_t slot = 0; slot < world->options.pipeline; slot++)
+            if (world->client[i].flight[slot].try_count && !world->client[i].flight[slot].ended)
+                return "a request does not end";
+    return NULL;
+}
+
+static const char *
+s_behind (const sim_world_t *world)
+{
+    bool master = false;
+    for (int i = 0; i < world->node_count; i++) {
+        const sim_node_t *node = &world->node[i];
+        const sim_host_t *host = &world->host[node->host];
+        if (!host->sound || !node->replicates)
+            continue;
+        if (!host->up)
+            return "a sound host is not up";
+        if (adr_store_commit (node->store) != world->history.commit
+            || adr_store_applied (node->store) != world->history.commit
+            || adr_store_last (node->store).index != world->history.commit)
+            return "a sound node is behind";
+        master |= node->leads != 0;
+    }
+    return master ? NULL : "there is no master";
+}
+
+static adr_status_t
+s_stored (sim_node_t *node, int key, adr_record_t *record)
+{
+    char bytes[16];
+    size_t size = (size_t) snprintf (bytes, sizeof bytes, "s%c{t%d}k%04d", 0, key % 3, key);
+    return adr_store_get (node->store, ADR_TABLE_KV, adr_bytes (bytes, size), true, record);
+}
+
+/* Invariants 2 and 4, at the end: each record of each sound store is what the committed log says. */
+static void
+s_compare_stores (sim_world_t *world)
+{
+    for (int i = 0; i < world->node_count && !world->verdict.failed; i++) {
+        sim_node_t *node = &world->node[i];
+        if (!node->replicates || !world->host[node->host].sound)
+            continue;
+        for (int key = 0; key < world->options.keys; key++) {
+            const sim_version_t *wanted = sim_history_at (&world->history, key, world->history.commit);
+            adr_record_t record = { 0 };
+            adr_status_t status = s_stored (node, key, &record);
+            bool there = status == ADR_STATUS_OK && !record.deleted;
+            bool same = !wanted || wanted->deleted
+                            ? !there && (status == ADR_STATUS_OK || status == ADR_STATUS_NOT_FOUND)
+                            : there && record.version.index == wanted->index && record.version.term == wanted->term
+                                  && sim_value_hash (record.value) == wanted->value;
+            if (!same)
+                sim_fail (&world->verdict, "4: applied state is a function of the log",
+                          "%s key %d: status %d version %llu, committed is version %llu%s", node->name, key, status,
+                          (unsigned long long) record.version.index, wanted ? (unsigned long long) wanted->index : 0,
+                          wanted && wanted->deleted ? " (deleted)" : "");
+        }
+    }
+}
+
+static void
+s_check_locks (sim_world_t *world)
+{
+    const adr_settings_t *settings = &world->options.settings;
+    int64_t settled = world->phase_ns + 5 * settings->election_max_ns;
+    sim_bounds_locks (&world->bounds, world->now_ns, settled,
+                      settings->write_timeout_ns + settings->election_max_ns + SIM_SECOND);
+}
+
+void
+sim_liveness_tick (sim_world_t *world)
+{
+    s_check_locks (world);
+    const char *left = s_work_left (world);
+    if (!left) {
+        world->quiet = true;
+        left = s_pending (world);
+    }
+    if (!left)
+        left = s_behind (world);
+    if (!left) {
+        s_compare_stores (world);
+        world->phase = PHASE_DONE;
+    } else if (world->now_ns - world->phase_ns > S_LIMIT_NS)
+        sim_fail (&world->verdict, "10: after faults stop, everything that is pending ends", "%s (commit %llu)", left,
+                  (unsigned long long) world->history.commit);
+}

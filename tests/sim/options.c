@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* What a seed switches on, and how often: each class of faults is off with one half, rates are drawn so that each
+ * magnitude is as likely as another. Uniform rates would make every run the same stormy day. */
+
+#include "sim.h"
+
+/* Between low and high, each doubling as likely as the next: in whole steps, for no floating point decides here. */
+static int64_t
+s_draw (adr_random_t *random, int64_t low, int64_t high)
+{
+    int doublings = 0;
+    while (low << (doublings + 1) <= high)
+        doublings++;
+    int64_t base = low << sim_pick (random, 0, doublings);
+    int64_t value = base + sim_pick (random, 0, base);
+    return value < high ? value : high;
+}
+
+static bool
+s_coin (adr_random_t *random)
+{
+    return sim_chance (random, 500000);
+}
+
+static void
+s_draw_cluster (sim_options_t *self, adr_random_t *random)
+{
+    int64_t size = sim_pick (random, 0, 9);
+    self->zones = size == 0 ? 1 : size >= 8 ? 5 : 3;
+    self->founding = self->zones;
+    self->split = s_coin (random);
+    self->pki = s_coin (random);
+    self->bulk = s_coin (random);
+    adr_settings_default (&self->settings);
+    self->settings.quorum = self->zones == 5 && s_coin (random) ? 3 : self->zones == 1 ? 1 : 2;
+    self->settings.reads_by_quorum = sim_chance (random, 250000);
+    self->settings.write_timeout_ns = s_draw (random, 1000, 10000) * ADR_MS;
+    self->settings.read_timeout_ns = s_draw (random, 500, 5000) * ADR_MS;
+    if (sim_chance (random, 250000)) {
+        self->settings.poll_ns = 50 * ADR_MS;
+        self->settings.election_min_ns = 300 * ADR_MS;
+        self->settings.election_max_ns = 600 * ADR_MS;
+    }
+    if (sim_chance (random, 200000))
+        self->settings.pipeline_max_bytes = 16 * 1024;
+    if (sim_chance (random, 200000))
+        self->settings.request_max_bytes = 64 * 1024;
+    self->segment_bytes = 4 * 1024 * 1024;
+    self->flush_bytes = (uint64_t) s_draw (random, 2 * 1024, 1024 * 1024);
+}
+
+static void
+s_draw_network (sim_options_t *self, adr_random_t *random)
+{
+    self->hop_ns = s_draw (random, 10, 2000) * SIM_US;
+    self->wire_min_ns = s_draw (random, 20, 4000) * SIM_US;
+    self->wire_max_ns = self->wire_min_ns + s_draw (random, 20, 8000) * SIM_US;
+    self->late_max_ns = s_draw (random, 10, 4000) * ADR_MS;
+    if (s_coin (random))
+        self->loss_ppm = (uint32_t) s_draw (random, 100, 100000);
+    if (s_coin (random))
+        self->repeat_ppm = (uint32_t) s_draw (random, 100, 100000);
+    if (s_coin (random))
+        self->late_ppm = (uint32_t) s_draw (random, 100, 30000);
+    if (s_coin (random))
+        self->stale_ppm = (uint32_t) s_draw (random, 10000, 500000);
+    self->reorder = s_coin (random);
+    self->disk_write_ns = s_draw (random, 10, 500) * SIM_US;
+    self->disk_sync_ns = s_draw (random, 50, 10000) * SIM_US;
+    self->drift_node[0] = self->drift_node[1] = -1;
+    if (s_coin (random))
+        for (int i = 0; i < 2; i++) {
+            self->drift_node[i] = (int) sim_pick (random, 0, self->zones - 1);
+            self->drift_ppm[i] = (int32_t) sim_pick (random, -50000, 50000);
+            if (s_coin (random))
+                self->drift_ppm[i] = i ? 50000 : -50000;
+        }
+}
+
+static void
+s_draw_faults (sim_options_t *self, adr_random_t *random)
+{
+    for (int fault = 0; fault <= SIM_FAULT_ROT; fault++)
+        if (s_coin (random))
+            self->every_ns[fault] = s_draw (random, 400, 20000) * ADR_MS;
+    /* A start costs a whole recovery and, with it, every promise: too often, and nothing ever happens. */
+    static const sim_fault_t s_rare[] = { SIM_FAULT_LOST_DISK, SIM_FAULT_LOST_STATE, SIM_FAULT_LOST_INDEX, SIM_FAULT_ROT,
+                                          SIM_FAULT_IO_ERROR, SIM_FAULT_READ_ERROR, SIM_FAULT_FULL_DISK };
+    for (size_t i = 0; i < sizeof s_rare / sizeof s_rare[0]; i++)
+        self->every_ns[s_rare[i]] *= 3;
+    self->fault_time_ns = s_draw (random, 4, 16) * SIM_SECOND;
+}
+
+static void
+s_draw_work (sim_options_t *self, adr_random_t *random)
+{
+    self->clients = (int) sim_pick (random, 1, 8);
+    self->keys = (int) s_draw (random, 1, 256);
+    self->hot_keys = (int) sim_pick (random, 1, self->keys < 3 ? self->keys : 3);
+    self->think_max_us = (uint32_t) s_draw (random, 2000, 200000);
+    self->value_max = (uint32_t) s_draw (random, 16, 64 * 1024);
+    if (s_coin (random))
+        self->value_max = 64;
+    for (int kind = 0; kind < OP_KIND_COUNT; kind++)
+        self->weight[kind] = s_coin (random) ? (uint32_t) s_draw (random, 1, 64) : 0;
+    if (self->weight[OP_PUT] == 0)
+        self->weight[OP_PUT] = 16;
+    self->conditional_percent = s_coin (random) ? (uint32_t) sim_pick (random, 5, 80) : 0;
+    self->pipeline = s_coin (random) ? (uint32_t) sim_pick (random, 2, SIM_FLIGHT_MAX) : 1;
+}
+
+void
+sim_options_draw (sim_options_t *self, uint64_t seed)
+{
+    memset (self, 0, sizeof *self);
+    self->seed = seed;
+    adr_random_t random = { seed * UINT64_C (0x2545f4914f6cdd1d) + 1 };
+    s_draw_cluster (self, &random);
+    s_draw_network (self, &random);
+    s_draw_faults (self, &random);
+    s_draw_work (self, &random);
+}

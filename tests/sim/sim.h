@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* A whole cluster in one process, all of it from one seed [DESIGN 3, 13].
+ *
+ * world.c      virtual time, the event queue, hosts and nodes: boot, crash, pause
+ * shell.c      one actor's mailbox and turns: the simulator's twin of src/runtime/shell.c
+ * network.c    packs between nodes and clients: loss, delay, repeats, cuts
+ * disk.c state.c index.c   below the store
+ * options.c    what a seed switches on, and how often
+ * faults.c     when it happens
+ * workload.c   clients and what they ask; watch.c tells the checkers what leaves actors; liveness.c the end
+ * check_*.c history.c      what must hold, in plain values
+ *
+ * Nothing here may depend on addresses, on the order of a hash table, on floating point or on the real clock: the
+ * same seed gives the same trace on every compiler. */
+
+#ifndef ADR_SIM_H
+#define ADR_SIM_H
+
+#include "check.h"
+#include "core/actor.h"
+#include "core/map.h"
+#include "disk.h"
+#include "store/store.h"
+#include "wire/pack.h"
+
+#include <stdio.h>
+
+#define SIM_HOSTS_MAX SIM_NODES_MAX
+#define SIM_CLIENTS_MAX 16
+#define SIM_LANES 2
+#define SIM_SECOND (1000 * ADR_MS)
+#define SIM_US INT64_C (1000)
+
+/* --- options.c */
+typedef struct {
+    uint64_t seed;
+    int zones;
+    bool split;                /* one process a node, not one a zone */
+    bool pki;                  /* each zone has a node that publishes the map */
+    bool bulk;                 /* replicators talk on a lane of their own */
+    adr_settings_t settings;
+    int64_t hop_ns;            /* longest normal delay between two actors of a host */
+    int64_t wire_min_ns, wire_max_ns;
+    int64_t late_max_ns;
+    uint32_t loss_ppm, repeat_ppm, late_ppm, stale_ppm;
+    bool reorder;
+    int64_t disk_write_ns, disk_sync_ns; /* longest normal */
+    int drift_node[2];         /* hosts; -1: none */
+    int32_t drift_ppm[2];
+    int64_t every_ns[SIM_FAULT_COUNT]; /* mean time between two; 0: never */
+    int64_t fault_time_ns;     /* how long faults go on */
+    uint64_t segment_bytes, flush_bytes;
+    int clients, keys, hot_keys;
+    uint32_t think_max_us;     /* a client's pause between operations */
+    uint32_t value_max;
+    uint32_t weight[8];        /* by sim_op_kind_t */
+    uint32_t conditional_percent, pipeline;
+    int founding;              /* voters that the group is founded with */
+} sim_options_t;
+
+void sim_options_draw (sim_options_t *self, uint64_t seed);
+
+/* --- packs */
+typedef struct sim_pack {
+    adr_buffer_t bytes;
+    uint32_t references;
+    int from_node, to_node; /* -1: a client */
+    int client;             /* place of the client, if one end is one */
+    adr_actor_kind_t to_actor;
+    uint8_t lane;
+    uint64_t boot, sequence; /* as in the envelope */
+    int64_t sent_ns;
+} sim_pack_t;
+
+/* --- events */
+typedef enum {
+    EV_NONE,
+    EV_ARRIVE,      /* a pack at a node, from another host or a client */
+    EV_LOCAL,       /* a pack in the mailbox of an actor of the same host */
+    EV_TURN,        /* an actor runs */
+    EV_JOB,         /* a store job's next half */
+    EV_PERSIST,     /* the state writer commits */
+    EV_PERSISTED,   /* ... and tells */
+    EV_BOOT, EV_RESUME, EV_STOP_NOW,
+    EV_FAULT,       /* a fault class is due */
+    EV_HEAL,        /* a cut ends */
+    EV_MEND,        /* a disk is fast, or has room, again */
+    EV_CLIENT,      /* a client looks at the clock */
+    EV_ANSWER,      /* a pack at a client */
+    EV_TICK         /* the checkers look around */
+} sim_event_kind_t;
+
+typedef struct {
+    int64_t time_ns;
+    uint64_t order; /* of events at one instant: as they were made */
+    uint32_t kind;
+    int32_t a, b;
+    uint64_t life;  /* of the host when it was made, or a number of its own */
+    void *pointer;
+} sim_event_t;
+
+/* --- actors, nodes, hosts */
+typedef enum { ITEM_PACK, ITEM_DURABLE, ITEM_JOB_DONE, ITEM_STOP, ITEM_START } sim_item_kind_t;
+
+typedef struct {
+    sim_item_kind_t kind;
+    union {
+        sim_pack_t *pack;
+        uint64_t token;
+        adr_store_job_t *job;
+    };
+} sim_item_t;
+
+#define SIM_TIMERS_MAX 16
+#define SIM_STORE_TIMER 0xffffffffu
+typedef struct {
+    uint32_t id;
+    int64_t at_ns; /* on the host's clock */
+} sim_timer_t;
+
+typedef struct {
+    adr_address_t to;
+    sim_pack_t *pack;
+} sim_out_t;
+
+struct sim_world;
+typedef struct {
+    adr_effects_t effects; /* first: effects are cast back to their actor */
+    struct sim_world *world;
+    const adr_actor_class_t *class;
+    void *self;
+    adr_environment_t environment;
+    int node;
+    sim_item_t *item; /* a ring */
+    uint32_t first, count, room;
+    adr_pack_reader_t reader; /* of the pack at the front, while it is open */
+    bool reading;
+    sim_timer_t timer[SIM_TIMERS_MAX];
+    uint32_t timer_count;
+    bool in_turn;
+    uint32_t turn_left;
+    int64_t turn_ns;  /* when its next turn is due, by the world's clock; ADR_NEVER: none is */
+    int64_t stalled_ns;
+    sim_out_t *out;
+    uint32_t out_count, out_room;
+    int64_t hop_ns[ADR_ACTOR_COUNT * 4]; /* when the last pack to that actor of the host arrives: order is kept */
+} sim_actor_t;
+
+typedef struct {
+    adr_actor_kind_t actor;
+    uint64_t token;
+    char name[24];
+    uint8_t value[96];
+    uint32_t size;
+} sim_put_t;
+
+typedef struct {
+    uint64_t boot, sequence;
+} sim_sequence_t;
+
+typedef struct {
+    adr_id_t id;
+    char name[16];
+    adr_node_type_t type;
+    int zone, host;
+    bool replicates;
+    sim_actor_t *actor[ADR_ACTOR_COUNT];
+    sim_disk_t disk;
+    adr_store_t *store;
+    uint64_t incarnation, boot;
+    adr_store_job_t *job[ADR_LANE_COUNT];
+    sim_put_t *put;          /* waiting for the state writer, oldest first */
+    uint32_t put_count, put_room, put_committing;
+    bool slow_disk, full_disk;
+    uint64_t leads;          /* term in which its replicator was told to lead, until it is told or does otherwise */
+    bool amnesic;            /* its incarnation is not yet admitted again */
+    uint64_t evidence_unlocked;
+    sim_sequence_t sent[SIM_NODES_MAX][SIM_LANES], seen[SIM_NODES_MAX][SIM_LANES];
+} sim_node_t;
+
+typedef struct {
+    bool up, paused, sound; /* sound: in the core of the liveness phase */
+    uint64_t life;
+    int64_t resume_ns, offset_ns;
+    int32_t drift_ppm;
+    bool power_lost;  /* how it went down */
+} sim_host_t;
+
+/* --- clients */
+typedef enum { OP_PUT, OP_DELETE, OP_GET, OP_GET_LOCAL, OP_TRANSACTION, OP_LIST, OP_KIND_COUNT } sim_op_kind_t;
+
+#define SIM_TRIES_MAX 8
+typedef enum { TRY_OPEN, TRY_NOT_DONE, TRY_ENDED } sim_try_state_t;
+typedef struct {
+    uint64_t number;
+    int edge;               /* node */
+    uint64_t life;          /* of its host */
+    int64_t sent_ns;
+    sim_try_state_t state;
+} sim_try_t;
+
+typedef struct {
+    sim_op_kind_t kind;
+    uint64_t request;       /* its first eight bytes; the rest are zeros */
+    uint32_t key_count;
+    int key[SIM_OP_KEYS_MAX];
+    bool deletes[SIM_OP_KEYS_MAX];
+    uint64_t floor[SIM_OP_KEYS_MAX], floor_any;
+    uint64_t *floors;       /* of every key, for a list; owned */
+    uint64_t value[SIM_OP_KEYS_MAX]; /* seed of the value's bytes */
+    uint32_t value_size[SIM_OP_KEYS_MAX];
+    Adr__Condition condition; /* of the first key */
+    adr_version_t expected;
+    int64_t begun_ns, limit_ns;
+    sim_try_t tries[SIM_TRIES_MAX];
+    uint32_t try_count;
+    bool ended;
+    adr_status_t status;
+} sim_op_t;
+
+#define SIM_FLIGHT_MAX 8
+typedef struct {
+    adr_id_t id;
+    uint64_t number;
+    sim_op_t flight[SIM_FLIGHT_MAX];
+    uint64_t wake[SIM_FLIGHT_MAX];
+    adr_version_t known[SIM_KEYS_MAX]; /* the newest version that it heard of */
+    uint64_t ended_ok, ended_read, ended_unknown, ended_refused;
+} sim_client_t;
+
+typedef struct {
+    bool both;
+    uint32_t from, to; /* bits of hosts */
+    uint64_t number;
+} sim_cut_t;
+
+/* A local read that a replicator has taken and not answered. */
+typedef struct {
+    int node;
+    adr_id_t origin;
+    uint64_t number; /* 0: none */
+    int key;
+} sim_local_read_t;
+
+#define SIM_CUTS_MAX 16
+
+typedef enum { PHASE_FAULTS, PHASE_LIVENESS, PHASE_DONE } sim_phase_t;
+
+typedef struct sim_world {
+    sim_options_t options;
+    sim_verdict_t verdict;
+    int64_t now_ns;
+    sim_phase_t phase;
+    int64_t phase_ns; /* since when */
+    adr_random_t random, network_random, fault_random, client_random, shell_random;
+    sim_event_t *heap;
+    uint32_t heap_count, heap_room;
+    uint64_t order, events, digest;
+    adr_id_t cluster, group;
+    adr_map_t *map;
+    sim_node_t node[SIM_NODES_MAX];
+    int node_count;
+    sim_host_t host[SIM_HOSTS_MAX];
+    int host_count;
+    sim_client_t client[SIM_CLIENTS_MAX];
+    sim_cut_t cut[SIM_CUTS_MAX];
+    uint32_t cut_count;
+    uint64_t cut_number;
+    int64_t link_ns[SIM_NODES_MAX][SIM_NODES_MAX][SIM_LANES]; /* when the last pack of the link arrives */
+    sim_pack_t **spare;
+    uint32_t spare_count, spare_room;
+    adr_arena_t arena;
+    adr_buffer_t scratch, values;
+    bool quiet; /* clients begin nothing new */
+    sim_event_t *event; /* the present one */
+    /* checkers */
+    sim_terms_t terms;
+    sim_history_t history;
+    sim_log_t log;
+    sim_reads_t reads;
+    sim_bounds_t bounds;
+    sim_faults_t faults;
+    sim_local_read_t local_read[4096];
+    adr_id_t node_ids[SIM_NODES_MAX];
+    /* counters */
+    uint64_t lost, cut_off, repeated, dropped_old, stale, messages, notes, elections, boots;
+    FILE *trace;
+} sim_world_t;
+
+/* --- world.c */
+sim_world_t *sim_world_new (uint64_t seed, FILE *trace);
+void sim_world_destroy (sim_world_t **self);
+/* Runs to the end of the liveness phase or to the first violation. */
+void sim_world_run (sim_world_t *self);
+void sim_event_at (sim_world_t *self, int64_t time_ns, sim_event_kind_t kind, int a, int b, uint64_t life,
+                   void *pointer);
+void sim_mix (sim_world_t *self, uint64_t value);
+int64_t sim_clock (const sim_world_t *self, int host);                  /* the host's CLOCK_BOOTTIME */
+int64_t sim_true_time (const sim_world_t *self, int host, int64_t local_ns);
+int64_t sim_pick (adr_random_t *random, int64_t low, int64_t high);
+bool sim_chance (adr_random_t *random, uint32_t ppm);
+int sim_node_of (const sim_world_t *self, const adr_id_t *id);
+int sim_client_of (const sim_world_t *self, const adr_id_t *id);
+void sim_boot (sim_world_t *self, int host);
+typedef enum { CRASH_KILL, CRASH_POWER } sim_crash_t;
+void sim_crash (sim_world_t *self, int host, sim_crash_t how, int64_t down_ns, const char *why);
+void sim_pause (sim_world_t *self, int host, int64_t length_ns);
+void sim_trace (sim_world_t *self, const char *format, ...) ADR_PRINTF (2, 3);
+#define SIM_TRACE(world, ...)             \
+    do {                                  \
+        if ((world)->trace)               \
+            sim_trace (world, __VA_ARGS__); \
+    } while (0)
+
+/* --- shell.c */
+sim_actor_t *sim_actor_new (sim_world_t *world, int node, const adr_actor_class_t *class);
+void sim_actor_destroy (sim_actor_t **self);
+void sim_actor_put (sim_actor_t *self, sim_item_t item);
+void sim_actor_turn (sim_actor_t *self);
+void sim_job_step (sim_world_t *world, int node, int lane, int stage, adr_store_job_t *job);
+void sim_persist_commit (sim_world_t *world, int node);
+void sim_persist_told (sim_world_t *world, int node);
+sim_pack_t *sim_pack_new (sim_world_t *world);
+void sim_pack_release (sim_world_t *world, sim_pack_t *pack);
+
+/* --- network.c */
+void sim_network_send (sim_world_t *world, sim_pack_t *pack);   /* takes the pack */
+void sim_network_arrive (sim_world_t *world, sim_pack_t *pack); /* takes the pack */
+bool sim_network_reaches (const sim_world_t *world, int from_host, int to_host);
+
+/* --- faults.c */
+void sim_faults_start (sim_world_t *world);
+void sim_fault_due (sim_world_t *world, sim_fault_t fault);
+void sim_heal (sim_world_t *world, uint64_t number);
+void sim_mend (sim_world_t *world, int node);
+/* True if the group keeps all that it acknowledged although this node's disk goes. */
+bool sim_may_lose_disk (const sim_world_t *world, int node);
+/* The one node of a seed whose journal rots, where that is switched on. */
+int sim_rotting_node (const sim_world_t *world);
+
+/* --- workload.c */
+void sim_clients_start (sim_world_t *world);
+void sim_client_wake (sim_world_t *world, int client, int slot, uint64_t number);
+void sim_client_answer (sim_world_t *world, int client, sim_pack_t *pack);
+
+/* --- watch.c */
+void sim_watch_send (sim_world_t *world, sim_actor_t *from, adr_address_t to, uint16_t kind,
+                     const ProtobufCMessage *header, adr_bytes_t payload);
+void sim_watch_deliver (sim_world_t *world, sim_actor_t *to, const adr_event_t *event);
+void sim_watch_turn (sim_world_t *world, sim_actor_t *actor);
+sim_local_read_t *sim_local_read (sim_world_t *world, int node, const adr_id_t *origin, uint64_t number);
+void sim_trace_header (FILE *file, const ProtobufCMessage *header);
+
+/* --- liveness.c */
+void sim_liveness_start (sim_world_t *world);
+/* Each tick of the last phase: ends the run once all that must happen has happened. */
+void sim_liveness_tick (sim_world_t *world);
+
+#endif

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Tells the checkers what leaves actors, what comes to them, and what a store says after its replicator's turn; and
+ * writes the trace. It looks from outside: no actor's private struct is known here. */
+
+#include "sim.h"
+
+/* --- the trace ------------------------------------------------------------------------------------------------ */
+
+static void
+s_trace_bytes (FILE *file, const ProtobufCBinaryData *bytes)
+{
+    size_t from = bytes->len == ADR_ID_SIZE ? 12 : 0; /* ids of the simulator end with what tells them apart */
+    for (size_t i = from; i < bytes->len && i < from + 16; i++)
+        fprintf (file, "%02x", bytes->data[i]);
+}
+
+static void
+s_trace_value (FILE *file, const ProtobufCFieldDescriptor *field, const void *at)
+{
+    switch (field->type) {
+    case PROTOBUF_C_TYPE_BOOL:
+        fprintf (file, " %s=%d", field->name, *(const protobuf_c_boolean *) at);
+        break;
+    case PROTOBUF_C_TYPE_UINT32:
+    case PROTOBUF_C_TYPE_ENUM:
+        fprintf (file, " %s=%u", field->name, *(const uint32_t *) at);
+        break;
+    case PROTOBUF_C_TYPE_INT64:
+        fprintf (file, " %s=%lld", field->name, (long long) *(const int64_t *) at);
+        break;
+    case PROTOBUF_C_TYPE_UINT64:
+    case PROTOBUF_C_TYPE_FIXED64:
+        fprintf (file, " %s=%llu", field->name, (unsigned long long) *(const uint64_t *) at);
+        break;
+    case PROTOBUF_C_TYPE_STRING:
+        fprintf (file, " %s=\"%s\"", field->name, *(const char *const *) at);
+        break;
+    case PROTOBUF_C_TYPE_BYTES:
+        fprintf (file, " %s=", field->name);
+        s_trace_bytes (file, at);
+        break;
+    case PROTOBUF_C_TYPE_MESSAGE:
+        if (*(const ProtobufCMessage *const *) at) {
+            fprintf (file, " %s={", field->name);
+            sim_trace_header (file, *(const ProtobufCMessage *const *) at);
+            fprintf (file, " }");
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+void
+sim_trace_header (FILE *file, const ProtobufCMessage *header)
+{
+    const ProtobufCMessageDescriptor *type = header->descriptor;
+    for (unsigned i = 0; i < type->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &type->fields[i];
+        const char *at = (const char *) header + field->offset;
+        if (field->label != PROTOBUF_C_LABEL_REPEATED) {
+            s_trace_value (file, field, at);
+            continue;
+        }
+        size_t count = *(const size_t *) ((const char *) header + field->quantifier_offset);
+        if (field->type != PROTOBUF_C_TYPE_MESSAGE)
+            continue;
+        const ProtobufCMessage *const *rows = *(const ProtobufCMessage *const *const *) at;
+        for (size_t row = 0; row < count; row++) {
+            fprintf (file, " %s[%zu]={", field->name, row);
+            sim_trace_header (file, rows[row]);
+            fprintf (file, " }");
+        }
+    }
+}
+
+static void
+s_trace_event (sim_world_t *world, const sim_actor_t *to, const adr_event_t *event)
+{
+    static const char *const s_kinds[] = { "", "START", "", "TIMER", "DURABLE", "JOB_DONE", "TURN_END", "STOP" };
+    FILE *file = world->trace;
+    if (event->kind == ADR_EVENT_TURN_END)
+        return;
+    fprintf (file, "%lld.%09lld %s %s ", (long long) (world->now_ns / SIM_SECOND),
+             (long long) (world->now_ns % SIM_SECOND), world->node[to->node].name, adr_actor_name (to->class->kind));
+    if (event->kind != ADR_EVENT_MESSAGE) {
+        fprintf (file, "%s", s_kinds[event->kind]);
+        if (event->kind == ADR_EVENT_TIMER)
+            fprintf (file, " %u", event->timer);
+        if (event->kind == ADR_EVENT_DURABLE)
+            fprintf (file, " %llu", (unsigned long long) event->token);
+    } else {
+        int from = sim_node_of (world, &event->message.from.node);
+        int client = from < 0 ? sim_client_of (world, &event->message.from.node) : -1;
+        if (from >= 0)
+            fprintf (file, "<- %s %s", world->node[from].name, adr_actor_name (event->message.from.actor));
+        else
+            fprintf (file, "<- client %d", client);
+        fprintf (file, " %s", adr_kind_name (event->message.kind));
+        sim_trace_header (file, event->message.header);
+        if (event->message.payload.size)
+            fprintf (file, " + %zu bytes", event->message.payload.size);
+    }
+    fputc ('\n', file);
+}
+
+/* --- what leaves ---------------------------------------------------------------------------------------------- */
+
+static void
+s_sent_append (sim_world_t *world, const sim_actor_t *from, const Adr__Append *append, adr_bytes_t payload)
+{
+    const sim_node_t *node = &world->node[from->node];
+    sim_terms_acted (&world->terms, append->term, from->node, node->boot, "an append");
+    sim_log_append (&world->log, append->term, append->prev_term, append->prev_index, payload);
+    sim_log_published (&world->log, append->term, append->commit, append->unlocked_known, append->unlocked);
+    if (append->unlocked_known) {
+        sim_reads_published (&world->reads, world->now_ns, append->unlocked);
+        sim_bounds_unlocked (&world->bounds, append->term, append->unlocked);
+    }
+}
+
+static void
+s_sent_pong (sim_world_t *world, const sim_actor_t *from, const Adr__Pong *pong)
+{
+    const sim_node_t *node = &world->node[from->node];
+    if (from->class->kind != ADR_ACTOR_REPLICATOR || !node->leads || !pong->unlocked_known)
+        return;
+    sim_log_published (&world->log, node->leads, pong->commit, true, pong->unlocked);
+    sim_reads_published (&world->reads, world->now_ns, pong->unlocked);
+    sim_bounds_unlocked (&world->bounds, node->leads, pong->unlocked);
+}
+
+/* A local read's answer, as it leaves the node that gives it. */
+static void
+s_sent_answer (sim_world_t *world, const sim_actor_t *from, const adr_address_t *to, const Adr__Answer *answer,
+               adr_bytes_t payload)
+{
+    sim_local_read_t *read = sim_local_read (world, from->node, &to->node, answer->number);
+    if (from->class->kind != ADR_ACTOR_REPLICATOR || read->number != answer->number || read->node != from->node
+        || !adr_id_equal (&read->origin, &to->node))
+        return;
+    read->number = 0;
+    bool found = answer->status == ADR_STATUS_OK && !answer->deleted;
+    if (!found && answer->status != ADR_STATUS_NOT_FOUND && answer->status != ADR_STATUS_OK)
+        return;
+    const adr_settings_t *settings = &world->options.settings;
+    int64_t oldest = world->now_ns - settings->election_min_ns * 6 / 5 - settings->poll_ns;
+    uint64_t term = answer->version ? answer->version->term : 0, index = answer->version ? answer->version->index : 0;
+    sim_reads_local (&world->reads, from->node, read->key, found, term, index, sim_value_hash (payload), oldest);
+}
+
+void
+sim_watch_send (sim_world_t *world, sim_actor_t *from, adr_address_t to, uint16_t kind, const ProtobufCMessage *header,
+                adr_bytes_t payload)
+{
+    const sim_node_t *node = &world->node[from->node];
+    sim_mix (world, (uint64_t) kind << 32 | payload.size);
+    switch (kind) {
+    case ADR__KIND__APPEND:
+        s_sent_append (world, from, (const Adr__Append *) header, payload);
+        break;
+    case ADR__KIND__POLL:
+        sim_terms_acted (&world->terms, ((const Adr__Poll *) header)->term, from->node, node->boot, "a poll");
+        break;
+    case ADR__KIND__LEAD:
+        world->elections++;
+        sim_terms_elected (&world->terms, ((const Adr__Lead *) header)->term, from->node, node->boot);
+        break;
+    case ADR__KIND__PONG:
+        s_sent_pong (world, from, (const Adr__Pong *) header);
+        break;
+    case ADR__KIND__READ_INDEX_ANSWER:
+        if (((const Adr__ReadIndexAnswer *) header)->ok && !world->options.settings.reads_by_quorum)
+            sim_terms_lease (&world->terms, ((const Adr__ReadIndexAnswer *) header)->term, from->node);
+        break;
+    case ADR__KIND__ANSWER:
+        s_sent_answer (world, from, &to, (const Adr__Answer *) header, payload);
+        break;
+    default:
+        break;
+    }
+}
+
+/* --- what comes ----------------------------------------------------------------------------------------------- */
+
+sim_local_read_t *
+sim_local_read (sim_world_t *world, int node, const adr_id_t *origin, uint64_t number)
+{
+    uint64_t hash = (number ^ (uint64_t) node << 48 ^ (uint64_t) origin->bytes[15] << 56) * UINT64_C (0x9e3779b97f4a7c15);
+    return &world->local_read[hash >> 52];
+}
+
+static void
+s_came_read (sim_world_t *world, int node, const adr_event_t *event)
+{
+    const Adr__Read *read = (const Adr__Read *) event->message.header;
+    int key = sim_history_key (&world->history, (uint8_t) read->table, adr_bytes (read->key.data, read->key.len));
+    if (read->mode != ADR__READ_MODE__LOCAL || key < 0 || read->without_value)
+        return;
+    adr_id_t origin = adr_id_of (read->origin);
+    *sim_local_read (world, node, &origin, read->number) = (sim_local_read_t){ node, origin, read->number, key };
+}
+
+static void
+s_came_to_replicator (sim_world_t *world, sim_node_t *node, const adr_event_t *event)
+{
+    const ProtobufCMessage *header = event->message.header;
+    switch (event->message.kind) {
+    case ADR__KIND__READ:
+        s_came_read (world, (int) (node - world->node), event);
+        break;
+    case ADR__KIND__LEAD:
+        node->leads = ((const Adr__Lead *) header)->term;
+        break;
+    case ADR__KIND__STOOD_DOWN:
+        if (!((const Adr__StoodDown *) header)->lease_only)
+            node->leads = 0;
+        break;
+    case ADR__KIND__FENCE:
+        if (((const Adr__Fence *) header)->term > node->leads)
+            node->leads = 0;
+        break;
+    case ADR__KIND__APPEND:
+        if (((const Adr__Append *) header)->term > node->leads)
+            node->leads = 0;
+        break;
+    default:
+        break;
+    }
+}
+
+void
+sim_watch_deliver (sim_world_t *world, sim_actor_t *to, const adr_event_t *event)
+{
+    if (world->trace)
+        s_trace_event (world, to, event);
+    if (to->class->kind == ADR_ACTOR_REPLICATOR && event->kind == ADR_EVENT_MESSAGE)
+        s_came_to_replicator (world, &world->node[to->node], event);
+}
+
+/* --- after a turn of a replicator ------------------------------------------------------------------------------- */
+
+typedef struct {
+    sim_world_t *world;
+    sim_node_t *node;
+} s_view_t;
+
+static bool
+s_term_at (void *argument, uint64_t index, uint64_t *term)
+{
+    return adr_store_term_at (((s_view_t *) argument)->node->store, index, term);
+}
+
+/* The checker reads with a disk that does not fail: the injected errors are for the store. */
+static bool
+s_entry_at (void *argument, uint64_t index, adr_bytes_t *bytes)
+{
+    s_view_t *view = argument;
+    sim_disk_t *disk = &view->node->disk;
+    bool fail = disk->fail_read;
+    disk->fail_read = false;
+    adr_status_t status;
+    adr_buffer_clear (&view->world->scratch);
+    uint32_t count = adr_store_read_log (view->node->store, index, 1, &view->world->scratch, &status);
+    disk->fail_read = fail;
+    *bytes = adr_bytes (view->world->scratch.data, view->world->scratch.size);
+    return count > 0;
+}
+
+void
+sim_watch_turn (sim_world_t *world, sim_actor_t *actor)
+{
+    if (actor->class->kind != ADR_ACTOR_REPLICATOR)
+        return;
+    sim_node_t *node = &world->node[actor->node];
+    s_view_t from = { world, node };
+    const adr_store_t *store = node->store;
+    adr_position_t last = adr_store_last (store);
+    sim_log_view_t view = {
+        .incarnation = node->incarnation, .boot = node->boot, .last = last.index,
+        .durable = adr_store_durable (store), .commit = adr_store_commit (store), .applied = adr_store_applied (store),
+        .leads = node->leads, .term_at = s_term_at, .entry_at = s_entry_at, .argument = &from,
+    };
+    const sim_held_t *held = &world->log.held[actor->node];
+    if (node->leads)
+        sim_bounds_appended (&world->bounds, world->now_ns, node->leads, last.index);
+    if (held->boot == view.boot && held->incarnation == view.incarnation && held->durable == view.durable
+        && held->commit == view.commit && held->applied == view.applied)
+        return;
+    view.voters = *adr_store_voters (store);
+    sim_log_view (&world->log, actor->node, &view);
+}
