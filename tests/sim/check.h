@@ -69,6 +69,7 @@ typedef struct {
     uint64_t index; /* of the committed entry; 0: none yet */
     uint64_t term;
     bool refused;   /* every try was answered as not done */
+    bool verdict;   /* its entry has no operations: it keeps the id of a request that was decided against [REPL-5] */
 } sim_request_t;
 
 typedef struct {
@@ -189,10 +190,14 @@ typedef struct {
 void sim_reads_init (sim_reads_t *self, sim_history_t *history, sim_verdict_t *verdict);
 void sim_reads_free (sim_reads_t *self);
 void sim_reads_published (sim_reads_t *self, int64_t now_ns, uint64_t unlocked);
-/* A node answered a local read; index 0: there was no record, or a tombstone whose version it did not tell. It may be
- * as old as `oldest_ns`. */
-void sim_reads_local (sim_reads_t *self, int node, int key, bool found, uint64_t term, uint64_t index, uint64_t value,
-                      int64_t oldest_ns);
+/* A node answered a local read. It may be as old as `oldest_ns`. A master may show what it has not published yet. */
+typedef struct {
+    int node, key;
+    bool found, leads;
+    uint64_t term, index, value; /* of what was found */
+    int64_t oldest_ns;
+} sim_shown_t;
+void sim_reads_local (sim_reads_t *self, const sim_shown_t *shown);
 
 /* --- check_acks.c: invariants 2 and 6 ---------------------------------------------------------------------- */
 

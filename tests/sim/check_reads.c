@@ -51,45 +51,45 @@ s_unlocked_at (const sim_reads_t *self, int64_t time_ns)
 }
 
 static void
-s_found (sim_reads_t *self, int node, int key, uint64_t term, uint64_t index, uint64_t value, uint64_t floor)
+s_found (sim_reads_t *self, const sim_shown_t *shown, uint64_t floor)
 {
-    const sim_version_t *version = sim_history_at (self->history, key, index);
-    const sim_version_t *oldest = sim_history_at (self->history, key, floor);
-    if (!version || version->index != index || version->term != term || version->deleted || version->value != value)
-        sim_fail (self->verdict, S_RULE, "node %d key %d: it shows (%llu, %llu), which is not what was committed", node,
-                  key, (unsigned long long) term, (unsigned long long) index);
-    else if (oldest && index < oldest->index)
+    const sim_version_t *version = sim_history_at (self->history, shown->key, shown->index);
+    const sim_version_t *oldest = sim_history_at (self->history, shown->key, floor);
+    uint64_t unlocked = self->count ? self->published[self->count - 1].unlocked : 0;
+    if (!version || version->index != shown->index || version->term != shown->term || version->deleted
+        || version->value != shown->value)
+        sim_fail (self->verdict, S_RULE, "node %d key %d: it shows (%llu, %llu), which is not what was committed",
+                  shown->node, shown->key, (unsigned long long) shown->term, (unsigned long long) shown->index);
+    else if (oldest && shown->index < oldest->index)
         sim_fail (self->verdict, S_RULE,
-                  "node %d key %d: it shows index %llu, but %llu was unlocked or shown here long enough ago", node, key,
-                  (unsigned long long) index, (unsigned long long) oldest->index);
-    else if (self->count == 0 || index > self->published[self->count - 1].unlocked)
+                  "node %d key %d: it shows index %llu, but %llu was unlocked or shown here long enough ago",
+                  shown->node, shown->key, (unsigned long long) shown->index, (unsigned long long) oldest->index);
+    else if (!shown->leads && shown->index > unlocked)
         sim_fail (self->verdict, S_RULE, "node %d key %d: it shows index %llu, which is still locked (unlocked %llu)",
-                  node, key, (unsigned long long) index,
-                  self->count ? (unsigned long long) self->published[self->count - 1].unlocked : 0);
-    if (self->shown[node][key] < index)
-        self->shown[node][key] = index;
+                  shown->node, shown->key, (unsigned long long) shown->index, (unsigned long long) unlocked);
+    if (self->shown[shown->node][shown->key] < shown->index)
+        self->shown[shown->node][shown->key] = shown->index;
 }
 
 void
-sim_reads_local (sim_reads_t *self, int node, int key, bool found, uint64_t term, uint64_t index, uint64_t value,
-                 int64_t oldest_ns)
+sim_reads_local (sim_reads_t *self, const sim_shown_t *shown)
 {
-    uint64_t floor = s_unlocked_at (self, oldest_ns);
-    if (floor < self->shown[node][key])
-        floor = self->shown[node][key];
-    if (found) {
-        s_found (self, node, key, term, index, value, floor);
+    uint64_t floor = s_unlocked_at (self, shown->oldest_ns);
+    if (floor < self->shown[shown->node][shown->key])
+        floor = self->shown[shown->node][shown->key];
+    if (shown->found) {
+        s_found (self, shown, floor);
         return;
     }
-    const sim_version_t *version = sim_history_at (self->history, key, floor);
+    const sim_version_t *version = sim_history_at (self->history, shown->key, floor);
     if (!version || version->deleted)
         return;
-    const sim_key_t *row = &self->history->key[key];
+    const sim_key_t *row = &self->history->key[shown->key];
     for (const sim_version_t *later = version + 1; later < row->version + row->count; later++)
         if (later->deleted) {
-            self->shown[node][key] = later->index;
+            self->shown[shown->node][shown->key] = later->index;
             return;
         }
-    sim_fail (self->verdict, S_RULE, "node %d key %d: not found, but it was there at %llu and never deleted since", node,
-              key, (unsigned long long) version->index);
+    sim_fail (self->verdict, S_RULE, "node %d key %d: not found, but it was there at %llu and never deleted since",
+              shown->node, shown->key, (unsigned long long) version->index);
 }

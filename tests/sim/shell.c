@@ -416,7 +416,7 @@ sim_actor_turn (sim_actor_t *self)
                                  * (node->slow_disk ? 20 : 1),
                       EV_PERSIST, self->node, 0, s_host (self)->life, NULL);
     }
-    sim_watch_turn (world, self);
+    sim_watch_store (world, self);
     s_next_turn (self);
 }
 

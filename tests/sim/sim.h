@@ -347,7 +347,7 @@ void sim_client_answer (sim_world_t *world, int client, sim_pack_t *pack);
 void sim_watch_send (sim_world_t *world, sim_actor_t *from, adr_address_t to, uint16_t kind,
                      const ProtobufCMessage *header, adr_bytes_t payload);
 void sim_watch_deliver (sim_world_t *world, sim_actor_t *to, const adr_event_t *event);
-void sim_watch_turn (sim_world_t *world, sim_actor_t *actor);
+void sim_watch_store (sim_world_t *world, const sim_actor_t *actor);
 sim_local_read_t *sim_local_read (sim_world_t *world, int node, const adr_id_t *origin, uint64_t number);
 void sim_trace_header (FILE *file, const ProtobufCMessage *header);
 

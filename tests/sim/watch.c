@@ -104,6 +104,60 @@ s_trace_event (sim_world_t *world, const sim_actor_t *to, const adr_event_t *eve
     fputc ('\n', file);
 }
 
+/* --- what a store says of itself ---------------------------------------------------------------------------------- */
+
+typedef struct {
+    sim_world_t *world;
+    sim_node_t *node;
+} s_view_t;
+
+static bool
+s_term_at (void *argument, uint64_t index, uint64_t *term)
+{
+    return adr_store_term_at (((s_view_t *) argument)->node->store, index, term);
+}
+
+/* The checker reads with a disk that does not fail: the injected errors are for the store. */
+static bool
+s_entry_at (void *argument, uint64_t index, adr_bytes_t *bytes)
+{
+    s_view_t *view = argument;
+    sim_disk_t *disk = &view->node->disk;
+    bool fail = disk->fail_read;
+    disk->fail_read = false;
+    adr_status_t status;
+    adr_buffer_clear (&view->world->scratch);
+    uint32_t count = adr_store_read_log (view->node->store, index, 1, &view->world->scratch, &status);
+    disk->fail_read = fail;
+    *bytes = adr_bytes (view->world->scratch.data, view->world->scratch.size);
+    return count > 0;
+}
+
+/* After each turn, and before anything that depends on it leaves. */
+void
+sim_watch_store (sim_world_t *world, const sim_actor_t *actor)
+{
+    if (actor->class->kind != ADR_ACTOR_REPLICATOR)
+        return;
+    sim_node_t *node = &world->node[actor->node];
+    s_view_t from = { world, node };
+    const adr_store_t *store = node->store;
+    adr_position_t last = adr_store_last (store);
+    sim_log_view_t view = {
+        .incarnation = node->incarnation, .boot = node->boot, .last = last.index,
+        .durable = adr_store_durable (store), .commit = adr_store_commit (store), .applied = adr_store_applied (store),
+        .leads = node->leads, .term_at = s_term_at, .entry_at = s_entry_at, .argument = &from,
+    };
+    const sim_held_t *held = &world->log.held[actor->node];
+    if (node->leads)
+        sim_bounds_appended (&world->bounds, world->now_ns, node->leads, last.index);
+    if (held->boot == view.boot && held->incarnation == view.incarnation && held->durable == view.durable
+        && held->commit == view.commit && held->applied == view.applied)
+        return;
+    view.voters = *adr_store_voters (store);
+    sim_log_view (&world->log, actor->node, &view);
+}
+
 /* --- what leaves ---------------------------------------------------------------------------------------------- */
 
 static void
@@ -144,9 +198,13 @@ s_sent_answer (sim_world_t *world, const sim_actor_t *from, const adr_address_t 
     if (!found && answer->status != ADR_STATUS_NOT_FOUND && answer->status != ADR_STATUS_OK)
         return;
     const adr_settings_t *settings = &world->options.settings;
-    int64_t oldest = world->now_ns - settings->election_min_ns * 6 / 5 - settings->poll_ns;
-    uint64_t term = answer->version ? answer->version->term : 0, index = answer->version ? answer->version->index : 0;
-    sim_reads_local (&world->reads, from->node, read->key, found, term, index, sim_value_hash (payload), oldest);
+    sim_shown_t shown = {
+        .node = from->node, .key = read->key, .found = found, .leads = world->node[from->node].leads != 0,
+        .term = answer->version ? answer->version->term : 0, .index = answer->version ? answer->version->index : 0,
+        .value = sim_value_hash (payload),
+        .oldest_ns = world->now_ns - settings->election_min_ns * 6 / 5 - settings->poll_ns,
+    };
+    sim_reads_local (&world->reads, &shown);
 }
 
 void
@@ -155,6 +213,7 @@ sim_watch_send (sim_world_t *world, sim_actor_t *from, adr_address_t to, uint16_
 {
     const sim_node_t *node = &world->node[from->node];
     sim_mix (world, (uint64_t) kind << 32 | payload.size);
+    sim_watch_store (world, from);
     switch (kind) {
     case ADR__KIND__APPEND:
         s_sent_append (world, from, (const Adr__Append *) header, payload);
@@ -236,57 +295,4 @@ sim_watch_deliver (sim_world_t *world, sim_actor_t *to, const adr_event_t *event
         s_trace_event (world, to, event);
     if (to->class->kind == ADR_ACTOR_REPLICATOR && event->kind == ADR_EVENT_MESSAGE)
         s_came_to_replicator (world, &world->node[to->node], event);
-}
-
-/* --- after a turn of a replicator ------------------------------------------------------------------------------- */
-
-typedef struct {
-    sim_world_t *world;
-    sim_node_t *node;
-} s_view_t;
-
-static bool
-s_term_at (void *argument, uint64_t index, uint64_t *term)
-{
-    return adr_store_term_at (((s_view_t *) argument)->node->store, index, term);
-}
-
-/* The checker reads with a disk that does not fail: the injected errors are for the store. */
-static bool
-s_entry_at (void *argument, uint64_t index, adr_bytes_t *bytes)
-{
-    s_view_t *view = argument;
-    sim_disk_t *disk = &view->node->disk;
-    bool fail = disk->fail_read;
-    disk->fail_read = false;
-    adr_status_t status;
-    adr_buffer_clear (&view->world->scratch);
-    uint32_t count = adr_store_read_log (view->node->store, index, 1, &view->world->scratch, &status);
-    disk->fail_read = fail;
-    *bytes = adr_bytes (view->world->scratch.data, view->world->scratch.size);
-    return count > 0;
-}
-
-void
-sim_watch_turn (sim_world_t *world, sim_actor_t *actor)
-{
-    if (actor->class->kind != ADR_ACTOR_REPLICATOR)
-        return;
-    sim_node_t *node = &world->node[actor->node];
-    s_view_t from = { world, node };
-    const adr_store_t *store = node->store;
-    adr_position_t last = adr_store_last (store);
-    sim_log_view_t view = {
-        .incarnation = node->incarnation, .boot = node->boot, .last = last.index,
-        .durable = adr_store_durable (store), .commit = adr_store_commit (store), .applied = adr_store_applied (store),
-        .leads = node->leads, .term_at = s_term_at, .entry_at = s_entry_at, .argument = &from,
-    };
-    const sim_held_t *held = &world->log.held[actor->node];
-    if (node->leads)
-        sim_bounds_appended (&world->bounds, world->now_ns, node->leads, last.index);
-    if (held->boot == view.boot && held->incarnation == view.incarnation && held->durable == view.durable
-        && held->commit == view.commit && held->applied == view.applied)
-        return;
-    view.voters = *adr_store_voters (store);
-    sim_log_view (&world->log, actor->node, &view);
 }

@@ -275,7 +275,7 @@ s_write_ok (sim_world_t *world, sim_client_t *client, sim_op_t *op, adr_version_
     bool deletes = true;
     for (uint32_t i = 0; i < op->key_count; i++)
         deletes &= op->deletes[i];
-    if (deletes && request->index == 0) { /* what was to go was not there: an answer that is a read */
+    if (deletes && (request->index == 0 || request->verdict)) { /* what was to go was not there: an answer that is a read */
         for (uint32_t i = 0; i < op->key_count; i++)
             sim_linear_absent (history, op->key[i], op->floor[i]);
         return;
@@ -322,23 +322,22 @@ s_write_answered (sim_world_t *world, int place, sim_op_t *op, sim_try_t *attemp
                   adr_version_t version)
 {
     sim_history_t *history = &world->history;
+    const sim_request_t *request = sim_history_find_request (history, op->request);
     switch ((adr_status_t) answer->status) {
     case ADR_STATUS_OK:
         attempt->state = TRY_ENDED;
         s_write_ok (world, &world->client[place], op, version);
-        if (!world->verdict.failed && sim_history_find_request (history, op->request)->index)
-            s_condition_held (world, op, sim_history_find_request (history, op->request)->index);
+        if (!world->verdict.failed && request->index && !request->verdict)
+            s_condition_held (world, op, request->index);
         s_end (world, place, op, ADR_STATUS_OK);
         return;
     case ADR_STATUS_CONFLICT:
         attempt->state = TRY_NOT_DONE;
         sim_linear_conflict (history, op->key[0], op->floor[0], version.term, version.index);
-        if (version.index && sim_history_find_request (history, op->request)->index
-            && sim_history_find_request (history, op->request)->index <= version.index)
+        if (version.index && request->index && !request->verdict && request->index <= version.index)
             sim_fail (&world->verdict, "6: a retry is harmless",
                       "request %016llx is committed at %llu, its retry lost against %llu",
-                      (unsigned long long) op->request,
-                      (unsigned long long) sim_history_find_request (history, op->request)->index,
+                      (unsigned long long) op->request, (unsigned long long) request->index,
                       (unsigned long long) version.index);
         world->client[place].known[op->key[0]] = version;
         if (s_all_not_done (op))
