@@ -244,8 +244,10 @@ s_on_master (replicator_t *self, const Adr__Master *master)
 {
     if (master->term != self->fence || self->role != ROLE_MEMBER)
         return;
+    /* An append may have told who leads before election knows: `nobody known` takes nothing back, for the term that
+     * the master has is this one, and its acknowledgements still go there. */
     adr_id_t node = adr_id_of (master->master);
-    if (!adr_id_equal (&node, &self->environment->node))
+    if (!adr_id_is_none (&node) && !adr_id_equal (&node, &self->environment->node))
         self->master = node;
 }
 

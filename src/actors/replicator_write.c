@@ -300,7 +300,9 @@ s_conditions_hold (replicator_t *self, const Adr__Write *write, s_current_t *cur
         }
         if (newest->version.index < current[i].version.index)
             newest = &current[i];
-        changes |= !op->delete_ || current[i].exists;
+        /* A condition that held is never told as a verdict: of an entry without operations a retry must be able to
+         * say by the request alone whether it was a conflict (s_outcome). */
+        changes |= !op->delete_ || current[i].exists || op->condition != ADR__CONDITION__ALWAYS;
     }
     if (!changes) /* deletes of what is absent */
         s_verdict (self, write, ADR_STATUS_OK, newest);

@@ -111,6 +111,7 @@ typedef struct {
     uint64_t incarnation, boot;
     uint64_t last, durable, commit, applied;
     adr_voters_t voters;
+    bool missing;   /* it lost entries to damage: what is durable ends before the first of them [STORE-5] */
     uint64_t leads; /* the term that it acts in as master; 0: none */
     bool (*term_at) (void *argument, uint64_t index, uint64_t *term);
     /* The bytes of the entry; false if it cannot be read. */

@@ -125,6 +125,7 @@ s_behind (const sim_world_t *world)
     for (int i = 0; i < world->node_count; i++) {
         const sim_node_t *node = &world->node[i];
         const sim_host_t *host = &world->host[node->host];
+        master |= host->up && !host->paused && node->leads != 0;
         if (!host->sound || !node->replicates)
             continue;
         if (!host->up)
@@ -133,7 +134,6 @@ s_behind (const sim_world_t *world)
             || adr_store_applied (node->store) != world->history.commit
             || adr_store_last (node->store).index != world->history.commit)
             return "a sound node is behind";
-        master |= node->leads != 0;
     }
     return master ? NULL : "there is no master";
 }

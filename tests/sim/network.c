@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* Packs between nodes, and between clients and edges: delays, losses, repeats, reordering, cuts, and packs that come
  * out of a former life of a connection. A receiver drops what its envelope's (boot, sequence) shows to be older than
- * what it has seen on that lane, as src/runtime/post.c does [DESIGN 3]. */
+ * what it has seen on that lane, as src/runtime/post.c does [DESIGN 3]; a new incarnation starts anew, and what its
+ * forerunner still had on the wire may come in between: actors must tell the two apart by themselves [ELECT-7]. */
 
 #include "sim.h"
 
@@ -50,6 +51,7 @@ s_between_nodes (sim_world_t *world, sim_pack_t *pack)
     sim_node_t *from = &world->node[pack->from_node], *to = &world->node[pack->to_node];
     adr_random_t *random = &world->network_random;
     pack->lane = options->bulk && pack->to_actor == ADR_ACTOR_REPLICATOR && from->replicates;
+    pack->incarnation = from->incarnation;
     pack->boot = from->boot;
     pack->sequence = ++from->sent[pack->to_node][pack->lane].sequence;
     pack->sent_ns = world->now_ns;
@@ -111,9 +113,10 @@ static bool
 s_is_old (sim_world_t *world, const sim_pack_t *pack)
 {
     sim_sequence_t *seen = &world->node[pack->to_node].seen[pack->from_node][pack->lane];
-    if (pack->boot < seen->boot || (pack->boot == seen->boot && pack->sequence < seen->sequence))
+    if (pack->incarnation == seen->incarnation
+        && (pack->boot < seen->boot || (pack->boot == seen->boot && pack->sequence < seen->sequence)))
         return true;
-    *seen = (sim_sequence_t){ pack->boot, pack->sequence };
+    *seen = (sim_sequence_t){ pack->incarnation, pack->boot, pack->sequence };
     return false;
 }
 

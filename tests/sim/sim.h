@@ -68,7 +68,7 @@ typedef struct sim_pack {
     int client;             /* place of the client, if one end is one */
     adr_actor_kind_t to_actor;
     uint8_t lane;
-    uint64_t boot, sequence; /* as in the envelope */
+    uint64_t incarnation, boot, sequence; /* as in the envelope */
     int64_t sent_ns;
 } sim_pack_t;
 
@@ -155,7 +155,7 @@ typedef struct {
 } sim_put_t;
 
 typedef struct {
-    uint64_t boot, sequence;
+    uint64_t incarnation, boot, sequence;
 } sim_sequence_t;
 
 typedef struct {

@@ -146,7 +146,7 @@ sim_watch_store (sim_world_t *world, const sim_actor_t *actor)
     sim_log_view_t view = {
         .incarnation = node->incarnation, .boot = node->boot, .last = last.index,
         .durable = adr_store_durable (store), .commit = adr_store_commit (store), .applied = adr_store_applied (store),
-        .leads = node->leads, .term_at = s_term_at, .entry_at = s_entry_at, .argument = &from,
+        .missing = adr_store_missing_from (store) != 0, .leads = node->leads, .term_at = s_term_at, .entry_at = s_entry_at, .argument = &from,
     };
     const sim_held_t *held = &world->log.held[actor->node];
     if (node->leads)

@@ -212,7 +212,8 @@ s_send_try (sim_world_t *world, int place, sim_op_t *op)
     if (edge < 0 || op->try_count == SIM_TRIES_MAX || left_ms < 1)
         return;
     sim_try_t *attempt = &op->tries[op->try_count++];
-    *attempt = (sim_try_t){ ++client->number, edge, world->host[world->node[edge].host].life, world->now_ns, TRY_OPEN };
+    const sim_host_t *host = &world->host[world->node[edge].host];
+    *attempt = (sim_try_t){ ++client->number, edge, host->up ? host->life : UINT64_MAX, world->now_ns, TRY_OPEN };
     sim_pack_t *pack = sim_pack_new (world);
     pack->to_node = edge;
     pack->client = place;
@@ -298,23 +299,39 @@ s_write_ok (sim_world_t *world, sim_client_t *client, sim_op_t *op, adr_version_
     }
 }
 
+/* Whether the operation's condition holds at this place of the log. */
+static bool
+s_condition_at (const sim_world_t *world, const sim_op_t *op, uint64_t index)
+{
+    const sim_version_t *before = sim_history_at (&world->history, op->key[0], index);
+    bool there = before && !before->deleted;
+    if (op->condition == ADR__CONDITION__ABSENT)
+        return !there;
+    if (op->condition == ADR__CONDITION__EXISTS)
+        return there;
+    if (op->condition == ADR__CONDITION__VERSION)
+        return before && before->index == op->expected.index && before->term == op->expected.term;
+    return true;
+}
+
 /* The condition of a write that took effect must have held just before it. */
 static void
 s_condition_held (sim_world_t *world, const sim_op_t *op, uint64_t index)
 {
-    const sim_version_t *before = sim_history_at (&world->history, op->key[0], index - 1);
-    bool there = before && !before->deleted;
-    bool held = true;
-    if (op->condition == ADR__CONDITION__ABSENT)
-        held = !there;
-    else if (op->condition == ADR__CONDITION__EXISTS)
-        held = there;
-    else if (op->condition == ADR__CONDITION__VERSION)
-        held = before && before->index == op->expected.index && before->term == op->expected.term;
-    if (!held)
+    if (!s_condition_at (world, op, index - 1))
         sim_fail (&world->verdict, "3: linearizable for each key",
-                  "key %d: a write with condition %d took effect at %llu, where it did not hold (version %llu before)",
-                  op->key[0], op->condition, (unsigned long long) index, before ? (unsigned long long) before->index : 0);
+                  "key %d: a write with condition %d took effect at %llu, where it did not hold", op->key[0],
+                  op->condition, (unsigned long long) index);
+}
+
+/* ... and that of one whose verdict stands in the log must not. */
+static void
+s_condition_failed (sim_world_t *world, const sim_op_t *op, uint64_t index)
+{
+    if (s_condition_at (world, op, index - 1))
+        sim_fail (&world->verdict, "3: linearizable for each key",
+                  "key %d: a write with condition %d lost at %llu, where it held", op->key[0], op->condition,
+                  (unsigned long long) index);
 }
 
 static void
@@ -333,7 +350,10 @@ s_write_answered (sim_world_t *world, int place, sim_op_t *op, sim_try_t *attemp
         return;
     case ADR_STATUS_CONFLICT:
         attempt->state = TRY_NOT_DONE;
-        sim_linear_conflict (history, op->key[0], op->floor[0], version.term, version.index);
+        if (request->verdict && version.index == 0) /* a retry hears what was decided before, not against what */
+            s_condition_failed (world, op, request->index);
+        else
+            sim_linear_conflict (history, op->key[0], op->floor[0], version.term, version.index);
         if (version.index && request->index && !request->verdict && request->index <= version.index)
             sim_fail (&world->verdict, "6: a retry is harmless",
                       "request %016llx is committed at %llu, its retry lost against %llu",
