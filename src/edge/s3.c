@@ -22,17 +22,18 @@
 #define TRANSFERS_MAX 128
 
 static const adr_s3_route_t s_routes[] = {
-    /* method, target, sub-resource, begin, end, take, etag */
-    { "GET", ADR_S3_SERVICE, NULL, NULL, adr_s3_list_buckets, NULL, false },
-    { "PUT", ADR_S3_BUCKET, NULL, NULL, adr_s3_create_bucket, NULL, false },
-    { "HEAD", ADR_S3_BUCKET, NULL, NULL, adr_s3_head_bucket, NULL, false },
-    { "DELETE", ADR_S3_BUCKET, NULL, NULL, adr_s3_delete_bucket, NULL, false },
-    { "GET", ADR_S3_BUCKET, NULL, NULL, adr_s3_list_objects, NULL, false },
-    { "GET", ADR_S3_BUCKET, "location", NULL, adr_s3_bucket_location, NULL, false },
-    { "PUT", ADR_S3_OBJECT, NULL, adr_s3_put_object_begin, adr_s3_put_object_end, adr_s3_put_object_take, true },
-    { "GET", ADR_S3_OBJECT, NULL, NULL, adr_s3_get_object, NULL, false },
-    { "HEAD", ADR_S3_OBJECT, NULL, NULL, adr_s3_get_object, NULL, false },
-    { "DELETE", ADR_S3_OBJECT, NULL, NULL, adr_s3_delete_object, NULL, false },
+    /* method, target, sub-resource, begin, end, take, etag, body_max */
+    { "GET", ADR_S3_SERVICE, NULL, NULL, adr_s3_list_buckets, NULL, false, 0 },
+    { "PUT", ADR_S3_BUCKET, NULL, NULL, adr_s3_create_bucket, NULL, false, 0 },
+    { "HEAD", ADR_S3_BUCKET, NULL, NULL, adr_s3_head_bucket, NULL, false, 0 },
+    { "DELETE", ADR_S3_BUCKET, NULL, NULL, adr_s3_delete_bucket, NULL, false, 0 },
+    { "GET", ADR_S3_BUCKET, NULL, NULL, adr_s3_list_objects, NULL, false, 0 },
+    { "GET", ADR_S3_BUCKET, "location", NULL, adr_s3_bucket_location, NULL, false, 0 },
+    { "POST", ADR_S3_BUCKET, "delete", NULL, adr_s3_delete_objects, NULL, false, ADR_XML_DELETE_MAX },
+    { "PUT", ADR_S3_OBJECT, NULL, adr_s3_put_object_begin, adr_s3_put_object_end, adr_s3_put_object_take, true, 0 },
+    { "GET", ADR_S3_OBJECT, NULL, NULL, adr_s3_get_object, NULL, false, 0 },
+    { "HEAD", ADR_S3_OBJECT, NULL, NULL, adr_s3_get_object, NULL, false, 0 },
+    { "DELETE", ADR_S3_OBJECT, NULL, NULL, adr_s3_delete_object, NULL, false, 0 },
 };
 #define ROUTES (sizeof s_routes / sizeof *s_routes)
 
@@ -553,7 +554,8 @@ adr_s3_call_holds (adr_s3_call_t *self)
 static size_t
 s_take_small (adr_s3_call_t *call, adr_bytes_t content)
 {
-    if (call->body.size + content.size > ADR_XML_BODY_MAX) {
+    size_t max = call->route->body_max ? call->route->body_max : ADR_XML_BODY_MAX;
+    if (call->body.size + content.size > max) {
         adr_s3_fail (call, ADR_S3_MaxMessageLengthExceeded, NULL);
         return 0;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* The inside of a call, shared by the router (s3.c) and the operations (s3_bucket.c, s3_object.c, s3_list.c). All of it
+/* The inside of a call, shared by the router (s3.c) and the operations (s3_bucket.c, s3_list.c, s3_object.c,
+ * s3_delete.c). All of it
  * is guarded by the lock of adr_s3_t, except payload, which belongs to the thread that brings the body. */
 
 #ifndef ADR_S3_CALL_H
@@ -43,6 +44,7 @@ typedef struct {
     /* Takes content, as much as it has room for; NULL: a small body is gathered in call->body. */
     size_t (*take) (adr_s3_call_t *call, adr_bytes_t content);
     bool etag; /* the MD5 of the content is wanted */
+    size_t body_max; /* of a gathered body; 0: ADR_XML_BODY_MAX */
 } adr_s3_route_t;
 
 struct adr_s3_call {
@@ -109,6 +111,7 @@ void adr_s3_put_object_begin (adr_s3_call_t *call, const adr_principal_t *who);
 size_t adr_s3_put_object_take (adr_s3_call_t *call, adr_bytes_t content);
 void adr_s3_put_object_end (adr_s3_call_t *call, const adr_principal_t *who);
 void adr_s3_get_object (adr_s3_call_t *call, const adr_principal_t *who);
+void adr_s3_delete_objects (adr_s3_call_t *call, const adr_principal_t *who);
 void adr_s3_delete_object (adr_s3_call_t *call, const adr_principal_t *who);
 
 #endif

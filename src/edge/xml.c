@@ -141,19 +141,72 @@ s_location_of (const xmlNode *root, char *location, size_t room)
     return true;
 }
 
+/* Neither entities are replaced nor DTDs loaded; libxml2's own bounds on depth and names hold. NULL for what is no XML,
+ * and for what has a DTD. */
+static xmlDoc *
+s_parse (adr_bytes_t body, size_t max)
+{
+    if (body.size == 0 || body.size > max)
+        return NULL;
+    xmlDoc *document = xmlReadMemory ((const char *) body.data, (int) body.size, "request", NULL,
+                                      XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    if (!document || (!document->intSubset && !document->extSubset))
+        return document;
+    xmlFreeDoc (document);
+    return NULL;
+}
+
 bool
 adr_xml_read_location (adr_bytes_t body, char *location, size_t room)
 {
     location[0] = '\0';
-    if (body.size > ADR_XML_BODY_MAX)
-        return false;
-    /* Neither entities are replaced nor DTDs loaded; libxml2's own bounds on depth and names hold. */
-    xmlDoc *document = xmlReadMemory ((const char *) body.data, (int) body.size, "request", NULL,
-                                      XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    xmlDoc *document = s_parse (body, ADR_XML_BODY_MAX);
     if (!document)
         return false;
-    bool good = !document->intSubset && !document->extSubset
-                && s_location_of (xmlDocGetRootElement (document), location, room);
+    bool good = s_location_of (xmlDocGetRootElement (document), location, room);
+    xmlFreeDoc (document);
+    return good;
+}
+
+static bool
+s_text_is (const xmlNode *node, const char *wanted)
+{
+    xmlChar *text = xmlNodeGetContent (node);
+    bool is = text && strcmp ((const char *) text, wanted) == 0;
+    xmlFree (text);
+    return is;
+}
+
+static bool
+s_read_object (const xmlNode *object, adr_xml_key_fn *key, void *argument)
+{
+    const xmlNode *name = NULL;
+    bool version = false;
+    for (const xmlNode *node = object->children; node; node = node->next)
+        if (s_is (node, "Key"))
+            name = node;
+        else if (s_is (node, "VersionId"))
+            version = !s_text_is (node, "null");
+    xmlChar *text = name ? xmlNodeGetContent (name) : NULL;
+    bool good = text && key (argument, adr_bytes (text, strlen ((const char *) text)), version);
+    xmlFree (text);
+    return good;
+}
+
+bool
+adr_xml_read_delete (adr_bytes_t body, bool *quiet, adr_xml_key_fn *key, void *argument)
+{
+    xmlDoc *document = s_parse (body, ADR_XML_DELETE_MAX);
+    if (!document)
+        return false;
+    const xmlNode *root = xmlDocGetRootElement (document);
+    bool good = root && s_is (root, "Delete");
+    *quiet = false;
+    for (const xmlNode *node = good ? root->children : NULL; good && node; node = node->next)
+        if (s_is (node, "Quiet"))
+            *quiet = s_text_is (node, "true");
+        else if (s_is (node, "Object"))
+            good = s_read_object (node, key, argument);
     xmlFreeDoc (document);
     return good;
 }
