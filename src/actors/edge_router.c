@@ -367,16 +367,16 @@ s_open_try (s_request_t *request)
     request->open[request->open_count++] = request->tries;
 }
 
-/* Takes a try that was surely refused off the open ones; false if it was not among them. */
-static bool
+/* Takes a try that was surely refused off the open ones, the oldest first; once is enough. */
+static void
 s_close_try (s_request_t *request, uint32_t attempt)
 {
     for (uint32_t i = 0; i < request->open_count; i++)
         if (request->open[i] == attempt) {
-            request->open[i] = request->open[--request->open_count];
-            return true;
+            memmove (request->open + i, request->open + i + 1, (request->open_count - i - 1) * sizeof attempt);
+            request->open_count--;
+            return;
         }
-    return false;
 }
 
 static void
@@ -610,7 +610,7 @@ s_keep (const adr_event_t *event)
 
 /* A log time that was surely not ahead of the group's when the request was first tried, here or at another edge: log
  * time gains at most two seconds in one [PART-4], and clocks' rates differ; ids are kept much longer than any request
- * lives, so that going back further does not hurt [REPL-5]. */
+ * lives, so that going back further does not hurt [EDGE-6]. */
 static uint64_t
 s_stamp (uint64_t log_ms, uint32_t age_ms)
 {
@@ -696,14 +696,22 @@ s_pass_answer (s_router_t *self, uint32_t place, const Adr__Answer *from, adr_by
     s_give_place (self, place);
 }
 
-/* Was the write refused because its stamp is older than the request ids that the group keeps? Then it was not read,
- * and may be stamped anew if nothing else of it is under way. */
+/* Was this try refused unread, because its stamp is older than the request ids that the group keeps [REPL-5]? */
+static bool
+s_is_unread (const Adr__Answer *answer)
+{
+    return (answer->status == ADR_STATUS_REFUSED || answer->status == ADR_STATUS_UNKNOWN)
+           && strncmp (answer->text, "seen_ms", 7) == 0;
+}
+
+/* Stamps the request anew by the log time that an answer told; false if that is no later. */
 static bool
 s_stamp_anew (const s_router_t *self, s_request_t *request, const Adr__Answer *answer)
 {
-    uint64_t stamp = s_stamp (answer->time_ms, request->age_ms ? s_age_ms (self, request) : 0);
-    if (answer->status != ADR_STATUS_REFUSED || stamp <= request->seen_ms || !s_surely_refused (request))
+    uint64_t stamp = s_stamp (answer->time_ms, s_age_ms (self, request));
+    if (stamp <= request->seen_ms)
         return false;
+    ADR_MARK ("edge: a write is stamped anew");
     request->seen_ms = stamp;
     return true;
 }
@@ -770,7 +778,8 @@ s_on_write_answer (s_router_t *self, uint32_t place, uint32_t attempt, int from,
     if (done)
         s_learn_master (self, request->group, from); /* only a master says so */
     bool newest = attempt == request->tries;
-    if (s_promises_nothing_done (answer))
+    bool unread = s_is_unread (answer);
+    if (unread || s_promises_nothing_done (answer))
         s_close_try (request, attempt);
     if (s_write_is_over (request, answer)) {
         s_pass_answer (self, place, answer, payload);
@@ -779,7 +788,7 @@ s_on_write_answer (s_router_t *self, uint32_t place, uint32_t attempt, int from,
     s_remember_why (request, answer->text);
     if (done)
         ADR_MARK ("edge: a verdict is not believed while another try is open");
-    if (s_stamp_anew (self, request, answer)) {
+    if (unread && newest && s_stamp_anew (self, request, answer)) {
         request->next = from;
         s_try (self, place);
         return;

@@ -196,7 +196,8 @@ s_on_push (s_keeper_t *self, const adr_event_t *event)
     if (push->map == NULL)
         return;
     const Adr__Registry *registry = push->map->registry;
-    if (registry && registry->epoch > self->map->epoch && registry->epoch > self->newer_epoch) {
+    if (registry && /* [MAP-5] */
+        registry->epoch > self->map->epoch && registry->epoch > self->newer_epoch) {
         self->newer_epoch = registry->epoch;
         adr_note (self->effects, ADR_LEVEL_WARNING, "a newer registry is offered -> not taken without signatures, epoch=%llu",
                   (unsigned long long) registry->epoch);

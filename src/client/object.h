@@ -64,6 +64,12 @@ void adr_object_writer_end (adr_object_writer_t *self, const char *etag, Adr__Co
  * another thread is in. Not after `done`. Takes and nulls. */
 void adr_object_writer_abort (adr_object_writer_t **self);
 
+/* The public header has functions of these two names, for clients. */
+#ifndef ADRESTIA_H
+#define adr_object_stat adr_object_describe
+#define adr_object_delete adr_object_remove
+#endif
+
 /* --- reading ------------------------------------------------------------------------------------------------ */
 
 typedef struct adr_object_reader adr_object_reader_t;
@@ -71,11 +77,11 @@ typedef void (adr_object_info_fn) (void *argument, adr_status_t status, const ch
                                    const adr_object_info_t *info);
 
 /* The meta record alone (a tombstone is NOT_FOUND). */
-void adr_object_stat (adr_session_t *session, const char *bucket, adr_bytes_t key, adr_object_info_fn *done,
+void adr_object_describe (adr_session_t *session, const char *bucket, adr_bytes_t key, adr_object_info_fn *done,
                       void *argument);
 /* By objectId: the header record alone. */
-void adr_object_stat_by_id (adr_session_t *session, const adr_id_t *id, adr_object_info_fn *done, void *argument);
-/* Streams bytes [offset, offset + length) of an object that stat has described. `ready` says that
+void adr_object_describe_by_id (adr_session_t *session, const adr_id_t *id, adr_object_info_fn *done, void *argument);
+/* Streams bytes [offset, offset + length) of an object that was described. `ready` says that
  * adr_object_reader_read will give something, or that it failed. */
 adr_object_reader_t *adr_object_reader_new (adr_session_t *session, const adr_object_info_t *info, uint64_t offset,
                                             uint64_t length, adr_writer_ready_fn *ready, void *argument);
@@ -86,7 +92,7 @@ ssize_t adr_object_reader_read (adr_object_reader_t *self, void *data, size_t ro
 void adr_object_reader_destroy (adr_object_reader_t **self);
 
 /* Deletes the meta record and releases the object. NOT_FOUND if there was none. */
-void adr_object_delete (adr_session_t *session, const char *bucket, adr_bytes_t key, Adr__Condition condition,
+void adr_object_remove (adr_session_t *session, const char *bucket, adr_bytes_t key, Adr__Condition condition,
                         const adr_version_t *version, adr_object_info_fn *done, void *argument);
 
 /* --- records (src/wire/records.proto) ------------------------------------------------------------------------ */

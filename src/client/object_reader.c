@@ -313,7 +313,7 @@ s_meta_read (void *argument, const adr_reply_t *reply)
 }
 
 void
-adr_object_stat (adr_session_t *session, const char *bucket, adr_bytes_t key, adr_object_info_fn *done,
+adr_object_describe (adr_session_t *session, const char *bucket, adr_bytes_t key, adr_object_info_fn *done,
                  void *argument)
 {
     uint8_t at[ADR_KEY_MAX];
@@ -344,7 +344,7 @@ s_header_read (void *argument, const adr_reply_t *reply)
 }
 
 void
-adr_object_stat_by_id (adr_session_t *session, const adr_id_t *id, adr_object_info_fn *done, void *argument)
+adr_object_describe_by_id (adr_session_t *session, const adr_id_t *id, adr_object_info_fn *done, void *argument)
 {
     s_question_t *question = s_question_new (done, argument);
     question->object = *id;
@@ -362,7 +362,7 @@ s_deleted (void *argument, const adr_reply_t *reply)
 }
 
 void
-adr_object_delete (adr_session_t *session, const char *bucket, adr_bytes_t key, Adr__Condition condition,
+adr_object_remove (adr_session_t *session, const char *bucket, adr_bytes_t key, Adr__Condition condition,
                    const adr_version_t *version, adr_object_info_fn *done, void *argument)
 {
     uint8_t at[ADR_KEY_MAX];

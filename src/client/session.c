@@ -741,7 +741,7 @@ s_answer_refused (adr_session_t *self)
         for (size_t at = 0; at < refusals.size; at += sizeof (s_refusal_t)) {
             s_refusal_t refusal;
             memcpy (&refusal, refusals.data + at, sizeof refusal);
-            adr_reply_t reply = { .status = refusal.status, .text = refusal.text, .unsent = true };
+            adr_reply_t reply = { .status = refusal.status, .text = refusal.text };
             refusal.done (refusal.argument, &reply);
         }
         adr_buffer_free (&refusals);

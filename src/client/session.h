@@ -51,7 +51,7 @@ typedef struct {
     bool deleted;
     bool more;          /* list: there are rows behind these */
     adr_bytes_t value;  /* read: the value; list: rows for adr_list_row_next; lent for the call */
-    bool unsent;        /* no try of it ever left: no edge can be reached, or the session is full */
+    bool unsent;        /* in all its time no try could leave: no edge can be reached */
     const char *text;   /* for people, on failure; never NULL */
 } adr_reply_t;
 

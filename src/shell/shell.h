@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* What the shell's commands share. A command is a function of its own arguments (argv[0] is its name) that returns the
+ * process's exit code: adr_result_t's numbers, ADR_SHELL_USAGE, or ADR_SHELL_NOT_READY. */
+
+#ifndef ADR_SHELL_H
+#define ADR_SHELL_H
+
+#include "adrestia.h"
+
+#include <jansson.h>
+
+#define ADR_SHELL_NOT_READY 13 /* status --ready: something is not */
+#define ADR_SHELL_USAGE 64     /* the command line is wrong */
+#define ADR_SHELL_FILE 66      /* a file of the user's cannot be read or written */
+
+typedef struct {
+    const char *profile; /* NULL: where profiles are looked for */
+    bool json;
+    uint32_t timeout_ms; /* 0: the library's own */
+    adr_client_t *client;
+} adr_shell_t;
+
+int adr_shell_status (adr_shell_t *self, int argc, char **argv);
+int adr_shell_map (adr_shell_t *self, int argc, char **argv);
+int adr_shell_object (adr_shell_t *self, int argc, char **argv);
+int adr_shell_kv (adr_shell_t *self, int argc, char **argv);
+
+/* Opens the client, once; false, and the user was told. */
+bool adr_shell_open (adr_shell_t *self);
+/* Takes an argument that all commands know (--profile, --json, --timeout); `index` moves behind what it took. 1: it
+ * was one, 0: it was none, -1: it is wrong, and the user was told. */
+int adr_shell_global (adr_shell_t *self, int argc, char **argv, int *index);
+/* Tells the user what a call came to, as text or as JSON, and returns the exit code. */
+int adr_shell_fail (adr_shell_t *self, adr_result_t result);
+int adr_shell_fail_file (adr_shell_t *self, const char *path, const char *why);
+int adr_shell_usage (const char *format, ...) __attribute__ ((format (printf, 1, 2)));
+/* Prints and gives up the JSON value. */
+void adr_shell_print (json_t *json);
+
+/* "E.T.I", and back. */
+#define ADR_SHELL_VERSION_SIZE 64
+void adr_shell_version_format (char text[ADR_SHELL_VERSION_SIZE], const adr_client_version_t *version);
+bool adr_shell_version_parse (adr_client_version_t *version, const char *text);
+/* Puts bytes into the object as `name` where they are UTF-8, else as `name`_base64. */
+void adr_shell_set_bytes (json_t *object, const char *name, const void *bytes, size_t size);
+
+#endif

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* `adrestia status` and `adrestia map`: the edge's clusterMap for people, and as JSON. */
+
+#include "shell/shell.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *
+s_text (const json_t *object, const char *name)
+{
+    const char *text = json_string_value (json_object_get (object, name));
+    return text ? text : "-";
+}
+
+static json_int_t
+s_number (const json_t *object, const char *name)
+{
+    return json_integer_value (json_object_get (object, name));
+}
+
+/* The map, or NULL and the exit code. */
+static json_t *
+s_fetch (adr_shell_t *self, int *code)
+{
+    char *text;
+    *code = ADR_SHELL_FILE;
+    if (!adr_shell_open (self))
+        return NULL;
+    adr_result_t result = adr_cluster_map (self->client, &text);
+    if (result != ADR_OK) {
+        *code = adr_shell_fail (self, result);
+        return NULL;
+    }
+    json_t *map = json_loads (text, 0, NULL);
+    free (text);
+    if (!map)
+        *code = adr_shell_fail (self, ADR_DAMAGED);
+    return map;
+}
+
+/* Options of both commands: what all know, and `flag` (may be NULL). */
+static int
+s_parse (adr_shell_t *self, int argc, char **argv, const char *flag, bool *given)
+{
+    for (int index = 1; index < argc;) {
+        if (flag && !strcmp (argv[index], flag)) {
+            *given = true;
+            index++;
+            continue;
+        }
+        int taken = adr_shell_global (self, argc, argv, &index);
+        if (taken < 0)
+            return ADR_SHELL_USAGE;
+        if (taken == 0)
+            return adr_shell_usage ("%s: what is `%s`?", argv[0], argv[index]);
+    }
+    return 0;
+}
+
+/* --- status --------------------------------------------------------------------------------------------------- */
+
+/* The cluster is ready when each group has a master, and each member is a voter that is online-ready. What is not is
+ * told in a line each. */
+static bool
+s_is_ready (const json_t *map, json_t *why)
+{
+    const json_t *group, *member;
+    size_t i, j;
+    json_array_foreach (json_object_get (map, "groups"), i, group) {
+        const json_t *members = json_object_get (group, "members");
+        if (!json_is_string (json_object_get (group, "master")))
+            json_array_append_new (why, json_sprintf ("%s has no master", s_text (group, "name")));
+        else if ((json_int_t) json_array_size (members) < s_number (group, "zones"))
+            json_array_append_new (why, json_sprintf ("%s: not all members are known to its master",
+                                                      s_text (group, "name")));
+        json_array_foreach (members, j, member) {
+            if (strcmp (s_text (member, "state"), "online-ready") != 0)
+                json_array_append_new (why, json_sprintf ("%s is %s", s_text (member, "name"),
+                                                          s_text (member, "state")));
+            else if (!json_is_true (json_object_get (member, "voter")))
+                json_array_append_new (why, json_sprintf ("%s is no voter yet", s_text (member, "name")));
+        }
+    }
+    return json_array_size (why) == 0;
+}
+
+static void
+s_print_group (const json_t *group)
+{
+    const json_t *member;
+    size_t i;
+    printf ("group %-8s master %-14s term %-6" JSON_INTEGER_FORMAT " commit %-10" JSON_INTEGER_FORMAT " voters %"
+            JSON_INTEGER_FORMAT " quorum %" JSON_INTEGER_FORMAT "%s\n",
+            s_text (group, "name"), s_text (group, "master"), s_number (group, "term"), s_number (group, "commit"),
+            s_number (group, "voters"), s_number (group, "quorum"),
+            json_is_true (json_object_get (group, "redundant")) ? "" : "  not redundant");
+    json_array_foreach (json_object_get (group, "members"), i, member)
+        printf ("  %-14s %-17s %-8s lag %" JSON_INTEGER_FORMAT "\n", s_text (member, "name"),
+                s_text (member, "state"), json_is_true (json_object_get (member, "voter")) ? "voter" : "standby",
+                s_number (member, "lag"));
+}
+
+static void
+s_print_status (const json_t *map, const json_t *why)
+{
+    const json_t *row;
+    size_t i;
+    printf ("cluster %s  %s  map epoch %" JSON_INTEGER_FORMAT "\nzones  ", s_text (map, "name"),
+            s_text (map, "cluster"), s_number (map, "epoch"));
+    json_array_foreach (json_object_get (map, "zones"), i, row)
+        printf (" %s", s_text (row, "name"));
+    printf ("\nedges  ");
+    json_array_foreach (json_object_get (map, "nodes"), i, row)
+        if (strcmp (s_text (row, "type"), "edge") == 0)
+            printf (" %s(%s)", s_text (row, "name"), s_text (row, "http"));
+    putchar ('\n');
+    json_array_foreach (json_object_get (map, "groups"), i, row)
+        s_print_group (row);
+    puts (json_array_size (why) == 0 ? "ready" : "not ready:");
+    json_array_foreach (why, i, row)
+        printf ("  %s\n", json_string_value (row));
+}
+
+int
+adr_shell_status (adr_shell_t *self, int argc, char **argv)
+{
+    bool strict = false;
+    int code = s_parse (self, argc, argv, "--ready", &strict);
+    if (code)
+        return code;
+    json_t *map = s_fetch (self, &code);
+    if (!map)
+        return code;
+    json_t *why = json_array ();
+    bool ready = s_is_ready (map, why);
+    if (self->json) {
+        json_t *json = json_pack ("{s:s, s:i, s:b}", "result", "ok", "code", 0, "ready", ready);
+        json_object_set (json, "not_ready", why);
+        json_object_update (json, map);
+        adr_shell_print (json);
+    }
+    else
+        s_print_status (map, why);
+    json_decref (why);
+    json_decref (map);
+    return strict && !ready ? ADR_SHELL_NOT_READY : 0;
+}
+
+/* --- map ------------------------------------------------------------------------------------------------------ */
+
+static void
+s_print_map (const json_t *map)
+{
+    const json_t *row;
+    size_t i;
+    printf ("cluster %s  %s  map epoch %" JSON_INTEGER_FORMAT "  partitions %" JSON_INTEGER_FORMAT "  quorum %"
+            JSON_INTEGER_FORMAT "\n",
+            s_text (map, "name"), s_text (map, "cluster"), s_number (map, "epoch"), s_number (map, "partitions"),
+            s_number (map, "quorum"));
+    json_array_foreach (json_object_get (map, "zones"), i, row)
+        printf ("zone   %-14s %s\n", s_text (row, "name"), s_text (row, "id"));
+    json_array_foreach (json_object_get (map, "nodes"), i, row)
+        printf ("node   %-14s %s  %s %s  %s\n", s_text (row, "name"), s_text (row, "id"), s_text (row, "type"),
+                s_text (row, "zone"), s_text (row, "control"));
+    json_array_foreach (json_object_get (map, "groups"), i, row)
+        printf ("group  %-14s %s  %s  master %s\n", s_text (row, "name"), s_text (row, "id"), s_text (row, "type"),
+                s_text (row, "master"));
+    json_array_foreach (json_object_get (map, "owners"), i, row)
+        printf ("owner  %s partitions %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT ": %s, epoch %"
+                JSON_INTEGER_FORMAT "\n",
+                s_text (row, "type"), s_number (row, "first"), s_number (row, "last"), s_text (row, "group"),
+                s_number (row, "epoch"));
+}
+
+int
+adr_shell_map (adr_shell_t *self, int argc, char **argv)
+{
+    int code = s_parse (self, argc, argv, NULL, NULL);
+    if (code)
+        return code;
+    json_t *map = s_fetch (self, &code);
+    if (!map)
+        return code;
+    if (self->json) {
+        json_object_set_new (map, "result", json_string ("ok"));
+        json_object_set_new (map, "code", json_integer (0));
+        adr_shell_print (map);
+        return 0;
+    }
+    s_print_map (map);
+    json_decref (map);
+    return 0;
+}

@@ -1,0 +1,626 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* The rules of docs/protocol/edge_router.md, one test each, and what clients may get wrong. */
+
+#include "actor_harness.h"
+
+#include "core/entry.h"
+#include "wire/map_codec.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#define CLIENT_NUMBER 77
+
+static harness_t s_router;
+static adr_map_t *s_map;
+static const adr_bytes_t s_nothing;
+
+static int
+s_setup (void **state)
+{
+    (void) state;
+    s_map = harness_map (3);
+    adr_environment_t environment = { .cluster = s_map->cluster, .node = harness_id (0x11), .type = ADR_NODE_EDGE,
+                                      .seed = 42, .map = s_map };
+    adr_settings_default (&environment.settings);
+    environment.settings.request_max_bytes = 64 * 1024;
+    harness_start (&s_router, &adr_edge_router_class, &environment);
+    return 0;
+}
+
+static int
+s_teardown (void **state)
+{
+    (void) state;
+    harness_stop (&s_router);
+    adr_map_destroy (&s_map);
+    return 0;
+}
+
+static const adr_address_t s_client = { { { 0xee } }, ADR_ACTOR_CLIENT };
+
+static adr_address_t
+s_meta (unsigned zone)
+{
+    return harness_address (zone, ADR_NODE_META, ADR_ACTOR_REPLICATOR);
+}
+
+/* A write that tests change before they ask it. */
+typedef struct {
+    Adr__Write write;
+    Adr__Op op[2];
+    Adr__Op *pointer[2];
+    uint8_t request[16];
+    char key[2][32];
+    uint8_t value[64];
+} s_write_t;
+
+static s_write_t *
+s_write (void)
+{
+    static s_write_t w;
+    adr__write__init (&w.write);
+    for (int i = 0; i < 2; i++) {
+        adr__op__init (&w.op[i]);
+        w.pointer[i] = &w.op[i];
+        size_t size = (size_t) snprintf (w.key[i], sizeof w.key[i], "ns%c{t}key%d", 0, i);
+        w.op[i].table = ADR_TABLE_KV;
+        w.op[i].key = (ProtobufCBinaryData){ size, (uint8_t *) w.key[i] };
+    }
+    memset (w.request, 9, sizeof w.request);
+    memset (w.value, 'v', sizeof w.value);
+    w.op[0].value_size = 10;
+    w.write.op = w.pointer;
+    w.write.n_op = 1;
+    w.write.number = CLIENT_NUMBER;
+    w.write.request = (ProtobufCBinaryData){ 16, w.request };
+    w.write.limit_ms = 5000;
+    return &w;
+}
+
+static void
+s_ask (const s_write_t *w, size_t payload)
+{
+    harness_message (&s_router, s_client, ADR_NODE_CLIENT, ADR__KIND__WRITE, &w->write.base,
+                     adr_bytes (w->value, payload));
+}
+
+static void
+s_ask_read (Adr__ReadMode mode)
+{
+    Adr__Read read = ADR__READ__INIT;
+    read.number = CLIENT_NUMBER;
+    read.table = ADR_TABLE_KV;
+    read.key = (ProtobufCBinaryData){ 4, (uint8_t *) "ns\0k" };
+    read.mode = mode;
+    read.limit_ms = 2000;
+    harness_message (&s_router, s_client, ADR_NODE_CLIENT, ADR__KIND__READ, &read.base, s_nothing);
+}
+
+/* The newest message of this kind. */
+static const harness_sent_t *
+s_last (uint16_t kind)
+{
+    size_t count = harness_count (&s_router, kind);
+    assert_true (count > 0);
+    return harness_sent (&s_router, kind, count - 1);
+}
+
+static void
+s_assert_asked (uint16_t kind, unsigned zone)
+{
+    adr_id_t node = harness_id ((uint8_t) (0x10 * zone + ADR_NODE_META));
+    assert_memory_equal (s_last (kind)->to.node.bytes, node.bytes, ADR_ID_SIZE);
+    assert_int_equal (s_last (kind)->to.actor, ADR_ACTOR_REPLICATOR);
+}
+
+static const Adr__Write *
+s_tried (void)
+{
+    return (const Adr__Write *) s_last (ADR__KIND__WRITE)->header;
+}
+
+typedef struct {
+    adr_status_t status;
+    unsigned hint; /* a zone; 0: none */
+    const char *text;
+    uint64_t time_ms;
+    bool no_entry;
+} s_say_t;
+
+/* The meta node of the zone answers the try of this number. */
+static void
+s_reply (unsigned zone, uint64_t number, s_say_t say)
+{
+    Adr__Answer answer = ADR__ANSWER__INIT;
+    adr_id_t hint = harness_id ((uint8_t) (0x10 * say.hint + ADR_NODE_META));
+    answer.number = number;
+    answer.status = say.status;
+    answer.text = (char *) (say.text ? say.text : "");
+    answer.time_ms = say.time_ms;
+    answer.no_entry = say.no_entry;
+    if (say.hint)
+        answer.hint = adr_id_view (&hint);
+    harness_message (&s_router, s_meta (zone), ADR_NODE_META, ADR__KIND__ANSWER, &answer.base, s_nothing);
+}
+
+static void
+s_assert_ended (adr_status_t status)
+{
+    assert_int_equal (harness_count (&s_router, ADR__KIND__ANSWER), 1);
+    const harness_sent_t *sent = s_last (ADR__KIND__ANSWER);
+    assert_memory_equal (&sent->to, &s_client, sizeof s_client);
+    const Adr__Answer *answer = (const Adr__Answer *) sent->header;
+    assert_int_equal (answer->number, CLIENT_NUMBER);
+    assert_int_equal (answer->status, status);
+}
+
+static void
+s_assert_open (void)
+{
+    assert_int_equal (harness_count (&s_router, ADR__KIND__ANSWER), 0);
+}
+
+/* The map says that the meta node of this zone leads in this term. */
+static void
+s_lead (unsigned zone, uint64_t term)
+{
+    adr_id_t group = harness_id (0xb0 + ADR_NODE_META);
+    adr_group_status_t status = { .term = term, .sequence = 1,
+                                  .master = harness_id ((uint8_t) (0x10 * zone + ADR_NODE_META)) };
+    assert_true (adr_map_merge_status (s_map, &group, &status));
+    adr_arena_t arena;
+    adr_arena_init (&arena, 1024, 1 << 20);
+    Adr__MapChanged changed = ADR__MAP_CHANGED__INIT;
+    changed.map = adr_map_message (s_map, &arena);
+    harness_message (&s_router, harness_address (1, ADR_NODE_EDGE, ADR_ACTOR_MAP_KEEPER), ADR_NODE_EDGE,
+                     ADR__KIND__MAP_CHANGED, &changed.base, s_nothing);
+    adr_arena_free (&arena);
+}
+
+/* [EDGE-1] */
+static void
+test_a_write_goes_to_the_master_if_it_is_known_else_to_the_own_zone (void **state)
+{
+    (void) state;
+    s_ask (s_write (), 10);
+    s_assert_asked (ADR__KIND__WRITE, 1);
+    const Adr__Write *tried = s_tried ();
+    adr_id_t own = harness_id (0x11);
+    assert_int_equal (tried->limit_ms, 5000);
+    assert_int_equal (tried->age_ms, 0);
+    assert_int_equal (tried->relays, 0);
+    assert_memory_equal (tried->origin.data, own.bytes, ADR_ID_SIZE);
+    assert_int_equal (s_last (ADR__KIND__WRITE)->payload.size, 10);
+    s_lead (3, 5);
+    s_ask (s_write (), 10);
+    s_assert_asked (ADR__KIND__WRITE, 3);
+}
+
+/* [EDGE-1] */
+static void
+test_reads_and_lists_stay_in_the_own_zone (void **state)
+{
+    (void) state;
+    s_lead (3, 5);
+    s_ask_read (ADR__READ_MODE__STRONG);
+    s_assert_asked (ADR__KIND__READ, 1);
+    Adr__List list = ADR__LIST__INIT;
+    list.table = ADR_TABLE_META;
+    list.limit_ms = 100;
+    list.prefix = (ProtobufCBinaryData){ 3, (uint8_t *) "b\0x" };
+    harness_message (&s_router, s_client, ADR_NODE_CLIENT, ADR__KIND__LIST, &list.base, s_nothing);
+    s_assert_asked (ADR__KIND__LIST, 1);
+    assert_int_equal (((const Adr__List *) s_last (ADR__KIND__LIST)->header)->rows_max, ADR_LIST_ROWS_MAX);
+}
+
+static void
+test_the_answer_goes_to_the_asker_with_its_number_and_the_request_is_forgotten (void **state)
+{
+    (void) state;
+    s_ask (s_write (), 10);
+    uint64_t number = s_tried ()->number;
+    assert_int_not_equal (number, CLIENT_NUMBER);
+    s_reply (2, number, (s_say_t){ .status = ADR_STATUS_OK });
+    s_assert_ended (ADR_STATUS_OK);
+    const Adr__Answer *answer = (const Adr__Answer *) s_last (ADR__KIND__ANSWER)->header;
+    assert_string_equal (answer->endpoint, "tcp://127.0.0.2:7002"); /* its master is in zone 2 */
+    s_reply (2, number, (s_say_t){ .status = ADR_STATUS_OK });
+    harness_advance (&s_router, 20000 * ADR_MS);
+    s_assert_ended (ADR_STATUS_OK);
+    assert_int_equal (harness_count (&s_router, ADR__KIND__WRITE), 1);
+}
+
+/* [EDGE-2] */
+static void
+test_a_hint_is_followed_at_once_and_learned (void **state)
+{
+    (void) state;
+    s_ask (s_write (), 10);
+    s_reply (1, s_tried ()->number, (s_say_t){ .status = ADR_STATUS_NOT_MASTER, .hint = 2 });
+    s_assert_asked (ADR__KIND__WRITE, 2);
+    assert_int_equal (harness_count (&s_router, ADR__KIND__WRITE), 2);
+    assert_true (s_tried ()->age_ms > 0);
+    s_ask (s_write (), 10);
+    s_assert_asked (ADR__KIND__WRITE, 2);
+}
+
+/* [EDGE-2] */
+static void
+test_without_a_hint_another_node_is_tried_after_a_pause_that_grows (void **state)
+{
+    (void) state;
+    s_ask (s_write (), 10);
+    int64_t before = s_router.now_ns;
+    for (int i = 0; i < 30; i++) {
+        size_t count = harness_count (&s_router, ADR__KIND__WRITE);
+        adr_id_t node = s_last (ADR__KIND__WRITE)->to.node;
+        s_reply (node.bytes[0] >> 4, s_tried ()->number, (s_say_t){ .status = ADR_STATUS_NOT_MASTER });
+        assert_int_equal (harness_count (&s_router, ADR__KIND__WRITE), count);
+        while (harness_count (&s_router, ADR__KIND__WRITE) == count)
+            harness_advance (&s_router, ADR_MS);
+        assert_memory_not_equal (s_last (ADR__KIND__WRITE)->to.node.bytes, node.bytes, ADR_ID_SIZE);
+    }
+    int64_t took = s_router.now_ns - before;
+    assert_true (took > 1000 * ADR_MS && took < 3100 * ADR_MS);
+    assert_true (s_tried ()->age_ms >= took / ADR_MS && s_tried ()->limit_ms <= 5000 - took / ADR_MS + 1);
+}
+
+/* [EDGE-2] */
+static void
+test_silence_is_tried_elsewhere_with_the_same_request_id (void **state)
+{
+    (void) state;
+    s_lead (2, 5);
+    s_ask (s_write (), 10);
+    uint64_t first = s_tried ()->number;
+    harness_advance (&s_router, 599 * ADR_MS);
+    assert_int_equal (harness_count (&s_router, ADR__KIND__WRITE), 1);
+    harness_advance (&s_router, 2 * ADR_MS);
+    assert_int_equal (harness_count (&s_router, ADR__KIND__WRITE), 2);
+    adr_id_t silent = s_meta (2).node;
+    assert_memory_not_equal (s_last (ADR__KIND__WRITE)->to.node.bytes, silent.bytes, ADR_ID_SIZE);
+    assert_memory_equal (s_tried ()->request.data, s_write ()->request, 16);
+    assert_int_equal (s_last (ADR__KIND__WRITE)->payload.size, 10);
+    assert_true (s_tried ()->age_ms >= 600);
+    s_reply (2, first, (s_say_t){ .status = ADR_STATUS_OK }); /* late, and welcome */
+    s_assert_ended (ADR_STATUS_OK);
+}
+
+/* [EDGE-2] */
+static void
+test_a_read_is_repeated_sooner_and_the_first_answer_counts (void **state)
+{
+    (void) state;
+    s_ask_read (ADR__READ_MODE__LOCAL);
+    uint64_t first = ((const Adr__Read *) s_last (ADR__KIND__READ)->header)->number;
+    harness_advance (&s_router, 251 * ADR_MS);
+    assert_int_equal (harness_count (&s_router, ADR__KIND__READ), 2);
+    s_reply (1, first, (s_say_t){ .status = ADR_STATUS_NOT_FOUND });
+    s_assert_ended (ADR_STATUS_NOT_FOUND);
+}
+
+/* [EDGE-2] */
+static void
+test_a_new_master_gets_what_waits_elsewhere (void **state)
+{
+    (void) state;
+    s_ask (s_write (), 10);
+    harness_advance (&s_router, 100 * ADR_MS);
+    s_lead (3, 9);
+    harness_advance (&s_router, ADR_MS);
+    assert_int_equal (harness_count (&s_router, ADR__KIND__WRITE), 2);
+    s_assert_asked (ADR__KIND__WRITE, 3);
+}
+
+/* [EDGE-3] DESIGN 13, invariant 6. */
+static void
+test_a_silent_write_ends_unknown (void **state)
+{
+    (void) state;
+    s_ask (s_write (), 10);
+    harness_advance (&s_router, 4999 * ADR_MS);
+    s_assert_open ();
+    harness_advance (&s_router, 2 * ADR_MS);
+    s_assert_ended (ADR_STATUS_UNKNOWN);
+}
+
+/* [EDGE-3] */
+static void
+test_a_write_that_every_node_refused_ends_refused (void **state)
+{
+    (void) state;
+    s_ask (s_write (), 10);
+    for (size_t told = 0; harness_count (&s_router, ADR__KIND__ANSWER) == 0;) {
+        if (harness_count (&s_router, ADR__KIND__WRITE) > told) {
+            const harness_sent_t *sent = harness_sent (&s_router, ADR__KIND__WRITE, told++);
+            s_reply (sent->to.node.bytes[0] >> 4, ((const Adr__Write *) sent->header)->number,
+                     (s_say_t){ .status = ADR_STATUS_NOT_MASTER, .text = "no master is known here" });
+        }
+        harness_advance (&s_router, ADR_MS);
+    }
+    s_assert_ended (ADR_STATUS_REFUSED);
+    assert_true (s_router.now_ns >= (1000000 + 5000) * ADR_MS);
+}
+
+/* [EDGE-3] one silent try among refused ones, and refusals that come twice, never make `refused`. */
+static void
+test_one_silent_try_among_refusals_ends_unknown (void **state)
+{
+    (void) state;
+    s_ask (s_write (), 10);
+    harness_advance (&s_router, 601 * ADR_MS); /* the first stays silent */
+    for (size_t told = 1; harness_count (&s_router, ADR__KIND__ANSWER) == 0;) {
+        if (harness_count (&s_router, ADR__KIND__WRITE) > told) {
+            const harness_sent_t *sent = harness_sent (&s_router, ADR__KIND__WRITE, told++);
+            for (int twice = 0; twice < 2; twice++)
+                s_reply (sent->to.node.bytes[0] >> 4, ((const Adr__Write *) sent->header)->number,
+                         (s_say_t){ .status = ADR_STATUS_REFUSED, .text = "busy" });
+        }
+        harness_advance (&s_router, ADR_MS);
+    }
+    s_assert_ended (ADR_STATUS_UNKNOWN);
+}
+
+/* [EDGE-3] */
+static void
+test_a_master_that_says_unknown_leaves_the_try_open (void **state)
+{
+    (void) state;
+    s_ask (s_write (), 10);
+    s_reply (1, s_tried ()->number, (s_say_t){ .status = ADR_STATUS_UNKNOWN });
+    s_assert_open ();
+    for (size_t told = 1; harness_count (&s_router, ADR__KIND__ANSWER) == 0;) {
+        if (harness_count (&s_router, ADR__KIND__WRITE) > told) {
+            const harness_sent_t *sent = harness_sent (&s_router, ADR__KIND__WRITE, told++);
+            s_reply (sent->to.node.bytes[0] >> 4, ((const Adr__Write *) sent->header)->number,
+                     (s_say_t){ .status = ADR_STATUS_NOT_MASTER });
+        }
+        harness_advance (&s_router, ADR_MS);
+    }
+    s_assert_ended (ADR_STATUS_UNKNOWN);
+}
+
+/* [EDGE-3] */
+static void
+test_busy_is_passed_on_if_it_is_sure (void **state)
+{
+    (void) state;
+    s_ask (s_write (), 10);
+    s_reply (1, s_tried ()->number, (s_say_t){ .status = ADR_STATUS_REFUSED, .text = "busy" });
+    s_assert_ended (ADR_STATUS_REFUSED);
+}
+
+/* [EDGE-4] */
+static void
+test_a_conflict_without_an_entry_is_believed_only_with_all_tries_answered (void **state)
+{
+    (void) state;
+    s_ask (s_write (), 10);
+    uint64_t first = s_tried ()->number;
+    harness_advance (&s_router, 601 * ADR_MS);
+    s_reply (2, s_tried ()->number, (s_say_t){ .status = ADR_STATUS_CONFLICT, .no_entry = true });
+    s_assert_open ();
+    harness_advance (&s_router, 100 * ADR_MS);
+    s_reply (1, first, (s_say_t){ .status = ADR_STATUS_NOT_MASTER });
+    s_assert_open ();
+    s_reply (2, s_tried ()->number, (s_say_t){ .status = ADR_STATUS_CONFLICT, .no_entry = true });
+    s_assert_ended (ADR_STATUS_CONFLICT);
+}
+
+/* [EDGE-4] */
+static void
+test_a_conflict_with_an_entry_is_sure (void **state)
+{
+    (void) state;
+    s_ask (s_write (), 10);
+    harness_advance (&s_router, 601 * ADR_MS);
+    s_reply (2, s_tried ()->number, (s_say_t){ .status = ADR_STATUS_CONFLICT });
+    s_assert_ended (ADR_STATUS_CONFLICT);
+}
+
+/* [EDGE-6] */
+static void
+test_a_write_with_too_old_a_stamp_is_stamped_anew (void **state)
+{
+    (void) state;
+    s_ask (s_write (), 10);
+    assert_int_equal (s_tried ()->seen_ms, 0);
+    s_reply (1, s_tried ()->number,
+             (s_say_t){ .status = ADR_STATUS_REFUSED, .text = "seen_ms is too old", .time_ms = 900000 });
+    assert_int_equal (harness_count (&s_router, ADR__KIND__WRITE), 2);
+    assert_int_equal (s_tried ()->seen_ms, 900000);
+    s_assert_asked (ADR__KIND__WRITE, 1);
+    s_ask (s_write (), 10);
+    assert_int_equal (s_tried ()->seen_ms, 900000);
+    s_write_t *old = s_write ();
+    old->write.age_ms = 3000;
+    s_ask (old, 10);
+    assert_int_equal (s_tried ()->seen_ms, 900000 - 3 * 3000);
+}
+
+static void
+test_reads_end_in_a_timeout (void **state)
+{
+    (void) state;
+    s_ask_read (ADR__READ_MODE__STRONG);
+    harness_advance (&s_router, 2001 * ADR_MS);
+    s_assert_ended (ADR_STATUS_TIMEOUT);
+    assert_int_equal (harness_count (&s_router, ADR__KIND__READ), 4); /* after 250, 625 and 1,187 ms again */
+}
+
+static void
+test_a_list_answer_is_passed_on (void **state)
+{
+    (void) state;
+    Adr__List list = ADR__LIST__INIT;
+    list.number = CLIENT_NUMBER;
+    list.table = ADR_TABLE_KV;
+    list.limit_ms = 1000;
+    list.rows_max = 5;
+    harness_message (&s_router, s_client, ADR_NODE_CLIENT, ADR__KIND__LIST, &list.base, s_nothing);
+    Adr__ListAnswer answer = ADR__LIST_ANSWER__INIT;
+    answer.number = ((const Adr__List *) s_last (ADR__KIND__LIST)->header)->number;
+    answer.rows = 1;
+    answer.more = true;
+    harness_message (&s_router, s_meta (1), ADR_NODE_META, ADR__KIND__LIST_ANSWER, &answer.base,
+                     adr_bytes ("rows", 4));
+    const harness_sent_t *sent = s_last (ADR__KIND__LIST_ANSWER);
+    assert_int_equal (((const Adr__ListAnswer *) sent->header)->number, CLIENT_NUMBER);
+    assert_true (((const Adr__ListAnswer *) sent->header)->more);
+    assert_int_equal (sent->payload.size, 4);
+}
+
+/* An answer counts only from a node of the group that was asked, with a number that we gave. */
+static void
+test_answers_of_strangers_are_dropped (void **state)
+{
+    (void) state;
+    s_ask (s_write (), 10);
+    uint64_t number = s_tried ()->number;
+    Adr__Answer answer = ADR__ANSWER__INIT;
+    answer.number = number;
+    harness_message (&s_router, harness_address (1, ADR_NODE_DATA, ADR_ACTOR_REPLICATOR), ADR_NODE_DATA,
+                     ADR__KIND__ANSWER, &answer.base, s_nothing);
+    for (unsigned bit = 0; bit < 64; bit++)
+        s_reply (1, number ^ UINT64_C (1) << bit, (s_say_t){ .status = ADR_STATUS_OK });
+    s_reply (1, 0, (s_say_t){ .status = ADR_STATUS_OK });
+    s_reply (1, UINT64_MAX, (s_say_t){ .status = ADR_STATUS_OK });
+    s_assert_open ();
+}
+
+/* [EDGE-5] */
+static void
+test_what_is_wrong_is_said (void **state)
+{
+    (void) state;
+    s_write_t *w;
+#define S_REFUSES(change, size, expected)                      \
+    do {                                                       \
+        w = s_write ();                                        \
+        change;                                                \
+        harness_forget (&s_router);                            \
+        s_ask (w, size);                                       \
+        assert_int_equal (harness_count (&s_router, ADR__KIND__WRITE), 0); \
+        s_assert_ended (expected);                             \
+    } while (0)
+    S_REFUSES (w->op[0].table = ADR_TABLE_GROUP, 10, ADR_STATUS_INVALID);
+    S_REFUSES (w->op[0].table = 63, 10, ADR_STATUS_INVALID);
+    S_REFUSES (w->op[0].table = ADR_TABLE_OBJECT, 10, ADR_STATUS_INVALID);
+    S_REFUSES (w->op[0].table = ADR_TABLE_REGISTRY, 10, ADR_STATUS_DENIED);
+    S_REFUSES (w->op[0].key.len = 0, 10, ADR_STATUS_INVALID);
+    S_REFUSES (w->op[0].key.len = 0, 10, ADR_STATUS_INVALID);
+    S_REFUSES (w->write.request.len = 0, 10, ADR_STATUS_INVALID);
+    S_REFUSES (w->write.limit_ms = 0, 10, ADR_STATUS_INVALID);
+    S_REFUSES (w->write.limit_ms = ADR_REQUEST_TIME_MAX_MS + 1, 10, ADR_STATUS_INVALID);
+    S_REFUSES (w->write.age_ms = ADR_REQUEST_TIME_MAX_MS + 1, 10, ADR_STATUS_UNKNOWN);
+    S_REFUSES (w->write.n_op = 0, 0, ADR_STATUS_INVALID);
+    S_REFUSES ((void) 0, 11, ADR_STATUS_INVALID);
+    S_REFUSES ((void) 0, 9, ADR_STATUS_INVALID);
+    S_REFUSES (w->op[0].delete_ = true, 10, ADR_STATUS_INVALID);
+    S_REFUSES (w->op[0].condition = ADR__CONDITION__VERSION, 10, ADR_STATUS_INVALID);
+    S_REFUSES ((w->write.n_op = 2, w->op[1].table = ADR_TABLE_META), 10, ADR_STATUS_INVALID);
+    S_REFUSES ((w->write.n_op = 2, w->op[1].key = w->op[0].key), 10, ADR_STATUS_INVALID);
+    S_REFUSES ((w->write.n_op = 2, w->key[1][4] = 'u'), 10, ADR_STATUS_INVALID);
+    w = s_write ();
+    w->write.n_op = 2;
+    s_ask (w, 10); /* one tag: one partition */
+    assert_int_equal (harness_count (&s_router, ADR__KIND__WRITE), 1);
+}
+
+/* [EDGE-5] DESIGN 13, invariant 11. */
+static void
+test_more_than_it_may_hold_is_refused_as_busy (void **state)
+{
+    (void) state;
+    size_t asked = 0;
+    while (harness_count (&s_router, ADR__KIND__ANSWER) == 0 && asked++ < 1000)
+        s_ask (s_write (), 10);
+    assert_true (asked > 100 && asked < 1000);
+    const Adr__Answer *answer = (const Adr__Answer *) s_last (ADR__KIND__ANSWER)->header;
+    assert_int_equal (answer->status, ADR_STATUS_REFUSED);
+    assert_memory_equal (answer->text, "busy", 4);
+    s_reply (1, ((const Adr__Write *) harness_sent (&s_router, ADR__KIND__WRITE, 0)->header)->number,
+             (s_say_t){ .status = ADR_STATUS_OK });
+    size_t count = harness_count (&s_router, ADR__KIND__WRITE);
+    s_ask (s_write (), 10);
+    assert_int_equal (harness_count (&s_router, ADR__KIND__WRITE), count + 1);
+    harness_advance (&s_router, 20000 * ADR_MS);
+}
+
+static void
+test_a_client_pulls_the_newest_map (void **state)
+{
+    (void) state;
+    s_lead (2, 7);
+    Adr__MapPull pull = ADR__MAP_PULL__INIT;
+    pull.number = CLIENT_NUMBER;
+    harness_message (&s_router, s_client, ADR_NODE_CLIENT, ADR__KIND__MAP_PULL, &pull.base, s_nothing);
+    const Adr__MapPush *push = (const Adr__MapPush *) s_last (ADR__KIND__MAP_PUSH)->header;
+    assert_int_equal (push->number, CLIENT_NUMBER);
+    adr_map_t *map = adr_map_read (push->map);
+    assert_non_null (map);
+    assert_int_equal (map->node_count, 12);
+    assert_int_equal (map->group[0].status.term, 7);
+    adr_map_destroy (&map);
+}
+
+static void
+test_thousands_of_requests_end_each_at_its_own_time (void **state)
+{
+    (void) state;
+    s_router.class->destroy (&s_router.actor);
+    s_router.environment.settings.request_max_bytes = 64 << 20;
+    s_router.actor = s_router.class->create (&s_router.environment);
+    for (unsigned i = 0; i < 5000; i++) {
+        s_write_t *w = s_write ();
+        w->write.number = i;
+        w->write.limit_ms = 1 + (i * 7919) % 500;
+        s_ask (w, 10);
+    }
+    harness_advance (&s_router, 501 * ADR_MS);
+    assert_int_equal (harness_count (&s_router, ADR__KIND__ANSWER), 5000);
+    for (size_t i = 0; i < 5000; i++) {
+        const harness_sent_t *sent = harness_sent (&s_router, ADR__KIND__ANSWER, i);
+        const Adr__Answer *answer = (const Adr__Answer *) sent->header;
+        assert_int_equal ((sent->at_ns / ADR_MS) - 1000000, 1 + (answer->number * 7919) % 500);
+        if (i % 50 == 0) /* harness_sent walks: keep the test quick */
+            i += 49;
+    }
+}
+
+int
+main (void)
+{
+#define S_TEST(name) cmocka_unit_test_setup_teardown (name, s_setup, s_teardown)
+    const struct CMUnitTest tests[] = {
+        S_TEST (test_a_write_goes_to_the_master_if_it_is_known_else_to_the_own_zone),
+        S_TEST (test_reads_and_lists_stay_in_the_own_zone),
+        S_TEST (test_the_answer_goes_to_the_asker_with_its_number_and_the_request_is_forgotten),
+        S_TEST (test_a_hint_is_followed_at_once_and_learned),
+        S_TEST (test_without_a_hint_another_node_is_tried_after_a_pause_that_grows),
+        S_TEST (test_silence_is_tried_elsewhere_with_the_same_request_id),
+        S_TEST (test_a_read_is_repeated_sooner_and_the_first_answer_counts),
+        S_TEST (test_a_new_master_gets_what_waits_elsewhere),
+        S_TEST (test_a_silent_write_ends_unknown),
+        S_TEST (test_a_write_that_every_node_refused_ends_refused),
+        S_TEST (test_one_silent_try_among_refusals_ends_unknown),
+        S_TEST (test_a_master_that_says_unknown_leaves_the_try_open),
+        S_TEST (test_busy_is_passed_on_if_it_is_sure),
+        S_TEST (test_a_conflict_without_an_entry_is_believed_only_with_all_tries_answered),
+        S_TEST (test_a_conflict_with_an_entry_is_sure),
+        S_TEST (test_a_write_with_too_old_a_stamp_is_stamped_anew),
+        S_TEST (test_reads_end_in_a_timeout),
+        S_TEST (test_a_list_answer_is_passed_on),
+        S_TEST (test_answers_of_strangers_are_dropped),
+        S_TEST (test_what_is_wrong_is_said),
+        S_TEST (test_more_than_it_may_hold_is_refused_as_busy),
+        S_TEST (test_a_client_pulls_the_newest_map),
+        S_TEST (test_thousands_of_requests_end_each_at_its_own_time),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
