@@ -178,18 +178,18 @@ s_keep_rest (adr_store_t *self, adr_buffer_t *from, size_t taken)
     from->size = taken;
 }
 
-/* The commit index as it stands for the log at this batch's end: what a later cut replaces was not meant. */
+/* How much of the log at this batch's end still stands: a cut that waits in the rest takes away what lies above it,
+ * so that is neither durable nor committed, whatever has been told since. */
 static uint64_t
-s_commit_here (const adr_store_t *self, const adr_batch_header_t *header)
+s_standing (const adr_store_t *self, uint64_t index)
 {
     const adr_buffer_t *rest = &self->journal.open;
-    uint64_t commit = self->commit < header->last.index ? self->commit : header->last.index;
     for (size_t at = ADR_BATCH_HEADER_SIZE; at < rest->size; at += ADR_FRAME_HEADER_SIZE + adr_get_u32 (rest->data + at))
         if (rest->data[at + 4] == ADR_FRAME_CUT) {
-            uint64_t index = adr_get_u64 (rest->data + at + ADR_FRAME_HEADER_SIZE + 8);
-            commit = index < commit ? index : commit;
+            uint64_t cut = adr_get_u64 (rest->data + at + ADR_FRAME_HEADER_SIZE + 8);
+            index = cut < index ? cut : index;
         }
-    return commit;
+    return index;
 }
 
 /* Goes on to the next segment, if one is prepared. */
@@ -249,14 +249,15 @@ s_form (adr_store_t *self, size_t taken)
     };
     memcpy (job->header.previous, journal->digest, sizeof job->header.previous);
     s_place_frames (self, job, taken);
-    job->header.commit = s_commit_here (self, &job->header);
+    uint64_t standing = s_standing (self, job->header.last.index);
+    job->header.commit = self->commit < standing ? self->commit : standing;
     s_seal_size (job);
     job->salt = segment->salt;
     if (segment->first_batch == 0)
         segment->first_batch = job->header.number;
     journal->end = job->header.last;
     journal->offset += job->bytes.size;
-    job->last_index = job->header.last.index;
+    job->last_index = standing;
     job->refilled_from = journal->refilled_from;
     job->refilled_to = journal->refilled_to;
     if (journal->open.size == 0)

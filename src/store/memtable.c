@@ -180,6 +180,10 @@ adr_memtable_put (adr_memtable_t *self, uint8_t table, adr_bytes_t key, const ad
     adr_memnode_t *node = s_seek (self, table, key, before);
     if (!s_is (node, table, key))
         node = s_insert (self, table, key, before);
+    else if (adr_version_compare (&node->newest->row.version, &row->version) == 0) {
+        node->newest->row = *row; /* the same version at another place */
+        return;
+    }
     adr_memrow_t *version = self->unused;
     if (version)
         self->unused = version->older;

@@ -47,6 +47,9 @@ typedef struct {
     uint64_t commit;  /* highest commit index that any batch records */
     uint64_t term;    /* highest term that any batch carries */
     uint64_t last_segment; /* the last one with a batch */
+    uint64_t made_segment; /* the last one that a recovery made: nothing goes before it any more */
+    uint64_t *refilled; /* indexes of entries that took the place of lost ones */
+    size_t refilled_count;
     adr_buffer_t peek;
     uint64_t peek_segment, peek_offset;
 } s_recovery_t;
@@ -271,6 +274,8 @@ s_scan (s_recovery_t *r)
             continue;
         *segment = (adr_segment_t){ .salt = header.salt, .size = header.size, .readable = true,
                                     .first_batch = header.first_batch };
+        if (header.first_batch)
+            r->made_segment = number;
         if (number < r->scan_segment)
             continue;
         s_supersede (r, header.first_batch);
@@ -415,6 +420,8 @@ s_replay_entry (s_recovery_t *r, const adr_frame_t *frame, uint64_t segment, uin
         item = adr_log_refill (log, entry, frame->size);
         if (!item)
             return true; /* it was not lost, as far as this recovery sees */
+        r->refilled = adr_realloc (r->refilled, (r->refilled_count + 1) * sizeof *r->refilled);
+        r->refilled[r->refilled_count++] = entry->index;
     }
     item->segment = (uint32_t) segment;
     item->offset = (uint32_t) offset;
@@ -731,6 +738,10 @@ s_secure_tail (s_recovery_t *r)
     for (size_t i = tail; i < r->count; i++)
         needed += adr_batch_room (r->batch[i].header.payload_size);
     journal->current = r->last_segment + 1;
+    if (journal->current < r->made_segment)
+        journal->current = r->made_segment;
+    if (r->note.recovering) /* what an interrupted recovery left there must not come back to life */
+        journal->current = r->note.recovering;
     journal->newest = r->note.newest > journal->current ? r->note.newest : journal->current;
     journal->offset = ADR_SEGMENT_FIRST;
     journal->next_batch = tail > 0 ? r->batch[tail - 1].header.number + 1 : r->scan_batch;
@@ -772,7 +783,10 @@ s_replay_index (s_recovery_t *r)
                 return error;
         }
     }
-    (void) r;
+    /* Rows that the index holds of entries that were lost since still name the damaged place. */
+    for (size_t i = 0; i < r->refilled_count; i++)
+        if (r->refilled[i] <= self->index_applied.index)
+            adr_store_repoint (self, r->refilled[i]);
     return 0;
 }
 
@@ -860,7 +874,7 @@ s_recover_noted (s_recovery_t *r)
     s_scan (r);
     s_witness (r);
     s_chain (r);
-    if (!s_replay (r)) {
+    if ((r->note.recovering && r->note.recovering <= r->last_segment) || !s_replay (r)) {
         S_WHY (r, "the journal contradicts itself");
         return s_amnesia (r);
     }
@@ -924,6 +938,7 @@ adr_store_recover (adr_store_t *self, char *why, size_t why_size)
         (void) self->disk->space (self->disk, &self->free_bytes, &self->all_bytes);
     free (r.number);
     free (r.batch);
+    free (r.refilled);
     adr_buffer_free (&r.peek);
     return opening;
 }

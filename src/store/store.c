@@ -296,6 +296,7 @@ adr_store_apply (adr_store_t *self, const adr_entry_t **entry)
     if (!adr_journal_entry (self, index, true, &encoded) || adr_entry_decode (&self->entry, encoded) == 0)
         return ADR_STATUS_DAMAGED;
     const adr_item_t *item = adr_log_item (&self->log, index);
+    adr_assert (item->segment != 0);
     adr_store_put_rows (self, &self->entry, item);
     self->applied = (adr_position_t){ item->term, index };
     *entry = &self->entry;
