@@ -5,7 +5,7 @@
  *     KIND KEY START END RESULT VALUE EXPECTED
  *
  * KIND: put, get, local, cas, delete, ledger. START and END: nanoseconds of CLOCK_MONOTONIC, one clock for all
- * processes of the machine. VALUE: what was written or read, `-` for none. EXPECTED: of a cas, the value whose version
+ * processes of the machine. RESULT: adr_result_t's number. VALUE: what was written or read, `-` for none. EXPECTED: of a cas, the value whose version
  * it named. Register keys change every few seconds, so that no key's history grows too long to be checked; ledger keys
  * are written once each.
  *
@@ -60,8 +60,8 @@ static void
 s_record (const char *kind, const char *key, int64_t start_ns, adr_result_t result, const char *value,
           const char *expected)
 {
-    printf ("%s %s %" PRId64 " %" PRId64 " %s %s %s\n", kind, key, start_ns, s_now_ns (), adr_result_name (result),
-            value, expected);
+    printf ("%s %s %" PRId64 " %" PRId64 " %d %s %s\n", kind, key, start_ns, s_now_ns (), (int) result, value,
+            expected);
 }
 
 /* A value that nobody else writes. */
