@@ -498,6 +498,22 @@ fake_store_deliver (fake_store_t *self, adr_session_t *session, int64_t now_ns)
     return count;
 }
 
+bool
+fake_store_take (fake_store_t *self, adr_buffer_t *bytes)
+{
+    pthread_mutex_lock (&self->lock);
+    s_pack_t *pack = self->answers.first;
+    if (pack) {
+        self->answers.first = pack->next;
+        if (!pack->next)
+            self->answers.last = &self->answers.first;
+        *bytes = pack->bytes;
+        free (pack);
+    }
+    pthread_mutex_unlock (&self->lock);
+    return pack != NULL;
+}
+
 void
 fake_store_release (fake_store_t *self)
 {

@@ -46,6 +46,8 @@ size_t fake_store_answer (fake_store_t *self, fake_receive_fn *receive, void *ar
 /* Values of 64 KiB and more go to the file (borrowed), so that the process's own memory can be measured. While the
  * store is empty. */
 void fake_store_spill (fake_store_t *self, int file);
+/* The next pack of answers into the empty buffer; false if none waits. */
+bool fake_store_take (fake_store_t *self, adr_buffer_t *pack);
 /* Does what FAKE_HOLD held, in its order; the answers wait for fake_store_deliver. */
 void fake_store_release (fake_store_t *self);
 /* Waits until an answer is there to be delivered, or for `timeout_ms`; true if one is. */
