@@ -123,6 +123,7 @@ typedef struct {
 typedef struct {
     uint64_t incarnation, boot;
     uint64_t durable, commit, applied;
+    bool mending; /* lost entries come back from a peer, and are not all durable again */
     uint64_t *term;
     uint64_t room;
 } sim_held_t;

@@ -12,6 +12,7 @@ sim_bounds_init (sim_bounds_t *self, sim_verdict_t *verdict)
     memset (self, 0, sizeof *self);
     self->verdict = verdict;
     self->mailbox_max = 100000;
+    self->lock_first = 1;
 }
 
 void

@@ -99,6 +99,7 @@ s_follow_durable (sim_log_t *self, int node, const sim_log_view_t *view)
         held->incarnation = view->incarnation;
         held->boot = view->boot;
         held->commit = held->applied = 0;
+        held->mending = false;
         /* The log may have been cut unseen before the crash: what it holds now is read anew. */
         held->durable = 0;
     }
@@ -181,7 +182,8 @@ sim_log_view (sim_log_t *self, int node, const sim_log_view_t *view)
 {
     sim_held_t *held = &self->held[node];
     s_follow_durable (self, node, view);
-    if (view->applied > view->commit || (view->applied > view->durable && !view->missing))
+    held->mending = view->missing || (held->mending && view->durable < view->applied);
+    if (view->applied > view->commit || (view->applied > view->durable && !held->mending))
         sim_fail (self->verdict, "5: applied <= commit and durable here [STORE-7]",
                   "node %d applied %llu, commit %llu, durable %llu", node, S_U (view->applied), S_U (view->commit),
                   S_U (view->durable));

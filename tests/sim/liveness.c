@@ -57,11 +57,7 @@ static void
 s_mend_host (sim_world_t *world, int host)
 {
     sim_host_t *it = &world->host[host];
-    it->sound = true;
-    if (it->up && it->paused) {
-        it->resume_ns = world->now_ns;
-        sim_event_at (world, world->now_ns, EV_RESUME, host, 0, it->life, NULL);
-    }
+    it->sound = true; /* once it goes on, if it is stopped: what waits there is queued for that moment */
     for (int i = 0; i < world->node_count; i++)
         if (world->node[i].host == host) {
             sim_node_t *node = &world->node[i];

@@ -68,7 +68,7 @@ s_between_nodes (sim_world_t *world, sim_pack_t *pack)
         return;
     }
     uint64_t life = world->host[to->host].life;
-    if (faults && sim_chance (random, options->repeat_ppm)) {
+    if (faults && !pack->has_write && sim_chance (random, options->repeat_ppm)) {
         world->repeated++;
         pack->references++;
         sim_event_at (world, s_arrival (world, pack) + sim_pick (random, 0, options->late_max_ns), EV_ARRIVE,

@@ -305,7 +305,10 @@ main (int argc, char **argv)
     }
     struct timespec begin, end;
     clock_gettime (CLOCK_MONOTONIC, &begin);
-    s_run_range (&options);
+    if (options.first == options.last) /* in this very process, for a debugger's sake */
+        s_job (0, options.first, &options);
+    else
+        s_run_range (&options);
     clock_gettime (CLOCK_MONOTONIC, &end);
     s_report (&options, (double) (end.tv_sec - begin.tv_sec) + (double) (end.tv_nsec - begin.tv_nsec) / 1e9);
     if (options.plant)

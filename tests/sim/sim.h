@@ -68,6 +68,7 @@ typedef struct sim_pack {
     int client;             /* place of the client, if one end is one */
     adr_actor_kind_t to_actor;
     uint8_t lane;
+    bool has_write; /* of a client: what is sent once must come once, as over one TCP connection */
     uint64_t incarnation, boot, sequence; /* as in the envelope */
     int64_t sent_ns;
 } sim_pack_t;
@@ -214,8 +215,8 @@ typedef struct {
     int64_t begun_ns, limit_ns;
     sim_try_t tries[SIM_TRIES_MAX];
     uint32_t try_count;
-    bool ended;
-    adr_status_t status;
+    bool ended, judged;
+    adr_status_t status, judgement; /* judged: what a try heard that made no entry */
 } sim_op_t;
 
 #define SIM_FLIGHT_MAX 8

@@ -213,7 +213,7 @@ s_send_try (sim_world_t *world, int place, sim_op_t *op)
         return;
     sim_try_t *attempt = &op->tries[op->try_count++];
     const sim_host_t *host = &world->host[world->node[edge].host];
-    *attempt = (sim_try_t){ ++client->number, edge, host->up ? host->life : UINT64_MAX, world->now_ns, TRY_OPEN };
+    *attempt = (sim_try_t){ ++client->number, edge, host->up && !host->paused ? host->life : UINT64_MAX, world->now_ns, TRY_OPEN };
     sim_pack_t *pack = sim_pack_new (world);
     pack->to_node = edge;
     pack->client = place;
@@ -272,15 +272,6 @@ static void
 s_write_ok (sim_world_t *world, sim_client_t *client, sim_op_t *op, adr_version_t version)
 {
     sim_history_t *history = &world->history;
-    const sim_request_t *request = sim_history_find_request (history, op->request);
-    bool deletes = true;
-    for (uint32_t i = 0; i < op->key_count; i++)
-        deletes &= op->deletes[i];
-    if (deletes && (request->index == 0 || request->verdict)) { /* what was to go was not there: an answer that is a read */
-        for (uint32_t i = 0; i < op->key_count; i++)
-            sim_linear_absent (history, op->key[i], op->floor[i]);
-        return;
-    }
     sim_acks_done (history, op->request, version.term, version.index);
     if (version.index <= op->floor_any)
         sim_fail (&world->verdict, "3: transactions are strictly serializable",
@@ -334,53 +325,92 @@ s_condition_failed (sim_world_t *world, const sim_op_t *op, uint64_t index)
                   (unsigned long long) index);
 }
 
+/* This try did nothing. Once all have done nothing, and never will, the operation ends, as a verdict if there was one. */
+static void
+s_not_done (sim_world_t *world, int place, sim_op_t *op, sim_try_t *attempt)
+{
+    attempt->state = TRY_NOT_DONE;
+    if (!s_all_not_done (op))
+        return;
+    sim_acks_refused (&world->history, op->request);
+    s_end (world, place, op, op->judged ? op->judgement : ADR_STATUS_REFUSED);
+}
+
+/* `no entry`: the verdict is right at this moment, but is not kept; another try that is still on its way may be done. */
+static void
+s_judge (sim_world_t *world, int place, sim_op_t *op, sim_try_t *attempt, const Adr__Answer *answer)
+{
+    op->judged = true;
+    op->judgement = (adr_status_t) answer->status;
+    if (answer->no_entry)
+        s_not_done (world, place, op, attempt);
+    else {
+        sim_acks_refused (&world->history, op->request);
+        s_end (world, place, op, op->judgement);
+    }
+}
+
+static void
+s_conflict (sim_world_t *world, int place, sim_op_t *op, sim_try_t *attempt, const Adr__Answer *answer,
+            adr_version_t version)
+{
+    sim_history_t *history = &world->history;
+    const sim_request_t *request = sim_history_find_request (history, op->request);
+    if (request->verdict && version.index == 0) /* a retry hears what was decided before, not against what */
+        s_condition_failed (world, op, request->index);
+    else
+        sim_linear_conflict (history, op->key[0], op->floor[0], version.term, version.index);
+    if (version.index && request->index && !request->verdict && request->index <= version.index)
+        sim_fail (&world->verdict, "6: a retry is harmless", "request %016llx is committed at %llu, its retry lost to %llu",
+                  (unsigned long long) op->request, (unsigned long long) request->index,
+                  (unsigned long long) version.index);
+    world->client[place].known[op->key[0]] = version;
+    s_judge (world, place, op, attempt, answer);
+}
+
+static void
+s_write_done (sim_world_t *world, int place, sim_op_t *op, sim_try_t *attempt, const Adr__Answer *answer,
+              adr_version_t version)
+{
+    const sim_request_t *request = sim_history_find_request (&world->history, op->request);
+    if (version.index == 0) { /* what was to go was not there: an answer that is a read */
+        for (uint32_t i = 0; i < op->key_count; i++) {
+            if (!op->deletes[i])
+                sim_fail (&world->verdict, "2: an acknowledged write is committed", "request %016llx: done, but nowhere",
+                          (unsigned long long) op->request);
+            sim_linear_absent (&world->history, op->key[i], op->floor[i]);
+        }
+        s_judge (world, place, op, attempt, answer);
+        return;
+    }
+    attempt->state = TRY_ENDED;
+    s_write_ok (world, &world->client[place], op, version);
+    if (!world->verdict.failed)
+        s_condition_held (world, op, request->index);
+    s_end (world, place, op, ADR_STATUS_OK);
+}
+
 static void
 s_write_answered (sim_world_t *world, int place, sim_op_t *op, sim_try_t *attempt, const Adr__Answer *answer,
                   adr_version_t version)
 {
-    sim_history_t *history = &world->history;
-    const sim_request_t *request = sim_history_find_request (history, op->request);
     switch ((adr_status_t) answer->status) {
     case ADR_STATUS_OK:
-        attempt->state = TRY_ENDED;
-        s_write_ok (world, &world->client[place], op, version);
-        if (!world->verdict.failed && request->index && !request->verdict)
-            s_condition_held (world, op, request->index);
-        s_end (world, place, op, ADR_STATUS_OK);
+        s_write_done (world, place, op, attempt, answer, version);
         return;
     case ADR_STATUS_CONFLICT:
-        attempt->state = TRY_NOT_DONE;
-        if (request->verdict && version.index == 0) /* a retry hears what was decided before, not against what */
-            s_condition_failed (world, op, request->index);
-        else
-            sim_linear_conflict (history, op->key[0], op->floor[0], version.term, version.index);
-        if (version.index && request->index && !request->verdict && request->index <= version.index)
-            sim_fail (&world->verdict, "6: a retry is harmless",
-                      "request %016llx is committed at %llu, its retry lost against %llu",
-                      (unsigned long long) op->request, (unsigned long long) request->index,
-                      (unsigned long long) version.index);
-        world->client[place].known[op->key[0]] = version;
-        if (s_all_not_done (op))
-            sim_acks_refused (history, op->request);
-        s_end (world, place, op, ADR_STATUS_CONFLICT);
+        s_conflict (world, place, op, attempt, answer, version);
         return;
     case ADR_STATUS_UNKNOWN:
         attempt->state = TRY_ENDED;
         s_end (world, place, op, ADR_STATUS_UNKNOWN);
         return;
-    case ADR_STATUS_INVALID:
-    case ADR_STATUS_DENIED:
-        sim_fail (&world->verdict, "a sound request is taken", "%s: %s", adr_status_name ((adr_status_t) answer->status),
-                  answer->text);
-        return;
     case ADR_STATUS_REFUSED:
     case ADR_STATUS_FULL:
-        attempt->state = TRY_NOT_DONE;
-        if (s_all_not_done (op)) {
-            sim_acks_refused (history, op->request);
-            s_end (world, place, op, ADR_STATUS_REFUSED);
-        }
+        s_not_done (world, place, op, attempt);
         return;
+    case ADR_STATUS_INVALID:
+    case ADR_STATUS_DENIED:
     case ADR_STATUS_NOT_FOUND:
     case ADR_STATUS_LOCKED:
     case ADR_STATUS_TIMEOUT:
@@ -389,7 +419,7 @@ s_write_answered (sim_world_t *world, int place, sim_op_t *op, sim_try_t *attemp
     case ADR_STATUS_COUNT:
         break;
     }
-    sim_fail (&world->verdict, "a write is answered as a write", "%s: %s", adr_status_name ((adr_status_t) answer->status),
+    sim_fail (&world->verdict, "a sound write is answered as one", "%s: %s", adr_status_name ((adr_status_t) answer->status),
               answer->text);
 }
 
@@ -507,16 +537,19 @@ sim_client_answer (sim_world_t *world, int place, sim_pack_t *pack)
 
 /* While nothing disturbs, an edge answers within the request's limit. */
 static void
-s_check_waiting (sim_world_t *world, const sim_op_t *op)
+s_check_waiting (sim_world_t *world, int place, const sim_op_t *op)
 {
     static const char *const s_kinds[] = { "put", "delete", "strong read", "local read", "transaction", "list" };
     for (uint32_t i = 0; i < op->try_count; i++) {
         const sim_try_t *attempt = &op->tries[i];
         const sim_host_t *host = &world->host[world->node[attempt->edge].host];
         if (attempt->state == TRY_OPEN && world->phase == PHASE_LIVENESS && host->up && host->sound
-            && host->life == attempt->life && attempt->sent_ns > world->phase_ns)
-            sim_bounds_request (&world->bounds, world->now_ns - attempt->sent_ns, op->limit_ns + S_BOUND_SLACK_NS,
-                                s_kinds[op->kind]);
+            && host->life == attempt->life && attempt->sent_ns > world->phase_ns) {
+            char what[64];
+            snprintf (what, sizeof what, "%s of client %d, number %llu at %s,", s_kinds[op->kind], place,
+                      (unsigned long long) attempt->number, world->node[attempt->edge].name);
+            sim_bounds_request (&world->bounds, world->now_ns - attempt->sent_ns, op->limit_ns + S_BOUND_SLACK_NS, what);
+        }
     }
 }
 
@@ -536,7 +569,7 @@ sim_client_wake (sim_world_t *world, int place, int slot, uint64_t number)
         s_next_wake (world, place, slot, sim_pick (random, 100, 1500) * ADR_MS);
         return;
     }
-    s_check_waiting (world, op);
+    s_check_waiting (world, place, op);
     int64_t age = world->now_ns - op->begun_ns;
     if (age > op->limit_ns + 2 * S_BOUND_SLACK_NS) {
         s_end (world, place, op, s_writes (op) ? ADR_STATUS_UNKNOWN : ADR_STATUS_TIMEOUT);
