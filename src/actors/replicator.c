@@ -197,7 +197,8 @@ replicator_raise_fence (replicator_t *self, uint64_t term)
     self->effects->persist (self->effects, "fence", adr_bytes (stored, sizeof stored), term);
 }
 
-/* [ELECT-4] the answer covers every entry that was or may yet be acknowledged: it leaves after all are durable. */
+/* [ELECT-4] the answer covers every entry that was or may yet be acknowledged: it leaves after all are durable. Entries
+ * that damage took were acknowledged, too: a copy that misses some keeps its vote [STORE-5]. */
 static void
 s_answer_fence (replicator_t *self)
 {
@@ -205,7 +206,7 @@ s_answer_fence (replicator_t *self)
         return;
     adr_position_t last = adr_store_last (self->store);
     if (!ADR_PLANT (ELECT_4_FENCED_BEFORE_DURABLE)
-        && (self->fence_durable < self->fence_asked || adr_store_durable (self->store) < last.index))
+        && (self->fence_durable < self->fence_asked || adr_store_synced (self->store) < last.index))
         return;
     adr_voter_set_t set;
     Adr__Fenced fenced = ADR__FENCED__INIT;

@@ -103,6 +103,12 @@ adr_store_durable (const adr_store_t *self)
     return open != 0 && open <= self->journal.durable_index ? open - 1 : self->journal.durable_index;
 }
 
+uint64_t
+adr_store_synced (const adr_store_t *self)
+{
+    return self->journal.durable_index;
+}
+
 adr_position_t
 adr_store_log_start (const adr_store_t *self)
 {

@@ -57,6 +57,9 @@ uint64_t adr_store_boot (const adr_store_t *self);
 adr_position_t adr_store_last (const adr_store_t *self);    /* the end, unsynced entries too */
 /* Last index that this journal has synced; below the first missing one, if any. */
 uint64_t adr_store_durable (const adr_store_t *self);
+/* The same, whatever is missing before it: how far the journal has synced the log's end. A damaged copy still votes by
+ * its log's end [STORE-5], once nothing of it waits for the disk. */
+uint64_t adr_store_synced (const adr_store_t *self);
 adr_position_t adr_store_log_start (const adr_store_t *self); /* the entry before the first one that is kept */
 uint64_t adr_store_commit (const adr_store_t *self);        /* highest commit index told or recovered */
 uint64_t adr_store_applied (const adr_store_t *self);

@@ -94,16 +94,17 @@ s_follow_durable (sim_log_t *self, int node, const sim_log_view_t *view)
 {
     sim_held_t *held = &self->held[node];
     if (held->incarnation != view->incarnation || held->boot != view->boot) {
-        if (held->incarnation != view->incarnation)
+        /* The log may have been cut unseen before the crash: what it holds now is read anew. What was durable and is
+         * damaged now still counts as acknowledged: that is what is to be mended. */
+        if (held->incarnation != view->incarnation || !view->missing)
             held->durable = 0;
         held->incarnation = view->incarnation;
         held->boot = view->boot;
         held->commit = held->applied = 0;
         held->mending = false;
-        /* The log may have been cut unseen before the crash: what it holds now is read anew. */
-        held->durable = 0;
     }
-    if (view->durable < held->durable)
+    held->mending = view->missing || (held->mending && view->durable < view->applied);
+    if (view->durable < held->durable && !held->mending)
         held->durable = view->durable;
     if (view->durable >= held->room) {
         held->room = view->durable < 2048 ? 4096 : view->durable * 2;
@@ -182,7 +183,6 @@ sim_log_view (sim_log_t *self, int node, const sim_log_view_t *view)
 {
     sim_held_t *held = &self->held[node];
     s_follow_durable (self, node, view);
-    held->mending = view->missing || (held->mending && view->durable < view->applied);
     if (view->applied > view->commit || (view->applied > view->durable && !held->mending))
         sim_fail (self->verdict, "5: applied <= commit and durable here [STORE-7]",
                   "node %d applied %llu, commit %llu, durable %llu", node, S_U (view->applied), S_U (view->commit),
