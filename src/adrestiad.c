@@ -150,7 +150,7 @@ s_wait_for_signal (void)
     int number;
     while (sigwait (&signals, &number) != 0)
         ;
-    adr_log (ADR_LEVEL_NOTE, "host", "%s -> handing over", strsignal (number));
+    adr_log (ADR_LEVEL_NOTE, "host", "%s -> handing over", number == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
 /* What was dropped or refused in this life, so that no fault goes unseen. */
