@@ -86,7 +86,7 @@ void adr_object_describe_by_id (adr_session_t *session, const adr_id_t *id, adr_
 adr_object_reader_t *adr_object_reader_new (adr_session_t *session, const adr_object_info_t *info, uint64_t offset,
                                             uint64_t length, adr_writer_ready_fn *ready, void *argument);
 /* Copies what is there, at most `room`: 0 means wait for ready, or the end when all of the length was given. -1: it
- * failed. */
+ * failed; ready says why, before or after. */
 ssize_t adr_object_reader_read (adr_object_reader_t *self, void *data, size_t room);
 /* No callback comes after it returns: it waits for one that another thread is in. */
 void adr_object_reader_destroy (adr_object_reader_t **self);

@@ -164,9 +164,9 @@ s_piece_done (void *argument, const adr_reply_t *reply)
     piece->asked = false;
     if (!self->gone && s_piece_take (self, piece, reply))
         piece->here = true;
-    bool news = self->status != ADR_STATUS_OK
-                || (piece->here && piece->number == self->at / self->piece_size);
-    if (self->waiting && news)
+    /* A failure is told also to who was not waiting: read says no more than -1. */
+    bool news = self->waiting && piece->here && piece->number == self->at / self->piece_size;
+    if (news || self->status != ADR_STATUS_OK)
         s_call_ready (self);
     s_unlock (self);
 }
