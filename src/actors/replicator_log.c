@@ -807,6 +807,18 @@ replicator_tend_members (replicator_t *self)
         replicator_resign (self, "commit stands still although a quorum answers", NULL);
 }
 
+/* It holds what it held, but has forgotten that an append of this term confirmed it, and serves nothing until one does
+ * [REPL-2]: without news of its own the master would never send it one. */
+static void
+s_on_restart (peer_t *peer)
+{
+    peer->probing = true;
+    peer->next = peer->match + 1;
+    peer->inflight = 0;
+    peer->sent_ns = ADR_NEVER;
+    peer->patience_ns = S_PATIENCE_FIRST_NS;
+}
+
 void
 replicator_on_answered (replicator_t *self, const adr_event_t *event)
 {
@@ -817,6 +829,9 @@ replicator_on_answered (replicator_t *self, const adr_event_t *event)
         return;
     if (peer->incarnation != answered->incarnation)
         s_peer_reset (self, peer, answered->incarnation);
+    if (peer->boot != 0 && peer->boot != answered->boot)
+        s_on_restart (peer);
+    peer->boot = answered->boot;
     peer->heard_ns = self->now_ns;
     peer->state = answered->state < ADR_STATE_COUNT ? (adr_node_state_t) answered->state : ADR_STATE_OFFLINE;
     peer->space = (adr_space_t) answered->space;
