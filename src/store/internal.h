@@ -37,6 +37,7 @@ typedef struct {
     uint64_t cache_size, cache_head;
     uint64_t bytes; /* of all frames of the log */
     uint64_t missing_from, missing_count;
+    uint64_t refilled_to; /* up to here places may be out of order */
 } adr_log_t;
 
 void adr_log_init (adr_log_t *self, uint64_t cache_bytes);

@@ -36,7 +36,7 @@ adr_log_reset (adr_log_t *self, adr_position_t start, const adr_voters_t *base)
     self->base = *base;
     self->voters_count = 0;
     self->bytes = 0;
-    self->missing_from = self->missing_count = 0;
+    self->missing_from = self->missing_count = self->refilled_to = 0;
 }
 
 static void
@@ -136,6 +136,8 @@ adr_log_refill (adr_log_t *self, const adr_entry_t *entry, size_t frame_size)
     *item = (adr_item_t){ .term = entry->term, .cache_at = ADR_UNCACHED, .size = (uint32_t) frame_size };
     self->bytes += frame_size;
     self->missing_count--;
+    if (entry->index > self->refilled_to)
+        self->refilled_to = entry->index;
     s_note_voters (self, entry);
     /* The terms of what is still missing are not below this one. */
     for (uint64_t i = entry->index + 1; i <= self->last.index && adr_log_item (self, i)->missing; i++)
@@ -183,7 +185,8 @@ adr_log_trim (adr_log_t *self, uint64_t index)
     size_t dropped = 0;
     while (dropped < self->voters_count && self->voters[dropped].at.index <= index)
         dropped++;
-    memmove (self->voters, self->voters + dropped, (self->voters_count - dropped) * sizeof *self->voters);
+    if (dropped)
+        memmove (self->voters, self->voters + dropped, (self->voters_count - dropped) * sizeof *self->voters);
     self->voters_count -= dropped;
     if (self->missing_from && self->missing_from <= index)
         s_find_missing (self, index + 1);

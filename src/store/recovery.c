@@ -401,6 +401,12 @@ s_replay_lost (s_recovery_t *r, const adr_batch_header_t *header)
 }
 
 static bool
+s_is_empty (const adr_log_t *log)
+{
+    return log->last.index == log->start.index;
+}
+
+static bool
 s_replay_entry (s_recovery_t *r, const adr_frame_t *frame, uint64_t segment, uint64_t offset)
 {
     adr_log_t *log = &r->self->log;
@@ -414,7 +420,7 @@ s_replay_entry (s_recovery_t *r, const adr_frame_t *frame, uint64_t segment, uin
     adr_item_t *item;
     if (frame->kind == ADR_FRAME_ENTRY) {
         if (entry->index != log->last.index + 1 || entry->term < log->last.term)
-            return false;
+            return s_is_empty (log); /* a suffix that was replaced, whose beginning is in an older segment */
         item = adr_log_append (log, entry, frame->size);
     } else {
         item = adr_log_refill (log, entry, frame->size);
@@ -437,7 +443,7 @@ s_replay_cut (s_recovery_t *r, const adr_frame_t *frame)
         return false;
     uint64_t index = adr_get_u64 (frame->content.data + 8);
     if (index > log->last.index)
-        return index <= log->start.index;
+        return s_is_empty (log);
     adr_log_cut (log, index < log->start.index ? log->start.index : index);
     return true;
 }

@@ -595,7 +595,8 @@ s_trim_to (const adr_store_t *self)
         return index;
     while (bytes > keep && index < self->index_applied.index && index + 1 < log->last.index)
         bytes -= adr_log_item (log, ++index)->size;
-    return index;
+    /* A recovery scans from the segment of the first entry on: no later one may stand in an older segment. */
+    return index < log->refilled_to ? log->start.index : index;
 }
 
 static bool
