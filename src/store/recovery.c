@@ -690,13 +690,11 @@ s_copy_batch (s_recovery_t *r, s_batch_t *batch, const uint8_t *previous)
     return error;
 }
 
-/* The first batch that is not known to be durable; empty ones at the end are forgotten. */
+/* The first batch that is not known to be durable. Empty ones are copied too: one may be the only witness that a
+ * damaged batch before it was durable. */
 static size_t
-s_tail_begin (s_recovery_t *r)
+s_tail_begin (const s_recovery_t *r)
 {
-    while (r->count > 0 && r->batch[r->count - 1].header.number > r->durable
-           && r->batch[r->count - 1].header.payload_size == 0)
-        r->count--;
     size_t tail = r->count;
     while (tail > 0 && r->batch[tail - 1].header.number > r->durable)
         tail--;
@@ -725,7 +723,7 @@ s_copy_tail (s_recovery_t *r, size_t tail, bool exists, uint64_t size)
         error = s_copy_batch (r, &r->batch[i], journal->digest);
         memcpy (journal->digest, r->batch[i].digest, sizeof journal->digest);
         journal->next_batch = r->batch[i].header.number + 1;
-        journal->witness_due = true;
+        journal->witness_due = r->batch[i].header.payload_size > 0;
     }
     return error ? error : self->disk->sync (self->disk, journal->current);
 }
