@@ -145,6 +145,7 @@ typedef struct {
     const adr_id_t *node_ids; /* by place, to find voters */
     int node_count;
     sim_held_t held[SIM_NODES_MAX];
+    sim_held_t former[SIM_NODES_MAX]; /* under the incarnation before: a disk that is lost now has acknowledged */
     sim_seen_entry_t *seen;
     uint64_t seen_count, seen_room;
     sim_published_t published;

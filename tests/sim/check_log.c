@@ -20,8 +20,10 @@ sim_log_init (sim_log_t *self, sim_history_t *history, sim_verdict_t *verdict, c
 void
 sim_log_free (sim_log_t *self)
 {
-    for (int i = 0; i < SIM_NODES_MAX; i++)
+    for (int i = 0; i < SIM_NODES_MAX; i++) {
         free (self->held[i].term);
+        free (self->former[i].term);
+    }
     free (self->seen);
     memset (self, 0, sizeof *self);
 }
@@ -96,9 +98,12 @@ s_follow_durable (sim_log_t *self, int node, const sim_log_view_t *view)
     if (held->incarnation != view->incarnation || held->boot != view->boot) {
         /* The log may have been cut unseen before the crash: what it holds now is read anew. What was durable and is
          * damaged now still counts as acknowledged: that is what is to be mended. */
-        if (held->incarnation != view->incarnation || !view->missing)
+        if (held->incarnation != view->incarnation) {
+            free (self->former[node].term);
+            self->former[node] = *held;
+            *held = (sim_held_t){ .incarnation = view->incarnation };
+        } else if (!view->missing)
             held->durable = 0;
-        held->incarnation = view->incarnation;
         held->boot = view->boot;
         held->commit = held->applied = 0;
         held->mending = false;
@@ -115,17 +120,22 @@ s_follow_durable (sim_log_t *self, int node, const sim_log_view_t *view)
             held->term[held->durable + 1] = 0; /* before the log's start */
 }
 
+static bool
+s_holds (const sim_log_view_t *view, const adr_id_t *node, const sim_held_t *held, uint64_t term, uint64_t index)
+{
+    return adr_voters_find (&view->voters, node, held->incarnation) >= 0 && held->durable >= index
+           && held->term[index] == term;
+}
+
 /* How many voters of the view's set hold the entry durably, this node's view included. */
 static uint32_t
 s_holders (const sim_log_t *self, const sim_log_view_t *view, uint64_t term, uint64_t index)
 {
     uint32_t count = 0;
-    for (int i = 0; i < self->node_count; i++) {
-        const sim_held_t *held = &self->held[i];
-        if (adr_voters_find (&view->voters, &self->node_ids[i], held->incarnation) >= 0 && held->durable >= index
-            && held->term[index] == term)
+    for (int i = 0; i < self->node_count; i++)
+        if (s_holds (view, &self->node_ids[i], &self->held[i], term, index)
+            || s_holds (view, &self->node_ids[i], &self->former[i], term, index))
             count++;
-    }
     return count;
 }
 

@@ -56,6 +56,10 @@ s_draw_network (sim_options_t *self, adr_random_t *random)
     self->wire_min_ns = s_draw (random, 20, 4000) * SIM_US;
     self->wire_max_ns = self->wire_min_ns + s_draw (random, 20, 8000) * SIM_US;
     self->late_max_ns = s_draw (random, 10, 4000) * ADR_MS;
+    if (s_coin (random)) {
+        self->hop_late_ppm = (uint32_t) s_draw (random, 100, 20000);
+        self->hop_late_max_ns = s_draw (random, 5, 2000) * ADR_MS;
+    }
     if (s_coin (random))
         self->loss_ppm = (uint32_t) s_draw (random, 100, 100000);
     if (s_coin (random))
@@ -105,6 +109,8 @@ s_draw_work (sim_options_t *self, adr_random_t *random)
         self->weight[kind] = s_coin (random) ? (uint32_t) s_draw (random, 1, 64) : 0;
     if (self->weight[OP_PUT] == 0)
         self->weight[OP_PUT] = 16;
+    if (self->weight[OP_GET] == 0 && s_coin (random))
+        self->weight[OP_GET] = 16;
     self->conditional_percent = s_coin (random) ? (uint32_t) sim_pick (random, 5, 80) : 0;
     self->pipeline = s_coin (random) ? (uint32_t) sim_pick (random, 2, SIM_FLIGHT_MAX) : 1;
 }

@@ -326,6 +326,15 @@ s_next_event (sim_actor_t *self)
     return true;
 }
 
+static int64_t
+s_hop (sim_world_t *world)
+{
+    int64_t hop = sim_pick (&world->shell_random, 1 * SIM_US, world->options.hop_ns);
+    if (world->phase == PHASE_FAULTS && sim_chance (&world->shell_random, world->options.hop_late_ppm))
+        hop += sim_pick (&world->shell_random, 0, world->options.hop_late_max_ns);
+    return hop;
+}
+
 /* Everything that the turn asked for leaves. */
 static void
 s_let_out (sim_actor_t *self)
@@ -341,7 +350,7 @@ s_let_out (sim_actor_t *self)
             sim_pack_release (world, pack);
         } else if (pack->to_node >= 0 && world->node[pack->to_node].host == node->host) {
             int64_t *last = &self->hop_ns[(pack->to_node % 4) * ADR_ACTOR_COUNT + (int) pack->to_actor];
-            int64_t at = world->now_ns + sim_pick (&world->shell_random, 1 * SIM_US, world->options.hop_ns);
+            int64_t at = world->now_ns + s_hop (world);
             *last = at > *last ? at : *last;
             sim_event_at (world, *last, EV_LOCAL, pack->to_node, (int) pack->to_actor, s_host (self)->life, pack);
         } else

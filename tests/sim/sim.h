@@ -42,6 +42,8 @@ typedef struct {
     int64_t hop_ns;            /* longest normal delay between two actors of a host */
     int64_t wire_min_ns, wire_max_ns;
     int64_t late_max_ns;
+    uint32_t hop_late_ppm;     /* a thread loses its processor between two things that it sends */
+    int64_t hop_late_max_ns;
     uint32_t loss_ppm, repeat_ppm, late_ppm, stale_ppm;
     bool reorder;
     int64_t disk_write_ns, disk_sync_ns; /* longest normal */
@@ -174,6 +176,7 @@ typedef struct {
     uint32_t put_count, put_room, put_committing;
     bool slow_disk, full_disk;
     uint64_t leads;          /* term in which its replicator was told to lead, until it is told or does otherwise */
+    uint64_t lease_term;     /* the same, until it is told that its lease is given up */
     bool amnesic;            /* its incarnation is not yet admitted again */
     uint64_t evidence_unlocked;
     sim_sequence_t sent[SIM_NODES_MAX][SIM_LANES], seen[SIM_NODES_MAX][SIM_LANES];
@@ -235,13 +238,16 @@ typedef struct {
     uint64_t number;
 } sim_cut_t;
 
-/* A local read that a replicator has taken and not answered. */
+/* A read that a replicator has taken and not answered. */
 typedef struct {
     int node;
     adr_id_t origin;
     uint64_t number; /* 0: none */
     int key;
-} sim_local_read_t;
+    bool local;
+    uint64_t lease_term;  /* a strong one: in which term the node held the lease when the read came, ... */
+    uint64_t elected_max; /* ... and which was the highest term that had a master by then */
+} sim_read_t;
 
 #define SIM_CUTS_MAX 16
 
@@ -281,7 +287,7 @@ typedef struct sim_world {
     sim_reads_t reads;
     sim_bounds_t bounds;
     sim_faults_t faults;
-    sim_local_read_t local_read[4096];
+    sim_read_t read[4096];
     adr_id_t node_ids[SIM_NODES_MAX];
     /* counters */
     uint64_t lost, cut_off, repeated, dropped_old, stale, messages, notes, elections, boots;
@@ -349,7 +355,7 @@ void sim_watch_send (sim_world_t *world, sim_actor_t *from, adr_address_t to, ui
                      const ProtobufCMessage *header, adr_bytes_t payload);
 void sim_watch_deliver (sim_world_t *world, sim_actor_t *to, const adr_event_t *event);
 void sim_watch_store (sim_world_t *world, const sim_actor_t *actor);
-sim_local_read_t *sim_local_read (sim_world_t *world, int node, const adr_id_t *origin, uint64_t number);
+sim_read_t *sim_read_slot (sim_world_t *world, int node, const adr_id_t *origin, uint64_t number);
 void sim_trace_header (FILE *file, const ProtobufCMessage *header);
 
 /* --- liveness.c */

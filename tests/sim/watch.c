@@ -184,27 +184,39 @@ s_sent_pong (sim_world_t *world, const sim_actor_t *from, const Adr__Pong *pong)
     sim_bounds_unlocked (&world->bounds, node->leads, pong->unlocked);
 }
 
-/* A local read's answer, as it leaves the node that gives it. */
 static void
-s_sent_answer (sim_world_t *world, const sim_actor_t *from, const adr_address_t *to, const Adr__Answer *answer,
-               adr_bytes_t payload)
+s_local_answer (sim_world_t *world, const sim_read_t *read, const Adr__Answer *answer, adr_bytes_t payload)
 {
-    sim_local_read_t *read = sim_local_read (world, from->node, &to->node, answer->number);
-    if (from->class->kind != ADR_ACTOR_REPLICATOR || read->number != answer->number || read->node != from->node
-        || !adr_id_equal (&read->origin, &to->node))
-        return;
-    read->number = 0;
     bool found = answer->status == ADR_STATUS_OK && !answer->deleted;
     if (!found && answer->status != ADR_STATUS_NOT_FOUND && answer->status != ADR_STATUS_OK)
         return;
     const adr_settings_t *settings = &world->options.settings;
     sim_shown_t shown = {
-        .node = from->node, .key = read->key, .found = found, .leads = world->node[from->node].leads != 0,
+        .node = read->node, .key = read->key, .found = found, .leads = world->node[read->node].leads != 0,
         .term = answer->version ? answer->version->term : 0, .index = answer->version ? answer->version->index : 0,
         .value = sim_value_hash (payload),
         .oldest_ns = world->now_ns - settings->election_min_ns * 6 / 5 - settings->poll_ns,
     };
     sim_reads_local (&world->reads, &shown);
+}
+
+/* A read's answer, as it leaves the node that gives it. A master that was never told otherwise since the read came
+ * has answered it under its lease. */
+static void
+s_sent_answer (sim_world_t *world, const sim_actor_t *from, const adr_address_t *to, const Adr__Answer *answer,
+               adr_bytes_t payload)
+{
+    sim_read_t *read = sim_read_slot (world, from->node, &to->node, answer->number);
+    if (from->class->kind != ADR_ACTOR_REPLICATOR || read->number != answer->number || read->node != from->node
+        || !adr_id_equal (&read->origin, &to->node))
+        return;
+    read->number = 0;
+    if (read->local)
+        s_local_answer (world, read, answer, payload);
+    else if ((answer->status == ADR_STATUS_OK || answer->status == ADR_STATUS_NOT_FOUND) && read->lease_term
+             && read->lease_term == world->node[from->node].lease_term && read->elected_max > read->lease_term
+             && !world->options.settings.reads_by_quorum)
+        sim_terms_lease (&world->terms, read->lease_term, from->node);
 }
 
 void
@@ -242,11 +254,11 @@ sim_watch_send (sim_world_t *world, sim_actor_t *from, adr_address_t to, uint16_
 
 /* --- what comes ----------------------------------------------------------------------------------------------- */
 
-sim_local_read_t *
-sim_local_read (sim_world_t *world, int node, const adr_id_t *origin, uint64_t number)
+sim_read_t *
+sim_read_slot (sim_world_t *world, int node, const adr_id_t *origin, uint64_t number)
 {
     uint64_t hash = (number ^ (uint64_t) node << 48 ^ (uint64_t) origin->bytes[15] << 56) * UINT64_C (0x9e3779b97f4a7c15);
-    return &world->local_read[hash >> 52];
+    return &world->read[hash >> 52];
 }
 
 static void
@@ -254,10 +266,12 @@ s_came_read (sim_world_t *world, int node, const adr_event_t *event)
 {
     const Adr__Read *read = (const Adr__Read *) event->message.header;
     int key = sim_history_key (&world->history, (uint8_t) read->table, adr_bytes (read->key.data, read->key.len));
-    if (read->mode != ADR__READ_MODE__LOCAL || key < 0 || read->without_value)
+    if (key < 0 || read->without_value)
         return;
     adr_id_t origin = adr_id_of (read->origin);
-    *sim_local_read (world, node, &origin, read->number) = (sim_local_read_t){ node, origin, read->number, key };
+    *sim_read_slot (world, node, &origin, read->number)
+        = (sim_read_t){ node, origin, read->number, key, read->mode == ADR__READ_MODE__LOCAL,
+                        world->node[node].lease_term, world->terms.elected_max };
 }
 
 static void
@@ -269,19 +283,20 @@ s_came_to_replicator (sim_world_t *world, sim_node_t *node, const adr_event_t *e
         s_came_read (world, (int) (node - world->node), event);
         break;
     case ADR__KIND__LEAD:
-        node->leads = ((const Adr__Lead *) header)->term;
+        node->leads = node->lease_term = ((const Adr__Lead *) header)->term;
         break;
     case ADR__KIND__STOOD_DOWN:
+        node->lease_term = 0;
         if (!((const Adr__StoodDown *) header)->lease_only)
             node->leads = 0;
         break;
     case ADR__KIND__FENCE:
         if (((const Adr__Fence *) header)->term > node->leads)
-            node->leads = 0;
+            node->leads = node->lease_term = 0;
         break;
     case ADR__KIND__APPEND:
         if (((const Adr__Append *) header)->term > node->leads)
-            node->leads = 0;
+            node->leads = node->lease_term = 0;
         break;
     default:
         break;

@@ -355,7 +355,7 @@ s_end_node (sim_world_t *self, int place, sim_crash_t how)
     memset (node->seen, 0, sizeof node->seen);
     memset (node->sent, 0, sizeof node->sent);
     node->put_count = node->put_committing = 0;
-    node->leads = 0;
+    node->leads = node->lease_term = 0;
     if (node->replicates) {
         if (how == CRASH_POWER)
             sim_disk_power_cut (&node->disk);
