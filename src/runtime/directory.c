@@ -253,7 +253,7 @@ s_drop (adr_parcel_t *parcel, adr_metric_t why)
 }
 
 void
-adr_directory_route (adr_directory_t *self, adr_parcel_t *parcel)
+adr_directory_route (adr_directory_t *self, adr_parcel_t *parcel, adr_bells_t *bells)
 {
     adr_mailbox_t *mailbox = adr_directory_actor (self, &parcel->to);
     if (mailbox)
@@ -266,6 +266,6 @@ adr_directory_route (adr_directory_t *self, adr_parcel_t *parcel)
         mailbox = s_post_for (self, parcel);
     if (mailbox == NULL)
         s_drop (parcel, ADR_METRIC_DROP_NO_ACTOR);
-    else if (!adr_mailbox_put (mailbox, parcel))
+    else if (!adr_mailbox_put_quietly (mailbox, parcel, bells))
         s_drop (parcel, ADR_METRIC_MAILBOX_FULL);
 }

@@ -46,7 +46,7 @@ bool adr_directory_admits (void *self, const char *domain, const uint8_t key[32]
 adr_post_lane_t adr_directory_lane (adr_node_type_t from_type, adr_actor_kind_t from, adr_node_type_t to_type,
                                     adr_actor_kind_t to);
 
-/* Takes the pack, and puts it where it belongs, or drops and counts it. Any thread. */
-void adr_directory_route (adr_directory_t *self, adr_parcel_t *parcel);
+/* Takes the pack, and puts it where it belongs, or drops and counts it; the caller rings. Any thread. */
+void adr_directory_route (adr_directory_t *self, adr_parcel_t *parcel, adr_bells_t *bells);
 
 #endif

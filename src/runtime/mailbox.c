@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@ struct adr_mailbox {
     bool rung;     /* the eventfd is written, and not read yet */
     bool closed;
     int bell;
+    uint32_t ringers; /* writers that have let go of the mutex, and ring */
 };
 
 static void
@@ -73,6 +75,8 @@ adr_mailbox_destroy (adr_mailbox_t **self)
 {
     if (!*self)
         return;
+    while (__atomic_load_n (&(*self)->ringers, __ATOMIC_ACQUIRE))
+        sched_yield (); /* a writer stands between its parcel and the bell */
     adr_parcels_destroy (&(*self)->first);
     close ((*self)->bell);
     pthread_mutex_destroy (&(*self)->mutex);
@@ -115,27 +119,68 @@ s_ring (adr_mailbox_t *self)
     adr_assert (written == sizeof one);
 }
 
+/* Rings after the mutex was let go, so that the reader does not wake only to wait for it; `ringers` keeps the mailbox
+ * until then. */
+static void
+s_let_go (adr_mailbox_t *self, bool ring)
+{
+    if (ring)
+        __atomic_add_fetch (&self->ringers, 1, __ATOMIC_RELAXED);
+    pthread_mutex_unlock (&self->mutex);
+    if (!ring)
+        return;
+    s_ring (self);
+    __atomic_sub_fetch (&self->ringers, 1, __ATOMIC_RELEASE);
+}
+
+static bool
+s_add (adr_mailbox_t *self, adr_parcel_t *parcel)
+{
+    if (self->closed || !s_has_room (self, parcel))
+        return false;
+    parcel->next = NULL;
+    if (self->first)
+        self->last->next = parcel;
+    else
+        self->first = parcel;
+    self->last = parcel;
+    self->bytes += s_weight (parcel);
+    return true;
+}
+
 bool
 adr_mailbox_put (adr_mailbox_t *self, adr_parcel_t *parcel)
 {
     pthread_mutex_lock (&self->mutex);
-    bool taken = !self->closed && s_has_room (self, parcel);
-    bool ring = false;
-    if (taken) {
-        parcel->next = NULL;
-        if (self->first)
-            self->last->next = parcel;
-        else
-            self->first = parcel;
-        self->last = parcel;
-        self->bytes += s_weight (parcel);
-        ring = s_must_ring (self);
-    }
-    /* Rung under the mutex: the reader may destroy the mailbox once it has taken its last parcel. */
-    if (ring)
-        s_ring (self);
-    pthread_mutex_unlock (&self->mutex);
+    bool taken = s_add (self, parcel);
+    s_let_go (self, taken && s_must_ring (self));
     return taken;
+}
+
+bool
+adr_mailbox_put_quietly (adr_mailbox_t *self, adr_parcel_t *parcel, adr_bells_t *bells)
+{
+    pthread_mutex_lock (&self->mutex);
+    bool taken = s_add (self, parcel);
+    pthread_mutex_unlock (&self->mutex);
+    for (uint32_t i = 0; i < bells->count; i++)
+        if (bells->mailbox[i] == self)
+            return taken;
+    if (bells->count == ADR_BELLS_MAX)
+        adr_bells_ring (bells);
+    bells->mailbox[bells->count++] = self;
+    return taken;
+}
+
+void
+adr_bells_ring (adr_bells_t *bells)
+{
+    for (uint32_t i = 0; i < bells->count; i++) {
+        adr_mailbox_t *mailbox = bells->mailbox[i];
+        pthread_mutex_lock (&mailbox->mutex);
+        s_let_go (mailbox, s_must_ring (mailbox));
+    }
+    bells->count = 0;
 }
 
 adr_parcel_t *
@@ -171,10 +216,8 @@ adr_mailbox_awake (adr_mailbox_t *self)
     pthread_mutex_lock (&self->mutex);
     self->sleeping = false;
     if (self->rung) {
-        uint64_t count;
-        ssize_t got = read (self->bell, &count, sizeof count);
-        adr_assert (got == sizeof count);
-        self->rung = false;
+        uint64_t count; /* nothing to read yet: the writer is about to ring, and wakes us once more */
+        self->rung = read (self->bell, &count, sizeof count) != sizeof count;
     }
     pthread_mutex_unlock (&self->mutex);
 }
@@ -210,9 +253,7 @@ adr_mailbox_close (adr_mailbox_t *self)
 {
     pthread_mutex_lock (&self->mutex);
     self->closed = true;
-    if (s_must_ring (self))
-        s_ring (self);
-    pthread_mutex_unlock (&self->mutex);
+    s_let_go (self, s_must_ring (self));
 }
 
 bool

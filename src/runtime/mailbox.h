@@ -53,6 +53,18 @@ void adr_mailbox_destroy (adr_mailbox_t **self); /* and the parcels in it */
 
 /* Takes the parcel, or returns false and leaves it with the caller: full, or closed. Any thread. */
 ADR_WARN_UNUSED bool adr_mailbox_put (adr_mailbox_t *self, adr_parcel_t *parcel);
+/* Mailboxes that got something from this thread and have not been rung yet: a turn's or a round's worth of parcels
+ * wakes each reader once, when all are in. */
+#define ADR_BELLS_MAX 16
+typedef struct {
+    uint32_t count;
+    adr_mailbox_t *mailbox[ADR_BELLS_MAX];
+} adr_bells_t;
+
+/* As adr_mailbox_put, but the reader sleeps on until adr_bells_ring, which the same thread calls soon. */
+ADR_WARN_UNUSED bool adr_mailbox_put_quietly (adr_mailbox_t *self, adr_parcel_t *parcel, adr_bells_t *bells);
+void adr_bells_ring (adr_bells_t *bells);
+
 /* Everything that is there, oldest first, now the caller's; NULL if there is nothing. Never waits. */
 adr_parcel_t *adr_mailbox_take (adr_mailbox_t *self);
 /* The same, but waits until there is something, the mailbox is closed, or CLOCK_BOOTTIME is at `until_ns`

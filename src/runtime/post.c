@@ -334,6 +334,7 @@ s_receive_all (adr_post_t *self)
         if (local->monitor)
             adr_post_watch (self, local);
     }
+    adr_bells_ring (&self->bells);
     return any;
 }
 

@@ -70,6 +70,7 @@ struct adr_post {
     adr_post_local_t local[ADR_POST_LOCALS_MAX];
     uint32_t local_count;
     uint32_t backlogs; /* peers for whom something waits */
+    adr_bells_t bells; /* readers of what came in this round */
     uint32_t connections_max;
     adr_connection_t *connection; /* connections_max of them, on the client lane */
     uint32_t connection_count;    /* that were ever used */

@@ -298,7 +298,7 @@ s_pass_on (adr_post_t *self, adr_post_local_t *local, s_foreign_t *foreign)
     adr_parcel_t *parcel = &foreign->parcel;
     adr_mailbox_t *mailbox = adr_directory_actor (self->directory, &parcel->to);
     int why = mailbox == NULL                      ? ADR_METRIC_DROP_NO_ACTOR
-              : !adr_mailbox_put (mailbox, parcel) ? ADR_METRIC_MAILBOX_FULL
+              : !adr_mailbox_put_quietly (mailbox, parcel, &self->bells) ? ADR_METRIC_MAILBOX_FULL
                                                    : S_GOOD;
     if (why != S_GOOD) {
         s_refuse (self, local, foreign, why);

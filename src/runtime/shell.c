@@ -363,6 +363,7 @@ s_let_effects_go (adr_shell_t *self)
         adr_chains_remove (&self->builders, s_hash_address (&self->builder[i].to), i);
     }
     self->builder_count = 0;
+    adr_bells_t bells = { 0 };
     adr_parcel_t *next, *parcel;
     for (parcel = self->persist_first; parcel; parcel = next) {
         next = parcel->next;
@@ -370,8 +371,9 @@ s_let_effects_go (adr_shell_t *self)
     }
     for (parcel = self->out_first; parcel; parcel = next) {
         next = parcel->next;
-        adr_directory_route (self->options.directory, parcel);
+        adr_directory_route (self->options.directory, parcel, &bells);
     }
+    adr_bells_ring (&bells);
     self->persist_first = self->persist_last = self->out_first = self->out_last = NULL;
 }
 
