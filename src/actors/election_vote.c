@@ -34,11 +34,19 @@ s_send_calls (const election_t *self, adr_effects_t *effects)
             election_send_peer (&self->voters.voter[i].node, ADR__KIND__CALL, &call, effects);
 }
 
+/* How many of the voters must support a call, or grant their vote. */
+static uint32_t
+s_needed (const adr_voters_t *voters)
+{
+    uint32_t needed = adr_majority (voters->count);
+    return ADR_PLANT (ELECT_3_MINORITY_ELECTS) && needed > 1 ? needed - 1 : needed;
+}
+
 /* Stands if a majority supports the call and nothing forbids it; else the next repeat tries again. */
 static void
 s_try_stand (election_t *self, int64_t now_ns, adr_effects_t *effects)
 {
-    if ((uint32_t) __builtin_popcount (self->supports) < adr_majority (self->voters.count))
+    if ((uint32_t) __builtin_popcount (self->supports) < s_needed (&self->voters))
         return;
     if (now_ns < self->stand_after_ns || self->fence_purpose != FENCE_NONE) {
         ADR_MARK ("election: supported, but not yet free to stand");
@@ -406,10 +414,7 @@ election_send_requests (const election_t *self, adr_effects_t *effects)
 static void
 s_count_votes (election_t *self, int64_t now_ns, adr_effects_t *effects)
 {
-    uint32_t needed = adr_majority (self->electors.count);
-    if (ADR_PLANT (ELECT_3_MINORITY_ELECTS) && needed > 1)
-        needed--;
-    if ((uint32_t) __builtin_popcount (self->votes) >= needed)
+    if ((uint32_t) __builtin_popcount (self->votes) >= s_needed (&self->electors))
         election_become_master (self, now_ns, effects);
 }
 

@@ -769,6 +769,32 @@ world_found (world_t *self, uint32_t voter_count)
     }
 }
 
+void
+world_tell_map (world_t *self, uint32_t node_count)
+{
+    Adr__ClusterMap map = ADR__CLUSTER_MAP__INIT;
+    Adr__Registry registry = ADR__REGISTRY__INIT;
+    Adr__MapChanged changed = ADR__MAP_CHANGED__INIT;
+    Adr__Node node[WORLD_NODES_MAX], *pointer[WORLD_NODES_MAX];
+    self->map->node_count = node_count;
+    for (uint32_t i = 0; i < node_count; i++) {
+        adr__node__init (&node[i]);
+        node[i].id = adr_id_view (&self->map->node[i].id);
+        node[i].group = adr_id_view (&self->map->node[i].group);
+        pointer[i] = &node[i];
+    }
+    registry.n_node = node_count;
+    registry.node = pointer;
+    map.registry = &registry;
+    changed.map = &map;
+    for (int i = 0; i < self->node_count; i++) {
+        if (!self->node[i].up)
+            continue;
+        world_send (self, i, ADR_ACTOR_MAP_KEEPER, i, ADR_ACTOR_ELECTION, ADR__KIND__MAP_CHANGED, &changed.base);
+        world_send (self, i, ADR_ACTOR_MAP_KEEPER, i, ADR_ACTOR_HEALTH_CHECKER, ADR__KIND__MAP_CHANGED, &changed.base);
+    }
+}
+
 static int
 s_state_get (void *state, const char *name, void *value, size_t room)
 {

@@ -95,6 +95,8 @@ bool world_step (world_t *self, int64_t until_ns);
 /* Lets held messages go; kind 0: all. */
 void world_free (world_t *self, uint16_t kind);
 void world_free_disk (world_t *self, int node);
+/* Everybody gets a new map with the first `node_count` nodes in it. */
+void world_tell_map (world_t *self, uint32_t node_count);
 /* The node's replicator says what it has (VOTERS). */
 void world_say_voters (world_t *self, int node);
 /* Sends the message as if it came from that actor; takes nothing. */

@@ -5,6 +5,7 @@
 #include "../scenario/world.h"
 
 #include "wire/pack.h"
+#include "wire/table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -158,11 +159,157 @@ test_random_worlds (void **state)
     }
 }
 
+/* --- whatever a peer says -------------------------------------------------------------------------------------- */
+
+static uint64_t
+s_any_number (world_t *world)
+{
+    static const uint64_t s_numbers[] = { 0, 1, 2, 3, 500, 60000, 60001, UINT32_MAX, INT64_MAX, UINT64_MAX };
+    if (adr_random_between (&world->random, 0, 3) == 0)
+        return s_numbers[adr_random_between (&world->random, 0, 9)];
+    return adr_random_next (&world->random) % 16;
+}
+
+static void
+s_any_field (world_t *world, const ProtobufCFieldDescriptor *field, void *at, adr_voters_t *voters,
+             adr_voter_set_t *set)
+{
+    switch (field->type) {
+    case PROTOBUF_C_TYPE_BYTES:
+        if (adr_random_between (&world->random, 0, 3))
+            *(ProtobufCBinaryData *) at = adr_id_view (&world->node[s_any_node (world)].id);
+        break;
+    case PROTOBUF_C_TYPE_STRING:
+        break;
+    case PROTOBUF_C_TYPE_MESSAGE:
+        voters->count = (uint32_t) adr_random_between (&world->random, 0, ADR_VOTERS_MAX);
+        for (uint32_t i = 0; i < voters->count; i++)
+            voters->voter[i] = (adr_voter_t){ world->node[s_any_node (world)].id, s_any_number (world) % 3 };
+        if (adr_random_between (&world->random, 0, 3))
+            *(Adr__VoterSet **) at = adr_voter_set_fill (set, voters);
+        break;
+    case PROTOBUF_C_TYPE_BOOL:
+        *(protobuf_c_boolean *) at = s_any_number (world) & 1;
+        break;
+    case PROTOBUF_C_TYPE_UINT32:
+        *(uint32_t *) at = (uint32_t) s_any_number (world);
+        break;
+    default:
+        *(uint64_t *) at = s_any_number (world);
+        break;
+    }
+}
+
+static void
+s_say_anything (world_t *world)
+{
+    static const uint16_t s_kinds[]
+        = { ADR__KIND__POLL,         ADR__KIND__POLL_ANSWER, ADR__KIND__CALL,    ADR__KIND__SUPPORT,
+            ADR__KIND__VOTE_REQUEST, ADR__KIND__VOTE,        ADR__KIND__STAND,   ADR__KIND__RELEASE,
+            ADR__KIND__HIGHER_TERM };
+    uint64_t header[64];
+    adr_voters_t voters = { .quorum = 2 };
+    adr_voter_set_t set;
+    const adr_kind_row_t *row = adr_kind_row (s_kinds[adr_random_between (&world->random, 0, 8)]);
+    bool health = row->kind == ADR__KIND__POLL || row->kind == ADR__KIND__POLL_ANSWER;
+    adr_actor_kind_t actor = health ? ADR_ACTOR_HEALTH_CHECKER : ADR_ACTOR_ELECTION;
+    int from = s_any_node (world), to = s_any_node (world);
+    assert_true (row->descriptor->sizeof_message <= sizeof header);
+    protobuf_c_message_init (row->descriptor, header);
+    for (unsigned i = 0; i < row->descriptor->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &row->descriptor->fields[i];
+        s_any_field (world, field, (char *) header + field->offset, &voters, &set);
+    }
+    if (from != to)
+        world_send (world, from, actor, to, actor, row->kind, (ProtobufCMessage *) header);
+}
+
+/* No message of a peer, however mad, reaches an assert: both actors' checks run after every turn. */
+static void
+test_peers_that_say_anything (void **state)
+{
+    (void) state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        world_t *world = world_new (seed);
+        for (int i = 0; i < 4; i++)
+            world_add (world, (const char *[]){ "a", "b", "c", "d" }[i]);
+        world_found (world, 3);
+        for (int i = 0; i < 4; i++)
+            world_start (world, i);
+        for (int i = 0; i < 2000; i++) {
+            s_say_anything (world);
+            world_run (world, world->time_ns + adr_random_between (&world->random, 0, 8) * ADR_MS);
+        }
+        world_destroy (&world);
+    }
+}
+
+/* --- the map ----------------------------------------------------------------------------------------------------- */
+
+static int s_polled; /* how often the node that joins was polled */
+
+static void
+s_count_polls (world_t *world, const char *line)
+{
+    (void) world;
+    s_polled += strstr (line, "-> d.health-checker POLL ") != NULL;
+}
+
+/* A node that the map brings is polled; one that it takes away is polled no more. */
+static void
+test_the_map_names_whom_to_poll (void **state)
+{
+    (void) state;
+    world_t *world = world_new (1);
+    for (int i = 0; i < 4; i++)
+        world_add (world, (const char *[]){ "a", "b", "c", "d" }[i]);
+    world_found (world, 3);
+    world->trace = s_count_polls;
+    world->shown[0] = UINT64_MAX;
+    world->map->node_count = 3; /* d comes later */
+    for (int i = 0; i < 3; i++)
+        world_start (world, i);
+    world_run (world, 3000 * ADR_MS);
+    assert_true (world_master (world) >= 0);
+    assert_int_equal (s_polled, 0);
+
+    world_tell_map (world, 4);
+    world_run (world, 4000 * ADR_MS);
+    assert_true (s_polled >= 9);
+
+    world_tell_map (world, 3);
+    world_run (world, 4100 * ADR_MS);
+    s_polled = 0;
+    world_run (world, 5000 * ADR_MS);
+    assert_int_equal (s_polled, 0);
+    assert_true (world_master (world) >= 0);
+    world_destroy (&world);
+}
+
+/* --- what was stored ------------------------------------------------------------------------------------------- */
+
+/* A vote that is not one of ours must not be guessed at: the process stops. */
+static void
+test_a_stored_vote_of_another_size (void **state)
+{
+    (void) state;
+    world_t *world = world_new (1);
+    world_add (world, "a");
+    world_found (world, 1);
+    world->node[0].state_size[0] = 7;
+    world_start (world, 0);
+    assert_non_null (strstr (world->broken, "not one of ours"));
+    world_destroy (&world);
+}
+
 int
 main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (test_random_worlds),
+        cmocka_unit_test (test_peers_that_say_anything),
+        cmocka_unit_test (test_the_map_names_whom_to_poll),
+        cmocka_unit_test (test_a_stored_vote_of_another_size),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
