@@ -925,7 +925,8 @@ s_recover (s_recovery_t *r)
     case S_NOTES_NONE:
         break;
     }
-    if (s_unnoted_hold_batches (r) || s_index_read (r) != S_INDEX_NONE) {
+    /* The notes are written after the first segment and before the second. */
+    if (r->number_count > 1 || s_unnoted_hold_batches (r) || s_index_read (r) != S_INDEX_NONE) {
         S_WHY (r, "the state environment is missing");
         return s_amnesia (r);
     }
