@@ -206,9 +206,10 @@ s_same_log (adr_store_t *store, const s_log_t *log)
     return same;
 }
 
-/* The records are those that the log's first `applied` entries make, no more and no less. */
+/* The records are those that the log's first `applied` entries make, no more and no less. A value below the log's
+ * start may be named damaged where `rotten`: only another copy can mend that. */
 static void
-s_check_records (adr_store_t *store, const s_log_t *log)
+s_check_records_of (adr_store_t *store, const s_log_t *log, bool rotten)
 {
     static adr_entry_t entry, newest[S_KEYS];
     bool known[S_KEYS] = { false };
@@ -225,6 +226,9 @@ s_check_records (adr_store_t *store, const s_log_t *log)
         adr_record_t record;
         snprintf (name, sizeof name, "key-%02d", key);
         adr_status_t status = adr_store_get (store, ADR_TABLE_KV, adr_bytes (name, 6), true, &record);
+        if (rotten && known[key] && status == ADR_STATUS_DAMAGED
+            && newest[key].index <= adr_store_log_start (store).index)
+            continue;
         assert_int_equal (status, known[key] ? ADR_STATUS_OK : ADR_STATUS_NOT_FOUND);
         if (!known[key])
             continue;
@@ -233,6 +237,12 @@ s_check_records (adr_store_t *store, const s_log_t *log)
         assert_int_equal (record.deleted, (newest[key].op[0].flags & ADR_OP_DELETE) != 0);
         assert_true (adr_bytes_equal (record.value, newest[key].op[0].value));
     }
+}
+
+static void
+s_check_records (adr_store_t *store, const s_log_t *log)
+{
+    s_check_records_of (store, log, false);
 }
 
 static void
@@ -565,11 +575,11 @@ s_refill (s_run_t *run, s_node_t *node)
     }
     if (!s_same_log (node->store, &run->durable))
         s_fail_run (run, node, "a refilled log differs");
-    s_check_records (node->store, &run->durable);
+    s_check_records_of (node->store, &run->durable, true);
     s_power_cut (node);
     if (s_open (node) != ADR_STORE_OPENED || !s_same_log (node->store, &run->durable))
         s_fail_run (run, node, "a refilled log is not kept");
-    s_check_records (node->store, &run->durable);
+    s_check_records_of (node->store, &run->durable, true);
 }
 
 /* Flips one bit somewhere in what the journal has written: nothing may be lost but what is named as missing. */
