@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* S3 over a store in memory, without HTTP: each operation with each way to sign it, what becomes of refused and lost
+ * requests, puts against the deletion of their bucket at each step, uploads that are given up. */
+
+#include "edge/s3_call.h"
+
+#include "fake_store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#define NOW_MS INT64_C (1440938160000) /* 20150830T123600Z */
+#define DATE "20150830T123600Z"
+#define SCOPE "20150830/us-east-1/s3/aws4_request"
+
+typedef struct {
+    fake_store_t *store;
+    adr_session_t *session;
+    adr_s3_t *s3;
+} world_t;
+
+static void
+s_resume (void *argument)
+{
+    (void) argument;
+}
+
+static int
+s_setup (void **state)
+{
+    world_t *world = adr_alloc (sizeof *world);
+    adr_id_t cluster = { { 1 } }, node = { { 2 } };
+    adr_credentials_t *credentials = adr_credentials_new ();
+    adr_s3_settings_t settings = { .region = "us-east-1", .domain = "s3.test", .transfers_max = 4 };
+    assert_true (adr_credentials_add (credentials, "GOOD", "good secret", NULL));
+    assert_true (adr_credentials_add (credentials, "BOB", "bob's secret", "bob"));
+    world->store = fake_store_new (&cluster);
+    world->session = adr_session_new (&cluster, &node, 7, 64 << 20, fake_store_send, world->store);
+    world->s3 = adr_s3_new (&settings, credentials, world->session);
+    *state = world;
+    return 0;
+}
+
+static int
+s_teardown (void **state)
+{
+    world_t *world = *state;
+    adr_s3_lock (world->s3);
+    adr_session_destroy (&world->session);
+    adr_s3_unlock (world->s3);
+    adr_s3_destroy (&world->s3);
+    fake_store_destroy (&world->store);
+    free (world);
+    return 0;
+}
+
+static int64_t
+s_now (void)
+{
+    struct timespec now;
+    clock_gettime (CLOCK_BOOTTIME, &now);
+    return now.tv_sec * INT64_C (1000000000) + now.tv_nsec;
+}
+
+/* Answers what was asked so far, once. */
+static void
+s_turn (world_t *world)
+{
+    adr_s3_lock (world->s3);
+    fake_store_deliver (world->store, world->session, s_now ());
+    adr_s3_unlock (world->s3);
+}
+
+/* --- a request ------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const char *method, *target, *body;
+    const char *header[8]; /* name, value */
+    const char *access, *secret; /* NULL: GOOD's; access "": no signature */
+} ask_t;
+
+typedef struct {
+    adr_s3_call_t *call;
+    char method[16], target[1200], header[24][600];
+    unsigned used;
+    ask_t ask;
+} talk_t;
+
+static void
+s_header (talk_t *talk, const char *name, const char *value)
+{
+    char *at_name = talk->header[talk->used++], *at_value = talk->header[talk->used++];
+    snprintf (at_name, 600, "%s", name);
+    snprintf (at_value, 600, "%s", value);
+    adr_http_request_add (adr_s3_call_request (talk->call), at_name, strlen (at_name), at_value, strlen (at_value));
+}
+
+static int
+s_compare_names (const void *a, const void *b)
+{
+    return strcmp (*(const char *const *) a, *(const char *const *) b);
+}
+
+/* Signs all headers that the request has. */
+static void
+s_sign (talk_t *talk, const char *access, const char *secret)
+{
+    adr_http_request_t *request = adr_s3_call_request (talk->call);
+    char list[512] = "", names[ADR_HTTP_HEADERS_MAX][64], text[512], hash[65], signature[65], authorization[1024];
+    const char *sorted[ADR_HTTP_HEADERS_MAX];
+    for (uint32_t i = 0; i < request->header_count; i++) {
+        for (size_t j = 0; j <= request->header[i].name.size; j++)
+            names[i][j] = j < request->header[i].name.size ? (char) (request->header[i].name.data[j] | 0x20) : '\0';
+        for (char *c = names[i]; *c; c++)
+            if (*c == ('-' | 0x20))
+                *c = '-';
+        sorted[i] = names[i];
+    }
+    qsort (sorted, request->header_count, sizeof *sorted, s_compare_names);
+    for (uint32_t i = 0; i < request->header_count; i++)
+        sprintf (list + strlen (list), "%s%s", i ? ";" : "", sorted[i]);
+    adr_buffer_t canonical = { 0 };
+    adr_auth_canonical (&canonical, request, adr_bytes (list, strlen (list)),
+                        adr_http_header (request, "x-amz-content-sha256"));
+    uint8_t digest[32], key[32];
+    adr_sha256 (canonical.data, canonical.size, digest);
+    adr_buffer_free (&canonical);
+    adr_hex_encode (hash, digest, 32);
+    int size = snprintf (text, sizeof text, "AWS4-HMAC-SHA256\n" DATE "\n" SCOPE "\n%s", hash);
+    adr_auth_signing_key (key, secret, adr_bytes ("20150830", 8), "us-east-1");
+    adr_auth_sign (key, adr_bytes (text, (size_t) size), signature);
+    snprintf (authorization, sizeof authorization,
+              "AWS4-HMAC-SHA256 Credential=%s/" SCOPE ", SignedHeaders=%s, Signature=%s", access, list, signature);
+    s_header (talk, "Authorization", authorization);
+}
+
+/* Headers, signature, begin. */
+static talk_t *
+s_begin (world_t *world, const ask_t *ask)
+{
+    talk_t *talk = adr_alloc (sizeof *talk);
+    char length[24];
+    talk->ask = *ask;
+    talk->call = adr_s3_call_new (world->s3, s_resume, talk);
+    adr_http_request_init (adr_s3_call_request (talk->call), ask->method, ask->target, strlen (ask->target));
+    s_header (talk, "host", "s3.test");
+    s_header (talk, "x-amz-date", DATE);
+    bool hash = false;
+    for (int i = 0; i < 8 && ask->header[i]; i += 2) {
+        s_header (talk, ask->header[i], ask->header[i + 1]);
+        hash |= strcmp (ask->header[i], "x-amz-content-sha256") == 0;
+    }
+    if (!hash)
+        s_header (talk, "x-amz-content-sha256", "UNSIGNED-PAYLOAD");
+    if (ask->body) {
+        snprintf (length, sizeof length, "%zu", strlen (ask->body));
+        s_header (talk, "content-length", length);
+    }
+    if (!ask->access || *ask->access)
+        s_sign (talk, ask->access ? ask->access : "GOOD", ask->secret ? ask->secret : "good secret");
+    adr_s3_call_begin (talk->call, NOW_MS);
+    return talk;
+}
+
+static void
+s_send_body (talk_t *talk)
+{
+    const char *body = talk->ask.body ? talk->ask.body : "";
+    size_t size = strlen (body);
+    if (size)
+        assert_int_equal (adr_s3_call_body (talk->call, body, size), size);
+    adr_s3_call_end (talk->call);
+}
+
+static const adr_s3_answer_t *
+s_finish (world_t *world, talk_t *talk)
+{
+    const adr_s3_answer_t *answer = NULL;
+    for (int turn = 0; turn < 100 && !(answer = adr_s3_call_answer (talk->call)); turn++)
+        s_turn (world);
+    assert_non_null (answer);
+    return answer;
+}
+
+static void
+s_end (talk_t **talk)
+{
+    adr_s3_call_destroy (&(*talk)->call);
+    free (*talk);
+    *talk = NULL;
+}
+
+/* The whole of it: the status; 0 < code: it must stand in the answer. */
+static unsigned
+s_ask (world_t *world, const ask_t *ask, const char *code)
+{
+    talk_t *talk = s_begin (world, ask);
+    s_send_body (talk);
+    const adr_s3_answer_t *answer = s_finish (world, talk);
+    unsigned status = answer->status;
+    if (code && !memmem (answer->body.data ? (const char *) answer->body.data : "", answer->body.size, code, strlen (code)))
+        fail_msg ("%s %s: %u %.*s instead of %s", ask->method, ask->target, status, (int) answer->body.size,
+                  (const char *) answer->body.data, code);
+    s_end (&talk);
+    return status;
+}
+
+#define ASK(status, code, ...) assert_int_equal (s_ask (world, &(ask_t){ .method = __VA_ARGS__ }, code), status)
+
+/* --- operations --------------------------------------------------------------------------------------------------------- */
+
+static void
+test_operations (void **state)
+{
+    world_t *world = *state;
+    ASK (404, "NoSuchBucket", "PUT", "/bucket/key", "body");
+    ASK (200, NULL, "PUT", "/bucket");
+    ASK (409, "BucketAlreadyOwnedByYou", "PUT", "/bucket");
+    ASK (409, "BucketAlreadyExists", "PUT", "/bucket", .access = "BOB", .secret = "bob's secret");
+    ASK (200, NULL, "PUT", "/bucket/key", "body");
+    ASK (200, NULL, "GET", "/bucket/key");
+    ASK (200, "<Key>key</Key>", "GET", "/bucket?list-type=2");
+    ASK (409, "BucketNotEmpty", "DELETE", "/bucket");
+    ASK (204, NULL, "DELETE", "/bucket/key");
+    ASK (404, "NoSuchKey", "GET", "/bucket/key");
+    ASK (204, NULL, "DELETE", "/bucket");
+    ASK (404, "NoSuchBucket", "GET", "/bucket?list-type=2");
+    assert_int_equal (fake_store_count (world->store, ADR_TABLE_META), 0);
+    assert_int_equal (fake_store_count (world->store, ADR_TABLE_BUCKET), 0);
+}
+
+static void
+test_virtual_host (void **state)
+{
+    world_t *world = *state;
+    ASK (200, NULL, "PUT", "/bucket");
+    talk_t *talk = adr_alloc (sizeof *talk);
+    talk->ask = (ask_t){ .body = "x" };
+    talk->call = adr_s3_call_new (world->s3, s_resume, talk);
+    adr_http_request_init (adr_s3_call_request (talk->call), "PUT", "/a/b", 4);
+    s_header (talk, "host", "bucket.S3.test:8080");
+    s_header (talk, "x-amz-date", DATE);
+    s_header (talk, "x-amz-content-sha256", "UNSIGNED-PAYLOAD");
+    s_header (talk, "content-length", "1");
+    s_sign (talk, "GOOD", "good secret");
+    adr_s3_call_begin (talk->call, NOW_MS);
+    s_send_body (talk);
+    assert_int_equal (s_finish (world, talk)->status, 200);
+    s_end (&talk);
+    ASK (200, "<Key>a/b</Key>", "GET", "/bucket");
+}
+
+/* Each operation, each way to sign, each form of payload: nothing but the right signature gets anywhere. */
+static void
+test_matrix (void **state)
+{
+    world_t *world = *state;
+    static const char *const s_operations[][2]
+        = { { "GET", "/" },           { "PUT", "/bucket2" },        { "HEAD", "/bucket" },   { "DELETE", "/bucket" },
+            { "GET", "/bucket" },     { "GET", "/bucket?location" }, { "PUT", "/bucket/new" }, { "GET", "/bucket/key" },
+            { "HEAD", "/bucket/key" }, { "DELETE", "/bucket/key" }, { "POST", "/bucket?delete" }, { "GET", "/bucket?acl" },
+            { "PATCH", "/bucket/key" } };
+    static const char *const s_forms[]
+        = { "UNSIGNED-PAYLOAD", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+            "STREAMING-UNSIGNED-PAYLOAD-TRAILER" };
+    static const struct {
+        const char *access, *secret, *code;
+    } s_signers[] = { { "", "", "AccessDenied" },
+                      { "GOOD", "wrong", "SignatureDoesNotMatch" },
+                      { "GOOD", "bob's secret", "SignatureDoesNotMatch" },
+                      { "NOBODY", "good secret", "InvalidAccessKeyId" } };
+    ASK (200, NULL, "PUT", "/bucket");
+    ASK (200, NULL, "PUT", "/bucket/key", "body");
+    uint64_t requests = fake_store_requests (world->store);
+    for (size_t o = 0; o < sizeof s_operations / sizeof *s_operations; o++)
+        for (size_t f = 0; f < sizeof s_forms / sizeof *s_forms; f++)
+            for (size_t s = 0; s < sizeof s_signers / sizeof *s_signers; s++)
+                ASK (403, s_signers[s].code, s_operations[o][0], s_operations[o][1], "",
+                     { "x-amz-content-sha256", s_forms[f] }, s_signers[s].access, s_signers[s].secret);
+    assert_int_equal (fake_store_requests (world->store), requests); /* nothing was even asked */
+}
+
+static void
+test_health (void **state)
+{
+    world_t *world = *state;
+    ASK (200, "live", "GET", "/_adrestia/health/live", .access = "");
+    ASK (200, "ready", "GET", "/_adrestia/health/ready", .access = "");
+    ASK (403, NULL, "PUT", "/_adrestia/health/live", .access = "");
+    ASK (403, NULL, "GET", "/_adrestia/other", .access = "");
+}
+
+/* --- what the cluster answers ------------------------------------------------------------------------------------------- */
+
+static fake_fate_t
+s_refuse_table (void *argument, const fake_request_t *request)
+{
+    return request->table == *(uint32_t *) argument && request->kind == ADR__KIND__WRITE ? FAKE_REFUSE : FAKE_DO;
+}
+
+static void
+test_refused (void **state)
+{
+    world_t *world = *state;
+    static uint32_t s_tables[] = { ADR_TABLE_META, ADR_TABLE_OBJECT };
+    ASK (200, NULL, "PUT", "/bucket");
+    for (int i = 0; i < 2; i++) {
+        fake_store_set_fate (world->store, s_refuse_table, &s_tables[i]);
+        ASK (503, "SlowDown", "PUT", "/bucket/key", "body");
+        s_turn (world);
+        fake_store_set_fate (world->store, NULL, NULL);
+        ASK (404, "NoSuchKey", "GET", "/bucket/key");
+    }
+    uint32_t bucket = ADR_TABLE_BUCKET;
+    fake_store_set_fate (world->store, s_refuse_table, &bucket);
+    ASK (503, "SlowDown", "PUT", "/other");
+}
+
+static void
+test_broken_bodies (void **state)
+{
+    world_t *world = *state;
+    ASK (200, NULL, "PUT", "/bucket");
+    ASK (400, "XAmzContentSHA256Mismatch", "PUT", "/bucket/key", "body",
+         { "x-amz-content-sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" });
+    ASK (400, "BadDigest", "PUT", "/bucket/key", "body", { "content-md5", "kAFQmDzST7DWlj99KOF/cg==" });
+    ASK (403, "SignatureDoesNotMatch", "PUT", "/bucket/key", "4\r\nbody\r\n0\r\n\r\n",
+         { "x-amz-content-sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "x-amz-decoded-content-length", "4" });
+    ASK (400, "IncompleteBody", "PUT", "/bucket/key", "4\r\nbod",
+         { "x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "x-amz-decoded-content-length", "4" });
+    ASK (411, "MissingContentLength", "PUT", "/bucket/key");
+    ASK (501, "NotImplemented", "PUT", "/bucket/key", "", { "x-amz-copy-source", "/bucket/other" });
+    ASK (501, "NotImplemented", "PUT", "/bucket/key", "", { "x-amz-server-side-encryption", "AES256" });
+    s_turn (world);
+    assert_int_equal (fake_store_count (world->store, ADR_TABLE_META), 0);
+    assert_int_equal (fake_store_count (world->store, ADR_TABLE_OBJECT), 0);
+}
+
+/* A client that goes away in the middle of its upload, or while its request is under way. */
+static void
+test_given_up (void **state)
+{
+    world_t *world = *state;
+    ASK (200, NULL, "PUT", "/bucket");
+    for (int turns = 0; turns < 8; turns++)
+        for (int body = 0; body < 2; body++) {
+            size_t count = fake_store_count (world->store, ADR_TABLE_META);
+            talk_t *talk = s_begin (world, &(ask_t){ .method = "PUT", "/bucket/gone", "body" });
+            if (body)
+                s_send_body (talk);
+            for (int i = 0; i < turns; i++)
+                s_turn (world);
+            s_end (&talk);
+            for (int i = 0; i < 5; i++)
+                s_turn (world);
+            if (!body)
+                assert_int_equal (fake_store_count (world->store, ADR_TABLE_META), count);
+        }
+    talk_t *four[5];
+    for (int i = 0; i < 5; i++)
+        four[i] = s_begin (world, &(ask_t){ .method = "PUT", "/bucket/slot", "body" });
+    assert_int_equal (s_finish (world, four[4])->status, 503);
+    for (int i = 0; i < 5; i++)
+        s_end (&four[i]);
+    ASK (200, NULL, "PUT", "/bucket/slot", "body");
+}
+
+/* A put and the deletion of its bucket, interleaved at each step: in the end the bucket has the object, or neither is
+ * there and the put was not told 200. */
+static void
+test_put_against_delete_bucket (void **state)
+{
+    world_t *world = *state;
+    unsigned kept = 0, gone = 0;
+    for (int before = 0; before < 8; before++)
+        for (int between = 0; between < 8; between++) {
+            ASK (200, NULL, "PUT", "/race");
+            talk_t *put = NULL, *del = NULL;
+            put = s_begin (world, &(ask_t){ .method = "PUT", "/race/key", "body" });
+            for (int i = 0; i < before; i++)
+                s_turn (world);
+            del = s_begin (world, &(ask_t){ .method = "DELETE", "/race" });
+            s_send_body (del);
+            for (int i = 0; i < between; i++)
+                s_turn (world);
+            s_send_body (put);
+            unsigned put_status = s_finish (world, put)->status, del_status = s_finish (world, del)->status;
+            bool bucket = fake_store_has (world->store, ADR_TABLE_BUCKET, adr_bytes ("race", 4));
+            bool object = fake_store_has (world->store, ADR_TABLE_META, adr_bytes ("race\0key", 8));
+            assert_true (bucket || !object);
+            assert_int_equal (put_status == 200, object);
+            assert_true (del_status == 204 ? !bucket : bucket);
+            s_end (&put);
+            s_end (&del);
+            kept += bucket;
+            gone += !bucket;
+            if (object)
+                ASK (204, NULL, "DELETE", "/race/key");
+            if (bucket)
+                ASK (204, NULL, "DELETE", "/race");
+        }
+    assert_true (kept > 0 && gone > 0);
+}
+
+int
+main (void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown (test_operations, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown (test_virtual_host, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown (test_matrix, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown (test_health, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown (test_refused, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown (test_broken_bodies, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown (test_given_up, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown (test_put_against_delete_bucket, s_setup, s_teardown),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
