@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* The clusterMap as JSON: what adr_cluster_map and `adrestia map --json` give (docs/shell.md names the fields).
+/* The clusterMap as JSON: what adr_cluster_map and `adrestia map --json` give (docs/shell.md names them).
  * Names stand where people look, ids beside them where programs need one that never changes. */
 
 #include "client/client.h"
