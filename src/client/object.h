@@ -64,12 +64,6 @@ void adr_object_writer_end (adr_object_writer_t *self, const char *etag, Adr__Co
  * another thread is in. Not after `done`. Takes and nulls. */
 void adr_object_writer_abort (adr_object_writer_t **self);
 
-/* The public header has functions of these two names, for clients. */
-#ifndef ADRESTIA_H
-#define adr_object_stat adr_object_describe
-#define adr_object_delete adr_object_remove
-#endif
-
 /* --- reading ------------------------------------------------------------------------------------------------ */
 
 typedef struct adr_object_reader adr_object_reader_t;

@@ -113,7 +113,7 @@ s_ask_more (adr_s3_call_t *call)
         asked_t *asked = adr_alloc (sizeof *asked);
         *asked = (asked_t){ call, place };
         adr_s3_ask (call);
-        adr_object_delete (call->s3->session, call->bucket, key, ADR__CONDITION__ALWAYS, NULL, s_on_deleted, asked);
+        adr_object_remove (call->s3->session, call->bucket, key, ADR__CONDITION__ALWAYS, NULL, s_on_deleted, asked);
     }
     if (self->answered == self->count)
         s_finish (call);

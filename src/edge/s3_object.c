@@ -311,7 +311,7 @@ adr_s3_put_object_begin (adr_s3_call_t *call, const adr_principal_t *who)
     if (adr_http_header (&call->request, "if-match").data) {
         self->questions++;
         adr_s3_ask (call);
-        adr_object_stat (call->s3->session, call->bucket, call->key, s_on_matched, call);
+        adr_object_describe (call->s3->session, call->bucket, call->key, s_on_matched, call);
     }
     adr_s3_check_bucket (call, s_put_bucket_known);
 }
@@ -359,7 +359,7 @@ s_put_bucket_still (adr_s3_call_t *call, adr_s3_error_t error)
         s_put_answer (call);
     else if (error == ADR_S3_NoSuchBucket) {
         adr_s3_ask (call);
-        adr_object_delete (call->s3->session, call->bucket, call->key, ADR__CONDITION__VERSION, &self->version,
+        adr_object_remove (call->s3->session, call->bucket, call->key, ADR__CONDITION__VERSION, &self->version,
                            s_on_taken_back, call);
     } else
         adr_s3_fail (call, ADR_S3_OutcomeUnknown, NULL);
@@ -604,7 +604,7 @@ adr_s3_get_object (adr_s3_call_t *call, const adr_principal_t *who)
     if (!(self->transfer = s_take_transfer (call)))
         return;
     adr_s3_ask (call);
-    adr_object_stat (call->s3->session, call->bucket, call->key, s_on_stat, call);
+    adr_object_describe (call->s3->session, call->bucket, call->key, s_on_stat, call);
 }
 
 /* --- DeleteObject ---------------------------------------------------------------------------------------------------- */
@@ -643,5 +643,5 @@ adr_s3_delete_object (adr_s3_call_t *call, const adr_principal_t *who)
         return;
     }
     adr_s3_ask (call);
-    adr_object_delete (call->s3->session, call->bucket, call->key, ADR__CONDITION__ALWAYS, NULL, s_on_deleted, call);
+    adr_object_remove (call->s3->session, call->bucket, call->key, ADR__CONDITION__ALWAYS, NULL, s_on_deleted, call);
 }
