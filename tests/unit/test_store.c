@@ -203,12 +203,238 @@ test_written_applied_flushed_reopened (void **state)
     s_expect (w, "b", NULL);
 }
 
+/* --- what makes a new incarnation [STORE-4] ------------------------------------------------------------------ */
+
+static void
+s_write_some (s_world_t *w, uint64_t term, int count)
+{
+    for (int i = 0; i < count; i++) {
+        s_append_op (w, term, "key", "value");
+        s_run (w);
+    }
+    w->now += 20 * ADR_MS;
+    s_run (w);
+}
+
+static void
+s_expect_amnesia (s_world_t *w)
+{
+    s_reopen (w);
+    assert_int_equal (w->opening, ADR_STORE_AMNESIA);
+    assert_true (w->why[0] != '\0');
+    assert_int_not_equal (adr_store_incarnation (w->store), 77);
+    assert_int_equal (adr_store_last (w->store).index, 0);
+    uint64_t incarnation = adr_store_incarnation (w->store);
+    s_write_some (w, 9, 2);
+    s_reopen (w);
+    assert_int_equal (w->opening, ADR_STORE_OPENED);
+    assert_int_equal (adr_store_incarnation (w->store), incarnation);
+    assert_int_equal (adr_store_last (w->store).index, 2);
+}
+
+static void
+test_lost_state_environment_is_amnesia (void **state)
+{
+    s_world_t *w = *state;
+    s_write_some (w, 1, 3);
+    memory_state_destroy (&w->state);
+    w->state = memory_state_create ();
+    s_expect_amnesia (w);
+}
+
+static void
+test_unreadable_state_environment_is_amnesia (void **state)
+{
+    s_world_t *w = *state;
+    s_run (w);
+    w->state->unreadable = true;
+    s_expect_amnesia (w);
+}
+
+static void
+test_foreign_state_environment_is_amnesia (void **state)
+{
+    s_world_t *w = *state;
+    s_write_some (w, 1, 3);
+    w->options.node.bytes[5] = 1;
+    s_expect_amnesia (w);
+}
+
+static void
+test_rolled_back_state_environment_is_amnesia (void **state)
+{
+    s_world_t *w = *state;
+    s_write_some (w, 1, 3);
+    memory_state_t *old = memory_state_copy (w->state);
+    s_write_some (w, 2, 1); /* a term that the old one does not know */
+    memory_state_destroy (&w->state);
+    w->state = old;
+    s_expect_amnesia (w);
+}
+
+static void
+test_lost_end_of_the_journal_is_amnesia (void **state)
+{
+    s_world_t *w = *state;
+    s_write_some (w, 1, 80); /* segments of 128 KiB, a block a batch */
+    uint64_t numbers[16];
+    size_t count;
+    assert_int_equal (w->disk->disk.list (&w->disk->disk, numbers, 16, &count), 0);
+    assert_true (count >= 5);
+    for (size_t i = 1; i < count; i++)
+        assert_int_equal (w->disk->disk.remove (&w->disk->disk, numbers[i]), 0);
+    s_expect_amnesia (w);
+}
+
+/* --- the rest of the contract ------------------------------------------------------------------------------- */
+
+static void
+test_cut_replaces_a_suffix_for_good (void **state)
+{
+    s_world_t *w = *state;
+    s_append_op (w, 1, "a", "1");
+    s_append_op (w, 1, "a", "2");
+    s_append_op (w, 1, "a", "3");
+    s_run (w);
+    adr_store_cut (w->store, 1);
+    assert_int_equal (adr_store_durable (w->store), 1);
+    s_append_op (w, 3, "a", "two");
+    assert_int_equal (adr_store_first_of_term (w->store, 2), 2);
+    s_run (w);
+    uint64_t term;
+    assert_int_equal (adr_store_last (w->store).index, 2);
+    s_reopen (w);
+    assert_int_equal (adr_store_last (w->store).index, 2);
+    assert_true (adr_store_term_at (w->store, 2, &term) && term == 3);
+    assert_false (adr_store_term_at (w->store, 3, &term));
+    s_commit_apply (w, 2);
+    s_expect (w, "a", "two");
+}
+
+/* [READ-5] */
+static void
+test_older_versions_are_kept_until_unlocked (void **state)
+{
+    s_world_t *w = *state;
+    adr_record_t record;
+    s_append_op (w, 1, "a", "1");
+    s_append_op (w, 1, "a", "2");
+    s_append_op (w, 1, "a", "3");
+    s_run (w);
+    s_commit_apply (w, 3);
+    assert_int_equal (adr_store_get_unlocked (w->store, ADR_TABLE_KV, s_text ("a"), 2, &record), ADR_STATUS_OK);
+    assert_int_equal (record.version.index, 2);
+    assert_memory_equal (record.value.data, "2", 1);
+    assert_int_equal (adr_store_get_unlocked (w->store, ADR_TABLE_KV, s_text ("a"), 0, &record), ADR_STATUS_NOT_FOUND);
+    adr_store_set_unlocked (w->store, 3);
+    w->now += 1000 * ADR_MS;
+    s_run (w);
+    w->now += 1000 * ADR_MS;
+    s_run (w);
+    assert_int_equal (memory_index_count (w->index), 1);
+    assert_int_equal (adr_store_get_unlocked (w->store, ADR_TABLE_KV, s_text ("a"), 2, &record), ADR_STATUS_UNKNOWN);
+    assert_int_equal (adr_store_get_unlocked (w->store, ADR_TABLE_KV, s_text ("a"), 3, &record), ADR_STATUS_OK);
+}
+
+static bool
+s_collect (void *argument, adr_bytes_t key, const adr_record_t *record)
+{
+    adr_buffer_append (argument, key.data, key.size);
+    adr_buffer_append (argument, record->value.data, record->value.size);
+    return true;
+}
+
+static void
+s_expect_scan (s_world_t *w, const char *prefix, const char *after, const char *expected)
+{
+    adr_buffer_t found = { 0 };
+    assert_int_equal (adr_store_scan (w->store, ADR_TABLE_KV, s_text (prefix), after ? s_text (after) : (adr_bytes_t){ 0 },
+                                      true, s_collect, &found), ADR_STATUS_OK);
+    adr_buffer_append (&found, "", 1);
+    assert_string_equal ((const char *) found.data, expected);
+    adr_buffer_free (&found);
+}
+
+static void
+test_scan_merges_index_and_memory (void **state)
+{
+    s_world_t *w = *state;
+    s_append_op (w, 1, "a", "1");
+    s_append_op (w, 1, "b", "1");
+    s_append_op (w, 1, "ba", "1");
+    s_append_op (w, 1, "d", "1");
+    s_run (w);
+    s_commit_apply (w, 4);
+    adr_store_set_unlocked (w->store, 4);
+    s_run (w);
+    w->now += 1000 * ADR_MS;
+    s_run (w);
+    assert_int_equal (memory_index_count (w->index), 4);
+    s_append_op (w, 1, "b", "2");
+    s_append_op (w, 1, "c", "2");
+    s_append_op (w, 1, "d", NULL);
+    s_run (w);
+    s_commit_apply (w, 7);
+    s_expect_scan (w, "", NULL, "a1b2ba1c2");
+    s_expect_scan (w, "b", NULL, "b2ba1");
+    s_expect_scan (w, "", "b", "ba1c2");
+    s_expect_scan (w, "b", "b", "ba1");
+    s_expect_scan (w, "x", NULL, "");
+}
+
+/* [STORE-11] */
+static void
+test_full_disk_refuses_but_goes_on (void **state)
+{
+    s_world_t *w = *state;
+    s_run (w);
+    assert_int_equal (adr_store_space (w->store), ADR_SPACE_OK);
+    w->disk->free_bytes = 1000;
+    w->now += 2000 * ADR_MS;
+    s_write_some (w, 1, 1);
+    assert_int_equal (adr_store_space (w->store), ADR_SPACE_SECOND_MARK);
+    s_write_some (w, 2, 40); /* the reserve: two segments that are written already */
+    assert_int_equal (adr_store_durable (w->store), 41);
+    w->disk->free_bytes = UINT64_C (1) << 40;
+    w->now += 3000 * ADR_MS;
+    s_run (w);
+    w->now += 3000 * ADR_MS;
+    s_run (w);
+    assert_int_equal (adr_store_space (w->store), ADR_SPACE_OK);
+}
+
+static void
+test_failed_sync_is_an_error_of_the_job (void **state)
+{
+    s_world_t *w = *state;
+    s_run (w);
+    s_append_op (w, 1, "a", "1");
+    adr_store_job_t *job = adr_store_job_next (w->store, ADR_LANE_SYNC, w->now);
+    adr_store_job_write (w->store, job);
+    w->disk->fail_sync = 5;
+    adr_store_job_sync (w->store, job);
+    assert_int_equal (job->error, 5);
+    assert_int_equal (adr_store_durable (w->store), 0);
+}
+
+#define S_TEST(name) cmocka_unit_test_setup_teardown (name, s_set_up, s_tear_down)
+
 int
 main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown (test_new_store_is_reopened_with_its_identity, s_set_up, s_tear_down),
         cmocka_unit_test_setup_teardown (test_written_applied_flushed_reopened, s_set_up, s_tear_down),
+        S_TEST (test_lost_state_environment_is_amnesia),
+        S_TEST (test_unreadable_state_environment_is_amnesia),
+        S_TEST (test_foreign_state_environment_is_amnesia),
+        S_TEST (test_rolled_back_state_environment_is_amnesia),
+        S_TEST (test_lost_end_of_the_journal_is_amnesia),
+        S_TEST (test_cut_replaces_a_suffix_for_good),
+        S_TEST (test_older_versions_are_kept_until_unlocked),
+        S_TEST (test_scan_merges_index_and_memory),
+        S_TEST (test_full_disk_refuses_but_goes_on),
+        S_TEST (test_failed_sync_is_an_error_of_the_job),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
