@@ -27,7 +27,10 @@ struct adr_directory {
     uint32_t actor_count;
     adr_chains_t actors;
     bool *local; /* of each node of the map */
-    adr_mailbox_t *post[ADR_POST_COUNT];
+    struct {
+        adr_carry_fn *carry;
+        void *argument;
+    } post[ADR_POST_COUNT];
     /* Local clients: read for each answer to one, changed when an HTTP edge starts or stops. */
     pthread_rwlock_t lock;
     s_actor_t local_client[ADR_LOCAL_CLIENTS_MAX];
@@ -112,9 +115,10 @@ adr_directory_add_actor (adr_directory_t *self, adr_address_t address, adr_mailb
 }
 
 void
-adr_directory_set_post (adr_directory_t *self, adr_post_lane_t lane, adr_mailbox_t *mailbox)
+adr_directory_set_post (adr_directory_t *self, adr_post_lane_t lane, adr_carry_fn *carry, void *argument)
 {
-    self->post[lane] = mailbox;
+    self->post[lane].carry = carry;
+    self->post[lane].argument = argument;
 }
 
 bool
@@ -227,17 +231,16 @@ s_put_local_client (adr_directory_t *self, adr_parcel_t **parcel)
     return found;
 }
 
-/* The mailbox for what leaves this host; NULL if the map does not list the node, or it should have been here. */
-static adr_mailbox_t *
-s_post_for (const adr_directory_t *self, const adr_parcel_t *parcel)
+/* The lane of what leaves this host; ADR_POST_COUNT if the map does not list the node, or it should have been here. */
+static adr_post_lane_t
+s_lane_of (const adr_directory_t *self, const adr_parcel_t *parcel)
 {
     if (parcel->to.actor == ADR_ACTOR_CLIENT)
-        return self->post[ADR_POST_CLIENT];
+        return ADR_POST_CLIENT;
     int node = adr_directory_node (self, &parcel->to.node);
     if (node < 0 || self->local[node])
-        return NULL;
-    return self->post[adr_directory_lane (parcel->from_type, parcel->from.actor, self->map->node[node].type,
-                                          parcel->to.actor)];
+        return ADR_POST_COUNT;
+    return adr_directory_lane (parcel->from_type, parcel->from.actor, self->map->node[node].type, parcel->to.actor);
 }
 
 static void
@@ -252,20 +255,27 @@ s_drop (adr_parcel_t *parcel, adr_metric_t why)
     adr_parcel_destroy (&parcel);
 }
 
+static void
+s_leave_host (adr_directory_t *self, adr_parcel_t *parcel, adr_bells_t *bells)
+{
+    adr_post_lane_t lane = s_lane_of (self, parcel);
+    if (lane == ADR_POST_COUNT || self->post[lane].carry == NULL)
+        s_drop (parcel, ADR_METRIC_DROP_NO_ACTOR);
+    else if (!self->post[lane].carry (self->post[lane].argument, parcel, bells))
+        s_drop (parcel, ADR_METRIC_MAILBOX_FULL);
+}
+
 void
 adr_directory_route (adr_directory_t *self, adr_parcel_t *parcel, adr_bells_t *bells)
 {
     adr_mailbox_t *mailbox = adr_directory_actor (self, &parcel->to);
-    if (mailbox)
+    if (mailbox) {
         adr_metric_add (ADR_METRIC_PACKS_LOCAL, parcel->local);
-    else if (parcel->to.actor == ADR_ACTOR_CLIENT && s_put_local_client (self, &parcel)) {
+        if (!adr_mailbox_put_quietly (mailbox, parcel, bells))
+            s_drop (parcel, ADR_METRIC_MAILBOX_FULL);
+    } else if (parcel->to.actor == ADR_ACTOR_CLIENT && s_put_local_client (self, &parcel)) {
         if (parcel)
             s_drop (parcel, ADR_METRIC_MAILBOX_FULL);
-        return;
     } else
-        mailbox = s_post_for (self, parcel);
-    if (mailbox == NULL)
-        s_drop (parcel, ADR_METRIC_DROP_NO_ACTOR);
-    else if (!adr_mailbox_put_quietly (mailbox, parcel, bells))
-        s_drop (parcel, ADR_METRIC_MAILBOX_FULL);
+        s_leave_host (self, parcel, bells);
 }

@@ -26,8 +26,9 @@ const adr_map_t *adr_directory_map (const adr_directory_t *self);
 
 /* Says that this process runs the actor; its packs go into the mailbox. The node must be one of the map. */
 void adr_directory_add_actor (adr_directory_t *self, adr_address_t address, adr_mailbox_t *mailbox);
-/* Where packs for nodes elsewhere, and for clients, go. */
-void adr_directory_set_post (adr_directory_t *self, adr_post_lane_t lane, adr_mailbox_t *mailbox);
+/* Takes a pack for a node elsewhere, or for a client, or returns false and leaves it. Any thread. */
+typedef bool (adr_carry_fn) (void *argument, adr_parcel_t *parcel, adr_bells_t *bells);
+void adr_directory_set_post (adr_directory_t *self, adr_post_lane_t lane, adr_carry_fn *carry, void *argument);
 /* False if there are too many already. Any thread. */
 ADR_WARN_UNUSED bool adr_directory_add_client (adr_directory_t *self, const adr_id_t *id, adr_mailbox_t *mailbox);
 void adr_directory_remove_client (adr_directory_t *self, const adr_id_t *id);

@@ -14,7 +14,7 @@ typedef enum {
     ADR_METRIC_BYTES_RECEIVED,
     ADR_METRIC_PACKS_LOCAL,           /* between actors of this host */
     ADR_METRIC_SEND_UNREACHABLE,      /* no connection to the peer, and none came in time: dropped */
-    ADR_METRIC_SEND_FULL,             /* the peer's queue is at its high-water mark: dropped */
+    ADR_METRIC_SEND_REFUSED,          /* the connection is lost, or its queue at its high-water mark: dropped */
     ADR_METRIC_DIALS,                 /* connections asked for, first ones and repeated ones */
     ADR_METRIC_MAILBOX_FULL,          /* dropped: the actor does not keep up */
     ADR_METRIC_DROP_NO_ACTOR,         /* for an actor that does not run here, or a node that the map does not list */

@@ -84,7 +84,7 @@ s_drop (adr_parcel_t *parcel, adr_metric_t why)
 
 /* --- peers ------------------------------------------------------------------------------------------------------ */
 
-/* [POST-6] Empties the queue, and asks for a connection as if for the first time. */
+/* Under the peer's mutex. [POST-6] Empties the queue, and asks for a connection as if for the first time. */
 void
 adr_post_dial (adr_post_t *self, adr_peer_t *peer)
 {
@@ -111,9 +111,31 @@ s_peer_new (adr_post_t *self, const adr_post_local_t *from, uint32_t to)
     if (socket == NULL)
         return NULL;
     adr_peer_t *peer = adr_alloc (sizeof *peer);
+    pthread_mutex_init (&peer->mutex, NULL);
     peer->socket = socket;
     peer->to = node;
     adr_post_dial (self, peer);
+    return peer;
+}
+
+/* The way from one of our nodes to the pack's destination, made if need be; NULL: there is none. */
+static adr_peer_t *
+s_peer_for (adr_post_t *self, const adr_parcel_t *parcel)
+{
+    int to = adr_directory_node (self->directory, &parcel->to.node);
+    adr_post_local_t *from = adr_post_local (self, &parcel->from.node);
+    if (to < 0 || from == NULL)
+        return NULL;
+    adr_peer_t *peer = __atomic_load_n (&from->peer[to], __ATOMIC_ACQUIRE);
+    if (peer)
+        return peer;
+    pthread_mutex_lock (&self->making);
+    peer = from->peer[to];
+    if (peer == NULL) {
+        peer = s_peer_new (self, from, (uint32_t) to);
+        __atomic_store_n (&from->peer[to], peer, __ATOMIC_RELEASE);
+    }
+    pthread_mutex_unlock (&self->making);
     return peer;
 }
 
@@ -124,6 +146,7 @@ s_peer_destroy (adr_peer_t **self)
         return;
     adr_socket_destroy (&(*self)->socket);
     adr_parcels_destroy (&(*self)->first);
+    pthread_mutex_destroy (&(*self)->mutex);
     free (*self);
     *self = NULL;
 }
@@ -216,35 +239,60 @@ s_note_refusal (adr_post_t *self, adr_peer_t *peer, int64_t now_ns)
         adr_post_dial (self, peer);
 }
 
+/* Under the peer's mutex: a pack that the socket would not take from the actor's own thread. */
+static void
+s_carry_held (adr_post_t *self, adr_peer_t *peer, adr_parcel_t *parcel)
+{
+    int64_t now_ns = adr_clock_now_ns ();
+    if (peer->first)
+        s_try_backlog (self, peer, now_ns);
+    if (peer->first) {
+        s_hold (self, peer, parcel, now_ns);
+        return;
+    }
+    int error = s_send_to_peer (self, peer, parcel);
+    if (error == 0)
+        return;
+    if (error == EAGAIN && !peer->taken_since)
+        s_hold (self, peer, parcel, now_ns);
+    else
+        s_drop (parcel, ADR_METRIC_SEND_REFUSED);
+    s_note_refusal (self, peer, now_ns);
+}
+
 static void
 s_carry_to_node (adr_post_t *self, adr_parcel_t *parcel)
 {
-    int to = adr_directory_node (self->directory, &parcel->to.node);
-    adr_post_local_t *from = adr_post_local (self, &parcel->from.node);
-    if (to < 0 || from == NULL) {
-        s_drop (parcel, ADR_METRIC_DROP_NO_ACTOR);
-        return;
-    }
-    adr_peer_t **peer = &from->peer[to];
-    if (*peer == NULL && (*peer = s_peer_new (self, from, (uint32_t) to)) == NULL) {
+    adr_peer_t *peer = s_peer_for (self, parcel);
+    adr_assert (peer); /* it was there when the pack was diverted */
+    pthread_mutex_lock (&peer->mutex);
+    peer->diverted--;
+    s_carry_held (self, peer, parcel);
+    pthread_mutex_unlock (&peer->mutex);
+}
+
+/* On the thread of the actor that sends. What the socket does not take, and what comes while such a pack waits, goes
+ * to post's own thread, which holds it, drops it, or dials. */
+static bool
+s_carry_from_actor (void *argument, adr_parcel_t *parcel, adr_bells_t *bells)
+{
+    adr_post_t *self = argument;
+    if (parcel->to.actor == ADR_ACTOR_CLIENT)
+        return adr_mailbox_put_quietly (self->mailbox, parcel, bells);
+    adr_peer_t *peer = s_peer_for (self, parcel);
+    if (peer == NULL) {
         s_drop (parcel, ADR_METRIC_SEND_UNREACHABLE);
-        return;
+        return true;
     }
-    int64_t now_ns = adr_clock_now_ns ();
-    if ((*peer)->first)
-        s_try_backlog (self, *peer, now_ns);
-    if ((*peer)->first) {
-        s_hold (self, *peer, parcel, now_ns);
-        return;
+    pthread_mutex_lock (&peer->mutex);
+    bool taken = peer->diverted == 0 && peer->first == NULL && s_send_to_peer (self, peer, parcel) == 0;
+    if (!taken) {
+        peer->diverted++;
+        taken = adr_mailbox_put_quietly (self->mailbox, parcel, bells);
+        peer->diverted -= !taken;
     }
-    int error = s_send_to_peer (self, *peer, parcel);
-    if (error == 0)
-        return;
-    if (error == EAGAIN && !(*peer)->taken_since)
-        s_hold (self, *peer, parcel, now_ns);
-    else
-        s_drop (parcel, ADR_METRIC_SEND_FULL);
-    s_note_refusal (self, *peer, now_ns);
+    pthread_mutex_unlock (&peer->mutex);
+    return taken;
 }
 
 /* [POST-8] Answers leave by the ROUTER that the client came by. */
@@ -267,7 +315,7 @@ s_carry_to_client (adr_post_t *self, adr_parcel_t *parcel)
         return;
     if (error == EHOSTUNREACH)
         adr_post_forget_client (self, connection);
-    s_drop (parcel, error == EAGAIN ? ADR_METRIC_SEND_FULL : ADR_METRIC_CLIENT_GONE);
+    s_drop (parcel, error == EAGAIN ? ADR_METRIC_SEND_REFUSED : ADR_METRIC_CLIENT_GONE);
 }
 
 static void
@@ -292,12 +340,15 @@ s_try_backlogs (adr_post_t *self)
     uint32_t node_count = adr_directory_map (self->directory)->node_count;
     for (uint32_t i = 0; i < self->local_count && self->backlogs; i++)
         for (uint32_t to = 0; to < node_count && self->backlogs; to++) {
-            adr_peer_t *peer = self->local[i].peer[to];
-            if (peer && peer->first) {
+            adr_peer_t *peer = __atomic_load_n (&self->local[i].peer[to], __ATOMIC_ACQUIRE);
+            if (peer == NULL)
+                continue;
+            pthread_mutex_lock (&peer->mutex);
+            if (peer->first)
                 s_try_backlog (self, peer, now_ns);
-                if (peer->first)
-                    s_note_refusal (self, peer, now_ns);
-            }
+            if (peer->first)
+                s_note_refusal (self, peer, now_ns);
+            pthread_mutex_unlock (&peer->mutex);
         }
 }
 
@@ -402,6 +453,7 @@ adr_post_new (const adr_post_options_t *options, char *error, size_t error_size)
     self->directory = options->directory;
     self->lane = options->lane;
     self->connections_max = options->connections_max;
+    pthread_mutex_init (&self->making, NULL);
     self->mailbox = adr_mailbox_new (ADR_POST_BYTES_MAX);
     adr_post_prepare_receive (self);
     uint32_t node_count = adr_directory_map (self->directory)->node_count;
@@ -415,7 +467,7 @@ adr_post_new (const adr_post_options_t *options, char *error, size_t error_size)
         good = s_bind (self, local, error, error_size);
     }
     if (good)
-        adr_directory_set_post (self->directory, self->lane, self->mailbox);
+        adr_directory_set_post (self->directory, self->lane, s_carry_from_actor, self);
     else
         adr_post_destroy (&self);
     return self;
@@ -456,6 +508,7 @@ adr_post_destroy (adr_post_t **self)
     }
     adr_post_end_receive (post);
     adr_mailbox_destroy (&post->mailbox);
+    pthread_mutex_destroy (&post->making);
     free (post);
     *self = NULL;
 }

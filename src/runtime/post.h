@@ -3,6 +3,9 @@
  * client. A node binds a ROUTER for what comes, and has a one-way DEALER to each node that it sends to; only clients
  * are answered through the ROUTER that they came by.
  *
+ * Actors' threads hand their packs to the socket themselves; post's own thread takes what comes in, answers clients,
+ * and carries what a socket would not take at once.
+ *
  * Owns: one thread, the lane's sockets, the numbers of packs sent and seen, the list of connected clients. Makes
  * durable: nothing. Assumes: the gatekeeper of the context has been probed. Implements POST-1 to POST-9. */
 

@@ -10,14 +10,18 @@
 #include "runtime/socket.h"
 
 #include <czmq.h>
+#include <pthread.h>
 #include <zmq.h>
 
 #define ADR_POST_LOCALS_MAX 16  /* nodes of one process */
 #define ADR_POST_RETIRED_MAX 4  /* former incarnations of a peer that are still told apart */
 #define ADR_ROUTING_ID_MAX 8    /* the library draws five bytes */
 
-/* The way to one node from one of ours. */
+/* The way to one node from one of ours. Actors' threads send by it themselves, so all of it stands under its mutex:
+ * the hand-over to post's thread would cost a hop more than the send. */
 typedef struct {
+    pthread_mutex_t mutex;
+    uint32_t diverted; /* packs that are in the post's mailbox: later ones must not overtake them */
     void *socket;
     const adr_map_node_t *to;
     uint64_t sequence;    /* of the last pack that the socket took */
@@ -44,7 +48,7 @@ typedef struct {
     int descriptor, monitor_descriptor;
     char listening[ADR_ENDPOINT_MAX + 1];
     uint32_t connections;
-    adr_peer_t **peer; /* by the node's place in the map */
+    adr_peer_t **peer; /* by the node's place in the map; made at the first send, under `making` */
     adr_seen_t *seen;  /* the same */
 } adr_post_local_t;
 
@@ -69,7 +73,8 @@ struct adr_post {
     zactor_t *thread;
     adr_post_local_t local[ADR_POST_LOCALS_MAX];
     uint32_t local_count;
-    uint32_t backlogs; /* peers for whom something waits */
+    pthread_mutex_t making;
+    uint32_t backlogs; /* peers for whom something waits; of post's thread alone */
     adr_bells_t bells; /* readers of what came in this round */
     uint32_t connections_max;
     adr_connection_t *connection; /* connections_max of them, on the client lane */
@@ -81,6 +86,7 @@ struct adr_post {
 
 /* post.c */
 adr_post_local_t *adr_post_local (adr_post_t *self, const adr_id_t *node);
+/* Under the peer's mutex. */
 void adr_post_dial (adr_post_t *self, adr_peer_t *peer);
 
 /* post_receive.c */

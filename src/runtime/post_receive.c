@@ -236,8 +236,12 @@ s_judge_node (adr_post_t *self, adr_post_local_t *local, const adr_envelope_t *e
     int verdict
         = adr_seen_judge (&local->seen[at], envelope->incarnation, envelope->boot, envelope->sequence, &renewed);
     /* [POST-6] Whatever still queues for its former life is not for this one. */
-    if (renewed && local->peer[at])
-        adr_post_dial (self, local->peer[at]);
+    adr_peer_t *peer = renewed ? __atomic_load_n (&local->peer[at], __ATOMIC_ACQUIRE) : NULL;
+    if (peer) {
+        pthread_mutex_lock (&peer->mutex);
+        adr_post_dial (self, peer);
+        pthread_mutex_unlock (&peer->mutex);
+    }
     parcel->from = (adr_address_t){ node->id, envelope->from_actor };
     parcel->from_type = node->type;
     return verdict;
