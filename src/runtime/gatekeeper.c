@@ -70,7 +70,7 @@ s_is_request (const s_frame_t frames[S_FRAMES], int count)
            && strlen ((const char *) frames[2].bytes) == frames[2].size;
 }
 
-/* [TRUST] Only CURVE, only by a door that exists, only a key that the map or the host's list of clients knows. */
+/* [GATE-1, GATE-2] Only CURVE, only by a door that exists, only a key that the map or the host's list of clients knows. */
 static bool
 s_is_admitted (const s_args_t *self, const s_frame_t frames[S_FRAMES])
 {

@@ -28,7 +28,7 @@ void adr_gatekeeper_destroy (adr_gatekeeper_t **self);
  * ROUTER is bound before. */
 ADR_WARN_UNUSED bool adr_gatekeeper_probe (void *context, uint32_t wait_ms);
 
-/* The User-Id that it gives to frames is the key in hexadecimal: ADR_USER_SIZE characters and an end. */
+/* [GATE-3] The User-Id that it gives to frames is the key in hexadecimal: ADR_USER_SIZE characters and an end. */
 #define ADR_USER_SIZE 64
 /* The key that a frame's User-Id names; false if it is none. */
 ADR_WARN_UNUSED bool adr_user_key (uint8_t key[32], const char *user);

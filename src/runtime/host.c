@@ -79,7 +79,7 @@ s_open_nodes (adr_host_t *self, adr_exit_t *code, char *error, size_t error_size
     return true;
 }
 
-/* No door is bound before the gatekeeper answers, and has refused a random key. */
+/* [POST-1, GATE-1] No door is bound before the gatekeeper answers, and has refused a random key. */
 static bool
 s_start_gatekeeper (adr_host_t *self, adr_exit_t *code, char *error, size_t error_size)
 {

@@ -260,7 +260,7 @@ s_drop (adr_shell_t *self, const adr_parcel_t *parcel, uint16_t kind, adr_metric
                     adr_node_type_name (parcel->from_type), adr_kind_name (kind));
 }
 
-/* One item: is this sender allowed to say this here, does it decode? Then the actor hears it. */
+/* [POST-7] One item: is this sender allowed to say this here, does it decode? Then the actor hears it. */
 static void
 s_deliver_item (adr_shell_t *self, const adr_parcel_t *parcel, const adr_item_t *item)
 {

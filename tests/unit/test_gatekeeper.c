@@ -79,7 +79,7 @@ test_doors (void **state)
     adr_directory_destroy (&directory);
 }
 
-/* Asks as libzmq does, but with frames of the test's choosing; the status code, or 0. */
+/* [GATE-4] Asks as libzmq does, but with frames of the test's choosing; the status code, or 0. */
 static int
 s_ask (void *context, int count, const char *const *frames, const uint8_t *key)
 {

@@ -245,7 +245,7 @@ s_send_pack (s_peer_t *peer, const adr_envelope_t *envelope)
     adr_buffer_free (&pack);
 }
 
-/* A node with a key of the map, but without our post: what it says wrongly is dropped and counted, pack by pack. */
+/* [POST-3, POST-7] A node with a key of the map, but without our post: what it says wrongly is dropped and counted, pack by pack. */
 static void
 test_what_a_node_may_not_say (void **state)
 {
@@ -559,7 +559,7 @@ test_bound_on_connections (void **state)
 
 /* --- the sockets ------------------------------------------------------------------------------------------------ */
 
-/* Every open socket has what keeps it safe; DESIGN 3 says why. */
+/* [POST-1] Every open socket has what keeps it safe; DESIGN 3 says why. */
 static void
 test_open_sockets (void **state)
 {
