@@ -556,6 +556,9 @@ s_create (const adr_environment_t *environment)
     self->fence_durable = self->fence;
     if (self->fence < adr_store_term (self->store) && !ADR_PLANT (ELECT_5_FENCE_FROM_STATE_ONLY))
         self->fence = self->fence_durable = adr_store_term (self->store);
+    /* [READ-2] an answer to a question of a former life must not look like one to ours. */
+    if (!ADR_PLANT (READ_2_NUMBERS_START_ANEW))
+        self->question_number = self->question_answered = environment->boot << 32;
     replicator_learn_peers (self);
     replicator_log_open (self);
     return self;
