@@ -86,6 +86,13 @@ s_end_host (sim_world_t *world, sim_crash_t how)
         sim_crash (world, host, how, s_length (world, 2, 4000), how == CRASH_KILL ? "kill -9" : "power cut");
 }
 
+static void
+s_pause (sim_world_t *world)
+{
+    int host = world->node[s_any_member (world)].host;
+    sim_pause (world, host, s_length (world, 10, 4000));
+}
+
 /* SIGTERM: everybody hears STOP, and has two seconds. */
 static void
 s_drain (sim_world_t *world)
@@ -124,6 +131,13 @@ s_slow_disk (sim_world_t *world)
     world->node[node].slow_disk = true;
     SIM_TRACE (world, "%s has a slow disk", world->node[node].name);
     sim_event_at (world, world->now_ns + s_length (world, 200, 8000), EV_MEND, node, 0, 0, NULL);
+}
+
+static void
+s_plan_power_cut (sim_world_t *world)
+{
+    sim_disk_t *disk = &world->node[s_any_member (world)].disk;
+    disk->ops_left = (uint64_t) sim_pick (&world->fault_random, 1, 40);
 }
 
 /* Somebody else fills the disk, to the first mark, the second, or to the last byte. */
@@ -182,9 +196,9 @@ s_lose (sim_world_t *world, sim_fault_t fault)
     sim_node_t *node = &world->node[place];
     if (node->boot == 0 || (fault != SIM_FAULT_LOST_INDEX && !sim_may_lose_disk (world, place)))
         return;
+    sim_crash_t how = sim_chance (&world->fault_random, 500000) ? CRASH_KILL : CRASH_POWER;
     if (s_host_of (world, place)->up)
-        sim_crash (world, node->host, sim_chance (&world->fault_random, 500000) ? CRASH_KILL : CRASH_POWER,
-                   s_length (world, 5, 3000), sim_fault_name (fault));
+        sim_crash (world, node->host, how, s_length (world, 5, 3000), sim_fault_name (fault));
     if (fault == SIM_FAULT_LOST_DISK) {
         sim_disk_lose (&node->disk);
         node->amnesic = true;
@@ -240,10 +254,10 @@ s_inject (sim_world_t *world, sim_fault_t fault)
         s_end_host (world, CRASH_POWER);
         break;
     case SIM_FAULT_CRASH_OP:
-        world->node[s_any_member (world)].disk.ops_left = (uint64_t) sim_pick (&world->fault_random, 1, 40);
+        s_plan_power_cut (world);
         break;
     case SIM_FAULT_PAUSE:
-        sim_pause (world, world->node[s_any_member (world)].host, s_length (world, 10, 4000));
+        s_pause (world);
         break;
     case SIM_FAULT_STALL:
         s_stall (world);

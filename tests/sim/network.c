@@ -71,8 +71,9 @@ s_between_nodes (sim_world_t *world, sim_pack_t *pack)
     if (faults && !pack->has_write && sim_chance (random, options->repeat_ppm)) {
         world->repeated++;
         pack->references++;
-        sim_event_at (world, s_arrival (world, pack) + sim_pick (random, 0, options->late_max_ns), EV_ARRIVE,
-                      pack->to_node, 0, life, pack);
+        int64_t again = s_arrival (world, pack);
+        again += sim_pick (random, 0, options->late_max_ns);
+        sim_event_at (world, again, EV_ARRIVE, pack->to_node, 0, life, pack);
     }
     sim_event_at (world, s_arrival (world, pack), EV_ARRIVE, pack->to_node, 0, life, pack);
 }

@@ -27,7 +27,7 @@ extern adr_mark_t __start_adr_marks[], __stop_adr_marks[];
 /* What the processes share. */
 typedef struct {
     uint64_t running[S_JOBS_MAX]; /* the seed that each is at */
-    uint64_t done, failures, failed_seed, events, messages, elections, boots, writes, reads, unknown, lost_time;
+    uint64_t done, failures, failed_seed, events, messages, elections, boots, writes, reads, unknown, digest;
     uint64_t injected[SIM_FAULT_COUNT];
     uint64_t marks[S_MARKS_MAX];
     bool stop;
@@ -77,6 +77,7 @@ s_account (const sim_world_t *world)
     s_add (&s_shared->elections, world->elections);
     s_add (&s_shared->boots, world->boots);
     s_add (&s_shared->writes, world->history.commit);
+    s_add (&s_shared->digest, world->digest); /* a sum: the order of the jobs does not matter */
     for (int i = 0; i < world->options.clients; i++) {
         s_add (&s_shared->reads, world->client[i].ended_read);
         s_add (&s_shared->unknown, world->client[i].ended_unknown);
@@ -191,9 +192,10 @@ s_report (const s_options_t *options, double seconds)
 {
     const s_shared_t *shared = s_shared;
     printf ("%" PRIu64 " seeds, %" PRIu64 " failed; %" PRIu64 " events (%.0f a second and process), %" PRIu64
-            " messages, %" PRIu64 " entries committed, %" PRIu64 " masterships, %" PRIu64 " starts, %.1f s\n",
+            " messages, %" PRIu64 " entries committed, %" PRIu64 " masterships, %" PRIu64
+            " starts, digest of all traces %016" PRIx64 ", %.1f s\n",
             shared->done, shared->failures, shared->events, (double) shared->events / seconds / options->jobs,
-            shared->messages, shared->writes, shared->elections, shared->boots, seconds);
+            shared->messages, shared->writes, shared->elections, shared->boots, shared->digest, seconds);
     printf ("faults:");
     for (int fault = 0; fault < SIM_FAULT_COUNT; fault++)
         printf (" %s %" PRIu64, sim_fault_name ((sim_fault_t) fault), shared->injected[fault]);

@@ -10,8 +10,9 @@
  * workload.c   clients and what they ask; watch.c tells the checkers what leaves actors; liveness.c the end
  * check_*.c history.c      what must hold, in plain values
  *
- * Nothing here may depend on addresses, on the order of a hash table, on floating point or on the real clock: the
- * same seed gives the same trace on every compiler. */
+ * Nothing here may depend on addresses, on the order of a hash table, on floating point or on the real clock, nor draw
+ * two numbers of one sequence in the arguments of one call (C leaves their order open): the same seed gives the same
+ * trace on every compiler. */
 
 #ifndef ADR_SIM_H
 #define ADR_SIM_H
