@@ -46,17 +46,51 @@ s_length (sim_world_t *world, int64_t low_ms, int64_t high_ms)
 
 /* --- the network ------------------------------------------------------------------------------------------------ */
 
+/* The hosts of the node's zone, or its own alone where each node has one. */
+static uint32_t
+s_zone_hosts (sim_world_t *world, int node)
+{
+    uint32_t hosts = 1u << world->node[node].host;
+    if (sim_chance (&world->fault_random, 500000))
+        for (int i = 0; i < world->node_count; i++)
+            if (world->node[i].zone == world->node[node].zone)
+                hosts |= 1u << world->node[i].host;
+    return hosts;
+}
+
+static int
+s_other_member (sim_world_t *world, int node)
+{
+    int64_t skip = sim_pick (&world->fault_random, 0, world->options.zones - 2);
+    for (int i = 0; i < world->node_count; i++)
+        if (world->node[i].replicates && i != node && skip-- == 0)
+            return i;
+    return node;
+}
+
 static void
 s_cut (sim_world_t *world)
 {
-    if (world->cut_count == SIM_CUTS_MAX || world->host_count < 2)
+    if (world->cut_count == SIM_CUTS_MAX || world->options.zones < 2)
         return;
     adr_random_t *random = &world->fault_random;
     uint32_t all = (1u << world->host_count) - 1;
     sim_cut_t *cut = &world->cut[world->cut_count++];
     int member = s_any_member (world);
-    cut->from = sim_chance (random, 500000) ? 1u << world->node[member].host : (uint32_t) sim_pick (random, 1, all);
-    cut->to = sim_chance (random, 600000) ? all & ~cut->from : 1u << s_any_host (world);
+    cut->from = s_zone_hosts (world, member);
+    switch (sim_pick (random, 0, 4)) {
+    case 0: /* one zone from all others */
+    case 1:
+        cut->to = all & ~cut->from;
+        break;
+    case 2: /* two members that both still hear the third */
+    case 3:
+        cut->to = s_zone_hosts (world, s_other_member (world, member));
+        break;
+    default:
+        cut->from = (uint32_t) sim_pick (random, 1, all);
+        cut->to = all & ~cut->from;
+    }
     cut->both = sim_chance (random, 600000);
     cut->number = ++world->cut_number;
     int64_t length = s_length (world, 50, 4000);
@@ -221,6 +255,49 @@ s_io_error (sim_world_t *world, sim_fault_t fault)
         disk->fail_write = true;
     else
         disk->fail_sync = true;
+}
+
+/* --- triggers ---------------------------------------------------------------------------------------------------- */
+
+/* Some windows are a few messages wide: a message of the kind that this seed has chosen brings the fault with it. */
+void
+sim_trigger (sim_world_t *world, int from, int to, uint16_t kind)
+{
+    sim_options_t *options = &world->options;
+    if (kind != options->trigger_kind || world->phase != PHASE_FAULTS || options->triggers_left == 0
+        || !sim_chance (&world->fault_random, options->trigger_ppm))
+        return;
+    options->triggers_left--;
+    int64_t at = world->now_ns + sim_pick (&world->fault_random, 50 * SIM_US, s_length (world, 1, 32));
+    int node = to >= 0 && sim_chance (&world->fault_random, 500000) ? to : from;
+    sim_event_at (world, at, EV_TRIGGER, node, node == from ? to : from, 0, NULL);
+}
+
+void
+sim_triggered (sim_world_t *world, int node, int other)
+{
+    int host = world->node[node].host;
+    if (world->phase != PHASE_FAULTS || !world->host[host].up)
+        return;
+    SIM_TRACE (world, "trigger at %s", world->node[node].name);
+    switch (world->options.trigger_action) {
+    case 0:
+        sim_crash (world, host, CRASH_KILL, s_length (world, 1, 500), "kill -9, triggered");
+        break;
+    case 1:
+        sim_crash (world, host, CRASH_POWER, s_length (world, 1, 500), "power cut, triggered");
+        break;
+    case 2:
+        sim_pause (world, host, s_length (world, 50, 2000));
+        break;
+    default:
+        if (other < 0 || world->cut_count == SIM_CUTS_MAX || world->node[other].host == host)
+            return;
+        world->cut[world->cut_count++] = (sim_cut_t){ .both = true, .from = 1u << host,
+                                                      .to = 1u << world->node[other].host,
+                                                      .number = ++world->cut_number };
+        sim_event_at (world, world->now_ns + s_length (world, 100, 3000), EV_HEAL, 0, 0, world->cut_number, NULL);
+    }
 }
 
 /* --- the calendar ----------------------------------------------------------------------------------------------- */

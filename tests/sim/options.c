@@ -26,7 +26,7 @@ static void
 s_draw_cluster (sim_options_t *self, adr_random_t *random)
 {
     int64_t size = sim_pick (random, 0, 9);
-    self->zones = size == 0 ? 1 : size >= 8 ? 5 : 3;
+    self->zones = size == 0 ? 1 : size >= 7 ? 5 : 3;
     self->founding = self->zones;
     self->split = s_coin (random);
     self->pki = s_coin (random);
@@ -55,6 +55,10 @@ s_draw_network (sim_options_t *self, adr_random_t *random)
     self->hop_ns = s_draw (random, 10, 2000) * SIM_US;
     self->wire_min_ns = s_draw (random, 20, 4000) * SIM_US;
     self->wire_max_ns = self->wire_min_ns + s_draw (random, 20, 8000) * SIM_US;
+    if (sim_chance (random, 250000)) { /* zones far apart: what races elsewhere by chance races here by rule */
+        self->wire_min_ns = s_draw (random, 5, 60) * ADR_MS;
+        self->wire_max_ns = self->wire_min_ns + s_draw (random, 1, 120) * ADR_MS;
+    }
     self->late_max_ns = s_draw (random, 10, 4000) * ADR_MS;
     if (s_coin (random)) {
         self->hop_late_ppm = (uint32_t) s_draw (random, 100, 20000);
@@ -92,6 +96,18 @@ s_draw_faults (sim_options_t *self, adr_random_t *random)
                                           SIM_FAULT_IO_ERROR, SIM_FAULT_READ_ERROR, SIM_FAULT_FULL_DISK };
     for (size_t i = 0; i < sizeof s_rare / sizeof s_rare[0]; i++)
         self->every_ns[s_rare[i]] *= 3;
+    static const uint16_t s_triggers[]
+        = { ADR__KIND__POLL_ANSWER, ADR__KIND__CALL, ADR__KIND__SUPPORT, ADR__KIND__VOTE_REQUEST, ADR__KIND__VOTE,
+            ADR__KIND__STAND, ADR__KIND__RELEASE, ADR__KIND__FENCE, ADR__KIND__FENCED, ADR__KIND__LEAD,
+            ADR__KIND__APPEND, ADR__KIND__APPEND_ACK, ADR__KIND__READ_INDEX, ADR__KIND__STOOD_DOWN };
+    if (s_coin (random)) {
+        self->trigger_kind = s_triggers[sim_pick (random, 0, sizeof s_triggers / sizeof s_triggers[0] - 1)];
+        bool rare = self->trigger_kind != ADR__KIND__POLL_ANSWER && self->trigger_kind != ADR__KIND__APPEND
+                    && self->trigger_kind != ADR__KIND__APPEND_ACK && self->trigger_kind != ADR__KIND__READ_INDEX;
+        self->trigger_ppm = (uint32_t) (rare ? s_draw (random, 30000, 500000) : s_draw (random, 1000, 20000));
+        self->triggers_left = (uint32_t) sim_pick (random, 1, 20);
+        self->trigger_action = (int) sim_pick (random, 0, 3);
+    }
     self->fault_time_ns = s_draw (random, 4, 16) * SIM_SECOND;
 }
 

@@ -50,6 +50,9 @@ typedef struct {
     int64_t disk_write_ns, disk_sync_ns; /* longest normal */
     int drift_node[2];         /* hosts; -1: none */
     int32_t drift_ppm[2];
+    uint16_t trigger_kind;     /* messages of this kind bring a fault with them; 0: none */
+    uint32_t trigger_ppm, triggers_left;
+    int trigger_action;
     int64_t every_ns[SIM_FAULT_COUNT]; /* mean time between two; 0: never */
     int64_t fault_time_ns;     /* how long faults go on */
     uint64_t segment_bytes, flush_bytes;
@@ -89,6 +92,7 @@ typedef enum {
     EV_FAULT,       /* a fault class is due */
     EV_HEAL,        /* a cut ends */
     EV_MEND,        /* a disk is fast, or has room, again */
+    EV_TRIGGER,     /* a fault that a message brought */
     EV_CLIENT,      /* a client looks at the clock */
     EV_ANSWER,      /* a pack at a client */
     EV_TICK         /* the checkers look around */
@@ -340,6 +344,9 @@ bool sim_network_reaches (const sim_world_t *world, int from_host, int to_host);
 void sim_faults_start (sim_world_t *world);
 void sim_fault_due (sim_world_t *world, sim_fault_t fault);
 void sim_heal (sim_world_t *world, uint64_t number);
+/* A message leaves a node: it may bring a fault. */
+void sim_trigger (sim_world_t *world, int from, int to, uint16_t kind);
+void sim_triggered (sim_world_t *world, int node, int other);
 void sim_mend (sim_world_t *world, int node);
 /* True if the group keeps all that it acknowledged although this node's disk goes. */
 bool sim_may_lose_disk (const sim_world_t *world, int node);

@@ -226,6 +226,8 @@ sim_watch_send (sim_world_t *world, sim_actor_t *from, adr_address_t to, uint16_
     const sim_node_t *node = &world->node[from->node];
     sim_mix (world, (uint64_t) kind << 32 | payload.size);
     sim_watch_store (world, from);
+    if (kind == world->options.trigger_kind)
+        sim_trigger (world, from->node, sim_node_of (world, &to.node), kind);
     switch (kind) {
     case ADR__KIND__APPEND:
         s_sent_append (world, from, (const Adr__Append *) header, payload);

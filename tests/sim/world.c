@@ -461,6 +461,7 @@ s_event_host (const sim_world_t *self, const sim_event_t *event)
     case EV_FAULT:
     case EV_HEAL:
     case EV_MEND:
+    case EV_TRIGGER:
     case EV_CLIENT:
     case EV_ANSWER:
     case EV_TICK:
@@ -541,6 +542,9 @@ s_happen (sim_world_t *self, const sim_event_t *event)
         break;
     case EV_MEND:
         sim_mend (self, event->a);
+        break;
+    case EV_TRIGGER:
+        sim_triggered (self, event->a, event->b);
         break;
     case EV_CLIENT:
         sim_client_wake (self, event->a, event->b, event->life);
