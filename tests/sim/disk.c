@@ -192,8 +192,8 @@ s_read (adr_disk_t *face, uint64_t number, uint64_t offset, void *data, size_t s
     if (!segment || offset > segment->size || size > segment->size - offset)
         return EIO;
     self->reads++;
-    if (self->fail_read) {
-        self->fail_read = false;
+    if (self->fail_reads) {
+        self->fail_reads--;
         self->met_read = true;
         return EIO;
     }
@@ -307,7 +307,8 @@ sim_disk_free (sim_disk_t *self)
 void
 sim_disk_process_end (sim_disk_t *self)
 {
-    self->dead = self->fail_read = self->fail_sync = self->fail_write = false;
+    self->dead = self->fail_sync = self->fail_write = false;
+    self->fail_reads = 0;
     self->ops_left = 0;
     sim_index_forget (self);
 }

@@ -83,7 +83,8 @@ typedef struct {
     /* faults */
     uint64_t ops_left;      /* power goes at this many operations from now; 0: never */
     bool dead;              /* ... it went: every call fails until the disk is powered again */
-    bool fail_write, fail_sync, fail_read; /* the next one fails */
+    bool fail_write, fail_sync; /* the next one fails */
+    uint32_t fail_reads;        /* as many reads to come fail: a bad sector is tried more than once */
     bool met_write, met_sync, met_read;    /* ... it has failed; the world takes the flag back */
     bool no_folder_sync;
     uint64_t writes, syncs, reads; /* counters, for the report */

@@ -250,7 +250,7 @@ s_io_error (sim_world_t *world, sim_fault_t fault)
 {
     sim_disk_t *disk = &world->node[s_any_member (world)].disk;
     if (fault == SIM_FAULT_READ_ERROR)
-        disk->fail_read = true;
+        disk->fail_reads = 3;
     else if (sim_chance (&world->fault_random, 500000))
         disk->fail_write = true;
     else

@@ -64,7 +64,8 @@ s_mend_host (sim_world_t *world, int host)
             node->slow_disk = node->full_disk = false;
             node->disk.taken = 0;
             node->disk.ops_left = 0;
-            node->disk.fail_read = node->disk.fail_write = node->disk.fail_sync = false;
+            node->disk.fail_write = node->disk.fail_sync = false;
+            node->disk.fail_reads = 0;
         }
 }
 

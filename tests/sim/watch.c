@@ -123,12 +123,12 @@ s_entry_at (void *argument, uint64_t index, adr_bytes_t *bytes)
 {
     s_view_t *view = argument;
     sim_disk_t *disk = &view->node->disk;
-    bool fail = disk->fail_read;
-    disk->fail_read = false;
+    uint32_t fail = disk->fail_reads;
+    disk->fail_reads = 0;
     adr_status_t status;
     adr_buffer_clear (&view->world->scratch);
     uint32_t count = adr_store_read_log (view->node->store, index, 1, &view->world->scratch, &status);
-    disk->fail_read = fail;
+    disk->fail_reads = fail;
     *bytes = adr_bytes (view->world->scratch.data, view->world->scratch.size);
     return count > 0;
 }

@@ -430,9 +430,21 @@ sim_world_destroy (sim_world_t **world)
 
 /* --- the loop ------------------------------------------------------------------------------------------------- */
 
+/* A read that failed is no reason to stop, but somebody must say something soon [invariant 12]. */
+static void
+s_note_read_errors (sim_world_t *self)
+{
+    for (int i = 0; i < self->node_count; i++)
+        if (self->node[i].disk.met_read) {
+            self->node[i].disk.met_read = false;
+            sim_faults_met (&self->faults, i, SIM_FAULT_READ_ERROR, self->now_ns + 10 * SIM_SECOND);
+        }
+}
+
 static void
 s_tick (sim_world_t *self)
 {
+    s_note_read_errors (self);
     sim_faults_check (&self->faults, self->now_ns);
     if (self->phase == PHASE_LIVENESS)
         sim_liveness_tick (self);
