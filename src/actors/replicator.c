@@ -89,6 +89,16 @@ replicator_resign (replicator_t *self, const char *why, const adr_id_t *successo
     replicator_tell_election (self, ADR__KIND__RESIGN, &resign.base);
 }
 
+/* [invariant 12] Damage that is met is spoken of; not for every request that meets it. */
+void
+replicator_note_damage (replicator_t *self, const char *what)
+{
+    if (self->damage_noted_ns && self->now_ns - self->damage_noted_ns < 1000 * ADR_MS)
+        return;
+    self->damage_noted_ns = self->now_ns;
+    adr_note (self->effects, ADR_LEVEL_WARNING, "%s", what);
+}
+
 /* --- lease --------------------------------------------------------------------------------------------------- */
 
 /* The instant that a majority of the newest voters reaches with what `value` gives for each; our own node, if it is a

@@ -14,16 +14,20 @@
 
 typedef void (s_entry_fn) (replicator_t *self, const adr_entry_t *entry, size_t size);
 
-/* Calls `each` for the entries from `first` on to the log's end. */
-static void
+/* Calls `each` for the entries from `first` on to the log's end. False if some cannot be read, and were passed by. */
+static bool
 s_each_entry (replicator_t *self, uint64_t first, s_entry_fn *each)
 {
     uint64_t last = adr_store_last (self->store).index;
+    bool whole = true;
     while (first <= last) {
         adr_status_t status;
         adr_buffer_clear (&self->scratch);
-        if (adr_store_read_log (self->store, first, ADR_PACK_TARGET, &self->scratch, &status) == 0)
-            return; /* unreadable: recovery has said so, and may_stand is false */
+        if (adr_store_read_log (self->store, first, ADR_PACK_TARGET, &self->scratch, &status) == 0) {
+            whole = false;
+            first++;
+            continue;
+        }
         adr_bytes_t rest = adr_bytes (self->scratch.data, self->scratch.size);
         while (rest.size) {
             size_t size = adr_entry_decode (&self->entry, rest);
@@ -33,6 +37,7 @@ s_each_entry (replicator_t *self, uint64_t first, s_entry_fn *each)
             rest = adr_bytes (rest.data + size, rest.size - size);
         }
     }
+    return whole;
 }
 
 static void
@@ -58,7 +63,12 @@ s_raise_horizon_once (replicator_t *self, const adr_entry_t *entry, size_t size)
 void
 replicator_log_open (replicator_t *self)
 {
-    s_each_entry (self, adr_store_log_start (self->store).index + 1, s_raise_horizon_once);
+    if (!s_each_entry (self, adr_store_log_start (self->store).index + 1, s_raise_horizon_once)) {
+        /* [REPL-5] ids that cannot be read are not known: whatever is as old as they may be is not executed. */
+        ADR_MARK ("request ids of damaged entries are unknown");
+        replicator_note_damage (self, "entries of the log cannot be read -> older requests are not repeated here");
+        adr_request_table_raise_horizon (self->requests, self->time_last_ms);
+    }
     self->commit_heard = adr_store_commit (self->store);
     self->evidence_commit = self->evidence_commit_next = UINT64_MAX;
 }
@@ -149,7 +159,11 @@ replicator_become_streaming (replicator_t *self)
     uint64_t applied = adr_store_applied (self->store);
     self->pipeline_bytes = self->pipeline_first = self->pipeline.size = 0;
     adr_pending_keys_clear (self->pending);
-    s_each_entry (self, applied + 1, s_take_over_entry); /* applied <= commit */
+    self->log_unread = !s_each_entry (self, applied + 1, s_take_over_entry); /* applied <= commit */
+    if (self->log_unread) { /* conditions cannot be checked against the log's end: it takes no writes */
+        ADR_MARK ("a master cannot read its own log");
+        replicator_resign (self, "the log's end cannot be read", NULL);
+    }
 
     adr_position_t last = adr_store_last (self->store);
     self->lead_ns = self->commit_moved_ns = self->now_ns;
@@ -275,6 +289,7 @@ s_take_entry (replicator_t *self, const adr_entry_t *entry, adr_bytes_t encoded)
         return true;
     if (entry->index == adr_store_missing_from (self->store)) { /* [STORE-5] our copy was damaged: here it is again */
         ADR_MARK ("a damaged entry comes back");
+        adr_request_table_raise_horizon (self->requests, entry->time_ms);
         return adr_store_refill (self->store, entry, encoded);
     }
     if (entry->index <= last.index) {

@@ -169,6 +169,7 @@ typedef struct replicator {
     uint64_t status_sequence;
     int64_t status_ns;
     bool status_due;
+    bool log_unread;           /* its log's end could not be read when it was elected: takes no writes, and resigns */
     bool resigned;             /* election has been asked to end this mastership */
 
     /* Every node's. */
@@ -180,6 +181,7 @@ typedef struct replicator {
     adr_buffer_t scratch, values;
     adr_entry_t entry;         /* the one that is being decoded or built: too large for a stack */
     int64_t tick_ns;
+    int64_t damage_noted_ns;
 } replicator_t;
 
 /* --- replicator.c */
@@ -195,6 +197,7 @@ void replicator_raise_fence (replicator_t *self, uint64_t term);
 void replicator_tell_election (replicator_t *self, uint16_t kind, const ProtobufCMessage *header);
 /* Asks election to hand over or step down, once a term. */
 void replicator_resign (replicator_t *self, const char *why, const adr_id_t *successor);
+void replicator_note_damage (replicator_t *self, const char *what);
 adr_address_t replicator_address (adr_id_t node);
 adr_node_state_t replicator_state (const replicator_t *self);
 /* The newest of: when a majority of the voters had answered the polls sent then. */

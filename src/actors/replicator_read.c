@@ -81,7 +81,8 @@ s_answer_record (replicator_t *self, const read_waiter_t *waiter, adr_status_t s
             answer.status = ADR_STATUS_NOT_FOUND;
         else if (!waiter->without_value)
             value = record->value;
-    }
+    } else if (status != ADR_STATUS_NOT_FOUND)
+        replicator_note_damage (self, "a record cannot be read -> another copy is asked for it");
     adr_address_t to = replicator_asker (self, &waiter->origin);
     self->effects->send (self->effects, to, ADR__KIND__ANSWER, &answer.base, value);
 }
@@ -116,6 +117,7 @@ s_answer_list (replicator_t *self, const read_waiter_t *waiter)
     adr_status_t status = adr_store_scan (self->store, waiter->table, s_key (waiter), after, waiter->with_values,
                                           s_add_row, &page);
     if (status != ADR_STATUS_OK) {
+        replicator_note_damage (self, "a record cannot be read -> another copy is asked for the page");
         s_fail (self, waiter, status, "a record of this page cannot be read here");
         return;
     }

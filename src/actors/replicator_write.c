@@ -291,6 +291,7 @@ s_conditions_hold (replicator_t *self, const Adr__Write *write, s_current_t *cur
         const Adr__Op *op = write->op[i];
         current[i] = s_current (self, (uint8_t) op->table, adr_bytes (op->key.data, op->key.len));
         if (current[i].damaged) {
+            replicator_note_damage (self, "a record cannot be read -> writes that depend on it are refused");
             s_refuse (self, write, ADR_STATUS_REFUSED, "the record's present version cannot be read here");
             return false;
         }
@@ -382,6 +383,10 @@ replicator_on_write (replicator_t *self, const adr_event_t *event)
             s_refuse (self, write, ADR_STATUS_NOT_MASTER, "handing over");
         else
             s_relay (self, event, write);
+        return;
+    }
+    if (self->log_unread) {
+        s_refuse (self, write, ADR_STATUS_NOT_MASTER, "this master cannot read its log");
         return;
     }
     s_current_t current[ADR_OPS_MAX / 2];
