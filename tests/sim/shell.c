@@ -127,6 +127,7 @@ s_note (adr_effects_t *effects, adr_level_t level, const char *text)
     if (level <= ADR_LEVEL_NOTE) {
         world->notes++;
         sim_faults_said (&world->faults, self->node);
+        world->node[self->node].said_ns = world->now_ns;
     }
     SIM_TRACE (world, "%s %s %s: %s", world->node[self->node].name, adr_actor_name (self->class->kind), s_levels[level],
                text);

@@ -183,7 +183,7 @@ typedef struct {
     uint64_t leads;          /* term in which its replicator was told to lead, until it is told or does otherwise */
     uint64_t lease_term;     /* the same, until it is told that its lease is given up */
     bool amnesic;            /* its incarnation is not yet admitted again */
-    uint64_t evidence_unlocked;
+    int64_t said_ns;         /* when it last wrote a log line */
     sim_sequence_t sent[SIM_NODES_MAX][SIM_LANES], seen[SIM_NODES_MAX][SIM_LANES];
 } sim_node_t;
 

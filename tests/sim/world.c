@@ -437,7 +437,8 @@ s_note_read_errors (sim_world_t *self)
     for (int i = 0; i < self->node_count; i++)
         if (self->node[i].disk.met_read) {
             self->node[i].disk.met_read = false;
-            sim_faults_met (&self->faults, i, SIM_FAULT_READ_ERROR, self->now_ns + 10 * SIM_SECOND);
+            if (self->now_ns - self->node[i].said_ns > 2 * SIM_SECOND) /* a line a second is enough */
+                sim_faults_met (&self->faults, i, SIM_FAULT_READ_ERROR, self->now_ns + 10 * SIM_SECOND);
         }
 }
 
