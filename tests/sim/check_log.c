@@ -90,6 +90,20 @@ sim_log_append (sim_log_t *self, uint64_t term, uint64_t prev_term, uint64_t pre
 
 /* --- durable, commit, applied ------------------------------------------------------------------------------- */
 
+/* Invariant 2, where it begins: what was durable is there after a start under the same incarnation, or the store has
+ * said that it is missing. */
+static void
+s_kept (sim_log_t *self, int node, const sim_held_t *held, const sim_log_view_t *view)
+{
+    uint64_t term = 0, index = held->durable;
+    if (index == 0 || held->term[index] == 0)
+        return;
+    if (view->last < index || !view->term_at (view->argument, index, &term) || term != held->term[index])
+        sim_fail (self->verdict, "2: what was durable stays, or is named missing",
+                  "node %d held %llu/%llu durably; after its start the log ends at %llu, with term %llu there", node,
+                  S_U (held->term[index]), S_U (index), S_U (view->last), S_U (term));
+}
+
 /* Follows what the node's journal holds durably, so that it can be asked about when the node is down. */
 static void
 s_follow_durable (sim_log_t *self, int node, const sim_log_view_t *view)
@@ -102,8 +116,10 @@ s_follow_durable (sim_log_t *self, int node, const sim_log_view_t *view)
             free (self->former[node].term);
             self->former[node] = *held;
             *held = (sim_held_t){ .incarnation = view->incarnation };
-        } else if (!view->missing)
+        } else if (!view->missing) {
+            s_kept (self, node, held, view);
             held->durable = 0;
+        }
         held->boot = view->boot;
         held->commit = held->applied = 0;
         held->mending = false;

@@ -92,6 +92,7 @@ s_cut (sim_world_t *world)
         cut->to = all & ~cut->from;
     }
     cut->both = sim_chance (random, 600000);
+    cut->bulk = world->options.bulk && sim_chance (random, 300000);
     cut->number = ++world->cut_number;
     int64_t length = s_length (world, 50, 4000);
     SIM_TRACE (world, "cut %llu: hosts %x %s %x for %lld ms", (unsigned long long) cut->number, cut->from,

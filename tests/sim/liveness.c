@@ -29,11 +29,22 @@ s_pick_core (sim_world_t *world)
 }
 
 static void
+s_hang_actor (sim_world_t *world, int host)
+{
+    bool replicator = sim_chance (&world->fault_random, 500000);
+    for (int i = 0; i < world->node_count; i++) {
+        sim_actor_t *actor = world->node[i].actor[replicator ? ADR_ACTOR_REPLICATOR : ADR_ACTOR_ELECTION];
+        if (actor && world->node[i].host == host)
+            actor->stalled_ns = world->now_ns + SIM_SECOND * 1000;
+    }
+}
+
+static void
 s_leave_alone (sim_world_t *world, int host)
 {
     adr_random_t *random = &world->fault_random;
     uint32_t bit = 1u << host, all = (1u << world->host_count) - 1;
-    switch (sim_pick (random, 0, 4)) {
+    switch (sim_pick (random, 0, 7)) {
     case 0: /* down for good */
         if (world->host[host].up)
             sim_crash (world, host, CRASH_POWER, SIM_SECOND * 1000, "not in the core");
@@ -46,6 +57,16 @@ s_leave_alone (sim_world_t *world, int host)
         break;
     case 3: /* nobody hears it */
         world->cut[world->cut_count++] = (sim_cut_t){ .from = bit, .to = all & ~bit };
+        break;
+    case 4: /* polls and votes come through, appends do not [ELECT-9] */
+        world->cut[world->cut_count++] = (sim_cut_t){ .both = true, .bulk = true, .from = bit, .to = all & ~bit };
+        break;
+    case 5: /* one of its actors never runs again [ELECT-9] */
+        s_hang_actor (world, host);
+        break;
+    case 6: /* its disk answers nothing any more [READ-4] */
+        for (int i = 0; i < world->node_count; i++)
+            world->node[i].hung_disk |= world->node[i].host == host;
         break;
     default: /* it is only slow, or sound by chance */
         for (int i = 0; i < world->node_count; i++)

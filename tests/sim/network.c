@@ -10,11 +10,13 @@
 #define S_HELD_MAX_NS (6 * SIM_SECOND)
 
 bool
-sim_network_reaches (const sim_world_t *world, int from_host, int to_host)
+sim_network_reaches (const sim_world_t *world, int from_host, int to_host, bool bulk)
 {
     uint32_t from = 1u << from_host, to = 1u << to_host;
     for (uint32_t i = 0; i < world->cut_count; i++) {
         const sim_cut_t *cut = &world->cut[i];
+        if (cut->bulk && !bulk)
+            continue;
         if ((cut->from & from && cut->to & to) || (cut->both && cut->from & to && cut->to & from))
             return false;
     }
@@ -57,7 +59,7 @@ s_between_nodes (sim_world_t *world, sim_pack_t *pack)
     pack->sent_ns = world->now_ns;
     adr_pack_number (&pack->bytes, pack->sequence, world->map->epoch);
     bool faults = world->phase == PHASE_FAULTS;
-    if (!sim_network_reaches (world, from->host, to->host)) {
+    if (!sim_network_reaches (world, from->host, to->host, pack->lane == 1)) {
         world->cut_off++;
         sim_pack_release (world, pack);
         return;

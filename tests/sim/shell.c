@@ -469,6 +469,8 @@ sim_job_step (sim_world_t *world, int node, int lane, int stage, adr_store_job_t
         int64_t sync = sim_pick (random, world->options.disk_sync_ns / 4 + 1, world->options.disk_sync_ns);
         if (self->slow_disk)
             sync += sim_pick (random, 50 * ADR_MS, 400 * ADR_MS);
+        if (self->hung_disk)
+            sync += 1000 * SIM_SECOND;
         sim_event_at (world, world->now_ns + sync, EV_JOB, node, lane | 256, life, job);
         return;
     }

@@ -179,7 +179,7 @@ typedef struct {
     adr_store_job_t *job[ADR_LANE_COUNT];
     sim_put_t *put;          /* waiting for the state writer, oldest first */
     uint32_t put_count, put_room, put_committing;
-    bool slow_disk, full_disk;
+    bool slow_disk, full_disk, hung_disk;
     uint64_t leads;          /* term in which its replicator was told to lead, until it is told or does otherwise */
     uint64_t lease_term;     /* the same, until it is told that its lease is given up */
     bool amnesic;            /* its incarnation is not yet admitted again */
@@ -238,7 +238,7 @@ typedef struct {
 } sim_client_t;
 
 typedef struct {
-    bool both;
+    bool both, bulk;        /* bulk: what goes to replicators alone */
     uint32_t from, to; /* bits of hosts */
     uint64_t number;
 } sim_cut_t;
@@ -338,7 +338,7 @@ void sim_pack_release (sim_world_t *world, sim_pack_t *pack);
 /* --- network.c */
 void sim_network_send (sim_world_t *world, sim_pack_t *pack);   /* takes the pack */
 void sim_network_arrive (sim_world_t *world, sim_pack_t *pack); /* takes the pack */
-bool sim_network_reaches (const sim_world_t *world, int from_host, int to_host);
+bool sim_network_reaches (const sim_world_t *world, int from_host, int to_host, bool bulk);
 
 /* --- faults.c */
 void sim_faults_start (sim_world_t *world);
