@@ -76,6 +76,7 @@ s_cut (sim_world_t *world)
     adr_random_t *random = &world->fault_random;
     uint32_t all = (1u << world->host_count) - 1;
     sim_cut_t *cut = &world->cut[world->cut_count++];
+    memset (cut, 0, sizeof *cut);
     int member = s_any_member (world);
     cut->from = s_zone_hosts (world, member);
     switch (sim_pick (random, 0, 4)) {
@@ -92,7 +93,8 @@ s_cut (sim_world_t *world)
         cut->to = all & ~cut->from;
     }
     cut->both = sim_chance (random, 600000);
-    cut->bulk = world->options.bulk && sim_chance (random, 300000);
+    cut->bulk = world->options.bulk && sim_chance (random, 200000);
+    cut->control = world->options.bulk && !cut->bulk && sim_chance (random, 500000);
     cut->number = ++world->cut_number;
     int64_t length = s_length (world, 50, 4000);
     SIM_TRACE (world, "cut %llu: hosts %x %s %x for %lld ms", (unsigned long long) cut->number, cut->from,

@@ -44,7 +44,9 @@ s_leave_alone (sim_world_t *world, int host)
 {
     adr_random_t *random = &world->fault_random;
     uint32_t bit = 1u << host, all = (1u << world->host_count) - 1;
-    switch (sim_pick (random, 0, 7)) {
+    int64_t how = sim_pick (random, 0, 7);
+    SIM_TRACE (world, "host %d is not in the core: %lld", host, (long long) how);
+    switch (how) {
     case 0: /* down for good */
         if (world->host[host].up)
             sim_crash (world, host, CRASH_POWER, SIM_SECOND * 1000, "not in the core");

@@ -15,7 +15,7 @@ sim_network_reaches (const sim_world_t *world, int from_host, int to_host, bool 
     uint32_t from = 1u << from_host, to = 1u << to_host;
     for (uint32_t i = 0; i < world->cut_count; i++) {
         const sim_cut_t *cut = &world->cut[i];
-        if (cut->bulk && !bulk)
+        if ((cut->bulk && !bulk) || (cut->control && bulk))
             continue;
         if ((cut->from & from && cut->to & to) || (cut->both && cut->from & to && cut->to & from))
             return false;

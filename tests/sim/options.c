@@ -129,6 +129,7 @@ s_draw_work (sim_options_t *self, adr_random_t *random)
         self->weight[OP_GET] = 16;
     self->conditional_percent = s_coin (random) ? (uint32_t) sim_pick (random, 5, 80) : 0;
     self->pipeline = s_coin (random) ? (uint32_t) sim_pick (random, 2, SIM_FLIGHT_MAX) : 1;
+    self->lulls = s_coin (random);
     /* A few hundred operations a second in all: faults find bugs, and more work between two of them finds no more. */
     self->think_max_us *= (uint32_t) (self->clients * (int) self->pipeline + 3) / 4;
 }

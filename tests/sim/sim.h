@@ -57,6 +57,7 @@ typedef struct {
     int64_t fault_time_ns;     /* how long faults go on */
     uint64_t segment_bytes, flush_bytes;
     int clients, keys, hot_keys;
+    bool lulls;                /* seconds in which nobody writes, so that who hears no polls is not behind */
     uint32_t think_max_us;     /* a client's pause between operations */
     uint32_t value_max;
     uint32_t weight[8];        /* by sim_op_kind_t */
@@ -238,7 +239,8 @@ typedef struct {
 } sim_client_t;
 
 typedef struct {
-    bool both, bulk;        /* bulk: what goes to replicators alone */
+    bool both;
+    bool bulk, control;     /* one lane alone: what goes to replicators, or all else */
     uint32_t from, to; /* bits of hosts */
     uint64_t number;
 } sim_cut_t;

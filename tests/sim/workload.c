@@ -45,6 +45,9 @@ s_pick_key (sim_world_t *world)
 static sim_op_kind_t
 s_pick_kind (sim_world_t *world)
 {
+    uint64_t second = (uint64_t) (world->now_ns / (2 * SIM_SECOND)) + 1;
+    if (world->options.lulls && world->phase == PHASE_FAULTS && (world->options.seed * second >> 3) % 2)
+        return OP_GET;
     uint32_t all = 0;
     for (int kind = 0; kind < OP_KIND_COUNT; kind++)
         all += world->options.weight[kind];
