@@ -438,6 +438,8 @@ s_start (replicator_t *self)
               (unsigned long long) adr_store_last (self->store).index,
               (unsigned long long) adr_store_commit (self->store), (unsigned long long) self->fence,
               (unsigned long long) self->environment->incarnation);
+    if (self->ids_unread)
+        replicator_note_damage (self, "entries of the log cannot be read -> requests of their time are not executed");
     s_tick (self);
 }
 

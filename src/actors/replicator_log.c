@@ -66,7 +66,7 @@ replicator_log_open (replicator_t *self)
     if (!s_each_entry (self, adr_store_log_start (self->store).index + 1, s_raise_horizon_once)) {
         /* [REPL-5] ids that cannot be read are not known: whatever is as old as they may be is not executed. */
         ADR_MARK ("request ids of damaged entries are unknown");
-        replicator_note_damage (self, "entries of the log cannot be read -> older requests are not repeated here");
+        self->ids_unread = true; /* said once there is somebody to say it to */
         adr_request_table_raise_horizon (self->requests, self->time_last_ms);
     }
     self->commit_heard = adr_store_commit (self->store);
@@ -167,6 +167,7 @@ replicator_become_streaming (replicator_t *self)
 
     adr_position_t last = adr_store_last (self->store);
     self->lead_ns = self->commit_moved_ns = self->now_ns;
+    self->own_waits_index = 0;
     self->stamp_count = 0;
     self->time_base_ns = self->now_ns;
     self->time_base_ms = last.index == 0 ? (uint64_t) self->wall_ms : self->time_last_ms;
@@ -804,6 +805,21 @@ s_tend_voters (replicator_t *self)
         s_admit (self, &voters);
 }
 
+/* Members leave the unlock set when their disks do not keep up [READ-4]; the master is always in it. With a disk that
+ * stands still it commits by the others' and would lock every record for ever [invariant 11]: so it must not lead. */
+static void
+s_tend_own_disk (replicator_t *self)
+{
+    if (adr_store_durable (self->store) >= self->own_waits_index) {
+        self->own_waits_index = adr_store_last (self->store).index;
+        self->own_waits_ns = self->now_ns;
+    }
+    if (replicator_leads (self) && self->now_ns - self->own_waits_ns > self->settings->write_timeout_ns / 2) {
+        ADR_MARK ("a master's own disk stands still");
+        replicator_resign (self, "the own disk does not keep up", NULL);
+    }
+}
+
 void
 replicator_tend_members (replicator_t *self)
 {
@@ -820,6 +836,7 @@ replicator_tend_members (replicator_t *self)
         && replicator_quorum_answers (self, self->now_ns - self->settings->election_min_ns)
         && !ADR_PLANT (ELECT_9_STALLED_MASTER_STAYS))
         replicator_resign (self, "commit stands still although a quorum answers", NULL);
+    s_tend_own_disk (self);
 }
 
 /* It holds what it held, but has forgotten that an append of this term confirmed it, and serves nothing until one does

@@ -170,6 +170,8 @@ typedef struct replicator {
     int64_t status_ns;
     bool status_due;
     bool log_unread;           /* its log's end could not be read when it was elected: takes no writes, and resigns */
+    uint64_t own_waits_index;  /* an entry that its own disk has not synced yet, ... */
+    int64_t own_waits_ns;      /* and since when it waits for it */
     bool resigned;             /* election has been asked to end this mastership */
 
     /* Every node's. */
@@ -182,6 +184,7 @@ typedef struct replicator {
     adr_entry_t entry;         /* the one that is being decoded or built: too large for a stack */
     int64_t tick_ns;
     int64_t damage_noted_ns;
+    bool ids_unread;           /* request ids of entries that could not be read at the start are unknown */
 } replicator_t;
 
 /* --- replicator.c */
