@@ -225,10 +225,16 @@ adr_mailbox_awake (adr_mailbox_t *self)
 adr_parcel_t *
 adr_mailbox_wait (adr_mailbox_t *self, int64_t until_ns)
 {
+    bool patient = false;
     for (;;) {
         adr_parcel_t *list = adr_mailbox_take (self);
         if (list)
             return list;
+        if (!patient) {
+            patient = true;
+            sched_yield ();
+            continue;
+        }
         if (adr_mailbox_is_closed (self))
             return adr_mailbox_take (self); /* what was put just before it was closed */
         struct timespec left, *limit = NULL;

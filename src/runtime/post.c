@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sodium.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #define S_COPY_MAX 4096 /* smaller packs are copied: cheaper than to hand memory from thread to thread */
@@ -305,6 +306,7 @@ s_carry_to_client (adr_post_t *self, adr_parcel_t *parcel)
         return;
     }
     void *router = self->local[connection->local].router;
+    self->local[connection->local].router_ready = true;
     adr_pack_number (&parcel->buffer, ++connection->sent, adr_directory_map (self->directory)->epoch);
     int error = 0;
     if (zmq_send (router, connection->routing_id, connection->routing_id_size, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
@@ -354,22 +356,25 @@ s_try_backlogs (adr_post_t *self)
 
 /* --- the thread ------------------------------------------------------------------------------------------------- */
 
-/* ZeroMQ's descriptors tell of changes, not of states: after a receive that found nothing they are good to wait on.
- * A send on the same ROUTER may swallow the news of a pack that came: so after each round all are asked once more. */
+/* ZeroMQ's descriptors tell of changes, not of states: a socket that was asked until it had nothing is good to wait
+ * for, and only one that has news is asked, because asking costs two system calls even where there is nothing. A send
+ * may swallow the news of what came in on the same socket, so who was sent on is asked, too. */
 static void
-s_sleep (adr_post_t *self)
+s_poll (adr_post_t *self, int wait_ms)
 {
     struct pollfd items[2 * ADR_POST_LOCALS_MAX + 1];
     nfds_t count = 0;
     items[count++] = (struct pollfd){ adr_mailbox_descriptor (self->mailbox), POLLIN, 0 };
     for (uint32_t i = 0; i < self->local_count; i++) {
-        if (self->local[i].router)
-            items[count++] = (struct pollfd){ self->local[i].descriptor, POLLIN, 0 };
-        if (self->local[i].monitor)
-            items[count++] = (struct pollfd){ self->local[i].monitor_descriptor, POLLIN, 0 };
+        items[count++] = (struct pollfd){ self->local[i].router ? self->local[i].descriptor : -1, POLLIN, 0 };
+        items[count++] = (struct pollfd){ self->local[i].monitor ? self->local[i].monitor_descriptor : -1, POLLIN, 0 };
     }
-    int rc = poll (items, count, self->backlogs ? S_RETRY_MS : -1);
+    int rc = poll (items, count, wait_ms);
     adr_assert (rc >= 0 || errno == EINTR);
+    for (uint32_t i = 0; rc > 0 && i < self->local_count; i++) {
+        self->local[i].router_ready |= items[2 * i + 1].revents != 0;
+        self->local[i].monitor_ready |= items[2 * i + 2].revents != 0;
+    }
 }
 
 static bool
@@ -378,21 +383,41 @@ s_receive_all (adr_post_t *self)
     bool any = false;
     for (uint32_t i = 0; i < self->local_count; i++) {
         adr_post_local_t *local = &self->local[i];
-        if (local->router == NULL)
-            continue;
-        for (int round = 0; round < S_ROUNDS_MAX && adr_post_receive (self, local); round++)
-            any = true;
-        if (local->monitor)
+        for (int round = 0; local->router_ready && round < S_ROUNDS_MAX; round++) {
+            local->router_ready = adr_post_receive (self, local);
+            any |= local->router_ready;
+        }
+        if (local->monitor_ready)
             adr_post_watch (self, local);
+        local->monitor_ready = false;
     }
     adr_bells_ring (&self->bells);
     return any;
+}
+
+/* Gives those that fill the mailbox and the sockets their turn before it sleeps: at load there is more then, and nobody
+ * had to wake anybody. Costs two system calls where there is nothing. */
+static void
+s_wait (adr_post_t *self, bool *patient)
+{
+    if (!*patient) {
+        *patient = true;
+        sched_yield ();
+        s_poll (self, 0);
+        return;
+    }
+    *patient = false;
+    if (!adr_mailbox_sleep (self->mailbox))
+        return;
+    s_poll (self, self->backlogs ? S_RETRY_MS : -1);
+    adr_mailbox_awake (self->mailbox);
 }
 
 static void
 s_run (zsock_t *pipe, void *argument)
 {
     adr_post_t *self = argument;
+    bool patient = false;
     zsock_signal (pipe, 0);
     while (!adr_mailbox_is_closed (self->mailbox)) {
         adr_parcel_t *list = adr_mailbox_take (self->mailbox);
@@ -400,11 +425,9 @@ s_run (zsock_t *pipe, void *argument)
         if (self->backlogs)
             s_try_backlogs (self);
         if (s_receive_all (self) || list)
-            continue;
-        if (!adr_mailbox_sleep (self->mailbox))
-            continue;
-        s_sleep (self);
-        adr_mailbox_awake (self->mailbox);
+            patient = false;
+        else
+            s_wait (self, &patient);
     }
     s_carry (self, adr_mailbox_take (self->mailbox));
 }
@@ -438,6 +461,7 @@ s_bind (adr_post_t *self, adr_post_local_t *local, char *error, size_t error_siz
         size = sizeof local->listening;
         rc = zmq_getsockopt (local->router, ZMQ_LAST_ENDPOINT, local->listening, &size);
         adr_assert (rc == 0);
+        local->router_ready = local->monitor_ready = true;
         return true;
     }
     snprintf (error, error_size, "%s: %s cannot be bound: %s", local->node->name, endpoint, zmq_strerror (errno));

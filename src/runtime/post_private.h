@@ -46,6 +46,7 @@ typedef struct {
     void *router;  /* NULL: this node has no door on this lane */
     void *monitor;
     int descriptor, monitor_descriptor;
+    bool router_ready, monitor_ready; /* may have something: asked until it has nothing */
     char listening[ADR_ENDPOINT_MAX + 1];
     uint32_t connections;
     adr_peer_t **peer; /* by the node's place in the map; made at the first send, under `making` */
