@@ -15,8 +15,7 @@
 #define VOTE_SIZE (8 + ADR_ID_SIZE + 8 + 8) /* as stored: term, candidate, its incarnation, this node's incarnation */
 #define PROMISE_SIZE 8
 
-/* No message may bring the term near its end: an honest cluster takes one a second for ages without coming here. */
-#define TERM_MAX (UINT64_C (1) << 62)
+#define TERM_MAX ADR_TERM_MAX
 /* A longer promise would be a way to silence a group for good; the configuration allows no such timeout. */
 #define PROMISE_MAX_MS 60000
 /* One timer for what is done again and again in a role, one for the role's end. */

@@ -570,7 +570,7 @@ s_create (const adr_environment_t *environment)
         self->fence = self->fence_durable = adr_store_term (self->store);
     /* [READ-2] an answer to a question of a former life must not look like one to ours. */
     if (!ADR_PLANT (READ_2_NUMBERS_START_ANEW))
-        self->question_number = self->question_answered = environment->boot << 32;
+        self->question_number = self->question_answered = (environment->incarnation + environment->boot) << 32;
     replicator_learn_peers (self);
     replicator_log_open (self);
     return self;

@@ -183,16 +183,20 @@ replicator_become_streaming (replicator_t *self)
     replicator_append_own (self);
 }
 
-/* [PART-4] log time never falls, and never runs more than twice as fast as the boot clock, so that one wrong wall
- * clock cannot expire what is kept by it. */
+/* [PART-4] log time never falls, and from one entry to the next never runs more than twice as fast as the boot clock,
+ * so that a wall clock that is set cannot expire what is kept by it; edges count on that, too [EDGE-6]. */
 static uint64_t
 s_stamp (replicator_t *self)
 {
-    uint64_t elapsed_ms = (uint64_t) ((self->now_ns - self->time_base_ns) / ADR_MS);
-    uint64_t stamp = self->time_base_ms + 2 * elapsed_ms;
+    int64_t elapsed_ms = (self->now_ns - self->time_base_ns) / ADR_MS;
+    uint64_t stamp = self->time_base_ms + 2 * (uint64_t) elapsed_ms;
     if (stamp > (uint64_t) self->wall_ms)
         stamp = (uint64_t) self->wall_ms;
-    return stamp > self->time_last_ms ? stamp : self->time_last_ms;
+    if (stamp < self->time_last_ms)
+        stamp = self->time_last_ms;
+    self->time_base_ms = stamp;
+    self->time_base_ns += elapsed_ms * ADR_MS; /* what is left of a millisecond counts for the next */
+    return stamp;
 }
 
 void
@@ -231,7 +235,9 @@ s_refuse_append (replicator_t *self, const adr_event_t *event, uint64_t prev_ind
     refused.term = self->fence;
     refused.incarnation = self->environment->incarnation;
     refused.prev_index = prev_index;
-    refused.last_index = adr_store_last (self->store).index;
+    /* Of a damaged copy: where it must begin to be filled [STORE-5]. */
+    uint64_t missing = adr_store_missing_from (self->store);
+    refused.last_index = missing ? missing - 1 : adr_store_last (self->store).index;
     refused.conflict_term = conflict_term;
     if (conflict_term) {
         uint64_t first = adr_store_first_of_term (self->store, prev_index);
@@ -248,8 +254,11 @@ static bool
 s_holds_predecessor (replicator_t *self, const adr_event_t *event, const Adr__Append *append)
 {
     uint64_t term;
-    if (append->prev_index < adr_store_log_start (self->store).index)
+    adr_position_t start = adr_store_log_start (self->store);
+    if (append->prev_index < start.index)
         return true;
+    if (append->prev_index == start.index && append->prev_term != start.term)
+        return false; /* contradicts what is committed: nonsense */
     if (!adr_store_term_at (self->store, append->prev_index, &term)) {
         s_refuse_append (self, event, append->prev_index, 0);
         return false;
@@ -291,6 +300,8 @@ s_take_entry (replicator_t *self, const adr_entry_t *entry, adr_bytes_t encoded)
     if (entry->index == adr_store_missing_from (self->store)) { /* [STORE-5] our copy was damaged: here it is again */
         ADR_MARK ("a damaged entry comes back");
         adr_request_table_raise_horizon (self->requests, entry->time_ms);
+        if (self->time_last_ms < entry->time_ms) /* [PART-4] the hole may have been the log's end */
+            self->time_last_ms = entry->time_ms;
         return adr_store_refill (self->store, entry, encoded);
     }
     if (entry->index <= last.index) {
@@ -345,6 +356,8 @@ replicator_on_append (replicator_t *self, const adr_event_t *event)
     const Adr__Append *append = (const Adr__Append *) event->message.header;
     if (append->incarnation != self->environment->incarnation && !ADR_PLANT (ELECT_7_APPEND_TO_ANYBODY))
         return;
+    if (append->term > ADR_TERM_MAX || replicator_peer (self, &event->message.from.node) == NULL)
+        return; /* nonsense, or of no node of this group: neither may raise the fence */
     if (append->term < self->fence) { /* [ELECT-8 of the design] a lower term hears the higher one */
         s_refuse_append (self, event, append->prev_index, 0);
         return;
@@ -839,13 +852,15 @@ replicator_tend_members (replicator_t *self)
     s_tend_own_disk (self);
 }
 
-/* It holds what it held, but has forgotten that an append of this term confirmed it, and serves nothing until one does
- * [REPL-2]: without news of its own the master would never send it one. */
+/* It has forgotten that an append of this term confirmed what it holds, and serves nothing until one does [REPL-2]:
+ * without news of its own the master would never send it one. What it held may be damaged [STORE-5]: it counts again
+ * when it is acknowledged again, or the master would never send it what it has lost. */
 static void
 s_on_restart (peer_t *peer)
 {
     peer->probing = true;
     peer->next = peer->match + 1;
+    peer->match = 0;
     peer->inflight = 0;
     peer->sent_ns = ADR_NEVER;
     peer->patience_ns = S_PATIENCE_FIRST_NS;

@@ -155,7 +155,7 @@ typedef struct replicator {
         uint64_t last_index;
     } stamp[STAMPS];           /* the log's end at each tick: how old an entry is [READ-4] */
     uint32_t stamp_count;      /* ever made */
-    uint64_t time_base_ms;     /* log time of the entry before the opening, and when it was stamped [PART-4] */
+    uint64_t time_base_ms;     /* log time of the newest entry, and when it was stamped, to a millisecond [PART-4] */
     int64_t time_base_ns;
     uint64_t time_last_ms;     /* log time of the newest entry */
     uint64_t time_committed_ms; /* of the newest applied entry: what askers may have seen [REPL-5] */

@@ -272,6 +272,8 @@ s_set_time (adr_session_t *self, s_request_t *request)
         age_ms = (uint32_t) ((self->now_ns - request->start_ns) / ADR_MS);
         left_ms = age_ms < request->limit_ms ? request->limit_ms - age_ms : 1;
     }
+    if (request->tries > 0 && age_ms == 0)
+        age_ms = 1; /* a second try is never the first, however quick [REPL-5] */
     if (request->kind == ADR__KIND__WRITE) {
         request->header.write.limit_ms = left_ms;
         request->header.write.age_ms = age_ms;
@@ -579,12 +581,18 @@ s_says_not_done (adr_status_t status)
  * it, so that word is not passed on. A conflict ends the request, because time will not make it surer. True if the
  * reply is final now. */
 static bool
-s_settle_write (s_request_t *request, adr_reply_t *reply)
+s_settle_write (s_request_t *request, adr_reply_t *reply, bool no_entry)
 {
-    if (!s_says_not_done (reply->status))
+    if (!s_says_not_done (reply->status) && !no_entry)
         return true;
     if (request->unanswered > 0)
         request->unanswered--;
+    if (request->unanswered > 0 && no_entry && reply->status == ADR_STATUS_OK) {
+        /* Nothing was there to be deleted, and the id was not kept: an earlier try could still delete what comes to be
+         * after this word. The next try says that it is one, and its verdict is kept. */
+        ADR_MARK ("session: an OK without an entry while an earlier try is unanswered");
+        return false;
+    }
     if (request->unanswered > 0 && reply->status == ADR_STATUS_CONFLICT) {
         ADR_MARK ("session: a conflict while an earlier try is unanswered");
         reply->status = ADR_STATUS_UNKNOWN;
@@ -614,7 +622,7 @@ s_receive_answer (adr_session_t *self, const Adr__Answer *answer, adr_bytes_t pa
                           .deleted = answer->deleted, .value = payload, .text = answer->text };
     if (answer->version)
         reply.version = (adr_version_t){ answer->version->epoch, answer->version->term, answer->version->index };
-    if (request->kind == ADR__KIND__WRITE && !s_settle_write (request, &reply))
+    if (request->kind == ADR__KIND__WRITE && !s_settle_write (request, &reply, answer->no_entry))
         return;
     if (reply.status == ADR_STATUS_NOT_MASTER)
         return; /* the next try asks again */

@@ -31,6 +31,8 @@
 #define ADR_PARTITIONS_DEFAULT 64
 #define ADR_PARTITIONS_MAX 4096
 #define ADR_BUCKETS 256
+/* No message may bring the term near its end: an honest cluster takes one a second for ages without coming here. */
+#define ADR_TERM_MAX (UINT64_C (1) << 62)
 /* How long an application's request may live; request ids are kept at least twice as long [REPL-5]. */
 #define ADR_REQUEST_TIME_MAX_MS 60000
 

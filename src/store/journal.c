@@ -240,15 +240,15 @@ s_form (adr_store_t *self, size_t taken)
     job->bytes = journal->open;
     journal->open = swap;
     journal->open.size = 0;
-    if (taken < job->bytes.size)
-        s_keep_rest (self, &job->bytes, taken);
     job->header = (adr_batch_header_t){
         .segment = journal->current, .offset = journal->offset, .number = journal->next_batch++,
         .durable = ADR_PLANT (STORE_2_NO_WITNESS) ? 0 : journal->durable_batch,
         .before = journal->end, .last = journal->end
     };
     memcpy (job->header.previous, journal->digest, sizeof job->header.previous);
-    s_place_frames (self, job, taken);
+    s_place_frames (self, job, taken); /* before the rest moves: an offset names one frame only until then */
+    if (taken < job->bytes.size)
+        s_keep_rest (self, &job->bytes, taken);
     uint64_t standing = s_standing (self, job->header.last.index);
     job->header.commit = self->commit < standing ? self->commit : standing;
     s_seal_size (job);

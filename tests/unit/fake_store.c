@@ -39,6 +39,7 @@ typedef struct {
 #define S_DONE_MAX 65536 /* request ids that are remembered */
 
 struct fake_store {
+    bool released; /* held requests came late: every id is looked up from then on */
     pthread_mutex_t lock;
     pthread_cond_t ready;
     adr_id_t cluster;
@@ -216,7 +217,7 @@ s_write (fake_store_t *self, const Adr__Write *write, adr_bytes_t payload, Adr__
          Adr__VersionOf *version_of, bool repeated)
 {
     adr_version_t version = { 0, 1, self->index + 1 };
-    bool known = repeated && s_known (self, write, &version);
+    bool known = (repeated || self->released) && s_known (self, write, &version);
     for (size_t i = 0; !known && i < write->n_op; i++) {
         const Adr__Op *op = write->op[i];
         s_record_t *record = s_find (self, (uint8_t) op->table, adr_bytes (op->key.data, op->key.len));
@@ -230,6 +231,17 @@ s_write (fake_store_t *self, const Adr__Write *write, adr_bytes_t payload, Adr__
             version_of->index = record->version.index;
             answer->version = version_of;
         }
+        return;
+    }
+    /* As a master does: nothing to be done makes an entry only if the request was sent before [REPL-5]. */
+    bool deletes_nothing = !known && !repeated;
+    for (size_t i = 0; i < write->n_op; i++) {
+        const Adr__Op *op = write->op[i];
+        deletes_nothing &= op->delete_ && op->condition == ADR__CONDITION__ALWAYS
+                           && s_find (self, (uint8_t) op->table, adr_bytes (op->key.data, op->key.len)) == NULL;
+    }
+    if (deletes_nothing) {
+        answer->no_entry = true;
         return;
     }
     for (size_t i = 0; !known && i < write->n_op; i++) {
@@ -518,6 +530,7 @@ void
 fake_store_release (fake_store_t *self)
 {
     pthread_mutex_lock (&self->lock);
+    self->released = true;
     s_pack_t *packs = s_packs_take (&self->held);
     for (s_pack_t *pack = packs; pack; pack = pack->next)
         s_pack (self, adr_bytes (pack->bytes.data, pack->bytes.size), true);

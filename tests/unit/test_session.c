@@ -320,6 +320,33 @@ a_retry_is_done_once (void **state)
     assert_int_equal (answer.version.index, 1);
 }
 
+/* The second try's `nothing was there` makes no entry if it looks like a first one, and while the first is still under
+ * way it is no last word: the first could delete what comes to be afterwards [REPL-5, EDGE-4]. */
+static void
+a_quick_second_try_tells_that_it_is_one (void **state)
+{
+    s_world_t *world = *state;
+    s_answer_t gone = { 0 }, put = { 0 }, read = { 0 };
+    s_script_t script = { { FAKE_HOLD } };
+    fake_store_set_fate (world->store, s_scripted, &script);
+    adr_session_op_t op = { .table = ADR_TABLE_KV, .key = s_text ("k"), .delete_it = true };
+    adr_session_write (world->session, &op, 1, 5000, s_done, &gone);
+    s_deliver (world, 10);
+    adr_session_send_again (world->session); /* another edge, within the same millisecond */
+    s_deliver (world, 10);
+    s_deliver (world, 10);
+    assert_int_equal (gone.status, ADR_STATUS_OK);
+    s_put (world, "k", "new", ADR__CONDITION__ABSENT, 5000, &put);
+    s_deliver (world, 11);
+    assert_int_equal (put.status, ADR_STATUS_OK);
+    fake_store_release (world->store); /* the first try arrives at last */
+    s_deliver (world, 12);
+    adr_session_read (world->session, ADR_TABLE_KV, s_text ("k"), ADR__READ_MODE__STRONG, 0, s_done, &read);
+    s_deliver (world, 13);
+    s_deliver (world, 14);
+    assert_int_equal (read.status, ADR_STATUS_OK);
+}
+
 static void
 a_write_without_an_answer_is_unknown (void **state)
 {
@@ -586,6 +613,7 @@ main (void)
         cmocka_unit_test_setup_teardown (beyond_the_bound_is_busy, s_set_up_small, s_tear_down),
         S_TEST (wrong_requests_are_invalid),
         S_TEST (a_retry_is_done_once),
+        S_TEST (a_quick_second_try_tells_that_it_is_one),
         S_TEST (a_write_without_an_answer_is_unknown),
         S_TEST (a_write_that_never_left_is_refused),
         S_TEST (what_could_not_leave_leaves_later_in_order),

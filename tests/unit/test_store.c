@@ -10,6 +10,7 @@
 #include "memory_disk.h"
 #include "store/store.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 typedef struct {
@@ -312,6 +313,37 @@ test_cut_replaces_a_suffix_for_good (void **state)
 }
 
 /* [READ-5] */
+/* Two masters' entries of one index gather in one open batch, which the segment's end splits between them: the second
+ * then stands, in what is kept, where the first stood in what goes. */
+static void
+test_a_split_batch_names_the_newest_entrys_place (void **state) /* [STORE-12] */
+{
+    s_world_t *w = *state;
+    char value[3500];
+    memset (value, 'x', sizeof value - 1);
+    value[sizeof value - 1] = '\0';
+    s_append_op (w, 1, NULL, NULL);
+    s_run (w);
+    uint64_t last = adr_store_last (w->store).index;
+    uint64_t term = 2;
+    char key[16];
+    for (int round = 0; round < 40; round++) { /* several segments' ends */
+        s_append_op (w, term++, "lost", "0");
+        s_run (w);
+        adr_store_cut (w->store, last);
+        s_append_op (w, term++, "lost", value);
+        adr_store_cut (w->store, last);
+        snprintf (key, sizeof key, "kept %d", round);
+        s_append_op (w, term++, key, value);
+        s_run (w);
+        s_commit_apply (w, ++last);
+    }
+    for (int round = 0; round < 40; round++) { /* most are beyond the cache by now */
+        snprintf (key, sizeof key, "kept %d", round);
+        s_expect (w, key, value);
+    }
+}
+
 static void
 test_older_versions_are_kept_until_unlocked (void **state)
 {
@@ -431,6 +463,7 @@ main (void)
         S_TEST (test_rolled_back_state_environment_is_amnesia),
         S_TEST (test_lost_end_of_the_journal_is_amnesia),
         S_TEST (test_cut_replaces_a_suffix_for_good),
+        S_TEST (test_a_split_batch_names_the_newest_entrys_place),
         S_TEST (test_older_versions_are_kept_until_unlocked),
         S_TEST (test_scan_merges_index_and_memory),
         S_TEST (test_full_disk_refuses_but_goes_on),

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* The replicator over a real store in memory: what a hostile or unlucky peer can send it, restarts, log time. What
+ * whole groups do is the simulator's business. */
+
+#include "actor_harness.h"
+#include "memory_disk.h"
+
+#include "core/entry.h"
+#include "core/limits.h"
+#include "store/store.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static harness_t s_harness;
+static adr_map_t *s_map;
+static memory_disk_t *s_disk;
+static memory_state_t *s_state;
+static memory_index_t *s_index;
+static memory_entropy_t s_entropy;
+static adr_store_t *s_store;
+static const adr_bytes_t s_nothing;
+
+static adr_address_t
+s_meta (unsigned zone, adr_actor_kind_t actor)
+{
+    return harness_address (zone, ADR_NODE_META, actor);
+}
+
+static void
+s_begin (uint64_t boot)
+{
+    adr_environment_t environment
+        = { .cluster = s_map->cluster, .node = s_meta (1, 0).node, .type = ADR_NODE_META,
+            .group = harness_id (0xb0 + ADR_NODE_META), .incarnation = 101, .boot = boot, .seed = 7, .map = s_map,
+            .store = s_store };
+    adr_settings_default (&environment.settings);
+    harness_start (&s_harness, &adr_replicator_class, &environment);
+}
+
+static int
+s_start (void **state)
+{
+    (void) state;
+    char why[256];
+    s_map = harness_map (3);
+    s_disk = memory_disk_create ();
+    s_state = memory_state_create ();
+    s_index = memory_index_create ();
+    memory_entropy_init (&s_entropy, 7);
+    adr_store_options_t options
+        = { .cluster = s_map->cluster, .node = s_meta (1, 0).node, .group = harness_id (0xb0 + ADR_NODE_META),
+            .segment_bytes = ADR_STORE_SEGMENT_MIN, .flush_bytes = 1024 * 1024, .flush_every_ns = 1000 * ADR_MS,
+            .cache_bytes = 64 * 1024, .memory_max_bytes = 16 * 1024 * 1024, .first_incarnation = 101,
+            .founding = s_map->group[0].founding };
+    assert_int_equal (adr_store_open (&s_store, &options, &s_disk->disk, &s_state->state, memory_index_of (s_index),
+                                      &s_entropy.entropy, why, sizeof why),
+                      ADR_STORE_NEW);
+    s_begin (1);
+    return 0;
+}
+
+static int
+s_stop (void **state)
+{
+    (void) state;
+    harness_stop (&s_harness);
+    adr_store_destroy (&s_store);
+    memory_disk_destroy (&s_disk);
+    memory_state_destroy (&s_state);
+    memory_index_destroy (&s_index);
+    adr_map_destroy (&s_map);
+    return 0;
+}
+
+/* The disk does all that is due. */
+static void
+s_sync (void)
+{
+    adr_store_job_t *job;
+    while ((job = adr_store_job_next (s_store, ADR_LANE_SYNC, s_harness.now_ns))
+           || (job = adr_store_job_next (s_store, ADR_LANE_BACKGROUND, s_harness.now_ns))) {
+        adr_store_job_write (s_store, job);
+        adr_store_job_sync (s_store, job);
+        assert_int_equal (job->error, 0);
+        harness_event (&s_harness, (adr_event_t){ .kind = ADR_EVENT_JOB_DONE, .job = job });
+    }
+}
+
+static void
+s_from_election (uint16_t kind, const ProtobufCMessage *header)
+{
+    harness_message (&s_harness, s_meta (1, ADR_ACTOR_ELECTION), ADR_NODE_META, kind, header, s_nothing);
+}
+
+static void
+s_lead (uint64_t term)
+{
+    Adr__Fence fence = ADR__FENCE__INIT;
+    Adr__Lead lead = ADR__LEAD__INIT;
+    fence.term = lead.term = term;
+    s_from_election (ADR__KIND__FENCE, &fence.base);
+    harness_durable (&s_harness);
+    s_from_election (ADR__KIND__LEAD, &lead.base);
+    s_sync ();
+}
+
+/* An append of meta1@z2 or of whoever, with one opening entry or none. */
+static void
+s_append (adr_address_t from, uint64_t term, adr_position_t previous, uint32_t count)
+{
+    Adr__Append append = ADR__APPEND__INIT;
+    adr_entry_t entry = { .kind = ADR_ENTRY_OPEN, .term = term, .index = previous.index + 1, .time_ms = 1000,
+                          .epoch = 1 };
+    uint8_t bytes[256];
+    adr_entry_encode (&entry, bytes);
+    append.term = term;
+    append.prev_term = previous.term;
+    append.prev_index = previous.index;
+    append.count = count;
+    append.incarnation = 101;
+    harness_message (&s_harness, from, ADR_NODE_META, ADR__KIND__APPEND, &append.base,
+                     count ? adr_bytes (bytes, adr_entry_size (&entry)) : s_nothing);
+}
+
+static void
+s_ack (unsigned zone, uint64_t term, uint64_t confirmed)
+{
+    Adr__AppendAck ack = ADR__APPEND_ACK__INIT;
+    ack.term = term;
+    ack.incarnation = 100 + zone;
+    ack.confirmed = confirmed;
+    harness_message (&s_harness, s_meta (zone, ADR_ACTOR_REPLICATOR), ADR_NODE_META, ADR__KIND__APPEND_ACK, &ack.base,
+                     s_nothing);
+}
+
+static void
+s_answered (unsigned zone, uint64_t term, uint64_t boot)
+{
+    Adr__Answered answered = ADR__ANSWERED__INIT;
+    adr_id_t node = s_meta (zone, 0).node;
+    answered.voter = adr_id_view (&node);
+    answered.incarnation = 100 + zone;
+    answered.boot = boot;
+    answered.term = term;
+    answered.sent_ns = s_harness.now_ns;
+    answered.promise_ms = 500;
+    harness_message (&s_harness, s_meta (1, ADR_ACTOR_HEALTH_CHECKER), ADR_NODE_META, ADR__KIND__ANSWERED,
+                     &answered.base, s_nothing);
+}
+
+static void
+s_write (uint64_t number)
+{
+    Adr__Write write = ADR__WRITE__INIT;
+    Adr__Op op = ADR__OP__INIT, *ops[] = { &op };
+    uint8_t id[ADR_REQUEST_ID_SIZE] = { (uint8_t) number };
+    adr_address_t edge = harness_address (1, ADR_NODE_EDGE, ADR_ACTOR_EDGE_ROUTER);
+    op.table = ADR_TABLE_KV;
+    op.key = (ProtobufCBinaryData){ 1, id };
+    op.value_size = 1;
+    write.number = number;
+    write.request = (ProtobufCBinaryData){ sizeof id, id };
+    write.origin = adr_id_view (&edge.node);
+    write.n_op = 1;
+    write.op = ops;
+    harness_message (&s_harness, edge, ADR_NODE_EDGE, ADR__KIND__WRITE, &write.base, adr_bytes ("v", 1));
+    s_sync ();
+}
+
+/* The newest append to that member, NULL if there is none. */
+static const Adr__Append *
+s_sent_to (unsigned zone)
+{
+    adr_id_t node = s_meta (zone, 0).node;
+    const Adr__Append *found = NULL;
+    const harness_sent_t *sent;
+    for (size_t n = 0; (sent = harness_sent (&s_harness, ADR__KIND__APPEND, n)); n++)
+        if (adr_id_equal (&sent->to.node, &node))
+            found = (const Adr__Append *) sent->header;
+    return found;
+}
+
+/* --- what no byte may do ---------------------------------------------------------------------------------------- */
+
+static void
+test_a_predecessor_that_contradicts_the_log_start_is_dropped (void **state) /* [REPL-1] */
+{
+    (void) state;
+    s_append (s_meta (2, ADR_ACTOR_REPLICATOR), 5, (adr_position_t){ 4, 0 }, 1);
+    assert_int_equal (adr_store_last (s_store).index, 0);
+    s_append (s_meta (2, ADR_ACTOR_REPLICATOR), 5, (adr_position_t){ 0, 0 }, 1);
+    assert_int_equal (adr_store_last (s_store).index, 1);
+}
+
+static void
+test_a_term_near_its_end_raises_no_fence (void **state) /* [ELECT-5] */
+{
+    (void) state;
+    s_append (s_meta (2, ADR_ACTOR_REPLICATOR), ADR_TERM_MAX + 1, (adr_position_t){ 0, 0 }, 0);
+    assert_int_equal (s_harness.token_count, 0);
+    s_append (s_meta (2, ADR_ACTOR_REPLICATOR), ADR_TERM_MAX, (adr_position_t){ 0, 0 }, 0);
+    assert_int_equal (s_harness.token_count, 1);
+}
+
+static void
+test_a_node_of_another_group_raises_no_fence (void **state) /* [ELECT-5] */
+{
+    (void) state;
+    s_append (harness_address (2, ADR_NODE_DATA, ADR_ACTOR_REPLICATOR), 5, (adr_position_t){ 0, 0 }, 1);
+    assert_int_equal (s_harness.token_count, 0);
+    assert_int_equal (adr_store_last (s_store).index, 0);
+}
+
+/* --- a member that starts again ----------------------------------------------------------------------------------- */
+
+static void
+test_a_member_that_lost_entries_over_a_restart_gets_them_in_the_same_term (void **state) /* [STORE-5] */
+{
+    (void) state;
+    s_lead (1);
+    for (unsigned zone = 2; zone <= 3; zone++) {
+        s_answered (zone, 1, 1);
+        s_ack (zone, 1, 1);
+    }
+    for (uint64_t n = 1; n <= 9; n++)
+        s_write (n);
+    s_ack (2, 1, 10);
+    s_ack (3, 1, 10);
+    assert_int_equal (adr_store_commit (s_store), 10);
+    harness_forget (&s_harness);
+    /* It comes back in the same term; entries from 5 on are damaged there. */
+    s_answered (2, 1, 2);
+    assert_non_null (s_sent_to (2));
+    assert_int_equal (s_sent_to (2)->prev_index, 10);
+    harness_forget (&s_harness);
+    s_ack (2, 1, 4);
+    assert_non_null (s_sent_to (2));
+    assert_int_equal (s_sent_to (2)->prev_index, 4);
+    assert_int_equal (s_sent_to (2)->count, 6);
+}
+
+/* --- questions ------------------------------------------------------------------------------------------------------ */
+
+static uint64_t
+s_question (void)
+{
+    Adr__Read read = ADR__READ__INIT;
+    adr_address_t edge = harness_address (1, ADR_NODE_EDGE, ADR_ACTOR_EDGE_ROUTER);
+    s_append (s_meta (2, ADR_ACTOR_REPLICATOR), 5, (adr_position_t){ 0, 0 }, 0);
+    read.number = 1;
+    read.table = ADR_TABLE_KV;
+    read.limit_ms = 1000;
+    read.key = (ProtobufCBinaryData){ 1, (uint8_t *) "k" };
+    read.origin = adr_id_view (&edge.node);
+    harness_message (&s_harness, edge, ADR_NODE_EDGE, ADR__KIND__READ, &read.base, s_nothing);
+    const harness_sent_t *sent = harness_sent (&s_harness, ADR__KIND__READ_INDEX, 0);
+    assert_non_null (sent);
+    return ((const Adr__ReadIndex *) sent->header)->number;
+}
+
+static void
+test_a_lost_disk_does_not_ask_its_former_lifes_questions (void **state) /* [READ-2] */
+{
+    (void) state;
+    uint64_t former = s_question ();
+    adr_environment_t environment = s_harness.environment;
+    harness_stop (&s_harness);
+    environment.incarnation = 999; /* the boot counter starts anew with the store */
+    harness_start (&s_harness, &adr_replicator_class, &environment);
+    Adr__Append append = ADR__APPEND__INIT;
+    append.term = 5;
+    append.incarnation = 999;
+    harness_message (&s_harness, s_meta (2, ADR_ACTOR_REPLICATOR), ADR_NODE_META, ADR__KIND__APPEND, &append.base,
+                     s_nothing);
+    assert_int_not_equal (s_question (), former);
+}
+
+/* --- log time ------------------------------------------------------------------------------------------------------- */
+
+static uint64_t
+s_time_of (uint64_t index)
+{
+    adr_buffer_t buffer = { 0 };
+    adr_status_t status;
+    adr_entry_t *entry = adr_alloc (sizeof *entry);
+    assert_int_equal (adr_store_read_log (s_store, index, 1, &buffer, &status), 1);
+    assert_int_not_equal (adr_entry_decode (entry, adr_bytes (buffer.data, buffer.size)), 0);
+    uint64_t time_ms = entry->time_ms;
+    adr_buffer_free (&buffer);
+    free (entry);
+    return time_ms;
+}
+
+static void
+test_log_time_makes_no_leap_when_the_wall_clock_is_set (void **state) /* [PART-4] */
+{
+    (void) state;
+    s_lead (1);
+    for (unsigned minute = 0; minute < 60; minute++) { /* a long mastership earns no leap */
+        harness_advance (&s_harness, 60000 * ADR_MS);
+        s_write (minute % 200);
+    }
+    uint64_t last = adr_store_last (s_store).index, before = s_time_of (last);
+    s_harness.wall_ms += 1800 * 1000;
+    harness_advance (&s_harness, 1000 * ADR_MS);
+    s_write (100);
+    assert_int_equal (adr_store_last (s_store).index, last + 1);
+    uint64_t step = s_time_of (last + 1) - before;
+    assert_true (step >= 1000 && step <= 2002);
+}
+
+int
+main (void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown (test_a_predecessor_that_contradicts_the_log_start_is_dropped, s_start, s_stop),
+        cmocka_unit_test_setup_teardown (test_a_term_near_its_end_raises_no_fence, s_start, s_stop),
+        cmocka_unit_test_setup_teardown (test_a_node_of_another_group_raises_no_fence, s_start, s_stop),
+        cmocka_unit_test_setup_teardown (test_a_member_that_lost_entries_over_a_restart_gets_them_in_the_same_term,
+                                         s_start, s_stop),
+        cmocka_unit_test_setup_teardown (test_a_lost_disk_does_not_ask_its_former_lifes_questions, s_start, s_stop),
+        cmocka_unit_test_setup_teardown (test_log_time_makes_no_leap_when_the_wall_clock_is_set, s_start, s_stop),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
