@@ -8,7 +8,7 @@
 uint8_t *
 adr_buffer_grow (adr_buffer_t *self, size_t more)
 {
-    if (self->room - self->size < more) {
+    if (!self->data || self->room - self->size < more) { /* never NULL, of nothing too */
         size_t room = self->room ? self->room * 2 : 256;
         if (room < self->size + more)
             room = self->size + more;
