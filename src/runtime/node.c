@@ -119,6 +119,7 @@ s_open_store (adr_node_t *self, const adr_store_options_t *options, const char *
     self->disk = adr_disk_posix_create (path, error, error_size);
     if (self->disk == NULL || !s_path (path, folder, "index.mdb", error, error_size))
         return false;
+    bool gone = access (path, F_OK) != 0;
     self->index = adr_index_lmdb_create (path, why, sizeof why);
     if (*why)
         adr_log (ADR_LEVEL_WARNING, self->name, "%s", why);
@@ -135,6 +136,8 @@ s_open_store (adr_node_t *self, const adr_store_options_t *options, const char *
     }
     if (opening != ADR_STORE_OPENED)
         adr_log (opening == ADR_STORE_NEW ? ADR_LEVEL_NOTE : ADR_LEVEL_WARNING, self->name, "store: %s", why);
+    if (gone && (opening == ADR_STORE_OPENED || opening == ADR_STORE_DAMAGED))
+        adr_log (ADR_LEVEL_WARNING, self->name, "store: index.mdb is missing -> it is rebuilt from the journal");
     self->incarnation = adr_store_incarnation (self->store);
     self->boot = adr_store_boot (self->store);
     return true;
@@ -187,6 +190,11 @@ adr_node_open (const adr_identity_t *identity, const adr_map_t *map, const adr_c
     bool good = s_path (path, folder, "state.mdb", error, error_size);
     if (good)
         self->state = adr_state_lmdb_create (path, error, error_size);
+    if (self->state && *error) { /* a store says so itself, with what follows from it */
+        if (identity->node->type == ADR_NODE_EDGE)
+            adr_log (ADR_LEVEL_WARNING, self->name, "state: %s -> a new incarnation", error);
+        *error = 0;
+    }
     good = self->state != NULL
            && (identity->node->type == ADR_NODE_EDGE
                    ? s_open_edge (self, error, error_size)
