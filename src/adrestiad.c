@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <malloc.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -205,6 +206,16 @@ s_start (const s_options_t *options, char *error)
     return code;
 }
 
+/* A thread that is woken does not push the one aside that woke it: what is on its way gathers into batches, instead
+ * of crossing each thread alone (docs/decisions/0005). All threads inherit it. A kernel that refuses costs speed only. */
+static void
+s_prefer_batches (void)
+{
+    struct sched_param none = { 0 };
+    if (sched_setscheduler (0, SCHED_BATCH, &none) != 0)
+        adr_log (ADR_LEVEL_NOTE, "host", "SCHED_BATCH: %s -> batches stay small at load", strerror (errno));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -214,6 +225,7 @@ main (int argc, char **argv)
         return early;
     mallopt (M_ARENA_MAX, S_ARENAS_MAX);
     s_raise_limits ();
+    s_prefer_batches ();
     adr_host_prepare_process ();
     char error[S_ERROR_MAX] = "";
     adr_exit_t code = s_start (&options, error);
