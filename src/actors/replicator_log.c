@@ -412,11 +412,38 @@ replicator_send_acks (replicator_t *self)
     ack.term = self->fence;
     ack.incarnation = self->environment->incarnation;
     ack.confirmed = confirmed;
+    ack.boot = self->environment->boot;
     self->effects->send (self->effects, replicator_address (self->master), ADR__KIND__APPEND_ACK, &ack.base,
                          (adr_bytes_t){ 0 });
 }
 
 /* --- master: the stream ------------------------------------------------------------------------------------------- */
+
+/* It has forgotten that an append of this term confirmed what it holds, and serves nothing until one does [REPL-2]:
+ * without news of its own the master would never send it one. What it held may be damaged [STORE-5]: it counts again
+ * when it is acknowledged again, or the master would never send it what it has lost. */
+static void
+s_on_restart (peer_t *peer)
+{
+    peer->probing = true;
+    peer->next = peer->match + 1;
+    peer->match = 0;
+    peer->inflight = 0;
+    peer->sent_ns = ADR_NEVER;
+    peer->patience_ns = S_PATIENCE_FIRST_NS;
+}
+
+/* Acknowledgements and poll answers name the start of the peer that they come from. False: of one that is over. */
+static bool
+s_note_boot (peer_t *peer, uint64_t boot)
+{
+    if (boot < peer->boot)
+        return false;
+    if (peer->boot != 0 && boot != peer->boot)
+        s_on_restart (peer);
+    peer->boot = boot;
+    return true;
+}
 
 void
 replicator_on_ack (replicator_t *self, const adr_event_t *event)
@@ -426,7 +453,7 @@ replicator_on_ack (replicator_t *self, const adr_event_t *event)
     if (self->role == ROLE_MEMBER || peer == NULL
         || (ack->term != self->fence && !ADR_PLANT (REPL_1_ACK_OF_ANY_TERM))
         || (ack->incarnation != peer->incarnation && !ADR_PLANT (ELECT_7_ACK_OF_ANY_INCARNATION))
-        || ack->confirmed > adr_store_last (self->store).index)
+        || ack->confirmed > adr_store_last (self->store).index || !s_note_boot (peer, ack->boot))
         return;
     if (peer->probing)
         peer->next = ack->confirmed + 1;
@@ -852,20 +879,6 @@ replicator_tend_members (replicator_t *self)
     s_tend_own_disk (self);
 }
 
-/* It has forgotten that an append of this term confirmed what it holds, and serves nothing until one does [REPL-2]:
- * without news of its own the master would never send it one. What it held may be damaged [STORE-5]: it counts again
- * when it is acknowledged again, or the master would never send it what it has lost. */
-static void
-s_on_restart (peer_t *peer)
-{
-    peer->probing = true;
-    peer->next = peer->match + 1;
-    peer->match = 0;
-    peer->inflight = 0;
-    peer->sent_ns = ADR_NEVER;
-    peer->patience_ns = S_PATIENCE_FIRST_NS;
-}
-
 void
 replicator_on_answered (replicator_t *self, const adr_event_t *event)
 {
@@ -876,9 +889,8 @@ replicator_on_answered (replicator_t *self, const adr_event_t *event)
         return;
     if (peer->incarnation != answered->incarnation)
         s_peer_reset (self, peer, answered->incarnation);
-    if (peer->boot != 0 && peer->boot != answered->boot)
-        s_on_restart (peer);
-    peer->boot = answered->boot;
+    if (!s_note_boot (peer, answered->boot))
+        return;
     peer->heard_ns = self->now_ns;
     peer->state = answered->state < ADR_STATE_COUNT ? (adr_node_state_t) answered->state : ADR_STATE_OFFLINE;
     peer->space = (adr_space_t) answered->space;

@@ -26,7 +26,7 @@ typedef enum {
 typedef struct {
     adr_id_t node;
     uint64_t incarnation;  /* 0: not heard of yet in this term; nothing is streamed to it */
-    uint64_t boot;         /* of its newest answer: which start of it; 0: none in this term */
+    uint64_t boot;         /* which start of it was heard last, by an answer or an ack; 0: none in this term */
     bool probing;          /* until one append of this term is confirmed, one at a time [REPL-1] */
     uint64_t match;        /* confirmed in this term and durable there */
     uint64_t next;         /* first index not yet sent */

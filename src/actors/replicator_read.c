@@ -264,7 +264,8 @@ replicator_reads_ask (replicator_t *self)
     self->question_number++;
     self->question_ns = self->now_ns;
     for (read_waiter_t *waiter = self->asking.first; waiter; waiter = waiter->next)
-        waiter->question = self->question_number;
+        if (waiter->question == 0) /* the first that was sent after it came: a late answer to it will do */
+            waiter->question = self->question_number;
     Adr__ReadIndex question = ADR__READ_INDEX__INIT;
     question.number = self->question_number;
     self->effects->send (self->effects, replicator_address (self->master), ADR__KIND__READ_INDEX, &question.base,
@@ -275,7 +276,7 @@ void
 replicator_on_read_index_answer (replicator_t *self, const adr_event_t *event)
 {
     const Adr__ReadIndexAnswer *answer = (const Adr__ReadIndexAnswer *) event->message.header;
-    if (answer->number != self->question_number || self->question_answered >= answer->number
+    if (answer->number > self->question_number || answer->number <= self->question_answered
         || self->role != ROLE_MEMBER)
         return;
     self->question_answered = answer->number;

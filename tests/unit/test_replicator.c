@@ -127,14 +127,21 @@ s_append (adr_address_t from, uint64_t term, adr_position_t previous, uint32_t c
 }
 
 static void
-s_ack (unsigned zone, uint64_t term, uint64_t confirmed)
+s_ack_of_boot (unsigned zone, uint64_t boot, uint64_t term, uint64_t confirmed)
 {
     Adr__AppendAck ack = ADR__APPEND_ACK__INIT;
     ack.term = term;
     ack.incarnation = 100 + zone;
     ack.confirmed = confirmed;
+    ack.boot = boot;
     harness_message (&s_harness, s_meta (zone, ADR_ACTOR_REPLICATOR), ADR_NODE_META, ADR__KIND__APPEND_ACK, &ack.base,
                      s_nothing);
+}
+
+static void
+s_ack (unsigned zone, uint64_t term, uint64_t confirmed)
+{
+    s_ack_of_boot (zone, 1, term, confirmed);
 }
 
 static void
@@ -237,20 +244,49 @@ test_a_member_that_lost_entries_over_a_restart_gets_them_in_the_same_term (void 
     assert_non_null (s_sent_to (2));
     assert_int_equal (s_sent_to (2)->prev_index, 10);
     harness_forget (&s_harness);
-    s_ack (2, 1, 4);
+    s_ack_of_boot (2, 2, 1, 4);
     assert_non_null (s_sent_to (2));
     assert_int_equal (s_sent_to (2)->prev_index, 4);
     assert_int_equal (s_sent_to (2)->count, 6);
 }
 
+static void
+test_a_member_that_acknowledged_before_its_first_answer_and_restarted_is_probed (void **state) /* [REPL-2] */
+{
+    (void) state;
+    s_lead (1);
+    s_ack (2, 1, 1); /* it was stopping, and answered no poll of this term any more */
+    s_ack (3, 1, 1);
+    assert_int_equal (adr_store_commit (s_store), 1);
+    s_answered (3, 1, 1);
+    harness_forget (&s_harness);
+    s_answered (2, 1, 2);
+    assert_non_null (s_sent_to (2));
+    assert_int_equal (s_sent_to (2)->prev_index, 1);
+}
+
+static void
+test_an_acknowledgement_of_the_former_start_counts_for_nothing (void **state) /* [STORE-5] */
+{
+    (void) state;
+    s_lead (1);
+    s_answered (2, 1, 2);
+    s_ack_of_boot (2, 1, 1, 1);
+    assert_int_equal (adr_store_commit (s_store), 0);
+    s_ack_of_boot (2, 2, 1, 1);
+    assert_int_equal (adr_store_commit (s_store), 1);
+}
+
 /* --- questions ------------------------------------------------------------------------------------------------------ */
 
+/* A strong read comes; returns the number of the question that it makes the member ask. */
 static uint64_t
 s_question (void)
 {
     Adr__Read read = ADR__READ__INIT;
     adr_address_t edge = harness_address (1, ADR_NODE_EDGE, ADR_ACTOR_EDGE_ROUTER);
     s_append (s_meta (2, ADR_ACTOR_REPLICATOR), 5, (adr_position_t){ 0, 0 }, 0);
+    harness_forget (&s_harness);
     read.number = 1;
     read.table = ADR_TABLE_KV;
     read.limit_ms = 1000;
@@ -277,6 +313,47 @@ test_a_lost_disk_does_not_ask_its_former_lifes_questions (void **state) /* [READ
     harness_message (&s_harness, s_meta (2, ADR_ACTOR_REPLICATOR), ADR_NODE_META, ADR__KIND__APPEND, &append.base,
                      s_nothing);
     assert_int_not_equal (s_question (), former);
+}
+
+static void
+s_answer_question (uint64_t number)
+{
+    Adr__ReadIndexAnswer answer = ADR__READ_INDEX_ANSWER__INIT;
+    answer.number = number;
+    answer.ok = true;
+    answer.term = 5;
+    harness_message (&s_harness, s_meta (2, ADR_ACTOR_REPLICATOR), ADR_NODE_META, ADR__KIND__READ_INDEX_ANSWER,
+                     &answer.base, s_nothing);
+}
+
+static void
+test_a_question_is_answered_by_a_master_that_is_farther_than_the_repeat (void **state) /* [READ-2] */
+{
+    (void) state;
+    uint64_t first = s_question ();
+    harness_advance (&s_harness, 150 * ADR_MS); /* asked again meanwhile */
+    assert_non_null (harness_sent (&s_harness, ADR__KIND__READ_INDEX, 1));
+    s_answer_question (first);
+    assert_non_null (harness_sent (&s_harness, ADR__KIND__ANSWER, 0));
+}
+
+static void
+test_a_read_shares_no_question_that_left_before_it_came (void **state) /* [READ-2] */
+{
+    (void) state;
+    uint64_t first = s_question ();
+    harness_advance (&s_harness, 50 * ADR_MS);
+    Adr__Read read = ADR__READ__INIT;
+    adr_address_t edge = harness_address (1, ADR_NODE_EDGE, ADR_ACTOR_EDGE_ROUTER);
+    read.number = 2;
+    read.table = ADR_TABLE_KV;
+    read.limit_ms = 1000;
+    read.key = (ProtobufCBinaryData){ 1, (uint8_t *) "k" };
+    read.origin = adr_id_view (&edge.node);
+    harness_message (&s_harness, edge, ADR_NODE_EDGE, ADR__KIND__READ, &read.base, s_nothing);
+    s_answer_question (first);
+    assert_non_null (harness_sent (&s_harness, ADR__KIND__ANSWER, 0));
+    assert_null (harness_sent (&s_harness, ADR__KIND__ANSWER, 1));
 }
 
 /* --- log time ------------------------------------------------------------------------------------------------------- */
@@ -322,6 +399,13 @@ main (void)
         cmocka_unit_test_setup_teardown (test_a_node_of_another_group_raises_no_fence, s_start, s_stop),
         cmocka_unit_test_setup_teardown (test_a_member_that_lost_entries_over_a_restart_gets_them_in_the_same_term,
                                          s_start, s_stop),
+        cmocka_unit_test_setup_teardown (
+            test_a_member_that_acknowledged_before_its_first_answer_and_restarted_is_probed, s_start, s_stop),
+        cmocka_unit_test_setup_teardown (test_an_acknowledgement_of_the_former_start_counts_for_nothing, s_start,
+                                         s_stop),
+        cmocka_unit_test_setup_teardown (test_a_question_is_answered_by_a_master_that_is_farther_than_the_repeat,
+                                         s_start, s_stop),
+        cmocka_unit_test_setup_teardown (test_a_read_shares_no_question_that_left_before_it_came, s_start, s_stop),
         cmocka_unit_test_setup_teardown (test_a_lost_disk_does_not_ask_its_former_lifes_questions, s_start, s_stop),
         cmocka_unit_test_setup_teardown (test_log_time_makes_no_leap_when_the_wall_clock_is_set, s_start, s_stop),
     };
