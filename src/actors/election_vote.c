@@ -178,12 +178,19 @@ election_on_call (election_t *self, const adr_event_t *event, adr_effects_t *eff
     support.number = call->number;
     support.term = call->term;
     support.incarnation = self->environment.incarnation;
+    support.to_incarnation = call->incarnation;
     election_send_peer (caller, ADR__KIND__SUPPORT, &support, effects);
 }
 
+/* [ELECT-7] The place of who supports or votes, or -1: this very life of it is no voter, or it is not for this very life
+ * of ours. Numbers of calls and terms of candidatures come again after a lost disk, and what was said to the former
+ * life may still be on the wire. */
 static int
-s_place_of_sender (const adr_voters_t *voters, const adr_id_t *sender, uint64_t incarnation)
+s_place_of_sender (const election_t *self, const adr_voters_t *voters, const adr_id_t *sender, uint64_t incarnation,
+                   uint64_t to_incarnation)
 {
+    if (to_incarnation != self->environment.incarnation && !ADR_PLANT (ELECT_7_VOTE_FOR_FORMER_LIFE))
+        return -1;
     if (ADR_PLANT (ELECT_7_INCARNATION_IGNORED))
         return adr_voters_find_node (voters, sender);
     return adr_voters_find (voters, sender, incarnation);
@@ -193,7 +200,8 @@ void
 election_on_support (election_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
     const Adr__Support *support = (const Adr__Support *) event->message.header;
-    int place = s_place_of_sender (&self->voters, &event->message.from.node, support->incarnation);
+    int place = s_place_of_sender (self, &self->voters, &event->message.from.node, support->incarnation,
+                                   support->to_incarnation);
     if (self->role != ROLE_CALLING || support->number != self->call || place < 0)
         return;
     self->supports |= 1u << place;
@@ -214,14 +222,15 @@ election_ask_fence (election_t *self, fence_purpose_t purpose, adr_effects_t *ef
 }
 
 static void
-s_answer_request (const election_t *self, const adr_id_t *candidate, uint64_t term, bool granted,
+s_answer_request (const election_t *self, const adr_voter_t *candidate, uint64_t term, bool granted,
                   adr_effects_t *effects)
 {
     Adr__Vote vote = ADR__VOTE__INIT;
     vote.term = term;
     vote.granted = granted;
     vote.incarnation = self->environment.incarnation;
-    election_send_peer (candidate, ADR__KIND__VOTE, &vote, effects);
+    vote.to_incarnation = candidate->incarnation;
+    election_send_peer (&candidate->node, ADR__KIND__VOTE, &vote, effects);
 }
 
 /* One vote a term: it counts as given from here on, and leaves when it is durable. */
@@ -271,9 +280,9 @@ s_has_voted (const election_t *self, uint64_t term, const adr_voter_t *candidate
     bool same = adr_id_equal (&self->vote.candidate, &candidate->node)
                 && self->vote.incarnation == candidate->incarnation;
     if (!same)
-        s_answer_request (self, &candidate->node, term, false, effects);
+        s_answer_request (self, candidate, term, false, effects);
     else if (self->vote.durable)
-        s_answer_request (self, &candidate->node, term, true, effects);
+        s_answer_request (self, candidate, term, true, effects);
     return true;
 }
 
@@ -289,13 +298,13 @@ election_on_vote_request (election_t *self, const adr_event_t *event, adr_effect
         return;
     if (!adr_voter_set_read (&set, request->voters)
         || !s_set_names_both (self, &set, &candidate.node, candidate.incarnation)) {
-        s_answer_request (self, &candidate.node, request->term, false, effects);
+        s_answer_request (self, &candidate, request->term, false, effects);
         return;
     }
     /* Refused before the fence: the term stays what it is [ELECT-2]. */
     if (election_is_bound (self, &candidate.node, event->now_ns)) {
         ADR_MARK ("election: asked for a vote while promised to another");
-        s_answer_request (self, &candidate.node, request->term, false, effects);
+        s_answer_request (self, &candidate, request->term, false, effects);
         return;
     }
     if (s_has_voted (self, request->term, &candidate, effects))
@@ -316,7 +325,7 @@ s_fenced_to_vote (election_t *self, adr_position_t last, int64_t now_ns, adr_eff
         behind = false;
     if (behind || election_is_bound (self, &self->candidate.node, now_ns)) {
         ADR_MARK ("election: fenced, then refused");
-        s_answer_request (self, &self->candidate.node, self->term, false, effects);
+        s_answer_request (self, &self->candidate, self->term, false, effects);
         election_become_following (self, self->term, now_ns, effects);
         return;
     }
@@ -380,7 +389,7 @@ election_on_vote_durable (election_t *self, int64_t now_ns, adr_effects_t *effec
     } else if (self->role == ROLE_STANDING) {
         s_become_candidate (self, now_ns, effects);
     } else {
-        s_answer_request (self, &self->candidate.node, self->term, true, effects);
+        s_answer_request (self, &self->candidate, self->term, true, effects);
         election_become_following (self, self->term, now_ns, effects);
     }
 }
@@ -439,7 +448,8 @@ void
 election_on_vote (election_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
     const Adr__Vote *vote = (const Adr__Vote *) event->message.header;
-    int place = s_place_of_sender (&self->electors, &event->message.from.node, vote->incarnation);
+    int place = s_place_of_sender (self, &self->electors, &event->message.from.node, vote->incarnation,
+                                   vote->to_incarnation);
     if (self->role != ROLE_CANDIDATE || vote->term != self->term || !vote->granted || place < 0)
         return;
     self->votes |= 1u << place;
