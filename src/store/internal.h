@@ -3,8 +3,10 @@
  *
  *     log.c       the entries from log start to the end: terms, places, newest bytes, voters
  *     journal.c   the open batch, the batch that is out, segments and their jobs
- *     recovery.c  everything that happens before the actors run
- *     store.c     records, flushes, the public face */
+ *     recovery.c  everything that happens before the actors run (with its own recovery.h)
+ *     records.c   rows, values, scans
+ *     jobs.c      what blocks: which job is due, running it, what becomes of it
+ *     store.c     life, and the face of the log */
 
 #ifndef ADR_STORE_INTERNAL_H
 #define ADR_STORE_INTERNAL_H
@@ -203,7 +205,7 @@ typedef struct {
 void adr_note_segment_encode (const adr_note_segment_t *note, uint8_t at[ADR_NOTE_SEGMENT_SIZE]);
 size_t adr_note_start_encode (const adr_job_t *start, uint8_t at[ADR_NOTE_START_SIZE]);
 
-/* --- records (store.c) ------------------------------------------------------------------------------------- */
+/* --- records and jobs ------------------------------------------------------------------------------------- */
 
 #define ADR_META_APPLIED "applied" /* journal id, term, index */
 #define ADR_META_APPLIED_SIZE 32

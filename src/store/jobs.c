@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* A store's jobs: what blocks, and runs on the shell's threads. Which is due is decided on the owner's thread (next), it
+ * runs on another (write, sync), and the owner hears of it (done).
+ *
+ * Owns: the background job. Makes durable: batches, new segments, the index's rows and applied index, the log start.
+ * Implements STORE-4 (a term and a segment are noted first), STORE-11 (a full disk is no failure of a background job). */
+
+#include "store/internal.h"
+
+#include "core/actor.h"
+
+#include <errno.h>
+
+#define S_RESERVE_SEGMENTS 2 /* prepared, really written, for votes' entries, cuts, openings [STORE-11] */
+#define S_SPACE_EVERY_NS (1000 * ADR_MS)
+#define S_RETRY_NS (1000 * ADR_MS)
+#define S_TRIM_SHARE 8 /* the log start moves when an eighth more than what is kept has gathered */
+
+/* --- background jobs --------------------------------------------------------------------------------------- */
+
+static void
+s_background (adr_store_t *self, adr_job_kind_t kind, const char *name)
+{
+    self->background.kind = kind;
+    self->background.job = (adr_store_job_t){ .lane = ADR_LANE_BACKGROUND, .name = name };
+}
+
+static bool
+s_segment_next (adr_store_t *self, uint64_t wanted)
+{
+    adr_journal_t *journal = &self->journal;
+    if (journal->newest - journal->current >= wanted)
+        return false;
+    adr_job_t *job = &self->background;
+    adr_journal_segment_header (self, &job->segment, journal->newest + 1, self->options.segment_bytes, 0);
+    job->no_space = false;
+    s_background (self, ADR_JOB_SEGMENT, "segment");
+    job->job.segment = job->segment.number;
+    return true;
+}
+
+/* Freezes the active table once it is large or old enough, and offers the frozen one once all of it is unlocked. */
+static bool
+s_flush_next (adr_store_t *self, int64_t now_ns)
+{
+    if (!self->frozen && self->applied.index > self->index_applied.index) {
+        if (self->flush_at == 0)
+            self->flush_at = now_ns + self->options.flush_every_ns;
+        if (now_ns >= self->flush_at || adr_memtable_bytes (self->active) >= self->options.flush_bytes) {
+            self->frozen = self->active;
+            self->frozen_applied = self->applied;
+            self->active = adr_memtable_create ();
+            self->flush_at = 0;
+        }
+    }
+    if (!self->frozen || adr_memtable_greatest (self->frozen) > self->unlocked)
+        return false;
+    self->background.applied = self->frozen_applied;
+    self->background.no_space = false;
+    s_background (self, ADR_JOB_FLUSH, "flush");
+    return true;
+}
+
+/* How far the log start may move: at most log_keep_max bytes stay, and all that the index does not hold durably. */
+static uint64_t
+s_trim_to (const adr_store_t *self)
+{
+    const adr_log_t *log = &self->log;
+    uint64_t keep = self->options.log_keep_max, bytes = log->bytes, index = log->start.index;
+    if (keep == 0 || bytes < keep + keep / S_TRIM_SHARE || log->missing_count)
+        return index;
+    while (bytes > keep && index < self->index_applied.index && index + 1 < log->last.index)
+        bytes -= adr_log_item (log, ++index)->size;
+    /* A recovery scans from the segment of the first entry on: no later one may stand in an older segment. */
+    return index < log->refilled_to ? log->start.index : index;
+}
+
+static bool
+s_start_next (adr_store_t *self)
+{
+    uint64_t index = s_trim_to (self);
+    if (index == self->log.start.index)
+        return false;
+    const adr_item_t *next = adr_log_item (&self->log, index + 1);
+    if (next->segment == 0)
+        return false;
+    adr_job_t *job = &self->background;
+    job->start = (adr_position_t){ adr_log_item (&self->log, index)->term, index };
+    job->voters = *adr_log_voters_at (&self->log, index);
+    job->scan_segment = next->segment;
+    job->scan_batch = adr_journal_segment (self, next->segment)->first_batch;
+    s_background (self, ADR_JOB_START, "start");
+    return true;
+}
+
+static bool
+s_space_next (adr_store_t *self, int64_t now_ns)
+{
+    if ((!self->space_stale && adr_store_space (self) == ADR_SPACE_OK) || now_ns < self->space_at)
+        return false;
+    self->space_at = now_ns + S_SPACE_EVERY_NS;
+    self->space_stale = false;
+    s_background (self, ADR_JOB_SPACE, "space");
+    return true;
+}
+
+static bool
+s_background_next (adr_store_t *self, int64_t now_ns)
+{
+    if (self->background.kind != ADR_JOB_NONE)
+        return false;
+    bool may_grow = !self->starved || now_ns >= self->retry_at;
+    if (self->starved && may_grow)
+        self->retry_at = now_ns + S_RETRY_NS;
+    return (may_grow && s_segment_next (self, 1)) || (may_grow && s_flush_next (self, now_ns))
+        || (may_grow && s_segment_next (self, S_RESERVE_SEGMENTS)) || s_start_next (self)
+        || s_space_next (self, now_ns);
+}
+
+adr_store_job_t *
+adr_store_job_next (adr_store_t *self, adr_lane_t lane, int64_t now_ns)
+{
+    if (lane == ADR_LANE_SYNC)
+        return adr_journal_batch_next (self, now_ns) ? &self->batch.job : NULL;
+    return s_background_next (self, now_ns) ? &self->background.job : NULL;
+}
+
+int64_t
+adr_store_wake_at (const adr_store_t *self)
+{
+    int64_t at = ADR_NEVER;
+    if (self->batch.kind == ADR_JOB_NONE && self->journal.witness_due && self->journal.witness_at < at)
+        at = self->journal.witness_at;
+    if (self->background.kind != ADR_JOB_NONE)
+        return at;
+    if (self->flush_at && self->flush_at < at)
+        at = self->flush_at;
+    if (self->starved && self->retry_at < at)
+        at = self->retry_at;
+    if (adr_store_space (self) != ADR_SPACE_OK && self->space_at < at)
+        at = self->space_at;
+    return at;
+}
+
+/* --- running a job: the shell's thread, nothing of the owner's is touched ----------------------------------- */
+
+static bool
+s_is_full (int error)
+{
+    return error == ENOSPC || error == EDQUOT;
+}
+
+/* [STORE-4] The state environment knows of a higher term before the journal does. */
+static int
+s_batch_write (adr_store_t *self, adr_job_t *job)
+{
+    if (job->note_term && !ADR_PLANT (STORE_4_TERM_UNNOTED)) {
+        uint8_t term[8];
+        adr_put_u64 (term, job->note_term);
+        adr_state_put_t put = { ADR_NOTE_TERM, adr_bytes (term, sizeof term) };
+        int error = self->state->put (self->state, &put, 1);
+        if (error)
+            return error;
+    }
+    uint8_t *bytes = job->bytes.data;
+    job->header.payload_crc = adr_frames_seal (bytes + ADR_BATCH_HEADER_SIZE, job->header.payload_size, job->salt,
+                                               job->header.segment, job->header.offset + ADR_BATCH_HEADER_SIZE);
+    adr_batch_header_encode (&job->header, job->salt, bytes);
+    adr_batch_digest (bytes, job->digest);
+    return self->disk->write (self->disk, job->header.segment, job->header.offset, bytes, job->bytes.size);
+}
+
+static int
+s_segment_make (adr_store_t *self, adr_job_t *job)
+{
+    int error = self->disk->create (self->disk, job->segment.number, job->segment.size);
+    if (s_is_full (error)) {
+        job->no_space = true;
+        return 0;
+    }
+    return error ? error : adr_journal_segment_write (self, &job->segment);
+}
+
+static int
+s_segment_note (adr_store_t *self, adr_job_t *job)
+{
+    if (job->no_space)
+        return 0;
+    int error = self->disk->sync (self->disk, job->segment.number);
+    if (error)
+        return error;
+    adr_note_segment_t note = { self->journal.first_segment, job->segment.number, 0 };
+    uint8_t bytes[ADR_NOTE_SEGMENT_SIZE];
+    adr_note_segment_encode (&note, bytes);
+    adr_state_put_t put = { ADR_NOTE_SEGMENT, adr_bytes (bytes, sizeof bytes) };
+    return self->state->put (self->state, &put, 1);
+}
+
+static int
+s_flush_rows (adr_store_t *self, adr_job_t *job)
+{
+    const adr_memtable_t *table = self->frozen;
+    int error = self->index->begin (self->index);
+    for (const adr_memnode_t *node = adr_memtable_first (table); node && !error; node = adr_memnode_next (node))
+        error = self->index->put (self->index, node->table, adr_memnode_key (node), &node->newest->row);
+    uint8_t applied[ADR_META_APPLIED_SIZE];
+    memcpy (applied, self->journal.id.bytes, ADR_ID_SIZE);
+    adr_put_u64 (applied + 16, job->applied.term);
+    adr_put_u64 (applied + 24, job->applied.index);
+    if (!error)
+        error = self->index->put_meta (self->index, ADR_META_APPLIED, adr_bytes (applied, sizeof applied));
+    if (error)
+        self->index->abort (self->index);
+    return error;
+}
+
+static int
+s_start_note (adr_store_t *self, const adr_job_t *job)
+{
+    uint8_t bytes[ADR_NOTE_START_SIZE];
+    size_t size = adr_note_start_encode (job, bytes);
+    adr_state_put_t put = { ADR_NOTE_START, adr_bytes (bytes, size) };
+    return self->state->put (self->state, &put, 1);
+}
+
+/* A full disk is no failure of an index flush: the rows stay in memory for another try. EAGAIN asks for one now. */
+static int
+s_flush_error (adr_job_t *job, int error)
+{
+    job->no_space = s_is_full (error);
+    job->again = error == EAGAIN;
+    return job->no_space || job->again ? 0 : error;
+}
+
+void
+adr_store_job_write (adr_store_t *self, adr_store_job_t *public_job)
+{
+    adr_job_t *job = (adr_job_t *) public_job;
+    switch (job->kind) {
+    case ADR_JOB_BATCH:
+        public_job->error = s_batch_write (self, job);
+        break;
+    case ADR_JOB_SEGMENT:
+        public_job->error = s_segment_make (self, job);
+        break;
+    case ADR_JOB_FLUSH:
+        public_job->error = s_flush_error (job, s_flush_rows (self, job));
+        break;
+    case ADR_JOB_START:
+    case ADR_JOB_SPACE:
+    case ADR_JOB_NONE:
+        break;
+    }
+}
+
+void
+adr_store_job_sync (adr_store_t *self, adr_store_job_t *public_job)
+{
+    adr_job_t *job = (adr_job_t *) public_job;
+    if (public_job->error)
+        return;
+    switch (job->kind) {
+    case ADR_JOB_BATCH:
+        public_job->error = self->disk->sync (self->disk, job->header.segment);
+        break;
+    case ADR_JOB_SEGMENT:
+        public_job->error = s_segment_note (self, job);
+        break;
+    case ADR_JOB_FLUSH:
+        if (!job->no_space && !job->again)
+            public_job->error = s_flush_error (job, self->index->commit (self->index));
+        break;
+    case ADR_JOB_START:
+        public_job->error = s_start_note (self, job);
+        break;
+    case ADR_JOB_SPACE:
+        public_job->error = self->disk->space (self->disk, &job->free_bytes, &job->all_bytes);
+        break;
+    case ADR_JOB_NONE:
+        break;
+    }
+}
+
+/* --- back on the owner's thread ---------------------------------------------------------------------------- */
+
+static void
+s_segment_done (adr_store_t *self)
+{
+    adr_job_t *job = &self->background;
+    self->starved = job->no_space;
+    self->space_stale = true;
+    if (job->no_space) {
+        ADR_MARK ("store: no space for a segment");
+        self->free_bytes = 0;
+        return;
+    }
+    adr_segment_t *segment = adr_journal_segment_add (self, job->segment.number);
+    *segment = (adr_segment_t){ .salt = job->segment.salt, .size = job->segment.size, .readable = true };
+    self->journal.newest = job->segment.number;
+}
+
+static void
+s_flush_done (adr_store_t *self)
+{
+    self->starved = self->background.no_space;
+    if (self->background.no_space || self->background.again) {
+        ADR_MARK ("store: a flush is tried again");
+        return;
+    }
+    self->index_applied = self->background.applied;
+    self->space_stale = true;
+    adr_memtable_destroy (&self->frozen);
+}
+
+static void
+s_background_done (adr_store_t *self)
+{
+    adr_job_t *job = &self->background;
+    switch (job->kind) {
+    case ADR_JOB_SEGMENT:
+        s_segment_done (self);
+        break;
+    case ADR_JOB_FLUSH:
+        s_flush_done (self);
+        break;
+    case ADR_JOB_START:
+        adr_log_trim (&self->log, job->start.index);
+        break;
+    case ADR_JOB_SPACE:
+        self->free_bytes = job->free_bytes;
+        self->all_bytes = job->all_bytes;
+        break;
+    case ADR_JOB_BATCH:
+    case ADR_JOB_NONE:
+        adr_assert (false);
+    }
+    job->kind = ADR_JOB_NONE;
+}
+
+void
+adr_store_job_done (adr_store_t *self, adr_store_job_t *public_job)
+{
+    adr_assert (public_job->error == 0);
+    if (public_job == &self->batch.job) {
+        adr_journal_batch_done (self);
+        self->space_stale = true;
+    } else {
+        adr_assert (public_job == &self->background.job);
+        s_background_done (self);
+    }
+}
+
+int
+adr_store_flush_now (adr_store_t *self)
+{
+    adr_assert (!self->frozen && self->background.kind == ADR_JOB_NONE);
+    self->frozen = self->active;
+    self->frozen_applied = self->applied;
+    self->active = adr_memtable_create ();
+    self->background.applied = self->applied;
+    int error;
+    do {
+        error = s_flush_rows (self, &self->background);
+        if (!error)
+            error = self->index->commit (self->index);
+    } while (error == EAGAIN);
+    if (!error)
+        self->index_applied = self->applied;
+    adr_memtable_destroy (&self->frozen);
+    return error;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* What the files of a recovery share. A recovery runs once, before the node answers anybody, on one thread.
+ *
+ *     recovery.c         what was found, what becomes of it: opened, damaged, new, amnesia
+ *     recovery_notes.c   what the state environment says
+ *     recovery_scan.c    which batches there are, and which of them count: torn or damaged [STORE-2]
+ *     recovery_replay.c  the log, from batches [STORE-5, STORE-6]
+ *     recovery_tail.c    the tail's copy [STORE-1] */
+
+#ifndef ADR_RECOVERY_H
+#define ADR_RECOVERY_H
+
+#include "store/internal.h"
+
+#include <stdio.h>
+
+typedef struct {
+    adr_batch_header_t header;
+    uint8_t digest[ADR_DIGEST_BATCH];
+    bool good;        /* its frames are sound */
+    bool header_lost; /* what its header says is not to be trusted either */
+} adr_scanned_t;
+
+typedef struct {
+    adr_store_t *self;
+    char *why;
+    size_t why_size;
+    uint64_t *number; /* of the segments that exist */
+    size_t number_count;
+    adr_note_segment_t note;
+    adr_position_t start;
+    adr_voters_t voters;
+    uint64_t scan_segment, scan_batch;
+    adr_scanned_t *batch;
+    size_t count, room;
+    uint64_t durable; /* highest batch that any batch knows to be durable */
+    uint64_t commit;  /* highest commit index that any batch records */
+    uint64_t term;    /* highest term that any batch carries */
+    uint64_t last_segment; /* the last one with a batch */
+    uint64_t made_segment; /* the last one that a recovery made: nothing goes before it any more */
+    uint64_t *refilled; /* indexes of entries that took the place of lost ones */
+    size_t refilled_count;
+    adr_buffer_t peek;
+    uint64_t peek_segment, peek_offset;
+} adr_recovery_t;
+
+#define ADR_WHY(r, ...) snprintf ((r)->why, (r)->why_size, __VA_ARGS__)
+
+typedef enum { ADR_NOTES_GOOD, ADR_NOTES_NONE, ADR_NOTES_BAD } adr_notes_t;
+
+/* Bytes of a segment, lent until the next call; NULL where the disk refuses. */
+const uint8_t *adr_recovery_peek (adr_recovery_t *r, uint64_t segment, uint64_t size_of_segment, uint64_t offset,
+                                  uint64_t size);
+bool adr_recovery_exists (const adr_recovery_t *r, uint64_t number);
+
+adr_notes_t adr_recovery_notes_read (adr_recovery_t *r);
+/* Writes everything that makes a store exist in one commit, the last step of its making [STORE-4]. */
+int adr_recovery_notes_write (adr_recovery_t *r);
+int adr_recovery_note (adr_recovery_t *r, uint64_t newest, uint64_t recovering);
+
+void adr_recovery_scan (adr_recovery_t *r);
+bool adr_recovery_unnoted_hold_batches (adr_recovery_t *r);
+void adr_recovery_witness (adr_recovery_t *r);
+void adr_recovery_chain (adr_recovery_t *r);
+
+/* Rebuilds the log to its end [STORE-6]. False if what is here contradicts itself. */
+bool adr_recovery_replay (adr_recovery_t *r);
+uint64_t adr_recovery_last_missing (const adr_log_t *log);
+
+int adr_recovery_segment_begin (adr_recovery_t *r, uint64_t number, uint64_t size, uint64_t first_batch, bool exists);
+int adr_recovery_secure_tail (adr_recovery_t *r);
+
+#endif
