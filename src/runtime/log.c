@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -126,6 +127,15 @@ adr_log_rarely (int64_t *last_ns, adr_level_t level, const char *who, const char
     va_start (arguments, format);
     s_log (level, who, format, arguments);
     va_end (arguments);
+}
+
+void
+adr_log_name_thread (const char *who)
+{
+    char name[16];
+    const char *actor = strchr (who, ' ');
+    snprintf (name, sizeof name, "%.*s%s", (int) strcspn (who, "@ "), who, actor ? actor : "");
+    pthread_setname_np (pthread_self (), name);
 }
 
 void

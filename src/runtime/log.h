@@ -31,6 +31,9 @@ void adr_log (adr_level_t level, const char *who, const char *format, ...) ADR_P
 void adr_log_rarely (int64_t *last_ns, adr_level_t level, const char *who, const char *format, ...)
     ADR_PRINTF (4, 5);
 
+/* Names the calling thread for `top -H` and `perf`: "meta1@z1 election" as "meta1 election", cut at 15 bytes. */
+void adr_log_name_thread (const char *who);
+
 /* Says why, and ends the process at once with the code: no buffer is flushed, no destructor runs. */
 _Noreturn void adr_fatal (adr_exit_t code, const char *who, const char *format, ...) ADR_PRINTF (3, 4);
 

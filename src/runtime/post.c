@@ -418,6 +418,9 @@ s_run (zsock_t *pipe, void *argument)
 {
     adr_post_t *self = argument;
     bool patient = false;
+    char name[32];
+    snprintf (name, sizeof name, "post %s", adr_post_lane_name (self->lane));
+    adr_log_name_thread (name);
     zsock_signal (pipe, 0);
     while (!adr_mailbox_is_closed (self->mailbox)) {
         adr_parcel_t *list = adr_mailbox_take (self->mailbox);

@@ -59,6 +59,7 @@ typedef struct {
     uint8_t routing_id[ADR_ROUTING_ID_MAX];
     uint8_t routing_id_size;
     uint32_t local; /* by which of our nodes it came */
+    int descriptor; /* of its connection, which says when it is gone */
     uint8_t key[32];
     int64_t last_ns;
     uint64_t sent;
@@ -82,7 +83,7 @@ struct adr_post {
     uint32_t connection_count;    /* that were ever used */
     uint32_t newest, oldest;
     uint32_t free_first; /* chained by `older` */
-    adr_chains_t by_id, by_routing_id;
+    adr_chains_t by_id, by_routing_id, by_descriptor;
 };
 
 /* post.c */

@@ -51,6 +51,13 @@ s_hash_routing_id (uint32_t local, const void *bytes, size_t size)
     return adr_chains_hash (bytes, size) + local;
 }
 
+/* A descriptor is the process's, so it says which of our nodes' doors, too. */
+static uint64_t
+s_hash_descriptor (int descriptor)
+{
+    return adr_chains_hash (&descriptor, sizeof descriptor);
+}
+
 static uint32_t
 s_index (const adr_post_t *self, const adr_connection_t *connection)
 {
@@ -101,10 +108,23 @@ adr_post_forget_client (adr_post_t *self, adr_connection_t *connection)
     adr_chains_remove (&self->by_routing_id,
                        s_hash_routing_id (connection->local, connection->routing_id, connection->routing_id_size),
                        at);
+    adr_chains_remove (&self->by_descriptor, s_hash_descriptor (connection->descriptor), at);
     s_unlink (self, connection);
     connection->used = false;
     connection->older = self->free_first;
     self->free_first = at;
+}
+
+/* [POST-8] The connection is gone, and its client's address with it. */
+static void
+s_forget_descriptor (adr_post_t *self, int descriptor)
+{
+    uint32_t at = adr_chains_first (&self->by_descriptor, s_hash_descriptor (descriptor)), next;
+    for (; at != ADR_CHAIN_END; at = next) {
+        next = adr_chains_next (&self->by_descriptor, at);
+        if (self->connection[at].descriptor == descriptor)
+            adr_post_forget_client (self, &self->connection[at]);
+    }
 }
 
 /* A free place; the one that was idle longest gives its own up [POST-8]. */
@@ -139,12 +159,15 @@ s_find_routing_id (adr_post_t *self, uint32_t local, const uint8_t *routing_id, 
 
 static adr_connection_t *
 s_new_client (adr_post_t *self, uint32_t local, const uint8_t *routing_id, size_t size, const uint8_t key[32],
-              int64_t now_ns)
+              int descriptor, int64_t now_ns)
 {
+    /* What the monitor says of a descriptor's earlier life came before this one's first pack: so hear it first. */
+    adr_post_watch (self, &self->local[local]);
     adr_connection_t *connection = s_place (self, now_ns);
     if (connection == NULL)
         return NULL;
-    *connection = (adr_connection_t){ .local = local, .routing_id_size = (uint8_t) size, .used = true };
+    *connection = (adr_connection_t){ .local = local, .descriptor = descriptor,
+                                      .routing_id_size = (uint8_t) size, .used = true };
     memcpy (connection->routing_id, routing_id, size);
     memcpy (connection->key, key, 32);
     /* Drawn, so that no client can name another's. */
@@ -152,13 +175,15 @@ s_new_client (adr_post_t *self, uint32_t local, const uint8_t *routing_id, size_
     uint32_t at = s_index (self, connection);
     adr_chains_add (&self->by_id, adr_chains_hash (connection->id.bytes, ADR_ID_SIZE), at);
     adr_chains_add (&self->by_routing_id, s_hash_routing_id (local, routing_id, size), at);
+    adr_chains_add (&self->by_descriptor, s_hash_descriptor (descriptor), at);
     s_link_newest (self, connection);
     return connection;
 }
 
 /* The client behind this routing id, a new one if need be; NULL: there are too many. */
 static adr_connection_t *
-s_client_of (adr_post_t *self, uint32_t local, const zmq_msg_t *routing_id, const uint8_t key[32])
+s_client_of (adr_post_t *self, uint32_t local, const zmq_msg_t *routing_id, const zmq_msg_t *pack,
+             const uint8_t key[32])
 {
     const uint8_t *bytes = zmq_msg_data ((zmq_msg_t *) routing_id);
     size_t size = zmq_msg_size (routing_id);
@@ -169,7 +194,7 @@ s_client_of (adr_post_t *self, uint32_t local, const zmq_msg_t *routing_id, cons
         connection = NULL;
     }
     if (connection == NULL)
-        connection = s_new_client (self, local, bytes, size, key, now_ns);
+        connection = s_new_client (self, local, bytes, size, key, zmq_msg_get (pack, ZMQ_SRCFD), now_ns);
     if (connection == NULL)
         return NULL;
     connection->last_ns = now_ns;
@@ -249,11 +274,13 @@ s_judge_node (adr_post_t *self, adr_post_local_t *local, const adr_envelope_t *e
 
 static int
 s_judge_client (adr_post_t *self, adr_post_local_t *local, const adr_envelope_t *envelope, const uint8_t key[32],
-                const zmq_msg_t *routing_id, adr_parcel_t *parcel)
+                const zmq_msg_t *routing_id, s_foreign_t *foreign)
 {
+    adr_parcel_t *parcel = &foreign->parcel;
     if (!s_is_for (local, envelope, true))
         return ADR_METRIC_DROP_DESTINATION;
-    adr_connection_t *connection = s_client_of (self, (uint32_t) (local - self->local), routing_id, key);
+    adr_connection_t *connection
+        = s_client_of (self, (uint32_t) (local - self->local), routing_id, &foreign->message, key);
     if (connection == NULL)
         return ADR_METRIC_DROP_CLIENTS;
     parcel->from = (adr_address_t){ connection->id, ADR_ACTOR_CLIENT };
@@ -282,7 +309,7 @@ s_judge (adr_post_t *self, adr_post_local_t *local, const zmq_msg_t *routing_id,
     parcel->items = reader.rest;
     parcel->to = (adr_address_t){ local->node->id, reader.envelope.to_actor };
     return self->lane == ADR_POST_CLIENT
-               ? s_judge_client (self, local, &reader.envelope, key, routing_id, parcel)
+               ? s_judge_client (self, local, &reader.envelope, key, routing_id, foreign)
                : s_judge_node (self, local, &reader.envelope, key, parcel);
 }
 
@@ -392,6 +419,8 @@ s_hear (adr_post_t *self, adr_post_local_t *local, uint16_t event, uint32_t valu
 {
     if (event == ZMQ_EVENT_DISCONNECTED && local->connections)
         local->connections--;
+    if (event == ZMQ_EVENT_DISCONNECTED)
+        s_forget_descriptor (self, (int) value);
     if (event & S_FAILURES)
         adr_metric_add (ADR_METRIC_HANDSHAKES_FAILED, 1);
     if (event != ZMQ_EVENT_ACCEPTED)
@@ -433,6 +462,7 @@ adr_post_prepare_receive (adr_post_t *self)
     self->connection = adr_alloc (self->connections_max * sizeof *self->connection);
     adr_chains_init (&self->by_id, self->connections_max);
     adr_chains_init (&self->by_routing_id, self->connections_max);
+    adr_chains_init (&self->by_descriptor, self->connections_max);
 }
 
 void
@@ -441,4 +471,5 @@ adr_post_end_receive (adr_post_t *self)
     free (self->connection);
     adr_chains_free (&self->by_id);
     adr_chains_free (&self->by_routing_id);
+    adr_chains_free (&self->by_descriptor);
 }

@@ -438,6 +438,7 @@ s_run (zsock_t *pipe, void *argument)
 {
     adr_shell_t *self = argument;
     s_running = self;
+    adr_log_name_thread (self->who);
     zsock_signal (pipe, 0);
     s_deliver_kind (self, ADR_EVENT_START);
     s_end_turn (self);

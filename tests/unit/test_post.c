@@ -528,6 +528,31 @@ test_client_that_left (void **state)
     toy_free (&edge);
 }
 
+/* [POST-8] Who has hung up holds no place: the fixture's posts keep 16 clients. */
+static void
+test_clients_come_and_go (void **state)
+{
+    (void) state;
+    toy_t edge;
+    toy_init (&edge, s_answerer, NULL);
+    fixture_host_t b;
+    fixture_host_init (&b, &s_fixture);
+    fixture_host_add (&b, 2, &toy_edge_router_class, &edge, 1);
+    fixture_host_start (&b, (uint32_t[]){ 2 }, 1, 1);
+    uint64_t dropped = adr_metric_get (ADR_METRIC_DROP_CLIENTS);
+    for (uint64_t i = 1; i <= 40; i++) {
+        s_peer_t client;
+        s_dial (&client, s_fixture.client_secret, s_fixture.client_public, s_fixture.map->node[2].curve_key,
+                s_fixture.map->node[2].client);
+        s_send_read (&client, i, false);
+        assert_int_equal (s_receive_answer (&client), i);
+        s_hang_up (&client);
+    }
+    assert_int_equal (adr_metric_get (ADR_METRIC_DROP_CLIENTS), dropped);
+    fixture_host_stop (&b);
+    toy_free (&edge);
+}
+
 /* [POST-9] The fixture's posts take 16 connections; the ones beyond are closed, and when others leave there is room. */
 static void
 test_bound_on_connections (void **state)
@@ -684,6 +709,7 @@ main (void)
         cmocka_unit_test (test_bytes_that_are_no_protocol),
         cmocka_unit_test (test_clients),
         cmocka_unit_test (test_client_that_left),
+        cmocka_unit_test (test_clients_come_and_go),
         cmocka_unit_test (test_bound_on_connections),
         cmocka_unit_test (test_open_sockets),
         cmocka_unit_test (test_one_constructor),
