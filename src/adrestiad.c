@@ -23,6 +23,11 @@
 #define S_STOP_WAIT_MS 2000
 #define S_ERROR_MAX 512
 #define S_ARENAS_MAX 2 /* glibc would give each of some thirty threads 64 MiB of address space, and keep their waste */
+/* What a start allocates from this size on gets pages of its own: LMDB zeroes lists of 3 MiB for each file and hardly
+ * touches them, which costs nothing in fresh pages, and 14 MiB in memory that was used before. */
+#define S_LARGE_AT_START (512 * 1024)
+/* Later a mapping, and its page faults, for each pack or batch would cost more than their memory. */
+#define S_LARGE (4 * 1024 * 1024)
 
 #define S_EDGE (1u << ADR_NODE_EDGE)
 #define S_PKI (1u << ADR_NODE_PKI)
@@ -140,6 +145,22 @@ s_start_http (s_http_t *self, adr_host_t *host, char *error, size_t error_size)
 
 /* --- life ------------------------------------------------------------------------------------------------------- */
 
+static void
+s_prepare_memory (void)
+{
+    mallopt (M_ARENA_MAX, S_ARENAS_MAX);
+    mallopt (M_MMAP_THRESHOLD, S_LARGE_AT_START);
+}
+
+/* Gives back what reading certificates and journals took; what follows is the traffic of packs. */
+static void
+s_settle_memory (void)
+{
+    malloc_trim (0);
+    mallopt (M_MMAP_THRESHOLD, S_LARGE);
+    mallopt (M_TRIM_THRESHOLD, 2 * S_LARGE);
+}
+
 /* Until somebody wants the process to end. */
 static void
 s_wait_for_signal (void)
@@ -178,7 +199,7 @@ s_run (const adr_config_t *config, char *error)
         return code;
     s_http_t http;
     if (s_start_http (&http, host, error, S_ERROR_MAX)) {
-        malloc_trim (0); /* what reading certificates and journals took */
+        s_settle_memory ();
         s_wait_for_signal ();
         s_stop_http (&http);
         code = ADR_EXIT_OK;
@@ -223,7 +244,7 @@ main (int argc, char **argv)
     int early = s_parse (argc, argv, &options);
     if (early >= 0)
         return early;
-    mallopt (M_ARENA_MAX, S_ARENAS_MAX);
+    s_prepare_memory ();
     s_raise_limits ();
     s_prefer_batches ();
     adr_host_prepare_process ();
