@@ -41,18 +41,24 @@ s_each_entry (replicator_t *self, uint64_t first, s_entry_fn *each)
 }
 
 static void
-s_note_entry (replicator_t *self, const adr_entry_t *entry, size_t size)
+s_note_origin (replicator_t *self, uint64_t index, const uint8_t *request, uint64_t time_ms)
 {
-    (void) size;
-    adr_request_table_add (self->requests, entry->request, entry->index, entry->time_ms);
-    if (self->time_last_ms < entry->time_ms)
-        self->time_last_ms = entry->time_ms;
-    if (entry->index <= adr_store_applied (self->store))
-        self->time_committed_ms = entry->time_ms;
+    adr_request_table_add (self->requests, request, index, time_ms);
+    if (self->time_last_ms < time_ms)
+        self->time_last_ms = time_ms;
+    if (index <= adr_store_applied (self->store))
+        self->time_committed_ms = time_ms;
 }
 
 static void
-s_raise_horizon_once (replicator_t *self, const adr_entry_t *entry, size_t size)
+s_note_entry (replicator_t *self, const adr_entry_t *entry, size_t size)
+{
+    (void) size;
+    s_note_origin (self, entry->index, entry->request, entry->time_ms);
+}
+
+static void
+s_note_entry_at_start (replicator_t *self, const adr_entry_t *entry, size_t size)
 {
     s_note_entry (self, entry, size);
     adr_position_t start = adr_store_log_start (self->store);
@@ -60,10 +66,27 @@ s_raise_horizon_once (replicator_t *self, const adr_entry_t *entry, size_t size)
         adr_request_table_raise_horizon (self->requests, entry->time_ms);
 }
 
+/* Request ids and log time: as recovery noted them, or, where entries are missing, out of those that can be read. False
+ * if not all of them can. */
+static bool
+s_note_origins (replicator_t *self)
+{
+    uint64_t count, start = adr_store_log_start (self->store).index;
+    const adr_origin_t *origin = adr_store_origins (self->store, &count);
+    if (count != adr_store_last (self->store).index - start)
+        return s_each_entry (self, start + 1, s_note_entry_at_start);
+    for (uint64_t i = 0; i < count; i++)
+        s_note_origin (self, start + 1 + i, origin[i].request, origin[i].time_ms);
+    if (start != 0 && count != 0)
+        adr_request_table_raise_horizon (self->requests, origin[0].time_ms);
+    adr_store_forget_origins (self->store);
+    return true;
+}
+
 void
 replicator_log_open (replicator_t *self)
 {
-    if (!s_each_entry (self, adr_store_log_start (self->store).index + 1, s_raise_horizon_once)) {
+    if (!s_note_origins (self)) {
         /* [REPL-5] ids that cannot be read are not known: whatever is as old as they may be is not executed. */
         ADR_MARK ("request ids of damaged entries are unknown");
         self->ids_unread = true; /* said once there is somebody to say it to */

@@ -168,6 +168,8 @@ struct adr_store {
     adr_window_t window;
     adr_buffer_t scratch;
     adr_entry_t entry;
+    adr_origin_t *origin; /* of the log's entries, from recovery until they are taken */
+    uint64_t origin_count;
 };
 
 adr_segment_t *adr_journal_segment (adr_store_t *self, uint64_t number);

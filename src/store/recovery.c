@@ -249,8 +249,12 @@ s_recover_noted (adr_recovery_t *r)
         self->commit = self->log.last.index;
     if ((error = s_replay_index (r)) != 0)
         return s_failed (r, "replaying the journal into the index", error);
-    if (self->log.missing_from == 0)
+    if (self->log.missing_from == 0) {
+        self->origin = r->origin;
+        self->origin_count = self->log.last.index - self->log.start.index;
+        r->origin = NULL;
         return ADR_STORE_OPENED;
+    }
     ADR_WHY (r, "%llu entries from index %llu on are damaged -> they are missing until a peer gives them",
            (unsigned long long) self->log.missing_count, (unsigned long long) self->log.missing_from);
     return ADR_STORE_DAMAGED;
@@ -294,6 +298,9 @@ adr_store_recover (adr_store_t *self, char *why, size_t why_size)
     free (r.number);
     free (r.batch);
     free (r.refilled);
+    free (r.frame);
+    free (r.origin);
+    adr_buffer_free (&r.voters_values);
     adr_buffer_free (&r.peek);
     return opening;
 }

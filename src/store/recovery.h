@@ -17,9 +17,21 @@
 typedef struct {
     adr_batch_header_t header;
     uint8_t digest[ADR_DIGEST_BATCH];
+    size_t frame;     /* where its frames begin among the recovery's, if it is good */
     bool good;        /* its frames are sound */
     bool header_lost; /* what its header says is not to be trusted either */
 } adr_scanned_t;
+
+/* What a replay needs to know of a frame, so that the journal is read once. */
+typedef struct {
+    uint8_t kind;  /* adr_frame_kind_t */
+    bool is_sound; /* its content is what its kind says */
+    uint16_t voters_size; /* of a voters entry: its value, from `voters_at` on among the recovery's */
+    uint32_t voters_at;
+    uint32_t offset, size;
+    uint64_t term, index; /* of the entry, or where the log is cut */
+    adr_origin_t origin;
+} adr_scanned_frame_t;
 
 typedef struct {
     adr_store_t *self;
@@ -33,6 +45,11 @@ typedef struct {
     uint64_t scan_segment, scan_batch;
     adr_scanned_t *batch;
     size_t count, room;
+    adr_scanned_frame_t *frame;
+    size_t frame_count, frame_room;
+    adr_buffer_t voters_values;
+    adr_origin_t *origin; /* by index, from the one after the log's start on */
+    size_t origin_room;
     uint64_t durable; /* highest batch that any batch knows to be durable */
     uint64_t commit;  /* highest commit index that any batch records */
     uint64_t term;    /* highest term that any batch carries */

@@ -61,20 +61,34 @@ s_is_empty (const adr_log_t *log)
     return log->last.index == log->start.index;
 }
 
+static void
+s_note_origin (adr_recovery_t *r, const adr_scanned_frame_t *frame)
+{
+    size_t at = (size_t) (frame->index - r->self->log.start.index - 1);
+    if (at >= r->origin_room) {
+        r->origin_room = at < 512 ? 1024 : 2 * at;
+        r->origin = adr_realloc (r->origin, r->origin_room * sizeof *r->origin);
+    }
+    r->origin[at] = frame->origin;
+}
+
 static bool
-s_replay_entry (adr_recovery_t *r, const adr_frame_t *frame, uint64_t segment, uint64_t offset)
+s_replay_entry (adr_recovery_t *r, const adr_scanned_frame_t *frame, uint64_t segment)
 {
     adr_log_t *log = &r->self->log;
     adr_entry_t *entry = &r->self->entry;
-    if (adr_entry_decode (entry, frame->content) != frame->content.size)
-        return false;
-    if (entry->term > r->term)
-        r->term = entry->term;
-    if (entry->index <= log->start.index || entry->term < log->start.term)
+    if (frame->term > r->term)
+        r->term = frame->term;
+    if (frame->index <= log->start.index || frame->term < log->start.term)
         return true; /* before the log's start, or replaced before it moved here */
+    entry->kind = frame->voters_size ? ADR_ENTRY_VOTERS : ADR_ENTRY_WRITE;
+    entry->term = frame->term;
+    entry->index = frame->index;
+    entry->op_count = 1;
+    entry->op[0].value = adr_bytes (r->voters_values.data + frame->voters_at, frame->voters_size);
     adr_item_t *item;
     if (frame->kind == ADR_FRAME_ENTRY) {
-        if (entry->index != log->last.index + 1 || entry->term < log->last.term)
+        if (frame->index != log->last.index + 1 || frame->term < log->last.term)
             return s_is_empty (log); /* a suffix that was replaced, whose beginning is in an older segment */
         item = adr_log_append (log, entry, frame->size);
     } else {
@@ -82,57 +96,43 @@ s_replay_entry (adr_recovery_t *r, const adr_frame_t *frame, uint64_t segment, u
         if (!item)
             return true; /* it was not lost, as far as this recovery sees */
         r->refilled = adr_realloc (r->refilled, (r->refilled_count + 1) * sizeof *r->refilled);
-        r->refilled[r->refilled_count++] = entry->index;
+        r->refilled[r->refilled_count++] = frame->index;
     }
     item->segment = (uint32_t) segment;
-    item->offset = (uint32_t) offset;
-    adr_log_cache_put (log, item, frame->content);
+    item->offset = frame->offset;
+    s_note_origin (r, frame);
     return true;
 }
 
 static bool
-s_replay_cut (adr_recovery_t *r, const adr_frame_t *frame)
+s_replay_cut (adr_recovery_t *r, const adr_scanned_frame_t *frame)
 {
     adr_log_t *log = &r->self->log;
-    if (frame->content.size != ADR_CUT_SIZE)
-        return false;
-    uint64_t index = adr_get_u64 (frame->content.data + 8);
-    if (index > log->last.index)
+    if (frame->index > log->last.index)
         return s_is_empty (log);
-    adr_log_cut (log, index < log->start.index ? log->start.index : index);
+    adr_log_cut (log, frame->index < log->start.index ? log->start.index : frame->index);
     return true;
 }
 
 static bool
 s_replay_batch (adr_recovery_t *r, const adr_scanned_t *batch)
 {
-    const adr_batch_header_t *header = &batch->header;
-    const adr_segment_t *segment = adr_journal_segment (r->self, header->segment);
-    const uint8_t *payload = adr_recovery_peek (r, header->segment, segment->size, header->offset + ADR_BATCH_HEADER_SIZE,
-                                     header->payload_size);
-    if (!payload)
-        return false;
-    for (uint32_t at = 0; at < header->payload_size;) {
-        adr_frame_t frame;
-        uint64_t offset = header->offset + ADR_BATCH_HEADER_SIZE + at;
-        if (!adr_frame_read (&frame, adr_bytes (payload + at, header->payload_size - at), segment->salt,
-                             header->segment, offset))
-            return false;
-        bool sound = true;
-        switch (frame.kind) {
+    const adr_scanned_frame_t *frame = r->frame + batch->frame;
+    for (uint32_t i = 0; i < batch->header.frame_count; i++, frame++) {
+        bool sound = frame->is_sound;
+        switch ((adr_frame_kind_t) frame->kind) {
         case ADR_FRAME_ENTRY:
         case ADR_FRAME_REFILL:
-            sound = s_replay_entry (r, &frame, header->segment, offset);
+            sound = sound && s_replay_entry (r, frame, batch->header.segment);
             break;
         case ADR_FRAME_CUT:
-            sound = s_replay_cut (r, &frame);
+            sound = sound && s_replay_cut (r, frame);
             break;
         case ADR_FRAME_COPY:
             break; /* never log [STORE-8] */
         }
         if (!sound)
             return false;
-        at += frame.size;
     }
     return true;
 }

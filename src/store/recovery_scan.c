@@ -8,7 +8,7 @@
 
 #include "core/actor.h"
 
-#define S_PEEK (1024 * 1024)
+#define S_PEEK (256 * 1024)
 
 /* --- scanning ---------------------------------------------------------------------------------------------- */
 
@@ -69,6 +69,63 @@ s_batch_push (adr_recovery_t *r, const adr_scanned_t *batch)
     r->batch[r->count++] = *batch;
 }
 
+static adr_scanned_frame_t *
+s_frame_push (adr_recovery_t *r)
+{
+    if (r->frame_count == r->frame_room) {
+        r->frame_room = r->frame_room ? r->frame_room * 2 : 1024;
+        r->frame = adr_realloc (r->frame, r->frame_room * sizeof *r->frame);
+    }
+    r->frame[r->frame_count] = (adr_scanned_frame_t){ 0 };
+    return &r->frame[r->frame_count++];
+}
+
+static void
+s_note_entry (adr_recovery_t *r, adr_scanned_frame_t *frame, adr_bytes_t content)
+{
+    adr_entry_t *entry = &r->self->entry;
+    frame->is_sound = adr_entry_decode (entry, content) == content.size;
+    if (!frame->is_sound)
+        return;
+    frame->term = entry->term;
+    frame->index = entry->index;
+    frame->origin.time_ms = entry->time_ms;
+    memcpy (frame->origin.request, entry->request, ADR_REQUEST_ID_SIZE);
+    if (entry->kind != ADR_ENTRY_VOTERS || entry->op_count < 1 || entry->op[0].value.size > ADR_VOTERS_BYTES_MAX)
+        return;
+    frame->voters_at = (uint32_t) r->voters_values.size;
+    frame->voters_size = (uint16_t) entry->op[0].value.size;
+    adr_buffer_append (&r->voters_values, entry->op[0].value.data, entry->op[0].value.size);
+}
+
+/* Notes the frames of a batch whose checksums hold. */
+static void
+s_note_frames (adr_recovery_t *r, adr_scanned_t *batch, const uint8_t *payload)
+{
+    batch->frame = r->frame_count;
+    for (uint32_t at = 0; at < batch->header.payload_size;) {
+        adr_scanned_frame_t *frame = s_frame_push (r);
+        adr_bytes_t content = adr_bytes (payload + at + ADR_FRAME_HEADER_SIZE, adr_get_u32 (payload + at));
+        frame->kind = payload[at + 4];
+        frame->offset = (uint32_t) (batch->header.offset + ADR_BATCH_HEADER_SIZE + at);
+        frame->size = ADR_FRAME_HEADER_SIZE + (uint32_t) content.size;
+        switch ((adr_frame_kind_t) frame->kind) {
+        case ADR_FRAME_ENTRY:
+        case ADR_FRAME_REFILL:
+            s_note_entry (r, frame, content);
+            break;
+        case ADR_FRAME_CUT:
+            frame->is_sound = content.size == ADR_CUT_SIZE;
+            frame->index = frame->is_sound ? adr_get_u64 (content.data + 8) : 0;
+            break;
+        case ADR_FRAME_COPY:
+            frame->is_sound = true; /* never log [STORE-8] */
+            break;
+        }
+        at += frame->size;
+    }
+}
+
 /* Reads the batch that stands there; false if there is no sound header. */
 static bool
 s_batch_read (adr_recovery_t *r, const adr_segment_header_t *segment, uint64_t offset, adr_scanned_t *batch)
@@ -82,6 +139,8 @@ s_batch_read (adr_recovery_t *r, const adr_segment_header_t *segment, uint64_t o
     uint64_t size = ADR_BATCH_HEADER_SIZE + (uint64_t) batch->header.payload_size;
     at = adr_recovery_peek (r, segment->number, segment->size, offset, size);
     batch->good = at && adr_frames_check (&batch->header, at + ADR_BATCH_HEADER_SIZE, segment->salt);
+    if (batch->good)
+        s_note_frames (r, batch, at + ADR_BATCH_HEADER_SIZE);
     return true;
 }
 
@@ -153,7 +212,7 @@ adr_recovery_scan (adr_recovery_t *r)
 bool
 adr_recovery_unnoted_hold_batches (adr_recovery_t *r)
 {
-    size_t kept = r->count;
+    size_t kept = r->count, frames = r->frame_count;
     bool found = false;
     for (size_t i = 0; i < r->number_count; i++) {
         adr_segment_header_t header;
@@ -162,6 +221,7 @@ adr_recovery_unnoted_hold_batches (adr_recovery_t *r)
             s_scan_segment (r, &header);
             found = found || r->count > kept;
             r->count = kept;
+            r->frame_count = frames;
         }
     }
     return found;

@@ -56,6 +56,7 @@ adr_store_destroy (adr_store_t **self_pointer)
     adr_buffer_free (&self->batch.bytes);
     adr_buffer_free (&self->scratch);
     free (self->window.data);
+    free (self->origin);
     free (self);
     *self_pointer = NULL;
 }
@@ -155,6 +156,21 @@ adr_store_first_of_term (const adr_store_t *self, uint64_t index)
             high = middle;
     }
     return low;
+}
+
+const adr_origin_t *
+adr_store_origins (const adr_store_t *self, uint64_t *count)
+{
+    *count = self->origin_count;
+    return self->origin;
+}
+
+void
+adr_store_forget_origins (adr_store_t *self)
+{
+    free (self->origin);
+    self->origin = NULL;
+    self->origin_count = 0;
 }
 
 void

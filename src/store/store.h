@@ -73,6 +73,18 @@ ADR_WARN_UNUSED bool adr_store_term_at (const adr_store_t *self, uint64_t index,
 /* The first index of the run of entries around `index` that share its term. */
 uint64_t adr_store_first_of_term (const adr_store_t *self, uint64_t index);
 
+/* Who asked for an entry, and when. */
+typedef struct {
+    uint8_t request[ADR_REQUEST_ID_SIZE];
+    uint64_t time_ms;
+} adr_origin_t;
+
+/* What recovery read of the log's entries and the log does not keep, from the one after the log's start to the end, so
+ * that nobody need read them again; none where entries are missing. Lent until they are forgotten, before the first
+ * append. */
+const adr_origin_t *adr_store_origins (const adr_store_t *self, uint64_t *count);
+void adr_store_forget_origins (adr_store_t *self);
+
 /* Adds the entry at the end: its index is last + 1, its term not below last's (asserted). `encoded` are its bytes as
  * adr_entry_encode made them, or as they came from the master. */
 void adr_store_append (adr_store_t *self, const adr_entry_t *entry, adr_bytes_t encoded);
