@@ -450,10 +450,32 @@ s_stop (replicator_t *self)
         replicator_resign (self, "the host stops", NULL);
 }
 
+/* A replicator of another group, or an asker who would have somebody else answered: wire/table.c knows types of nodes,
+ * not groups [DESIGN 8]. */
+static bool
+s_is_stranger (replicator_t *self, const adr_event_t *event)
+{
+    const ProtobufCMessage *header = event->message.header;
+    const adr_address_t *from = &event->message.from;
+    ProtobufCBinaryData origin = adr_id_view (&from->node);
+    if (from->actor == ADR_ACTOR_REPLICATOR) /* a relay names whoever asked its member */
+        return replicator_peer (self, &from->node) == NULL;
+    if (event->message.kind == ADR__KIND__WRITE)
+        origin = ((const Adr__Write *) header)->origin;
+    else if (event->message.kind == ADR__KIND__READ)
+        origin = ((const Adr__Read *) header)->origin;
+    else if (event->message.kind == ADR__KIND__LIST)
+        origin = ((const Adr__List *) header)->origin;
+    adr_id_t named = adr_id_of (origin);
+    return !adr_id_equal (&named, &from->node);
+}
+
 static void
 s_receive_message (replicator_t *self, const adr_event_t *event)
 {
     const ProtobufCMessage *header = event->message.header;
+    if (s_is_stranger (self, event))
+        return;
     switch ((Adr__Kind) event->message.kind) {
     case ADR__KIND__APPEND:
         replicator_on_append (self, event);

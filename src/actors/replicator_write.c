@@ -310,15 +310,17 @@ s_conditions_hold (replicator_t *self, const Adr__Write *write, s_current_t *cur
     return changes;
 }
 
+/* A write that releases more than one entry holds is refused; nobody that keeps to small meta records meets that. */
 static void
 s_append_write (replicator_t *self, const Adr__Write *write, adr_bytes_t payload, const s_current_t *current)
 {
-    uint8_t garbage_key[ADR_OPS_MAX / 2][S_GARBAGE_KEY_SIZE];
-    size_t old_end[ADR_OPS_MAX / 2];
-    bool old[ADR_OPS_MAX / 2];
+    uint8_t garbage_key[ADR_OPS_MAX][S_GARBAGE_KEY_SIZE];
+    size_t old_end[ADR_OPS_MAX];
+    bool old[ADR_OPS_MAX];
     adr_buffer_clear (&self->values);
     for (size_t i = 0; i < write->n_op; i++) { /* first all of them: self->values may move while it grows */
-        old[i] = write->op[i]->release && s_old_value (self, write->op[i], &current[i]);
+        bool room = self->values.size <= ADR_VALUE_MAX;
+        old[i] = write->op[i]->release && room && s_old_value (self, write->op[i], &current[i]);
         old_end[i] = self->values.size;
     }
     self->entry.kind = ADR_ENTRY_WRITE;
@@ -334,6 +336,10 @@ s_append_write (replicator_t *self, const Adr__Write *write, adr_bytes_t payload
         if (old[i])
             s_add_garbage (self, garbage_key[i], adr_bytes (self->values.data + from, old_end[i] - from), (uint32_t) i);
     }
+    if (self->values.size > ADR_VALUE_MAX || adr_entry_size (&self->entry) > ADR_ENTRY_MAX) {
+        s_refuse (self, write, ADR_STATUS_INVALID, "what the write releases does not fit into its entry");
+        return;
+    }
     replicator_append_own (self);
     adr_version_t version = { self->entry.epoch, self->entry.term, self->entry.index };
     write_waiter_t waiter = { self->entry.index, write->number, adr_id_of (write->origin), ADR_STATUS_OK, version };
@@ -344,11 +350,9 @@ s_append_write (replicator_t *self, const Adr__Write *write, adr_bytes_t payload
 static const char *
 s_malformed (const replicator_t *self, const Adr__Write *write, adr_bytes_t payload)
 {
-    size_t values = 0, bytes = ADR_ENTRY_HEADER_SIZE;
+    size_t values = 0, bytes = ADR_ENTRY_HEADER_SIZE, records = write->n_op;
     if (write->request.len != ADR_REQUEST_ID_SIZE || write->origin.len != ADR_ID_SIZE)
         return "no request id, or no origin";
-    if (write->n_op == 0 || write->n_op > ADR_OPS_MAX / 2)
-        return "no operation, or too many";
     for (size_t i = 0; i < write->n_op; i++) {
         const Adr__Op *op = write->op[i];
         adr_node_type_t type;
@@ -363,7 +367,10 @@ s_malformed (const replicator_t *self, const Adr__Write *write, adr_bytes_t payl
                 return "a key is named twice"; /* [REPAIR-4] */
         values += op->value_size;
         bytes += ADR_OP_HEADER_SIZE + op->key.len + op->value_size;
+        records += op->release ? 1 : 0;
     }
+    if (write->n_op == 0 || records > ADR_OPS_MAX)
+        return "no operation, or too many";
     if (values != payload.size || bytes > ADR_ENTRY_MAX - 32 * 1024)
         return "the values do not fit";
     return NULL;
@@ -389,7 +396,7 @@ replicator_on_write (replicator_t *self, const adr_event_t *event)
         s_refuse (self, write, ADR_STATUS_NOT_MASTER, "this master cannot read its log");
         return;
     }
-    s_current_t current[ADR_OPS_MAX / 2];
+    s_current_t current[ADR_OPS_MAX];
     if (ADR_PLANT (REPL_5_CONDITION_FIRST) && !s_conditions_hold (self, write, current))
         return;
     if (s_is_repeated (self, write))

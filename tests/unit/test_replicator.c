@@ -316,14 +316,31 @@ test_a_lost_disk_does_not_ask_its_former_lifes_questions (void **state) /* [READ
 }
 
 static void
-s_answer_question (uint64_t number)
+s_answer_question_from (adr_node_type_t type, uint64_t number)
 {
     Adr__ReadIndexAnswer answer = ADR__READ_INDEX_ANSWER__INIT;
     answer.number = number;
     answer.ok = true;
     answer.term = 5;
-    harness_message (&s_harness, s_meta (2, ADR_ACTOR_REPLICATOR), ADR_NODE_META, ADR__KIND__READ_INDEX_ANSWER,
+    harness_message (&s_harness, harness_address (2, type, ADR_ACTOR_REPLICATOR), type, ADR__KIND__READ_INDEX_ANSWER,
                      &answer.base, s_nothing);
+}
+
+static void
+s_answer_question (uint64_t number)
+{
+    s_answer_question_from (ADR_NODE_META, number);
+}
+
+static void
+test_a_node_of_another_group_answers_no_question (void **state) /* [READ-2] */
+{
+    (void) state;
+    uint64_t number = s_question ();
+    s_answer_question_from (ADR_NODE_DATA, number);
+    assert_null (harness_sent (&s_harness, ADR__KIND__ANSWER, 0));
+    s_answer_question (number);
+    assert_non_null (harness_sent (&s_harness, ADR__KIND__ANSWER, 0));
 }
 
 static void
@@ -354,6 +371,91 @@ test_a_read_shares_no_question_that_left_before_it_came (void **state) /* [READ-
     s_answer_question (first);
     assert_non_null (harness_sent (&s_harness, ADR__KIND__ANSWER, 0));
     assert_null (harness_sent (&s_harness, ADR__KIND__ANSWER, 1));
+}
+
+/* --- what an edge, or who says to be one, may ask --------------------------------------------------------------------- */
+
+/* A write from the edge of zone 1, whose answer goes to `origin`. */
+static void
+s_ask_write (uint64_t number, Adr__Op *op, size_t count, adr_bytes_t payload, adr_id_t origin)
+{
+    Adr__Write write = ADR__WRITE__INIT;
+    Adr__Op *ops[ADR_OPS_MAX];
+    uint8_t id[ADR_REQUEST_ID_SIZE] = { (uint8_t) number, 1 };
+    for (size_t i = 0; i < count; i++)
+        ops[i] = &op[i];
+    write.number = number;
+    write.request = (ProtobufCBinaryData){ sizeof id, id };
+    write.origin = adr_id_view (&origin);
+    write.n_op = count;
+    write.op = ops;
+    harness_forget (&s_harness);
+    harness_message (&s_harness, harness_address (1, ADR_NODE_EDGE, ADR_ACTOR_EDGE_ROUTER), ADR_NODE_EDGE,
+                     ADR__KIND__WRITE, &write.base, payload);
+    s_sync ();
+}
+
+static Adr__Op
+s_op (uint8_t *key, size_t size, bool release)
+{
+    Adr__Op op = ADR__OP__INIT;
+    op.table = ADR_TABLE_KV;
+    op.key = (ProtobufCBinaryData){ 1, key };
+    op.value_size = (uint32_t) size;
+    op.release = release;
+    return op;
+}
+
+static void
+test_values_that_a_write_releases_fit_its_entry_or_it_is_refused (void **state) /* [EDGE-5] */
+{
+    (void) state;
+    adr_id_t edge = harness_address (1, ADR_NODE_EDGE, 0).node;
+    uint8_t *value = adr_alloc (ADR_VALUE_MAX), key = 'k';
+    s_lead (1);
+    Adr__Op first = s_op (&key, ADR_VALUE_MAX, false), second = s_op (&key, ADR_VALUE_MAX, true);
+    s_ask_write (1, &first, 1, adr_bytes (value, ADR_VALUE_MAX), edge);
+    assert_int_equal (adr_store_last (s_store).index, 2);
+    s_ask_write (2, &second, 1, adr_bytes (value, ADR_VALUE_MAX), edge);
+    const harness_sent_t *sent = harness_sent (&s_harness, ADR__KIND__ANSWER, 0);
+    assert_non_null (sent);
+    assert_int_equal (((const Adr__Answer *) sent->header)->status, ADR_STATUS_INVALID);
+    assert_int_equal (adr_store_last (s_store).index, 2);
+    free (value);
+}
+
+static void
+test_a_write_has_as_many_operations_as_the_edge_lets_through (void **state) /* [EDGE-5] */
+{
+    (void) state;
+    adr_id_t edge = harness_address (1, ADR_NODE_EDGE, 0).node;
+    uint8_t key[ADR_OPS_MAX];
+    Adr__Op op[ADR_OPS_MAX];
+    s_lead (1);
+    for (uint8_t i = 0; i < ADR_OPS_MAX; i++) {
+        key[i] = i + 1;
+        op[i] = s_op (&key[i], 0, false);
+    }
+    s_ask_write (1, op, ADR_OPS_MAX, s_nothing, edge);
+    assert_int_equal (adr_store_last (s_store).index, 2);
+    for (uint8_t i = 0; i < ADR_OPS_MAX / 2; i++)
+        op[i].release = true;
+    s_ask_write (2, op, ADR_OPS_MAX / 2, s_nothing, edge);
+    assert_int_equal (adr_store_last (s_store).index, 3);
+    s_ask_write (3, op, ADR_OPS_MAX / 2 + 1, s_nothing, edge); /* one more record than an entry holds */
+    assert_int_equal (adr_store_last (s_store).index, 3);
+}
+
+static void
+test_an_edge_sends_nobody_else_an_answer (void **state) /* [TRUST-4] */
+{
+    (void) state;
+    uint8_t key = 'k';
+    Adr__Op op = s_op (&key, 0, false);
+    s_lead (1);
+    s_ask_write (1, &op, 1, s_nothing, harness_address (2, ADR_NODE_META, 0).node);
+    assert_int_equal (harness_count (&s_harness, ADR__KIND__ANSWER), 0);
+    assert_int_equal (adr_store_last (s_store).index, 1);
 }
 
 /* --- log time ------------------------------------------------------------------------------------------------------- */
@@ -407,6 +509,11 @@ main (void)
                                          s_start, s_stop),
         cmocka_unit_test_setup_teardown (test_a_read_shares_no_question_that_left_before_it_came, s_start, s_stop),
         cmocka_unit_test_setup_teardown (test_a_lost_disk_does_not_ask_its_former_lifes_questions, s_start, s_stop),
+        cmocka_unit_test_setup_teardown (test_a_node_of_another_group_answers_no_question, s_start, s_stop),
+        cmocka_unit_test_setup_teardown (test_values_that_a_write_releases_fit_its_entry_or_it_is_refused, s_start,
+                                         s_stop),
+        cmocka_unit_test_setup_teardown (test_a_write_has_as_many_operations_as_the_edge_lets_through, s_start, s_stop),
+        cmocka_unit_test_setup_teardown (test_an_edge_sends_nobody_else_an_answer, s_start, s_stop),
         cmocka_unit_test_setup_teardown (test_log_time_makes_no_leap_when_the_wall_clock_is_set, s_start, s_stop),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
