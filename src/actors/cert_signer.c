@@ -49,6 +49,7 @@ typedef struct {
     adr_cert_t certificate;    /* signed; it leaves after its commit only */
     uint8_t request[ADR_REQUEST_ID_SIZE];
     uint64_t seen_ms;          /* stamp of its tries [REPL-5] */
+    bool unsure;               /* an earlier try may have been done */
     int64_t started_ns, try_ns; /* try_ns: when the next try is due; ADR_NEVER while one is under way */
 } s_pending_t;
 
@@ -63,6 +64,20 @@ static const adr_bytes_t s_no_payload;
 
 /* --- what is answered ------------------------------------------------------------------------------------------ */
 
+/* The encoded certificate of whoever signed it: this node's authority, or another's of the registry. */
+static adr_bytes_t
+s_issuer_of (const s_cert_signer_t *self, const adr_cert_t *certificate, uint8_t room[ADR_CERTIFICATE_MAX])
+{
+    const adr_map_t *map = self->environment.map;
+    adr_cert_t authority;
+    for (uint32_t i = 0; i < map->authority_count; i++) {
+        adr_bytes_t bytes = adr_bytes (map->authority[i], map->authority_size[i]);
+        if (adr_cert_decode (&authority, bytes) && authority.serial == certificate->issuer_serial)
+            return bytes;
+    }
+    return adr_bytes (room, adr_cert_encode (&self->environment.authority->certificate, room));
+}
+
 static void
 s_answer (adr_address_t asker, uint64_t number, adr_status_t status, const adr_cert_t *certificate,
           const s_cert_signer_t *self, const char *text, adr_effects_t *effects)
@@ -75,8 +90,7 @@ s_answer (adr_address_t asker, uint64_t number, adr_status_t status, const adr_c
     adr_assert ((status == ADR_STATUS_OK) == (certificate != NULL));
     if (certificate) {
         answer.certificate = adr_bytes_view (adr_bytes (bytes, adr_cert_encode (certificate, bytes)));
-        size_t size = adr_cert_encode (&self->environment.authority->certificate, issuer);
-        answer.issuer = adr_bytes_view (adr_bytes (issuer, size));
+        answer.issuer = adr_bytes_view (s_issuer_of (self, certificate, issuer));
     }
     effects->send (effects, asker, ADR__KIND__SIGN_ANSWER, &answer.base, s_no_payload);
 }
@@ -333,6 +347,8 @@ s_try_later (s_pending_t *pending, const adr_event_t *event)
     const Adr__Answer *answer = (const Adr__Answer *) event->message.header;
     if (answer->time_ms > pending->seen_ms)
         pending->seen_ms = answer->time_ms;
+    pending->unsure |= answer->status != ADR_STATUS_REFUSED && answer->status != ADR_STATUS_NOT_MASTER
+                       && answer->status != ADR_STATUS_FULL;
     pending->try_ns = event->now_ns + S_PAUSE_NS;
 }
 
@@ -350,8 +366,12 @@ s_on_committed (s_cert_signer_t *self, s_pending_t *pending, const adr_event_t *
         s_try (self, pending, event->now_ns, effects);
         break;
     case ADR_STATUS_INVALID:
-    case ADR_STATUS_FULL:
-        s_end (self, pending, (adr_status_t) answer->status, NULL, answer->text, effects);
+    case ADR_STATUS_FULL: /* says "not done" of this try alone */
+        if (!pending->unsure) {
+            s_end (self, pending, (adr_status_t) answer->status, NULL, answer->text, effects);
+            break;
+        }
+        s_try_later (pending, event);
         break;
     default:
         s_try_later (pending, event);
@@ -373,8 +393,7 @@ s_on_read (s_cert_signer_t *self, s_pending_t *pending, const adr_event_t *event
     bool same = answer->status == ADR_STATUS_OK && adr_cert_decode (&held, event->message.payload)
                 && memcmp (held.curve_key, asked->curve_key, ADR_KEY_SIZE) == 0
                 && memcmp (held.sign_key, asked->sign_key, ADR_KEY_SIZE) == 0 && held.type == asked->type
-                && adr_id_equal (&held.zone, &asked->zone) && adr_id_equal (&held.group, &asked->group)
-                && held.issuer_serial == asked->issuer_serial;
+                && adr_id_equal (&held.zone, &asked->zone) && adr_id_equal (&held.group, &asked->group);
     if (same)
         s_end (self, pending, ADR_STATUS_OK, &held, "", effects);
     else
@@ -415,6 +434,8 @@ s_create (const adr_environment_t *environment)
     s_cert_signer_t *self = adr_alloc (sizeof *self);
     self->environment = *environment;
     self->random = (adr_random_t){ environment->seed };
+    /* [TRUST-4] A late answer to a try of a former life must not look like one to ours. */
+    self->next_number = adr_random_next (&self->random) >> 1;
     adr_assert (environment->type == ADR_NODE_PKI && environment->map);
     return self;
 }

@@ -189,6 +189,67 @@ s_same_keys_get_the_same_again (void **state)
     assert_int_equal (certificate.serial, 4711);
 }
 
+/* [TRUST-4] */
+static void
+s_answers_to_a_former_life_commit_nothing (void **state)
+{
+    (void) state;
+    s_ask (s_request (80), 80);
+    uint64_t former = s_write (0)->number;
+    adr_environment_t environment = s_harness.environment;
+    harness_stop (&s_harness);
+    environment.seed = 8;
+    harness_start (&s_harness, &adr_cert_signer_class, &environment);
+    s_ask (s_request (81), 81);
+    s_reply (former, ADR_STATUS_OK, s_nothing);
+    assert_int_equal (harness_count (&s_harness, ADR__KIND__SIGN_ANSWER), 0);
+}
+
+/* `full` says that this try was not done; of an earlier one it says nothing. */
+static void
+s_full_after_an_unsure_try_is_no_refusal (void **state)
+{
+    (void) state;
+    s_ask (s_request (80), 80);
+    uint64_t number = s_write (0)->number;
+    s_reply (number, ADR_STATUS_UNKNOWN, s_nothing);
+    harness_advance (&s_harness, 300 * ADR_MS);
+    s_reply (number, ADR_STATUS_FULL, s_nothing);
+    assert_int_equal (harness_count (&s_harness, ADR__KIND__SIGN_ANSWER), 0);
+    harness_advance (&s_harness, 10001 * ADR_MS);
+    assert_int_equal (s_outcome (NULL), ADR_STATUS_UNKNOWN);
+}
+
+/* What another PKI node's authority signed for these keys is the same certificate again [TRUST-5]. */
+static void
+s_another_authority_signed_first (void **state)
+{
+    (void) state;
+    adr_keys_t keys = s_keys (2);
+    adr_cert_t certificate, other = s_authority.certificate, first = s_request (80);
+    other.serial = 11;
+    adr_keys_public (&keys, NULL, other.sign_key);
+    s_map->authority_size[0] = adr_cert_encode (&other, s_map->authority[0]);
+    s_map->authority_count = 1;
+    first.kind = ADR_CERT_NODE;
+    first.serial = 4711;
+    first.issuer_serial = 11;
+    first.not_after_ms = 1;
+    adr_cert_sign (&first, keys.sign_seed);
+    uint8_t bytes[ADR_CERTIFICATE_MAX];
+    size_t size = adr_cert_encode (&first, bytes);
+    s_ask (s_request (80), 80);
+    s_reply (s_write (0)->number, ADR_STATUS_CONFLICT, s_nothing);
+    const Adr__Read *read = (const Adr__Read *) harness_sent (&s_harness, ADR__KIND__READ, 0)->header;
+    s_reply (read->number, ADR_STATUS_OK, adr_bytes (bytes, size));
+    assert_int_equal (s_outcome (&certificate), ADR_STATUS_OK);
+    assert_int_equal (certificate.serial, 4711);
+    const harness_sent_t *sent = harness_sent (&s_harness, ADR__KIND__SIGN_ANSWER, 0);
+    const Adr__SignAnswer *answer = (const Adr__SignAnswer *) sent->header;
+    assert_true (adr_cert_decode (&other, adr_bytes (answer->issuer.data, answer->issuer.len)));
+    assert_int_equal (other.serial, 11);
+}
+
 static void
 s_a_key_belongs_to_one_node (void **state)
 {
@@ -252,7 +313,8 @@ main (void)
         S_TEST (s_leaves_after_its_commit_only), S_TEST (s_tries_again),
         S_TEST (s_ends_in_time),                 S_TEST (s_same_keys_get_the_same_again),
         S_TEST (s_a_key_belongs_to_one_node),    S_TEST (s_nonsense_is_refused),
-        S_TEST (s_bounded),
+        S_TEST (s_bounded),                      S_TEST (s_answers_to_a_former_life_commit_nothing),
+        S_TEST (s_another_authority_signed_first), S_TEST (s_full_after_an_unsure_try_is_no_refusal),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
