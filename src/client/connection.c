@@ -18,8 +18,8 @@
 #define S_DIAL_MS 1500         /* a handshake on a link across an ocean takes under a second */
 #define S_PAUSE_MS 100         /* between two dials of the round, so that dead edges are not hammered */
 #define S_SILENT_MS 3000       /* an edge that answers nothing for so long while requests wait */
-#define S_HEARTBEAT_MS 1000    /* notices a host that lost its power, which closes no connection */
-#define S_HEARTBEAT_TIMEOUT_MS 3000
+#define S_KEEPALIVE_S 1        /* notices a host that lost its power, which closes no connection; never by */
+#define S_KEEPALIVE_COUNT 2    /* ZeroMQ's heartbeats, which may abort either side [POST-10] */
 #define S_HIGH_WATER 1024
 
 struct adr_connection {
@@ -60,8 +60,10 @@ s_set_options (adr_connection_t *self)
     s_set_int (self->socket, ZMQ_RCVHWM, S_HIGH_WATER);
     s_set_int (self->socket, ZMQ_CONNECT_TIMEOUT, S_DIAL_MS);
     s_set_int (self->socket, ZMQ_HANDSHAKE_IVL, S_DIAL_MS);
-    s_set_int (self->socket, ZMQ_HEARTBEAT_IVL, S_HEARTBEAT_MS);
-    s_set_int (self->socket, ZMQ_HEARTBEAT_TIMEOUT, S_HEARTBEAT_TIMEOUT_MS);
+    s_set_int (self->socket, ZMQ_TCP_KEEPALIVE, 1);
+    s_set_int (self->socket, ZMQ_TCP_KEEPALIVE_IDLE, S_KEEPALIVE_S);
+    s_set_int (self->socket, ZMQ_TCP_KEEPALIVE_INTVL, S_KEEPALIVE_S);
+    s_set_int (self->socket, ZMQ_TCP_KEEPALIVE_CNT, S_KEEPALIVE_COUNT);
     s_set_int (self->socket, ZMQ_RECONNECT_IVL, -1); /* this file dials, and elsewhere */
     s_set (self->socket, ZMQ_MAXMSGSIZE, &message_max, sizeof message_max);
     s_set (self->socket, ZMQ_CURVE_PUBLICKEY, profile->curve_public, 32);

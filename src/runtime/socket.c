@@ -64,9 +64,11 @@ s_set_network (void *socket, const adr_socket_options_t *options)
     s_set_int (socket, ZMQ_SNDHWM, options->high_water);
     s_set_int (socket, ZMQ_RCVHWM, options->high_water);
     s_set_int (socket, ZMQ_HANDSHAKE_IVL, ADR_HANDSHAKE_MS);
-    s_set_int (socket, ZMQ_HEARTBEAT_IVL, ADR_HEARTBEAT_MS);
-    s_set_int (socket, ZMQ_HEARTBEAT_TIMEOUT, ADR_HEARTBEAT_TIMEOUT_MS);
-    s_set_int (socket, ZMQ_HEARTBEAT_TTL, ADR_HEARTBEAT_TIMEOUT_MS);
+    s_set_int (socket, ZMQ_TCP_KEEPALIVE, 1);
+    s_set_int (socket, ZMQ_TCP_KEEPALIVE_IDLE, ADR_KEEPALIVE_S);
+    s_set_int (socket, ZMQ_TCP_KEEPALIVE_INTVL, ADR_KEEPALIVE_S);
+    s_set_int (socket, ZMQ_TCP_KEEPALIVE_CNT, ADR_KEEPALIVE_COUNT);
+    s_set_int (socket, ZMQ_TCP_MAXRT, ADR_UNACKNOWLEDGED_MS);
     /* A stranger who never authenticated may otherwise announce, and have us allocate, anything. */
     int64_t message_max = ADR_FRAME_MAX;
     s_set (socket, ZMQ_MAXMSGSIZE, &message_max, sizeof message_max);
@@ -115,7 +117,7 @@ s_describe (void *socket, adr_socket_role_t role)
     info.handshake_ms = s_get_int (socket, ZMQ_HANDSHAKE_IVL);
     info.linger_ms = s_get_int (socket, ZMQ_LINGER);
     info.heartbeat_ms = s_get_int (socket, ZMQ_HEARTBEAT_IVL);
-    info.heartbeat_timeout_ms = s_get_int (socket, ZMQ_HEARTBEAT_TIMEOUT);
+    info.keepalive_s = s_get_int (socket, ZMQ_TCP_KEEPALIVE) == 1 ? s_get_int (socket, ZMQ_TCP_KEEPALIVE_IDLE) : 0;
     info.send_high_water = s_get_int (socket, ZMQ_SNDHWM);
     info.receive_high_water = s_get_int (socket, ZMQ_RCVHWM);
     info.immediate = s_get_int (socket, ZMQ_IMMEDIATE);
@@ -127,7 +129,7 @@ s_describe (void *socket, adr_socket_role_t role)
 static void
 s_check (const adr_socket_info_t *info)
 {
-    adr_assert (info->linger_ms == 0);
+    adr_assert (info->linger_ms == 0 && info->heartbeat_ms == 0); /* [POST-10] */
     if (info->role == ADR_SOCKET_ROUTER)
         adr_assert (info->mechanism == ZMQ_CURVE && info->curve_server == 1 && info->enforce_domain == 1
                     && info->domain[0] && info->message_max == ADR_FRAME_MAX);

@@ -584,7 +584,7 @@ test_bound_on_connections (void **state)
 
 /* --- the sockets ------------------------------------------------------------------------------------------------ */
 
-/* [POST-1] Every open socket has what keeps it safe; DESIGN 3 says why. */
+/* [POST-1, POST-10] Every open socket has what keeps it safe; DESIGN 3 says why. */
 static void
 test_open_sockets (void **state)
 {
@@ -606,6 +606,7 @@ test_open_sockets (void **state)
     for (size_t i = 0; i < count; i++) {
         const adr_socket_info_t *info = &infos[i];
         assert_int_equal (info->linger_ms, 0);
+        assert_int_equal (info->heartbeat_ms, 0);
         if (info->role != ADR_SOCKET_ROUTER && info->role != ADR_SOCKET_DEALER) {
             inside++; /* inproc only */
             continue;
@@ -613,8 +614,7 @@ test_open_sockets (void **state)
         assert_int_equal (info->mechanism, ZMQ_CURVE);
         assert_int_equal (info->message_max, ADR_FRAME_MAX);
         assert_int_equal (info->handshake_ms, ADR_HANDSHAKE_MS);
-        assert_int_equal (info->heartbeat_ms, ADR_HEARTBEAT_MS);
-        assert_int_equal (info->heartbeat_timeout_ms, ADR_HEARTBEAT_TIMEOUT_MS);
+        assert_int_equal (info->keepalive_s, ADR_KEEPALIVE_S);
         assert_in_range (info->send_high_water, 1, 1024);
         assert_in_range (info->receive_high_water, 1, 1024);
         if (info->role == ADR_SOCKET_ROUTER) {
