@@ -7,7 +7,8 @@
  * disk.c state.c index.c   below the store
  * options.c    what a seed switches on, and how often
  * faults.c     when it happens
- * workload.c   clients and what they ask; watch.c tells the checkers what leaves actors; liveness.c the end
+ * workload.c   clients and what they ask; liveness.c the end
+ * watch*.c     tell the checkers what leaves actors
  * check_*.c history.c      what must hold, in plain values
  *
  * Nothing here may depend on addresses, on the order of a hash table, on floating point or on the real clock, nor draw
@@ -18,6 +19,7 @@
 #define ADR_SIM_H
 
 #include "check.h"
+#include "check_elect.h"
 #include "core/actor.h"
 #include "core/map.h"
 #include "disk.h"
@@ -254,6 +256,7 @@ typedef struct {
     bool local;
     uint64_t lease_term;  /* a strong one: in which term the node held the lease when the read came, ... */
     uint64_t elected_max; /* ... and which was the highest term that had a master by then */
+    int64_t came_ns;
 } sim_read_t;
 
 #define SIM_CUTS_MAX 16
@@ -294,6 +297,10 @@ typedef struct sim_world {
     sim_reads_t reads;
     sim_bounds_t bounds;
     sim_faults_t faults;
+    sim_promises_t promises;
+    sim_votes_t votes;
+    sim_changes_t changes;
+    sim_polls_t polls;
     sim_read_t read[4096];
     adr_id_t node_ids[SIM_NODES_MAX];
     /* counters */
@@ -367,6 +374,13 @@ void sim_watch_deliver (sim_world_t *world, sim_actor_t *to, const adr_event_t *
 void sim_watch_store (sim_world_t *world, const sim_actor_t *actor);
 sim_read_t *sim_read_slot (sim_world_t *world, int node, const adr_id_t *origin, uint64_t number);
 void sim_trace_header (FILE *file, const ProtobufCMessage *header);
+
+/* --- watch_elect.c: the same for the election's checkers */
+void sim_watch_elect_send (sim_world_t *world, const sim_actor_t *from, const adr_address_t *to, uint16_t kind,
+                           const ProtobufCMessage *header);
+void sim_watch_elect_deliver (sim_world_t *world, const sim_actor_t *to, const adr_event_t *event);
+void sim_watch_elect_turn (sim_world_t *world, int node);
+void sim_watch_lease (sim_world_t *world, int node, uint64_t term, int64_t since_ns);
 
 /* --- liveness.c */
 void sim_liveness_start (sim_world_t *world);

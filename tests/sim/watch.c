@@ -214,9 +214,11 @@ s_sent_answer (sim_world_t *world, const sim_actor_t *from, const adr_address_t 
     if (read->local)
         s_local_answer (world, read, answer, payload);
     else if ((answer->status == ADR_STATUS_OK || answer->status == ADR_STATUS_NOT_FOUND) && read->lease_term
-             && read->lease_term == world->node[from->node].lease_term && read->elected_max > read->lease_term
-             && !world->options.settings.reads_by_quorum)
-        sim_terms_lease (&world->terms, read->lease_term, from->node);
+             && read->lease_term == world->node[from->node].lease_term && !world->options.settings.reads_by_quorum) {
+        sim_watch_lease (world, from->node, read->lease_term, read->came_ns);
+        if (read->elected_max > read->lease_term)
+            sim_terms_lease (&world->terms, read->lease_term, from->node);
+    }
 }
 
 void
@@ -226,6 +228,7 @@ sim_watch_send (sim_world_t *world, sim_actor_t *from, adr_address_t to, uint16_
     const sim_node_t *node = &world->node[from->node];
     sim_mix (world, (uint64_t) kind << 32 | payload.size);
     sim_watch_store (world, from);
+    sim_watch_elect_send (world, from, &to, kind, header);
     if (kind == world->options.trigger_kind)
         sim_trigger (world, from->node, sim_node_of (world, &to.node), kind);
     switch (kind) {
@@ -273,7 +276,7 @@ s_came_read (sim_world_t *world, int node, const adr_event_t *event)
     adr_id_t origin = adr_id_of (read->origin);
     *sim_read_slot (world, node, &origin, read->number)
         = (sim_read_t){ node, origin, read->number, key, read->mode == ADR__READ_MODE__LOCAL,
-                        world->node[node].lease_term, world->terms.elected_max };
+                        world->node[node].lease_term, world->terms.elected_max, world->now_ns };
 }
 
 static void
@@ -312,4 +315,6 @@ sim_watch_deliver (sim_world_t *world, sim_actor_t *to, const adr_event_t *event
         s_trace_event (world, to, event);
     if (to->class->kind == ADR_ACTOR_REPLICATOR && event->kind == ADR_EVENT_MESSAGE)
         s_came_to_replicator (world, &world->node[to->node], event);
+    if (event->kind == ADR_EVENT_MESSAGE)
+        sim_watch_elect_deliver (world, to, event);
 }

@@ -261,6 +261,10 @@ sim_world_new (uint64_t seed, FILE *trace)
     s_make_nodes (self);
     s_make_map (self);
     sim_log_init (&self->log, &self->history, &self->verdict, self->node_ids, self->node_count);
+    sim_promises_init (&self->promises, &self->verdict, self->node_ids, self->node_count);
+    sim_votes_init (&self->votes, &self->verdict, self->node_ids, self->node_count);
+    sim_changes_init (&self->changes, &self->verdict, &self->log, self->options.zones);
+    sim_polls_init (&self->polls, &self->verdict);
     self->history.key_count = (uint32_t) self->options.keys;
     for (int i = 0; i < self->options.clients; i++)
         self->client[i].id = s_placed_id (&self->random, i, 2);
@@ -412,6 +416,7 @@ sim_world_destroy (sim_world_t **world)
     }
     sim_terms_free (&self->terms);
     sim_log_free (&self->log);
+    sim_votes_free (&self->votes);
     sim_reads_free (&self->reads);
     sim_bounds_free (&self->bounds);
     sim_history_free (&self->history);

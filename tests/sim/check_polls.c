@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* ELECT-9 as facts: a poll leaves only if both actors of its node that matter have answered since the last one, and a
+ * master that commits nothing although a majority answers it gives up. */
+
+#include "check_elect.h"
+
+#define S_U(x) ((unsigned long long) (x))
+/* A replicator that gets no processor cannot resign: it has so many turns, and so much time. */
+#define S_TURNS 20
+#define S_TIME_NS INT64_C (100000000)
+
+void
+sim_polls_init (sim_polls_t *self, sim_verdict_t *verdict)
+{
+    memset (self, 0, sizeof *self);
+    self->verdict = verdict;
+}
+
+static sim_alive_t *
+s_of (sim_polls_t *self, const sim_who_t *who)
+{
+    sim_alive_t *alive = &self->node[who->node];
+    if (alive->boot != who->boot || alive->incarnation != who->incarnation)
+        *alive = (sim_alive_t){ .incarnation = who->incarnation, .boot = who->boot };
+    return alive;
+}
+
+void
+sim_polls_pings (sim_polls_t *self, const sim_who_t *who, uint64_t number)
+{
+    s_of (self, who)->ping = number;
+}
+
+void
+sim_polls_pong_came (sim_polls_t *self, const sim_who_t *who, bool of_replicator, uint64_t number)
+{
+    s_of (self, who)->pong[of_replicator] = number;
+}
+
+void
+sim_polls_polls (sim_polls_t *self, const sim_who_t *who, uint64_t term, uint64_t round)
+{
+    sim_alive_t *alive = s_of (self, who);
+    if (alive->term == term && alive->round == round)
+        return; /* the same round, to another member */
+    alive->term = term;
+    alive->round = round;
+    if (alive->pong[0] <= alive->ping_polled || alive->pong[1] <= alive->ping_polled)
+        sim_fail (self->verdict, "a poll leaves only from a living master [ELECT-9]",
+                  "node %d polls round %llu of term %llu; since the last one its %s has answered nothing", who->node,
+                  S_U (round), S_U (term), alive->pong[0] <= alive->ping_polled ? "election" : "replicator");
+    alive->ping_polled = alive->ping;
+}
+
+void
+sim_polls_resigns (sim_polls_t *self, const sim_who_t *who, uint64_t term)
+{
+    s_of (self, who)->resigned = term;
+}
+
+void
+sim_polls_leads (sim_polls_t *self, const sim_who_t *who, const sim_leading_t *now)
+{
+    sim_alive_t *alive = s_of (self, who);
+    bool stuck = now->term && now->commit < now->last && now->commit == alive->commit && now->quorum_answers
+                 && alive->resigned != now->term;
+    alive->commit = now->commit;
+    if (!stuck)
+        alive->stuck_since_ns = who->now_ns;
+    bool too_long = who->now_ns - alive->stuck_since_ns > now->limit_ns;
+    alive->turns = too_long ? alive->turns + 1 : 0;
+    if (alive->turns <= 1)
+        alive->must_resign_ns = who->now_ns;
+    if (alive->turns > S_TURNS && who->now_ns - alive->must_resign_ns > S_TIME_NS)
+        sim_fail (self->verdict, "a master that commits nothing hands over [ELECT-9]",
+                  "node %d, term %llu: commit %llu of %llu for %lld ms, and a majority answers", who->node,
+                  S_U (now->term), S_U (now->commit), S_U (now->last),
+                  (long long) ((who->now_ns - alive->stuck_since_ns) / 1000000));
+}
