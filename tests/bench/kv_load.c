@@ -3,24 +3,27 @@
  * process, measured where the answer arrives. Prints one line of JSON.
  *
  *     kv_load --profile F [--connections N] [--in-flight M] [--seconds S] [--warm S] [--op put|get|get-local]
- *             [--size BYTES] [--keys K] [--processes P] [--limit MS]
+ *             [--size BYTES] [--keys K] [--processes P] [--limit MS] [--edges E]
  *
- * N connections a process, M requests in flight on each; P processes share nothing. One thread serves all of a
- * process's connections over their sockets' descriptors: a thread a connection, or a poll over all sockets for each
- * answer, would measure the generator. Gets read keys that a first child wrote. */
+ * N connections a process, M requests in flight on each; P processes share nothing. They go to the profile's first
+ * edge, or in turn to its first E. Requests are libadrestia's own sessions, one a connection; but one ROUTER carries
+ * them all, because a socket a connection costs more than the servers do: N connections stand for N programs, which
+ * would run elsewhere, and the peer's generator is one loop over bare sockets, too. Gets read keys that a first child
+ * wrote. */
 
-#include "client/connection.h"
+#include "client/profile.h"
+#include "client/session.h"
 #include "core/actor.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
+#include <poll.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,10 +33,11 @@
 #define S_FINE 32
 #define S_CLASSES (34 * S_FINE)
 #define S_SPACE "bench"
+#define S_NAME UINT32_C (0x01010101) /* the first connection's: names that begin with a zero are the library's own */
 
 typedef struct {
     const char *profile;
-    uint32_t connections, in_flight, keys, processes, limit_ms;
+    uint32_t connections, in_flight, keys, processes, limit_ms, edges;
     double seconds, warm;
     size_t size;
     bool get;
@@ -52,9 +56,8 @@ typedef struct s_load s_load_t;
 
 typedef struct {
     s_load_t *load;
-    adr_connection_t *connection;
     adr_session_t *session;
-    int watched; /* the descriptor that epoll knows, or -1 */
+    uint32_t name; /* what the ROUTER calls its connection */
 } s_client_t;
 
 typedef struct {
@@ -65,8 +68,8 @@ typedef struct {
 struct s_load {
     const s_options_t *options;
     adr_profile_t profile;
-    void *context;
-    int epoll;
+    void *context, *router, *monitor;
+    int descriptor; /* the ROUTER's */
     s_client_t *client;
     s_flight_t *flight;
     adr_random_t random;
@@ -170,86 +173,122 @@ s_done (void *argument, const adr_reply_t *reply)
 
 /* --- connections ---------------------------------------------------------------------------------------------- */
 
-/* A connection that went to another edge has another socket. */
-static void
-s_watch (s_load_t *self, s_client_t *client)
+/* An adr_session_send_fn. */
+static bool
+s_send (void *transport, adr_bytes_t pack)
 {
-    void *socket = adr_connection_socket (client->connection);
-    int file = -1;
-    size_t size = sizeof file;
-    if (socket)
-        zmq_getsockopt (socket, ZMQ_FD, &file, &size);
-    if (file == client->watched)
-        return;
-    client->watched = file; /* the old one was closed with its socket, and epoll forgot it */
-    struct epoll_event event = { .events = EPOLLIN, .data.ptr = client };
-    if (file >= 0)
-        epoll_ctl (self->epoll, EPOLL_CTL_ADD, file, &event);
+    s_client_t *client = transport;
+    void *router = client->load->router;
+    return zmq_send (router, &client->name, sizeof client->name, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0
+           && zmq_send (router, pack.data, pack.size, ZMQ_DONTWAIT) >= 0;
 }
 
-/* ZMQ_FD tells of changes only: everything must be read until nothing is left, the last time after the last send. */
-static void
-s_serve (s_client_t *client)
+/* Gives one answer to its session; false if there is none. */
+static bool
+s_receive (s_load_t *self)
 {
-    while (adr_connection_receive (client->connection, 64) > 0)
+    uint32_t name;
+    zmq_msg_t pack;
+    if (zmq_recv (self->router, &name, sizeof name, ZMQ_DONTWAIT) != sizeof name)
+        return false;
+    zmq_msg_init (&pack);
+    int size = zmq_msg_recv (&pack, self->router, ZMQ_DONTWAIT);
+    if (size >= 0 && name - S_NAME < self->options->connections)
+        adr_session_receive (self->client[name - S_NAME].session, adr_bytes (zmq_msg_data (&pack), (size_t) size));
+    zmq_msg_close (&pack);
+    return true;
+}
+
+/* ZeroMQ's descriptor tells of changes only: everything is read until nothing is left before the next wait. */
+static void
+s_turn (s_load_t *self, int wait_ms)
+{
+    struct pollfd item = { self->descriptor, POLLIN, 0 };
+    poll (&item, 1, wait_ms);
+    while (s_receive (self))
         ;
 }
 
 static void
 s_tick_all (s_load_t *self)
 {
-    for (uint32_t i = 0; i < self->options->connections; i++) {
-        s_client_t *client = &self->client[i];
-        adr_connection_tick (client->connection, s_now ());
-        adr_session_tick (client->session, s_now ());
-        s_watch (self, client);
-        s_serve (client);
-    }
+    for (uint32_t i = 0; i < self->options->connections; i++)
+        adr_session_tick (self->client[i].session, s_now ());
 }
 
 static void
-s_turn (s_load_t *self, int wait_ms)
+s_set (void *socket, int option, const void *value, size_t size)
 {
-    struct epoll_event events[256];
-    int count = epoll_wait (self->epoll, events, 256, wait_ms);
-    for (int i = 0; i < count; i++)
-        s_serve (events[i].data.ptr);
+    if (zmq_setsockopt (socket, option, value, size) != 0)
+        abort ();
 }
 
 static bool
-s_all_up (const s_load_t *self)
+s_open_router (s_load_t *self)
 {
-    for (uint32_t i = 0; i < self->options->connections; i++)
-        if (!adr_connection_is_up (self->client[i].connection))
-            return false;
-    return true;
+    const int zero = 0, one = 1, high_water = 16384;
+    size_t size = sizeof self->descriptor;
+    self->context = zmq_ctx_new ();
+    self->router = zmq_socket (self->context, ZMQ_ROUTER);
+    self->monitor = zmq_socket (self->context, ZMQ_PAIR);
+    s_set (self->router, ZMQ_LINGER, &zero, sizeof zero);
+    s_set (self->monitor, ZMQ_LINGER, &zero, sizeof zero);
+    s_set (self->router, ZMQ_ROUTER_MANDATORY, &one, sizeof one);
+    s_set (self->router, ZMQ_SNDHWM, &high_water, sizeof high_water);
+    s_set (self->router, ZMQ_RCVHWM, &high_water, sizeof high_water);
+    s_set (self->router, ZMQ_CURVE_PUBLICKEY, self->profile.curve_public, 32);
+    s_set (self->router, ZMQ_CURVE_SECRETKEY, self->profile.curve_secret, 32);
+    return zmq_socket_monitor (self->router, "inproc://monitor", ZMQ_EVENT_HANDSHAKE_SUCCEEDED) == 0
+           && zmq_connect (self->monitor, "inproc://monitor") == 0
+           && zmq_getsockopt (self->router, ZMQ_FD, &self->descriptor, &size) == 0;
 }
 
 static bool
-s_connect (s_load_t *self, uint32_t process)
+s_dial (s_load_t *self, s_client_t *client, uint32_t number)
+{
+    const adr_profile_edge_t *edge = &self->profile.edge[number % self->options->edges % self->profile.edge_count];
+    uint64_t seed;
+    randombytes_buf (&seed, sizeof seed);
+    client->load = self;
+    client->name = S_NAME + number;
+    client->session = adr_session_new (&self->profile.cluster, &self->profile.node, seed, UINT64_C (1) << 30, s_send,
+                                       client);
+    s_set (self->router, ZMQ_CURVE_SERVERKEY, edge->curve_key, 32);
+    s_set (self->router, ZMQ_CONNECT_ROUTING_ID, &client->name, sizeof client->name);
+    return zmq_connect (self->router, edge->endpoint) == 0;
+}
+
+/* Waits for all handshakes, 10 s. */
+static bool
+s_all_up (s_load_t *self)
+{
+    int64_t until_ns = s_now () + 10000 * ADR_MS;
+    uint32_t up = 0;
+    while (up < self->options->connections && s_now () < until_ns) {
+        uint8_t frame[256];
+        zmq_pollitem_t item = { .socket = self->monitor, .events = ZMQ_POLLIN };
+        if (zmq_poll (&item, 1, 100) <= 0)
+            continue;
+        zmq_recv (self->monitor, frame, sizeof frame, 0); /* the event, then the endpoint */
+        zmq_recv (self->monitor, frame, sizeof frame, 0);
+        up++;
+    }
+    return up == self->options->connections;
+}
+
+static bool
+s_connect (s_load_t *self)
 {
     const s_options_t *options = self->options;
     self->client = adr_alloc (options->connections * sizeof *self->client);
     self->flight = adr_alloc ((size_t) options->connections * options->in_flight * sizeof *self->flight);
-    for (uint32_t i = 0; i < options->connections; i++) {
-        s_client_t *client = &self->client[i];
-        uint64_t seed;
-        randombytes_buf (&seed, sizeof seed);
-        client->load = self;
-        client->watched = -1;
-        client->connection = adr_connection_new (self->context, &self->profile, process + i);
-        client->session = adr_session_new (&self->profile.cluster, &self->profile.node, seed, UINT64_C (1) << 30,
-                                           adr_connection_send, client->connection);
-        adr_connection_attach (client->connection, client->session);
-    }
-    int64_t until_ns = s_now () + 10000 * ADR_MS;
-    while (!s_all_up (self) && s_now () < until_ns) {
-        s_tick_all (self);
-        s_turn (self, 1);
-    }
-    if (!s_all_up (self))
-        fprintf (stderr, "kv_load: %s\n", adr_connection_problem (self->client[0].connection));
-    return s_all_up (self);
+    bool good = s_open_router (self);
+    for (uint32_t i = 0; good && i < options->connections; i++)
+        good = s_dial (self, &self->client[i], i);
+    good = good && s_all_up (self);
+    if (!good)
+        fprintf (stderr, "kv_load: not all of %u connections could be made\n", options->connections);
+    return good;
 }
 
 static void
@@ -268,8 +307,7 @@ s_run (s_load_t *self)
         else
             s_ask (self, &self->flight[i]);
     }
-    for (uint32_t i = 0; i < options->connections; i++)
-        s_serve (&self->client[i]);
+    s_turn (self, 0);
     while (self->idle < flights && now_ns < self->until_ns) {
         s_turn (self, 20);
         now_ns = s_now ();
@@ -284,12 +322,12 @@ static void
 s_close (s_load_t *self)
 {
     self->stop = true;
-    for (uint32_t i = 0; i < self->options->connections; i++) {
+    for (uint32_t i = 0; i < self->options->connections; i++)
         adr_session_destroy (&self->client[i].session);
-        adr_connection_destroy (&self->client[i].connection);
-    }
+    zmq_socket_monitor (self->router, NULL, 0);
+    zmq_close (self->monitor);
+    zmq_close (self->router);
     zmq_ctx_term (self->context);
-    close (self->epoll);
     free (self->client);
     free (self->flight);
     free (self->value);
@@ -305,13 +343,10 @@ s_child (const s_options_t *options, uint32_t process, bool preload, int out)
         fprintf (stderr, "kv_load: %s\n", error);
         return 1;
     }
-    self.context = zmq_ctx_new ();
-    zmq_ctx_set (self.context, ZMQ_MAX_SOCKETS, 4096);
-    self.epoll = epoll_create1 (EPOLL_CLOEXEC);
     self.random.state = process * 7919 + 1;
     self.value = adr_alloc (options->size > 8 ? options->size : 8);
     randombytes_buf (self.value, options->size);
-    bool good = s_connect (&self, process);
+    bool good = s_connect (&self);
     if (good)
         s_run (&self);
     if (good && preload && self.left > 0) {
@@ -437,7 +472,7 @@ s_parse (s_options_t *options, int argc, char **argv)
         = { { "profile", 1, 0, 'p' }, { "connections", 1, 0, 'c' }, { "in-flight", 1, 0, 'i' },
             { "seconds", 1, 0, 's' }, { "warm", 1, 0, 'w' },        { "op", 1, 0, 'o' },
             { "size", 1, 0, 'z' },    { "keys", 1, 0, 'k' },        { "processes", 1, 0, 'P' },
-            { "limit", 1, 0, 'l' },   { 0 } };
+            { "limit", 1, 0, 'l' },   { "edges", 1, 0, 'e' },       { 0 } };
     int option;
     bool good = true;
     while (good && (option = getopt_long (argc, argv, "", s_long, NULL)) != -1) {
@@ -452,12 +487,14 @@ s_parse (s_options_t *options, int argc, char **argv)
         case 'k': options->keys = s_number (optarg, 1, 100000000); break;
         case 'P': options->processes = s_number (optarg, 1, 256); break;
         case 'l': options->limit_ms = s_number (optarg, 1, ADR_REQUEST_TIME_MAX_MS); break;
+        case 'e': options->edges = s_number (optarg, 1, ADR_PROFILE_EDGES_MAX); break;
         default: good = false;
         }
     }
     if (!good || optind != argc || options->seconds <= 0) {
         fprintf (stderr, "usage: kv_load --profile F [--connections N] [--in-flight M] [--seconds S] [--warm S]\n"
-                         "  [--op put|get|get-local] [--size BYTES] [--keys K] [--processes P] [--limit MS]\n");
+                         "  [--op put|get|get-local] [--size BYTES] [--keys K] [--processes P] [--limit MS]\n"
+                         "  [--edges E]\n");
         exit (64);
     }
 }
@@ -465,7 +502,7 @@ s_parse (s_options_t *options, int argc, char **argv)
 int
 main (int argc, char **argv)
 {
-    s_options_t options = { .connections = 1, .in_flight = 1, .keys = 10000, .processes = 1, .limit_ms = 10000,
+    s_options_t options = { .connections = 1, .in_flight = 1, .keys = 10000, .processes = 1, .limit_ms = 10000, .edges = 1,
                             .seconds = 5, .warm = 1, .size = 1024 };
     char path[512];
     s_parse (&options, argc, argv);
