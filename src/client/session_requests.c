@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* session: what can be asked, and how each request is laid out. See session.h. */
+
+#include "client/session_private.h"
+
+#include <string.h>
+
+/* The request itself is wrong. */
+static void
+s_invalid (adr_session_t *self, const char *text, adr_reply_fn *done, void *argument)
+{
+    pthread_mutex_lock (&self->lock);
+    session_refuse (self, ADR_STATUS_INVALID, text, done, argument);
+}
+
+static const char *
+s_write_wrong (const adr_session_op_t *ops, uint32_t count)
+{
+    if (count == 0 || count > ADR_OPS_MAX)
+        return "a write has 1 to 64 operations";
+    size_t size = ADR_ENTRY_HEADER_SIZE;
+    for (uint32_t i = 0; i < count; i++) {
+        if (ops[i].key.size == 0 || ops[i].key.size > ADR_KEY_MAX)
+            return "a key has the wrong size";
+        if (ops[i].value.size > ADR_VALUE_MAX)
+            return "a value is larger than 1 MiB";
+        if (ops[i].delete_it && ops[i].value.size > 0)
+            return "a delete has no value";
+        size += ADR_OP_HEADER_SIZE + ops[i].key.size + ops[i].value.size;
+    }
+    return size <= ADR_ENTRY_MAX ? NULL : "the operations of a write are too large together";
+}
+
+static uint8_t *
+s_copy (uint8_t *at, adr_bytes_t bytes)
+{
+    if (bytes.size)
+        memcpy (at, bytes.data, bytes.size);
+    return at + bytes.size;
+}
+
+/* Lays operations, their pointers, keys and values into the request's one buffer. */
+static void
+s_write_fill (adr_session_t *self, session_request_t *request, const adr_session_op_t *ops, uint32_t count,
+              size_t key_size, size_t value_size)
+{
+    size_t front = count * (sizeof (Adr__Op) + sizeof (Adr__Op *));
+    uint8_t *start = adr_buffer_grow (&request->bytes, front + key_size + value_size);
+    Adr__Op *op = (Adr__Op *) (void *) start;
+    Adr__Op **pointer = (Adr__Op **) (void *) (start + count * sizeof *op);
+    uint8_t *key = start + front, *value = key + key_size;
+    for (uint32_t i = 0; i < count; i++) {
+        adr__op__init (&op[i]);
+        pointer[i] = &op[i];
+        op[i].table = ops[i].table;
+        op[i].key = (ProtobufCBinaryData){ ops[i].key.size, key };
+        op[i].value_size = (uint32_t) ops[i].value.size;
+        op[i].delete_ = ops[i].delete_it;
+        op[i].release = ops[i].release;
+        op[i].condition = ops[i].condition;
+        key = s_copy (key, ops[i].key);
+        value = s_copy (value, ops[i].value);
+    }
+    adr_put_u64 (request->id, self->request_seed);
+    adr_put_u64 (request->id + 8, ++self->request_next);
+    Adr__Write *write = &request->header.write;
+    adr__write__init (write);
+    write->number = request->number;
+    write->request = (ProtobufCBinaryData){ ADR_REQUEST_ID_SIZE, request->id };
+    write->n_op = count;
+    write->op = pointer;
+    request->payload_size = value_size;
+}
+
+/* Versions of conditions stand behind everything else, because few writes have one. */
+static void
+s_write_versions (session_request_t *request, Adr__VersionOf *version, const adr_session_op_t *ops, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (ops[i].condition != ADR__CONDITION__VERSION)
+            continue;
+        adr__version_of__init (version);
+        version->epoch = ops[i].version.epoch;
+        version->term = ops[i].version.term;
+        version->index = ops[i].version.index;
+        request->header.write.op[i]->version = version++;
+    }
+}
+
+void
+adr_session_write (adr_session_t *self, const adr_session_op_t *ops, uint32_t count, uint32_t limit_ms,
+                   adr_reply_fn *done, void *argument)
+{
+    const char *wrong = s_write_wrong (ops, count);
+    if (wrong) {
+        s_invalid (self, wrong, done, argument);
+        return;
+    }
+    size_t key_size = 0, value_size = 0, version_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        key_size += ops[i].key.size;
+        value_size += ops[i].value.size;
+        version_count += ops[i].condition == ADR__CONDITION__VERSION;
+    }
+    size_t version_size = version_count * sizeof (Adr__VersionOf);
+    size_t front = version_size + count * (sizeof (Adr__Op) + sizeof (Adr__Op *));
+    size_t size = front + key_size + value_size;
+    session_request_t *request = session_begin (self, ADR__KIND__WRITE, size, limit_ms, done, argument);
+    if (!request)
+        return;
+    /* All room at once, because the parts point to one another; versions first, for their alignment. */
+    adr_buffer_grow (&request->bytes, size);
+    request->bytes.size = version_size;
+    s_write_fill (self, request, ops, count, key_size, value_size);
+    s_write_versions (request, (Adr__VersionOf *) (void *) request->bytes.data, ops, count);
+    session_ask (self, request);
+}
+
+void
+adr_session_read (adr_session_t *self, uint8_t table, adr_bytes_t key, Adr__ReadMode mode, uint32_t limit_ms,
+                  adr_reply_fn *done, void *argument)
+{
+    if (key.size == 0 || key.size > ADR_KEY_MAX) {
+        s_invalid (self, "a key has the wrong size", done, argument);
+        return;
+    }
+    session_request_t *request = session_begin (self, ADR__KIND__READ, key.size, limit_ms, done, argument);
+    if (!request)
+        return;
+    adr_buffer_append (&request->bytes, key.data, key.size);
+    Adr__Read *read = &request->header.read;
+    adr__read__init (read);
+    read->number = request->number;
+    read->table = table;
+    read->key = (ProtobufCBinaryData){ key.size, request->bytes.data };
+    read->mode = mode;
+    session_ask (self, request);
+}
+
+void
+adr_session_list (adr_session_t *self, uint8_t table, adr_bytes_t prefix, adr_bytes_t after, uint32_t rows_max,
+                  bool with_values, Adr__ReadMode mode, uint32_t limit_ms, adr_reply_fn *done, void *argument)
+{
+    if (prefix.size > ADR_KEY_MAX || after.size > ADR_KEY_MAX) {
+        s_invalid (self, "a key has the wrong size", done, argument);
+        return;
+    }
+    session_request_t *request = session_begin (self, ADR__KIND__LIST, prefix.size + after.size, limit_ms, done, argument);
+    if (!request)
+        return;
+    adr_buffer_append (&request->bytes, prefix.data, prefix.size);
+    adr_buffer_append (&request->bytes, after.data, after.size);
+    Adr__List *list = &request->header.list;
+    adr__list__init (list);
+    list->number = request->number;
+    list->table = table;
+    if (request->bytes.size > 0) {
+        list->prefix = (ProtobufCBinaryData){ prefix.size, request->bytes.data };
+        list->after = (ProtobufCBinaryData){ after.size, request->bytes.data + prefix.size };
+    }
+    list->rows_max = rows_max && rows_max < ADR_LIST_ROWS_MAX ? rows_max : ADR_LIST_ROWS_MAX;
+    list->mode = mode;
+    list->with_values = with_values;
+    session_ask (self, request);
+}
+
+void
+adr_session_map (adr_session_t *self, uint32_t limit_ms, adr_reply_fn *done, void *argument)
+{
+    session_request_t *request = session_begin (self, ADR__KIND__MAP_PULL, 0, limit_ms, done, argument);
+    if (!request)
+        return;
+    adr__map_pull__init (&request->header.pull);
+    request->header.pull.number = request->number;
+    session_ask (self, request);
+}
+
+void
+adr_session_defer (adr_session_t *self, adr_reply_fn *done, void *argument)
+{
+    pthread_mutex_lock (&self->lock);
+    session_refuse (self, ADR_STATUS_OK, "", done, argument);
+}
