@@ -5,10 +5,8 @@
  * object never change once written [OBJECT-5], so that its chunks may be read one by one; the store checks digests,
  * this checks that each piece is there and has its size: a missing one is a failure, never the end. */
 
-#include "client/object.h"
+#include "client/transfer.h"
 
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,24 +19,13 @@ typedef struct {
 } s_piece_t;
 
 struct adr_object_reader {
-    pthread_mutex_t lock;
-    pthread_cond_t called;
-    adr_session_t *session;
+    adr_transfer_t transfer; /* `due`: read had nothing to give */
     adr_id_t object;
     uint64_t size, at, end; /* of the object; the next byte to give, and the one behind the last */
     uint64_t piece_size;
     bool whole;             /* one piece, in the header record */
     uint64_t next;          /* the piece to ask for next */
     s_piece_t piece[ADR_OBJECT_WINDOW]; /* piece n stands at n modulo the window */
-    uint32_t in_flight;
-    adr_status_t status;
-    char text[160];
-    bool waiting; /* read had nothing to give: ready is due */
-    bool gone, calling, call_again;
-    pthread_t caller;
-    uint32_t leaving; /* destroys that wait for a callback's end */
-    adr_writer_ready_fn *ready;
-    void *argument;
 };
 
 #define S_ARENA_ROOM 4096
@@ -51,45 +38,11 @@ static void s_piece_done (void *argument, const adr_reply_t *reply);
 static void
 s_unlock (adr_object_reader_t *self)
 {
-    bool over = self->gone && self->in_flight == 0 && !self->calling && self->leaving == 0;
-    pthread_mutex_unlock (&self->lock);
-    if (!over)
+    if (!adr_transfer_unlock (&self->transfer, true))
         return;
-    pthread_mutex_destroy (&self->lock);
-    pthread_cond_destroy (&self->called);
     for (int i = 0; i < ADR_OBJECT_WINDOW; i++)
         adr_buffer_free (&self->piece[i].bytes);
     free (self);
-}
-
-static void
-s_call_ready (adr_object_reader_t *self)
-{
-    self->call_again = true;
-    if (self->calling)
-        return; /* by the session's other thread, which looks again when it comes back */
-    while (self->call_again && !self->gone) {
-        self->call_again = self->waiting = false;
-        self->calling = true;
-        self->caller = pthread_self ();
-        adr_status_t status = self->status;
-        char text[sizeof self->text];
-        memcpy (text, self->text, sizeof text);
-        pthread_mutex_unlock (&self->lock);
-        self->ready (self->argument, status, text);
-        pthread_mutex_lock (&self->lock);
-        self->calling = false;
-        pthread_cond_broadcast (&self->called);
-    }
-}
-
-static void
-s_fail (adr_object_reader_t *self, adr_status_t status, const char *text)
-{
-    if (self->status != ADR_STATUS_OK)
-        return;
-    self->status = status;
-    snprintf (self->text, sizeof self->text, "%s", text);
 }
 
 /* The session answers from its own thread only, so nothing comes back in here. */
@@ -99,12 +52,12 @@ s_ask (adr_object_reader_t *self, s_piece_t *piece, uint64_t number)
     uint8_t key[ADR_KEY_MAX];
     *piece = (s_piece_t){ .reader = self, .number = number, .asked = true, .bytes = piece->bytes };
     adr_buffer_clear (&piece->bytes);
-    self->in_flight++;
+    self->transfer.in_flight++;
     if (self->whole)
-        adr_session_read (self->session, ADR_TABLE_OBJECT, adr_bytes (self->object.bytes, ADR_ID_SIZE),
+        adr_session_read (self->transfer.session, ADR_TABLE_OBJECT, adr_bytes (self->object.bytes, ADR_ID_SIZE),
                           ADR__READ_MODE__STRONG, 0, s_piece_done, piece);
     else
-        adr_session_read (self->session, ADR_TABLE_CHUNK,
+        adr_session_read (self->transfer.session, ADR_TABLE_CHUNK,
                           adr_bytes (key, adr_chunk_key (key, &self->object, number)), ADR__READ_MODE__STRONG, 0,
                           s_piece_done, piece);
 }
@@ -113,7 +66,7 @@ s_ask (adr_object_reader_t *self, s_piece_t *piece, uint64_t number)
 static void
 s_ask_ahead (adr_object_reader_t *self)
 {
-    if (self->status != ADR_STATUS_OK || self->gone || self->at == self->end)
+    if (self->transfer.status != ADR_STATUS_OK || self->transfer.gone || self->at == self->end)
         return;
     uint64_t current = self->at / self->piece_size;
     uint64_t last = (self->end - 1) / self->piece_size;
@@ -130,11 +83,11 @@ s_piece_take (adr_object_reader_t *self, s_piece_t *piece, const adr_reply_t *re
 {
     adr_bytes_t data = reply->value;
     if (reply->status == ADR_STATUS_NOT_FOUND) {
-        s_fail (self, ADR_STATUS_DAMAGED, self->whole ? "the object's header is missing" : "a chunk is missing");
+        adr_transfer_fail (&self->transfer, ADR_STATUS_DAMAGED, self->whole ? "the object's header is missing" : "a chunk is missing");
         return false;
     }
     if (reply->status != ADR_STATUS_OK) {
-        s_fail (self, reply->status, reply->text[0] ? reply->text : adr_status_name (reply->status));
+        adr_transfer_fail_by (&self->transfer, reply);
         return false;
     }
     bool fits = true;
@@ -147,7 +100,7 @@ s_piece_take (adr_object_reader_t *self, s_piece_t *piece, const adr_reply_t *re
     }
     uint64_t left = self->size - piece->number * self->piece_size;
     if (!fits || data.size != (left < self->piece_size ? left : self->piece_size)) {
-        s_fail (self, ADR_STATUS_DAMAGED, "a part of the object has the wrong size");
+        adr_transfer_fail (&self->transfer, ADR_STATUS_DAMAGED, "a part of the object has the wrong size");
         return false;
     }
     adr_buffer_append (&piece->bytes, data.data, data.size);
@@ -159,15 +112,15 @@ s_piece_done (void *argument, const adr_reply_t *reply)
 {
     s_piece_t *piece = argument;
     adr_object_reader_t *self = piece->reader;
-    pthread_mutex_lock (&self->lock);
-    self->in_flight--;
+    pthread_mutex_lock (&self->transfer.lock);
+    self->transfer.in_flight--;
     piece->asked = false;
-    if (!self->gone && s_piece_take (self, piece, reply))
+    if (!self->transfer.gone && s_piece_take (self, piece, reply))
         piece->here = true;
     /* A failure is told also to who was not waiting: read says no more than -1. */
-    bool news = self->waiting && piece->here && piece->number == self->at / self->piece_size;
-    if (news || self->status != ADR_STATUS_OK)
-        s_call_ready (self);
+    bool news = self->transfer.due && piece->here && piece->number == self->at / self->piece_size;
+    if (news || self->transfer.status != ADR_STATUS_OK)
+        adr_transfer_call_ready (&self->transfer);
     s_unlock (self);
 }
 
@@ -176,9 +129,9 @@ s_deferred (void *argument, const adr_reply_t *reply)
 {
     adr_object_reader_t *self = argument;
     (void) reply;
-    pthread_mutex_lock (&self->lock);
-    self->in_flight--;
-    s_call_ready (self);
+    pthread_mutex_lock (&self->transfer.lock);
+    self->transfer.in_flight--;
+    adr_transfer_call_ready (&self->transfer);
     s_unlock (self);
 }
 
@@ -189,9 +142,7 @@ adr_object_reader_new (adr_session_t *session, const adr_object_info_t *info, ui
                        adr_writer_ready_fn *ready, void *argument)
 {
     adr_object_reader_t *self = adr_alloc (sizeof *self);
-    pthread_mutex_init (&self->lock, NULL);
-    pthread_cond_init (&self->called, NULL);
-    self->session = session;
+    adr_transfer_init (&self->transfer, session, ready, argument);
     self->object = info->object;
     self->size = info->size;
     self->at = offset < info->size ? offset : info->size;
@@ -199,16 +150,14 @@ adr_object_reader_new (adr_session_t *session, const adr_object_info_t *info, ui
     self->whole = info->chunk_size == 0;
     self->piece_size = self->whole ? (info->size ? info->size : 1) : info->chunk_size;
     self->next = self->at / self->piece_size;
-    self->ready = ready;
-    self->argument = argument;
-    self->waiting = true;
-    pthread_mutex_lock (&self->lock);
+    self->transfer.due = true;
+    pthread_mutex_lock (&self->transfer.lock);
     if (self->at == self->end) {
-        self->in_flight++;
+        self->transfer.in_flight++;
         adr_session_defer (session, s_deferred, self);
     }
     s_ask_ahead (self);
-    pthread_mutex_unlock (&self->lock);
+    pthread_mutex_unlock (&self->transfer.lock);
     return self;
 }
 
@@ -216,8 +165,8 @@ ssize_t
 adr_object_reader_read (adr_object_reader_t *self, void *data, size_t room)
 {
     size_t given = 0;
-    pthread_mutex_lock (&self->lock);
-    while (self->status == ADR_STATUS_OK && given < room && self->at < self->end) {
+    pthread_mutex_lock (&self->transfer.lock);
+    while (self->transfer.status == ADR_STATUS_OK && given < room && self->at < self->end) {
         uint64_t number = self->at / self->piece_size;
         s_piece_t *piece = &self->piece[number % ADR_OBJECT_WINDOW];
         if (!piece->here)
@@ -234,9 +183,9 @@ adr_object_reader_read (adr_object_reader_t *self, void *data, size_t room)
             piece->here = false;
     }
     s_ask_ahead (self);
-    bool failed = self->status != ADR_STATUS_OK;
-    self->waiting = given == 0 && !failed && self->at < self->end;
-    pthread_mutex_unlock (&self->lock);
+    bool failed = self->transfer.status != ADR_STATUS_OK;
+    self->transfer.due = given == 0 && !failed && self->at < self->end;
+    pthread_mutex_unlock (&self->transfer.lock);
     return failed ? -1 : (ssize_t) given;
 }
 
@@ -247,12 +196,7 @@ adr_object_reader_destroy (adr_object_reader_t **self_p)
     if (!self)
         return;
     *self_p = NULL;
-    pthread_mutex_lock (&self->lock);
-    self->leaving++;
-    while (self->calling && !pthread_equal (self->caller, pthread_self ()))
-        pthread_cond_wait (&self->called, &self->lock);
-    self->leaving--;
-    self->gone = true;
+    adr_transfer_leave (&self->transfer);
     s_unlock (self);
 }
 

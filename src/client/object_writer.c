@@ -10,9 +10,8 @@
  *
  * The struct lives until all its answers have come, also where its owner has gone. */
 
-#include "client/object.h"
+#include "client/transfer.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,9 +31,7 @@ typedef struct {
 } s_flight_t;
 
 struct adr_object_writer {
-    pthread_mutex_t lock;
-    pthread_cond_t called; /* a callback has ended */
-    adr_session_t *session;
+    adr_transfer_t transfer; /* `due`: write took less than it was given */
     s_state_t state;
     char bucket[S_BUCKET_MAX + 1];
     uint8_t key[S_OBJECT_KEY_MAX];
@@ -43,7 +40,6 @@ struct adr_object_writer {
     char *texts;
     adr_buffer_t chunk;
     s_flight_t flight[ADR_OBJECT_WINDOW];
-    uint32_t in_flight;    /* all requests without an answer */
     uint64_t chunk_count;  /* submitted so far */
     bool header_submitted;
     /* Chunks (S_NO_HEADER: the header) that are not ours to delete: the outcome is unknown, or another object's. */
@@ -51,16 +47,7 @@ struct adr_object_writer {
     uint32_t spared_count;
     bool spare_all;        /* the meta record may name it */
     uint64_t clean_next;   /* the next chunk to delete */
-    adr_status_t status;   /* of the first failure */
-    char text[160];
-    bool full;             /* write took less than it was given: ready is due */
     bool deferred;         /* a call by the session's thread is on its way */
-    bool aborted;          /* the owner is gone: no callback any more */
-    bool calling, call_again;
-    pthread_t caller;
-    uint32_t leaving;      /* aborts that wait for a callback's end */
-    adr_writer_ready_fn *ready;
-    void *ready_argument;
     adr_writer_done_fn *done; /* from end on */
     void *done_argument;
     Adr__Condition condition;
@@ -88,15 +75,6 @@ s_attributes_copy (adr_object_writer_t *self, const adr_attribute_t *attributes,
     self->info.attribute_count = count;
 }
 
-static void
-s_fail (adr_object_writer_t *self, adr_status_t status, const char *text)
-{
-    if (self->status != ADR_STATUS_OK)
-        return;
-    self->status = status;
-    snprintf (self->text, sizeof self->text, "%s", text);
-}
-
 /* A writer that is given nonsense exists, and has failed. */
 static void
 s_check_names (adr_object_writer_t *self, const char *bucket, adr_bytes_t key, const adr_attribute_t *attributes,
@@ -104,11 +82,11 @@ s_check_names (adr_object_writer_t *self, const char *bucket, adr_bytes_t key, c
 {
     size_t size = 0;
     if (strlen (bucket) == 0 || strlen (bucket) > S_BUCKET_MAX)
-        s_fail (self, ADR_STATUS_INVALID, "a bucket's name has 1 to 63 bytes");
+        adr_transfer_fail (&self->transfer, ADR_STATUS_INVALID, "a bucket's name has 1 to 63 bytes");
     else
         strcpy (self->bucket, bucket);
     if (key.size == 0 || key.size > S_OBJECT_KEY_MAX)
-        s_fail (self, ADR_STATUS_INVALID, "an object's key has 1 to 1,024 bytes");
+        adr_transfer_fail (&self->transfer, ADR_STATUS_INVALID, "an object's key has 1 to 1,024 bytes");
     else {
         memcpy (self->key, key.data, key.size);
         self->key_size = key.size;
@@ -116,7 +94,7 @@ s_check_names (adr_object_writer_t *self, const char *bucket, adr_bytes_t key, c
     for (uint32_t i = 0; i < count && i < ADR_OBJECT_ATTRIBUTES_MAX; i++)
         size += strlen (attributes[i].name) + strlen (attributes[i].value);
     if (count > ADR_OBJECT_ATTRIBUTES_MAX || size > ADR_USER_METADATA_MAX)
-        s_fail (self, ADR_STATUS_INVALID, "too many attributes, or too large ones");
+        adr_transfer_fail (&self->transfer, ADR_STATUS_INVALID, "too many attributes, or too large ones");
     else
         s_attributes_copy (self, attributes, count);
 }
@@ -126,81 +104,39 @@ adr_object_writer_new (adr_session_t *session, const char *bucket, adr_bytes_t k
                        const adr_attribute_t *attributes, uint32_t count, adr_writer_ready_fn *ready, void *argument)
 {
     adr_object_writer_t *self = adr_alloc (sizeof *self);
-    pthread_mutex_init (&self->lock, NULL);
-    pthread_cond_init (&self->called, NULL);
-    self->session = session;
+    adr_transfer_init (&self->transfer, session, ready, argument);
     self->info.object = *id;
-    self->ready = ready;
-    self->ready_argument = argument;
     s_check_names (self, bucket, key, attributes, count);
     return self;
-}
-
-static void
-s_free (adr_object_writer_t *self)
-{
-    adr_assert (self->in_flight == 0 && !self->calling);
-    pthread_mutex_destroy (&self->lock);
-    pthread_cond_destroy (&self->called);
-    adr_buffer_free (&self->chunk);
-    free (self->texts);
-    free (self);
-}
-
-/* --- callbacks to the owner ----------------------------------------------------------------------------------- */
-
-static void
-s_call_ready (adr_object_writer_t *self)
-{
-    self->call_again = true;
-    if (self->calling)
-        return; /* by the session's other thread, which looks again when it comes back */
-    while (self->call_again && self->state == S_FILLING && !self->aborted) {
-        self->call_again = self->full = false;
-        self->calling = true;
-        self->caller = pthread_self ();
-        adr_status_t status = self->status;
-        char text[sizeof self->text];
-        memcpy (text, self->text, sizeof text);
-        pthread_mutex_unlock (&self->lock);
-        self->ready (self->ready_argument, status, text);
-        pthread_mutex_lock (&self->lock);
-        self->calling = false;
-        pthread_cond_broadcast (&self->called);
-    }
 }
 
 /* The owner hears the end, and is gone for us. */
 static void
 s_call_done (adr_object_writer_t *self)
 {
-    if (self->aborted || !self->done)
+    if (self->transfer.gone || !self->done)
         return;
     adr_writer_done_fn *done = self->done;
     self->done = NULL;
-    self->aborted = true;
+    self->transfer.gone = true;
     adr_object_info_t info = self->info;
-    adr_status_t status = self->status;
-    char text[sizeof self->text];
-    memcpy (text, self->text, sizeof text);
-    self->calling = true;
-    self->caller = pthread_self ();
-    pthread_mutex_unlock (&self->lock);
+    adr_status_t status = self->transfer.status;
+    char text[sizeof self->transfer.text];
+    memcpy (text, self->transfer.text, sizeof text);
+    adr_transfer_begin_call (&self->transfer);
     done (self->done_argument, status, text, &info);
-    pthread_mutex_lock (&self->lock);
-    self->calling = false;
-    pthread_cond_broadcast (&self->called);
+    adr_transfer_end_call (&self->transfer);
 }
 
 /* Gives up the lock; frees the struct if nothing is left that could come back to it. */
 static void
 s_unlock (adr_object_writer_t *self)
 {
-    bool over = self->state == S_OVER && self->aborted && self->in_flight == 0 && !self->calling
-                && self->leaving == 0;
-    pthread_mutex_unlock (&self->lock);
-    if (over)
-        s_free (self);
+    if (!adr_transfer_unlock (&self->transfer, self->state == S_OVER))
+        return;
+    adr_buffer_free (&self->chunk);
+    free (self->texts);
+    free (self);
 }
 
 /* --- deleting what was uploaded ------------------------------------------------------------------------------- */
@@ -225,8 +161,8 @@ static void
 s_cleaned (void *argument, const adr_reply_t *reply)
 {
     adr_object_writer_t *self = argument;
-    pthread_mutex_lock (&self->lock);
-    self->in_flight--;
+    pthread_mutex_lock (&self->transfer.lock);
+    self->transfer.in_flight--;
     if (reply->status != ADR_STATUS_OK)
         self->spare_all = true; /* the sweeper's, then */
     s_step (self);
@@ -264,8 +200,8 @@ s_clean (adr_object_writer_t *self)
         self->state = S_OVER;
         return;
     }
-    self->in_flight++;
-    adr_session_write (self->session, op, count, 0, s_cleaned, self);
+    self->transfer.in_flight++;
+    adr_session_write (self->transfer.session, op, count, 0, s_cleaned, self);
 }
 
 static bool
@@ -282,9 +218,9 @@ static void
 s_settle_failure (adr_object_writer_t *self, uint64_t number, const adr_reply_t *reply)
 {
     if (reply->status == ADR_STATUS_CONFLICT)
-        s_fail (self, ADR_STATUS_REFUSED, "the objectId is another object's already");
+        adr_transfer_fail (&self->transfer, ADR_STATUS_REFUSED, "the objectId is another object's already");
     else
-        s_fail (self, reply->status, reply->text[0] ? reply->text : adr_status_name (reply->status));
+        adr_transfer_fail_by (&self->transfer, reply);
     if (!s_surely_not_done (reply->status) || reply->status == ADR_STATUS_CONFLICT)
         s_spare (self, number); /* [OBJECT-2], and what is another's is not ours to delete */
 }
@@ -294,14 +230,14 @@ s_chunk_done (void *argument, const adr_reply_t *reply)
 {
     s_flight_t *flight = argument;
     adr_object_writer_t *self = flight->writer;
-    pthread_mutex_lock (&self->lock);
-    self->in_flight--;
+    pthread_mutex_lock (&self->transfer.lock);
+    self->transfer.in_flight--;
     flight->used = false;
     if (reply->status != ADR_STATUS_OK)
         s_settle_failure (self, flight->number, reply);
     s_step (self);
-    if (self->state == S_FILLING && (self->full || self->status != ADR_STATUS_OK))
-        s_call_ready (self);
+    if (self->state == S_FILLING && (self->transfer.due || self->transfer.status != ADR_STATUS_OK))
+        adr_transfer_call_ready (&self->transfer);
     s_unlock (self);
 }
 
@@ -320,8 +256,8 @@ s_submit_chunk (adr_object_writer_t *self)
     adr_session_op_t op = { .table = ADR_TABLE_CHUNK, .condition = ADR__CONDITION__ABSENT,
                             .key = adr_bytes (key, adr_chunk_key (key, &self->info.object, flight->number)),
                             .value = adr_bytes (self->chunk.data, self->chunk.size) };
-    self->in_flight++;
-    adr_session_write (self->session, &op, 1, 0, s_chunk_done, flight);
+    self->transfer.in_flight++;
+    adr_session_write (self->transfer.session, &op, 1, 0, s_chunk_done, flight);
     adr_buffer_clear (&self->chunk);
     return true;
 }
@@ -330,14 +266,14 @@ static void
 s_meta_done (void *argument, const adr_reply_t *reply)
 {
     adr_object_writer_t *self = argument;
-    pthread_mutex_lock (&self->lock);
-    self->in_flight--;
+    pthread_mutex_lock (&self->transfer.lock);
+    self->transfer.in_flight--;
     if (reply->status == ADR_STATUS_OK) {
         self->info.version = reply->version;
         self->info.modified_ms = reply->time_ms;
     }
     else
-        s_fail (self, reply->status, reply->text[0] ? reply->text : adr_status_name (reply->status));
+        adr_transfer_fail_by (&self->transfer, reply);
     if (!s_surely_not_done (reply->status))
         self->spare_all = true; /* [OBJECT-2] it is named by its record, or may be */
     self->state = S_CLEANING;
@@ -359,8 +295,8 @@ s_submit_meta (adr_object_writer_t *self)
                                                                  adr_bytes (self->key, self->key_size))),
                             .value = adr_bytes (value.data, value.size) };
     self->state = S_META;
-    self->in_flight++;
-    adr_session_write (self->session, &op, 1, 0, s_meta_done, self);
+    self->transfer.in_flight++;
+    adr_session_write (self->transfer.session, &op, 1, 0, s_meta_done, self);
     adr_buffer_free (&value);
 }
 
@@ -368,11 +304,11 @@ static void
 s_header_done (void *argument, const adr_reply_t *reply)
 {
     adr_object_writer_t *self = argument;
-    pthread_mutex_lock (&self->lock);
-    self->in_flight--;
+    pthread_mutex_lock (&self->transfer.lock);
+    self->transfer.in_flight--;
     if (reply->status != ADR_STATUS_OK)
         s_settle_failure (self, S_NO_HEADER, reply);
-    else if (!self->aborted)
+    else if (!self->transfer.gone)
         s_submit_meta (self);
     s_step (self);
     s_unlock (self);
@@ -390,8 +326,8 @@ s_submit_header (adr_object_writer_t *self)
                             .value = adr_bytes (value.data, value.size) };
     self->state = S_HEADER;
     self->header_submitted = true;
-    self->in_flight++;
-    adr_session_write (self->session, &op, 1, 0, s_header_done, self);
+    self->transfer.in_flight++;
+    adr_session_write (self->transfer.session, &op, 1, 0, s_header_done, self);
     adr_buffer_free (&value);
     adr_buffer_clear (&self->chunk);
 }
@@ -402,7 +338,7 @@ s_drain (adr_object_writer_t *self)
 {
     if (self->info.chunk_size > 0 && self->chunk.size > 0 && !s_submit_chunk (self))
         return;
-    if (self->in_flight == 0)
+    if (self->transfer.in_flight == 0)
         s_submit_header (self);
 }
 
@@ -410,17 +346,17 @@ s_drain (adr_object_writer_t *self)
 static void
 s_step (adr_object_writer_t *self)
 {
-    bool failed = self->status != ADR_STATUS_OK;
-    if ((self->aborted || failed) && self->in_flight == 0 && self->state < S_META
-        && (self->aborted || self->done))
+    bool failed = self->transfer.status != ADR_STATUS_OK;
+    if ((self->transfer.gone || failed) && self->transfer.in_flight == 0 && self->state < S_META
+        && (self->transfer.gone || self->done))
         self->state = S_CLEANING;
-    if (self->state == S_CLEANING && !self->aborted)
+    if (self->state == S_CLEANING && !self->transfer.gone)
         s_call_done (self);
-    if (self->state == S_CLEANING && self->in_flight == 0)
+    if (self->state == S_CLEANING && self->transfer.in_flight == 0)
         s_clean (self);
-    else if (self->state == S_DRAINING && !failed && !self->aborted)
+    else if (self->state == S_DRAINING && !failed && !self->transfer.gone)
         s_drain (self);
-    else if (self->state == S_FILLING && !failed && !self->aborted && self->chunk.size == ADR_CHUNK_SIZE)
+    else if (self->state == S_FILLING && !failed && !self->transfer.gone && self->chunk.size == ADR_CHUNK_SIZE)
         s_submit_chunk (self);
 }
 
@@ -429,12 +365,12 @@ s_deferred (void *argument, const adr_reply_t *reply)
 {
     adr_object_writer_t *self = argument;
     (void) reply;
-    pthread_mutex_lock (&self->lock);
-    self->in_flight--;
+    pthread_mutex_lock (&self->transfer.lock);
+    self->transfer.in_flight--;
     self->deferred = false;
     s_step (self);
-    if (self->state == S_FILLING && self->status != ADR_STATUS_OK)
-        s_call_ready (self);
+    if (self->state == S_FILLING && self->transfer.status != ADR_STATUS_OK)
+        adr_transfer_call_ready (&self->transfer);
     s_unlock (self);
 }
 
@@ -445,8 +381,8 @@ s_defer (adr_object_writer_t *self)
     if (self->deferred)
         return;
     self->deferred = true;
-    self->in_flight++;
-    adr_session_defer (self->session, s_deferred, self);
+    self->transfer.in_flight++;
+    adr_session_defer (self->transfer.session, s_deferred, self);
 }
 
 /* --- the owner's calls ---------------------------------------------------------------------------------------- */
@@ -455,11 +391,11 @@ size_t
 adr_object_writer_write (adr_object_writer_t *self, const void *data, size_t size)
 {
     size_t taken = 0;
-    pthread_mutex_lock (&self->lock);
-    adr_assert (self->state == S_FILLING && !self->aborted);
-    if (self->status == ADR_STATUS_OK && self->info.size + size > (uint64_t) ADR_OBJECT_SIZE_MAX)
-        s_fail (self, ADR_STATUS_INVALID, "an object has at most 5 TiB");
-    while (self->status == ADR_STATUS_OK && taken < size) {
+    pthread_mutex_lock (&self->transfer.lock);
+    adr_assert (self->state == S_FILLING && !self->transfer.gone);
+    if (self->transfer.status == ADR_STATUS_OK && self->info.size + size > (uint64_t) ADR_OBJECT_SIZE_MAX)
+        adr_transfer_fail (&self->transfer, ADR_STATUS_INVALID, "an object has at most 5 TiB");
+    while (self->transfer.status == ADR_STATUS_OK && taken < size) {
         if (self->chunk.size == ADR_CHUNK_SIZE && !s_submit_chunk (self))
             break;
         size_t room = ADR_CHUNK_SIZE - self->chunk.size;
@@ -467,13 +403,13 @@ adr_object_writer_write (adr_object_writer_t *self, const void *data, size_t siz
         adr_buffer_append (&self->chunk, (const uint8_t *) data + taken, part);
         taken += part;
     }
-    if (self->chunk.size == ADR_CHUNK_SIZE && self->status == ADR_STATUS_OK)
+    if (self->chunk.size == ADR_CHUNK_SIZE && self->transfer.status == ADR_STATUS_OK)
         s_submit_chunk (self);
     self->info.size += taken;
-    self->full = taken < size;
-    if (self->status != ADR_STATUS_OK)
+    self->transfer.due = taken < size;
+    if (self->transfer.status != ADR_STATUS_OK)
         s_defer (self);
-    pthread_mutex_unlock (&self->lock);
+    pthread_mutex_unlock (&self->transfer.lock);
     return taken;
 }
 
@@ -481,8 +417,8 @@ void
 adr_object_writer_end (adr_object_writer_t *self, const char *etag, Adr__Condition condition,
                        const adr_version_t *version, adr_writer_done_fn *done, void *argument)
 {
-    pthread_mutex_lock (&self->lock);
-    adr_assert (self->state == S_FILLING && !self->aborted && !self->done);
+    pthread_mutex_lock (&self->transfer.lock);
+    adr_assert (self->state == S_FILLING && !self->transfer.gone && !self->done);
     snprintf (self->info.etag, sizeof self->info.etag, "%s", etag);
     self->condition = condition;
     if (version)
@@ -492,7 +428,8 @@ adr_object_writer_end (adr_object_writer_t *self, const char *etag, Adr__Conditi
     if (self->chunk_count > 0 || self->info.size > ADR_OBJECT_INLINE_MAX)
         self->info.chunk_size = ADR_CHUNK_SIZE;
     self->state = S_DRAINING;
-    if (self->status != ADR_STATUS_OK)
+    self->transfer.ended = true;
+    if (self->transfer.status != ADR_STATUS_OK)
         s_defer (self);
     s_step (self);
     s_unlock (self);
@@ -505,12 +442,7 @@ adr_object_writer_abort (adr_object_writer_t **self_p)
     if (!self)
         return;
     *self_p = NULL;
-    pthread_mutex_lock (&self->lock);
-    self->leaving++;
-    while (self->calling && !pthread_equal (self->caller, pthread_self ()))
-        pthread_cond_wait (&self->called, &self->lock);
-    self->leaving--;
-    self->aborted = true;
+    adr_transfer_leave (&self->transfer);
     s_step (self);
     s_unlock (self);
 }
