@@ -14,6 +14,7 @@
 
 #define S_ARENA_ROOM (8 * 1024)
 #define S_ARENA_LIMIT (4 * 1024 * 1024) /* the largest header, decoded: a map of ADR_NODES_MAX nodes */
+#define S_OUT_MAX ADR_TURN_BYTES_MAX    /* a turn's packs leave early beyond this: a thousand reads of 1 MiB are 1 GiB */
 #define S_NOTES 16                      /* kept for whoever reads a failed assertion */
 #define S_NOTE_MAX 160
 
@@ -47,6 +48,7 @@ struct adr_shell {
     uint32_t builder_count;
     adr_chains_t builders;
     adr_parcel_t *out_first, *out_last; /* packs that are full, in the order in which they became so */
+    size_t out_bytes;                   /* of these */
     adr_parcel_t *persist_first, *persist_last;
 
     adr_parcel_t job_parcel[ADR_LANE_COUNT];
@@ -141,6 +143,27 @@ s_end_pack (adr_shell_t *self, s_builder_t *builder)
     parcel->items = adr_bytes (parcel->buffer.data + builder->envelope_end,
                                parcel->buffer.size - builder->envelope_end);
     s_append (&self->out_first, &self->out_last, parcel);
+    self->out_bytes += parcel->pack.size;
+}
+
+/* What is to be durable goes first; then full packs, in their order. Waits for nothing: a queue that has no room says
+ * so, and what does not fit is dropped and counted. */
+static void
+s_let_packs_go (adr_shell_t *self)
+{
+    adr_bells_t bells = { 0 };
+    adr_parcel_t *next, *parcel;
+    for (parcel = self->persist_first; parcel; parcel = next) {
+        next = parcel->next;
+        adr_state_writer_put (self->options.state_writer, parcel);
+    }
+    for (parcel = self->out_first; parcel; parcel = next) {
+        next = parcel->next;
+        adr_directory_route (self->options.directory, parcel, &bells);
+    }
+    adr_bells_ring (&bells);
+    self->persist_first = self->persist_last = self->out_first = self->out_last = NULL;
+    self->out_bytes = 0;
 }
 
 /* Who leads, for the supervisor, which waits for hand-overs before it stops. */
@@ -166,6 +189,8 @@ s_send (adr_effects_t *effects, adr_address_t to, uint16_t kind, const ProtobufC
     /* Headers are small; where one is not (a map), the pack still stays below ADR_PACK_MAX. */
     if (builder->parcel && builder->parcel->buffer.size + payload.size > ADR_PACK_TARGET)
         s_end_pack (self, builder);
+    if (self->out_bytes > S_OUT_MAX)
+        s_let_packs_go (self);
     if (builder->parcel == NULL)
         s_begin_pack (self, builder);
     adr_pack_add (&builder->parcel->buffer, kind, header, payload);
@@ -363,18 +388,7 @@ s_let_effects_go (adr_shell_t *self)
         adr_chains_remove (&self->builders, s_hash_address (&self->builder[i].to), i);
     }
     self->builder_count = 0;
-    adr_bells_t bells = { 0 };
-    adr_parcel_t *next, *parcel;
-    for (parcel = self->persist_first; parcel; parcel = next) {
-        next = parcel->next;
-        adr_state_writer_put (self->options.state_writer, parcel);
-    }
-    for (parcel = self->out_first; parcel; parcel = next) {
-        next = parcel->next;
-        adr_directory_route (self->options.directory, parcel, &bells);
-    }
-    adr_bells_ring (&bells);
-    self->persist_first = self->persist_last = self->out_first = self->out_last = NULL;
+    s_let_packs_go (self);
 }
 
 static void

@@ -4,7 +4,8 @@
  *
  * A turn: drain the mailbox (bounded), read the clock after each message is taken, decode, check that this sender may
  * send this kind here, deliver; then the timers that are due; then TURN_END; then the effects leave, and the store's
- * jobs go to their threads.
+ * jobs go to their threads. Of a turn that sends some MiB full packs leave before its end, so that what the shell itself
+ * holds is bounded, whatever is asked.
  *
  * Owns: the actor, its mailbox, its thread. Makes durable: nothing itself. Assumes: the directory and the state writer
  * outlive it. Implements ELECT-12. */

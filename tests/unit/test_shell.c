@@ -114,7 +114,7 @@ test_timers (void **state)
 
 #define S_MANY 20000
 
-/* Effects leave at the turn's end, in order, packed; a turn is bounded. */
+/* Effects leave in order, packed, at the turn's end where they are few; a turn is bounded. */
 static void
 s_send_many (toy_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
@@ -141,6 +141,38 @@ test_order_to_itself (void **state)
     /* 20,000 items of 170 bytes: some fourteen packs of 256 KiB, not 20,000, and not one. */
     assert_in_range (packs, 10, 40);
     assert_in_range (toy.turns, 1 + S_MANY / (2 * ADR_TURN_MESSAGES_MAX), S_MANY / 100);
+    adr_shell_destroy (&shell);
+    adr_directory_destroy (&directory);
+    toy_free (&toy);
+}
+
+#define S_LARGE 64 /* packs of 1 MiB in one turn */
+
+static void
+s_send_large (toy_t *self, const adr_event_t *event, adr_effects_t *effects)
+{
+    adr_directory_t *directory = self->argument;
+    if (event->kind != ADR_EVENT_START)
+        return;
+    adr_address_t to = fixture_address (&s_fixture, 0, ADR_ACTOR_REPLICATOR);
+    for (uint64_t number = 1; number <= S_LARGE; number++)
+        fixture_send_append (effects, to, number, 1024 * 1024);
+    /* In this very turn: what the shell keeps back is bounded, the rest counts against its reader's mailbox. */
+    size_t left = adr_mailbox_bytes (adr_directory_actor (directory, &to));
+    adr_assert (left >= (S_LARGE - 8) * (size_t) 1024 * 1024);
+}
+
+static void
+test_a_large_turn_leaves_early (void **state)
+{
+    (void) state;
+    toy_t toy;
+    adr_directory_t *directory = adr_directory_new (s_fixture.map, NULL, 0);
+    toy_init (&toy, s_send_large, directory);
+    adr_shell_t *shell = s_shell (directory, &toy_replicator_class, &toy, NULL, NULL, NULL);
+    adr_shell_start (shell);
+    assert_true (toy_wait (&toy, &toy.messages, S_LARGE));
+    assert_false (toy.out_of_order);
     adr_shell_destroy (&shell);
     adr_directory_destroy (&directory);
     toy_free (&toy);
@@ -367,6 +399,7 @@ main (void)
         cmocka_unit_test (test_timers),           cmocka_unit_test (test_order_to_itself),
         cmocka_unit_test (test_who_may_say_what), cmocka_unit_test (test_nowhere),
         cmocka_unit_test (test_persist),          cmocka_unit_test (test_jobs),
+        cmocka_unit_test (test_a_large_turn_leaves_early),
     };
     return cmocka_run_group_tests (tests, s_setup, s_teardown);
 }
