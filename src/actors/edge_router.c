@@ -28,6 +28,7 @@
 #define S_TIMER 1u
 #define S_WRITE_QUIET_NS (600 * ADR_MS)      /* a try of a write without an answer for so long is repeated elsewhere */
 #define S_READ_QUIET_NS (250 * ADR_MS)       /* the same for reads and lists: they are cheap to repeat */
+#define S_PULLS_A_TURN 64u                   /* maps given out; each costs some 100 us, and its asking twenty bytes */
 
 static const adr_bytes_t s_nothing;
 
@@ -171,6 +172,10 @@ s_on_map_pull (edge_router_t *self, const adr_event_t *event)
 {
     const Adr__MapPull *pull = (const Adr__MapPull *) event->message.header;
     adr_arena_t arena;
+    if (++self->pulls > S_PULLS_A_TURN) { /* who asks in earnest asks again */
+        self->dropped++;
+        return;
+    }
     adr_arena_init (&arena, 16 * 1024, 64 * 1024 * 1024);
     Adr__MapPush push = ADR__MAP_PUSH__INIT;
     push.number = pull->number;
@@ -289,6 +294,7 @@ s_receive (void *actor, const adr_event_t *event, adr_effects_t *effects)
         edge_router_on_timer (self);
         break;
     case ADR_EVENT_TURN_END:
+        self->pulls = 0;
         s_arm (self);
         break;
     case ADR_EVENT_STOP:

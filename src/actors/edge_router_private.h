@@ -71,6 +71,7 @@ typedef struct {
     uint64_t serial;      /* of the newest request */
     adr_deadlines_t deadlines;
     int64_t wake_ns;      /* what the shell was asked for */
+    uint32_t pulls;       /* maps given out in this turn */
     adr_random_t random;
     bool stopping;
     uint64_t dropped;     /* answers that nobody waited for */

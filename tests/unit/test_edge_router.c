@@ -553,6 +553,20 @@ test_more_than_it_may_hold_is_refused_as_busy (void **state)
 }
 
 static void
+test_maps_given_out_in_a_turn_are_bounded (void **state) /* [EDGE-5] */
+{
+    (void) state;
+    Adr__MapPull pull = ADR__MAP_PULL__INIT;
+    for (int i = 0; i < 1000; i++)
+        harness_message_more (&s_router, s_client, ADR_NODE_CLIENT, ADR__KIND__MAP_PULL, &pull.base, s_nothing);
+    assert_in_range (harness_count (&s_router, ADR__KIND__MAP_PUSH), 1, 64);
+    harness_message (&s_router, s_client, ADR_NODE_CLIENT, ADR__KIND__MAP_PULL, &pull.base, s_nothing);
+    size_t count = harness_count (&s_router, ADR__KIND__MAP_PUSH);
+    harness_message (&s_router, s_client, ADR_NODE_CLIENT, ADR__KIND__MAP_PULL, &pull.base, s_nothing);
+    assert_int_equal (harness_count (&s_router, ADR__KIND__MAP_PUSH), count + 1);
+}
+
+static void
 test_a_client_pulls_the_newest_map (void **state)
 {
     (void) state;
@@ -620,6 +634,7 @@ main (void)
         S_TEST (test_what_is_wrong_is_said),
         S_TEST (test_more_than_it_may_hold_is_refused_as_busy),
         S_TEST (test_a_client_pulls_the_newest_map),
+        S_TEST (test_maps_given_out_in_a_turn_are_bounded),
         S_TEST (test_thousands_of_requests_end_each_at_its_own_time),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
