@@ -208,6 +208,9 @@ s_queue (connection_t *self, const adr_s3_answer_t *answer)
     }
     MHD_add_response_header (response, "x-amz-request-id", adr_s3_call_id (self->call));
     MHD_add_response_header (response, "Server", "adrestia");
+    /* Where the next request begins is not sure. */
+    if (adr_s3_call_request (self->call)->malformed)
+        MHD_add_response_header (response, "Connection", "close");
     enum MHD_Result result = MHD_queue_response (self->mhd, answer->status, response);
     MHD_destroy_response (response);
     return result;
@@ -281,8 +284,8 @@ s_on_headers (connection_t *self, const char *method)
     adr_http_request_t *request = adr_s3_call_request (self->call);
     request->method = method;
     MHD_get_connection_values_n (self->mhd, MHD_HEADER_KIND, s_on_header, request);
-    /* Two ways to say where the body ends are one too many. */
-    if (adr_http_header (request, "transfer-encoding").data && adr_http_header (request, "content-length").data)
+    /* Two words on where the body ends are one too many: somebody before us may believe the other one. */
+    if (adr_http_header_times (request, "transfer-encoding") + adr_http_header_times (request, "content-length") > 1)
         request->malformed = true;
     adr_s3_call_begin (self->call, s_wall_ms ());
     bool expects = s_expects_continue (request);
@@ -290,7 +293,7 @@ s_on_headers (connection_t *self, const char *method)
     if (expects)
         return s_hold (self);
     const adr_s3_answer_t *answer = adr_s3_call_answer (self->call);
-    return answer && s_would_send_much (request) ? s_queue (self, answer) : MHD_YES;
+    return answer && (request->malformed || s_would_send_much (request)) ? s_queue (self, answer) : MHD_YES;
 }
 
 static enum MHD_Result

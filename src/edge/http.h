@@ -35,7 +35,7 @@ typedef struct {
     uint32_t parameter_count;    /* of the query, decoded, in the order in which they came */
     adr_http_field_t parameter[ADR_HTTP_PARAMETERS_MAX];
     uint8_t *memory;
-    bool malformed;              /* the target is none, has a bad escape, or there was too much of something */
+    bool malformed;              /* the target or a header's name is none, or there was too much of something */
 } adr_http_request_t;
 
 /* Reads the target of a request line (copied; at most ADR_HTTP_TARGET_MAX bytes). Nonsense sets `malformed`, and
@@ -43,7 +43,8 @@ typedef struct {
 void adr_http_request_init (adr_http_request_t *self, const char *method, const void *target, size_t size);
 void adr_http_request_free (adr_http_request_t *self);
 
-/* Adds a header, whose bytes are lent; trims the value. Sets `malformed` where there are too many. */
+/* Adds a header, whose bytes are lent; trims the value. Sets `malformed`, and drops it, where there are too
+ * many or its name is none. */
 void adr_http_request_add (adr_http_request_t *self, const void *name, size_t name_size, const void *value,
                            size_t value_size);
 

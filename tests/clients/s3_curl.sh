@@ -94,5 +94,20 @@ for text in 'GET\r\n\r\n' '\0\0\0\0' 'GET /%00%ff%zz HTTP/1.1\r\nHost: x\r\n\r\n
     got=$(raw -o /dev/null -w '%{http_code}' "$endpoint/_adrestia/health/live")
     if [[ $got == 200 ]]; then good; else bad "alive after ${text:0:40}: $got"; fi
 done
+
+# Of a request whose end two readers may see at two places nothing behind it is answered.
+answers() {
+    exec 3<>"/dev/tcp/$host/$port" || return
+    printf '%b' "$1" >&3
+    timeout 2 cat <&3 | grep -ac 'HTTP/1.1 '
+    exec 3>&-
+}
+health='GET /_adrestia/health/live HTTP/1.1\r\nHost: x\r\n\r\n'
+length=$(printf '%b' "$health" | wc -c)
+for text in "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" "Content-Length: 0\r\nContent-Length: $length\r\n\r\n" \
+    "Content-Length : $length\r\n\r\n" "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"; do
+    got=$(answers "POST /_adrestia/health/live HTTP/1.1\r\nHost: x\r\n$text$health")
+    if [[ $got == 1 ]]; then good; else bad "$got answers to ${text:0:40}"; fi
+done
 echo "$passed passed, $failed failed"
 ((failed == 0))

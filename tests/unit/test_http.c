@@ -94,6 +94,30 @@ test_limits (void **state)
     adr_http_request_free (&request);
 }
 
+/* A name that is no token may be a header for somebody before us. */
+static void
+test_header_names (void **state)
+{
+    (void) state;
+    static const struct {
+        const char *name;
+        size_t size;
+        bool good;
+    } s_cases[] = { { "x-amz-meta-a.b_c~1", 18, true }, { "A!#$%&'*+-.^_`|~9", 17, true },
+                    { "Content-Length ", 15, false },   { "Content Length", 14, false },
+                    { "a\tb", 3, false },               { "a\0b", 3, false },
+                    { "caf\xc3\xa9", 5, false },        { "", 0, false },
+                    { "a:b", 3, false } };
+    for (size_t i = 0; i < sizeof s_cases / sizeof *s_cases; i++) {
+        adr_http_request_t request;
+        s_init (&request, "/");
+        adr_http_request_add (&request, s_cases[i].name, s_cases[i].size, "v", 1);
+        assert_int_equal (request.malformed, !s_cases[i].good);
+        assert_int_equal (request.header_count, s_cases[i].good);
+        adr_http_request_free (&request);
+    }
+}
+
 static void
 test_encode (void **state)
 {
@@ -193,6 +217,7 @@ main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (test_target), cmocka_unit_test (test_query), cmocka_unit_test (test_limits),
+        cmocka_unit_test (test_header_names),
         cmocka_unit_test (test_encode), cmocka_unit_test (test_number), cmocka_unit_test (test_utf8),
         cmocka_unit_test (test_date),   cmocka_unit_test (test_range),
     };
