@@ -19,6 +19,8 @@ struct adr_disk {
     int (*sync) (adr_disk_t *self, uint64_t number);
     /* All `size` bytes or an error; EIO for a short file. */
     int (*read) (adr_disk_t *self, uint64_t number, uint64_t offset, void *data, size_t size);
+    /* Cuts the segment to its first `size` bytes, durably; what stood behind them is free space then. */
+    int (*truncate) (adr_disk_t *self, uint64_t number, uint64_t size);
     int (*remove) (adr_disk_t *self, uint64_t number); /* and syncs the folder */
     /* Renames the segment so that `list` shows it no more, and syncs the folder: for what is left of a forgotten
      * journal [STORE-4]. Nothing of it is destroyed. */

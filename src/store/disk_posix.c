@@ -256,6 +256,19 @@ s_read (adr_disk_t *disk, uint64_t number, uint64_t offset, void *data, size_t s
 }
 
 static int
+s_truncate (adr_disk_t *disk, uint64_t number, uint64_t size)
+{
+    s_disk_t *self = (s_disk_t *) disk;
+    int error;
+    s_file_t *file = s_acquire (self, number, &error);
+    if (!file)
+        return error;
+    error = ftruncate (file->file, (off_t) size) == 0 && fsync (file->file) == 0 ? 0 : errno;
+    s_release (self, file);
+    return error;
+}
+
+static int
 s_remove (adr_disk_t *disk, uint64_t number)
 {
     s_disk_t *self = (s_disk_t *) disk;
@@ -363,7 +376,7 @@ adr_disk_posix_create (const char *folder, char *why, size_t why_size)
     if (file < 0)
         return NULL;
     s_disk_t *self = adr_alloc (sizeof *self);
-    self->disk = (adr_disk_t){ s_create, s_write, s_sync, s_read, s_remove, s_set_aside, s_list, s_size, s_space };
+    self->disk = (adr_disk_t){ s_create, s_write, s_sync, s_read, s_truncate, s_remove, s_set_aside, s_list, s_size, s_space };
     self->folder = strdup (folder);
     adr_assert (self->folder);
     self->folder_file = file;

@@ -74,7 +74,9 @@ void adr_log_check (const adr_log_t *self);
 typedef struct {
     uint64_t salt, size;
     uint64_t first_batch; /* number of its first batch; 0 while it has none */
+    uint64_t used;        /* end of what it holds; 0: not known, or of no interest any more */
     bool readable;        /* its header could be read */
+    bool cut_short;       /* its file ends too early, and no seal says that this is right */
 } adr_segment_t;
 
 /* Bytes that were read ahead, for streams of older entries. */
@@ -92,6 +94,7 @@ typedef enum {
     ADR_JOB_SEGMENT,
     ADR_JOB_FLUSH,
     ADR_JOB_START,
+    ADR_JOB_SEAL,
     ADR_JOB_SPACE
 } adr_job_kind_t;
 
@@ -106,8 +109,9 @@ typedef struct {
     uint64_t last_index; /* durable up to there when it is done; lowered by cuts meanwhile */
     uint64_t refilled_from, refilled_to;
     uint8_t digest[ADR_DIGEST_BATCH];
-    /* segment */
+    /* segment, seal */
     adr_segment_header_t segment;
+    uint64_t segment_small; /* its size where there is no space for a whole one */
     bool no_space;
     /* flush */
     adr_position_t applied;
@@ -126,6 +130,7 @@ typedef struct {
     uint64_t newest;        /* the newest that the state environment notes; those above `current` are prepared */
     uint64_t current;       /* where batches go */
     uint64_t offset;        /* where the next one goes */
+    uint64_t seal_next;     /* segments below it are as small as they get [STORE-11] */
     uint64_t next_batch;
     uint64_t durable_batch;
     uint64_t durable_index;
@@ -165,6 +170,7 @@ struct adr_store {
     bool space_stale;   /* something was written since */
     bool starved;       /* a segment could not be made */
     uint64_t free_bytes, all_bytes;
+    uint64_t read_retries;
     adr_window_t window;
     adr_buffer_t scratch;
     adr_entry_t entry;
@@ -172,6 +178,8 @@ struct adr_store {
     uint64_t origin_count;
 };
 
+/* [STORE-11] The size of a segment where a whole one finds no space: it takes any batch. */
+uint64_t adr_journal_small (const adr_store_t *self);
 adr_segment_t *adr_journal_segment (adr_store_t *self, uint64_t number);
 /* Knows a segment of that number from now on; those between are unreadable until they are known too. */
 adr_segment_t *adr_journal_segment_add (adr_store_t *self, uint64_t number);
@@ -180,6 +188,8 @@ void adr_journal_segment_header (adr_store_t *self, adr_segment_header_t *header
 /* Writes the header's copies. */
 int adr_journal_segment_write (adr_store_t *self, const adr_segment_header_t *header);
 void adr_journal_append (adr_store_t *self, adr_frame_kind_t kind, adr_bytes_t content, adr_item_t *item);
+/* Bytes that batches may still fill without a new segment. */
+uint64_t adr_journal_left (const adr_store_t *self);
 bool adr_journal_batch_next (adr_store_t *self, int64_t now_ns);
 void adr_journal_batch_done (adr_store_t *self);
 /* The frame at that place, checked; lent until the next read. `ahead` reads more than asked for. */
@@ -212,7 +222,10 @@ size_t adr_note_start_encode (const adr_job_t *start, uint8_t at[ADR_NOTE_START_
 #define ADR_META_APPLIED "applied" /* journal id, term, index */
 #define ADR_META_APPLIED_SIZE 32
 
-/* Runs one flush of everything that is applied, on the caller's thread: recovery only. */
+/* [STORE-11] True while there is space for little more than what is written already. */
+bool adr_store_on_reserve (const adr_store_t *self);
+/* Runs one flush of everything that is applied, on the caller's thread: recovery only. On a full disk it is left to the
+ * background. */
 int adr_store_flush_now (adr_store_t *self);
 /* Where `entry` stands in the journal and what it says, put into the active memory table. */
 void adr_store_put_rows (adr_store_t *self, const adr_entry_t *entry, const adr_item_t *item);

@@ -33,10 +33,35 @@ s_segment_next (adr_store_t *self, uint64_t wanted)
         return false;
     adr_job_t *job = &self->background;
     adr_journal_segment_header (self, &job->segment, journal->newest + 1, self->options.segment_bytes, 0);
+    job->segment_small = adr_journal_small (self);
     job->no_space = false;
     s_background (self, ADR_JOB_SEGMENT, "segment");
     job->job.segment = job->segment.number;
     return true;
+}
+
+/* [STORE-11] A segment that is never written again is cut to what it holds, once a batch behind it is durable: until
+ * then it may be where the journal ends, and must be whole. */
+static bool
+s_seal_next (adr_store_t *self)
+{
+    adr_journal_t *journal = &self->journal;
+    const adr_segment_t *current = adr_journal_segment (self, journal->current);
+    bool follows = current->first_batch != 0 && current->first_batch <= journal->durable_batch;
+    for (; journal->seal_next + (follows ? 0 : 1) < journal->current; journal->seal_next++) {
+        adr_segment_t *segment = adr_journal_segment (self, journal->seal_next);
+        if (!segment || segment->used <= ADR_SEGMENT_FIRST || segment->size - segment->used < 2 * ADR_BLOCK)
+            continue;
+        self->background.segment = (adr_segment_header_t){ .number = journal->seal_next, .size = segment->used,
+                                                           .salt = segment->salt };
+        self->background.no_space = false;
+        segment->size = segment->used; /* from now on nobody reads beyond */
+        journal->seal_next++;
+        s_background (self, ADR_JOB_SEAL, "seal");
+        self->background.job.segment = self->background.segment.number;
+        return true;
+    }
+    return false;
 }
 
 /* Freezes the active table once it is large or old enough, and offers the frozen one once all of it is unlocked. */
@@ -112,7 +137,7 @@ s_background_next (adr_store_t *self, int64_t now_ns)
     bool may_grow = !self->starved || now_ns >= self->retry_at;
     if (self->starved && may_grow)
         self->retry_at = now_ns + S_RETRY_NS;
-    return (may_grow && s_segment_next (self, 1)) || (may_grow && s_flush_next (self, now_ns))
+    return s_seal_next (self) || (may_grow && s_segment_next (self, 1)) || (may_grow && s_flush_next (self, now_ns))
         || (may_grow && s_segment_next (self, S_RESERVE_SEGMENTS)) || s_start_next (self)
         || s_space_next (self, now_ns);
 }
@@ -174,6 +199,10 @@ static int
 s_segment_make (adr_store_t *self, adr_job_t *job)
 {
     int error = self->disk->create (self->disk, job->segment.number, job->segment.size);
+    if (s_is_full (error) && job->segment_small < job->segment.size) {
+        job->segment.size = job->segment_small;
+        error = self->disk->create (self->disk, job->segment.number, job->segment.size);
+    }
     if (s_is_full (error)) {
         job->no_space = true;
         return 0;
@@ -214,6 +243,30 @@ s_flush_rows (adr_store_t *self, adr_job_t *job)
     return error;
 }
 
+/* The seal is there before the file is cut: without it such a file has lost its end. On a file system that needs space
+ * to overwrite, it stays as it is. */
+static int
+s_seal_write (adr_store_t *self, adr_job_t *job)
+{
+    uint8_t seal[ADR_BLOCK];
+    const adr_segment_header_t *segment = &job->segment;
+    adr_seal_encode (segment->salt, segment->number, segment->size, seal);
+    int error = self->disk->write (self->disk, segment->number, segment->size, seal, sizeof seal);
+    job->no_space = s_is_full (error);
+    return job->no_space ? 0 : error;
+}
+
+static int
+s_seal_cut (adr_store_t *self, adr_job_t *job)
+{
+    if (job->no_space)
+        return 0;
+    int error = self->disk->sync (self->disk, job->segment.number);
+    if (error)
+        return error;
+    return self->disk->truncate (self->disk, job->segment.number, job->segment.size + ADR_BLOCK);
+}
+
 static int
 s_start_note (adr_store_t *self, const adr_job_t *job)
 {
@@ -246,6 +299,9 @@ adr_store_job_write (adr_store_t *self, adr_store_job_t *public_job)
     case ADR_JOB_FLUSH:
         public_job->error = s_flush_error (job, s_flush_rows (self, job));
         break;
+    case ADR_JOB_SEAL:
+        public_job->error = s_seal_write (self, job);
+        break;
     case ADR_JOB_START:
     case ADR_JOB_SPACE:
     case ADR_JOB_NONE:
@@ -273,6 +329,9 @@ adr_store_job_sync (adr_store_t *self, adr_store_job_t *public_job)
     case ADR_JOB_START:
         public_job->error = s_start_note (self, job);
         break;
+    case ADR_JOB_SEAL:
+        public_job->error = s_seal_cut (self, job);
+        break;
     case ADR_JOB_SPACE:
         public_job->error = self->disk->space (self->disk, &job->free_bytes, &job->all_bytes);
         break;
@@ -283,12 +342,20 @@ adr_store_job_sync (adr_store_t *self, adr_store_job_t *public_job)
 
 /* --- back on the owner's thread ---------------------------------------------------------------------------- */
 
+/* What takes or frees a whole segment is worth asking at once. */
+static void
+s_ask_space (adr_store_t *self)
+{
+    self->space_stale = true;
+    self->space_at = 0;
+}
+
 static void
 s_segment_done (adr_store_t *self)
 {
     adr_job_t *job = &self->background;
     self->starved = job->no_space;
-    self->space_stale = true;
+    s_ask_space (self);
     if (job->no_space) {
         ADR_MARK ("store: no space for a segment");
         self->free_bytes = 0;
@@ -326,6 +393,10 @@ s_background_done (adr_store_t *self)
     case ADR_JOB_START:
         adr_log_trim (&self->log, job->start.index);
         break;
+    case ADR_JOB_SEAL:
+        self->retry_at = 0; /* where there was no space, there is some now */
+        s_ask_space (self);
+        break;
     case ADR_JOB_SPACE:
         self->free_bytes = job->free_bytes;
         self->all_bytes = job->all_bytes;
@@ -357,13 +428,15 @@ adr_store_flush_now (adr_store_t *self)
     self->frozen = self->active;
     self->frozen_applied = self->applied;
     self->active = adr_memtable_create ();
-    self->background.applied = self->applied;
+    self->background.applied = self->frozen_applied;
     int error;
     do {
         error = s_flush_rows (self, &self->background);
         if (!error)
             error = self->index->commit (self->index);
     } while (error == EAGAIN);
+    if (s_is_full (error) && adr_memtable_bytes (self->frozen) < self->options.memory_max_bytes)
+        return 0; /* [STORE-11] it waits in memory, and is tried again like any other flush */
     if (!error)
         self->index_applied = self->applied;
     adr_memtable_destroy (&self->frozen);

@@ -16,6 +16,13 @@
 
 /* --- segments ---------------------------------------------------------------------------------------------- */
 
+uint64_t
+adr_journal_small (const adr_store_t *self)
+{
+    uint64_t small = ADR_SEGMENT_FIRST + adr_batch_room (self->batch_max);
+    return small < self->options.segment_bytes ? small : self->options.segment_bytes;
+}
+
 adr_segment_t *
 adr_journal_segment (adr_store_t *self, uint64_t number)
 {
@@ -136,7 +143,7 @@ s_place_frames (adr_store_t *self, adr_job_t *job, size_t size)
         header->frame_count++;
         if (frame[4] == ADR_FRAME_CUT)
             header->last = (adr_position_t){ adr_get_u64 (content), adr_get_u64 (content + 8) };
-        else {
+        else if (frame[4] != ADR_FRAME_COPY) { /* [STORE-8] */
             adr_position_t position = { adr_get_u64 (content + 8), adr_get_u64 (content + 16) };
             if (frame[4] == ADR_FRAME_ENTRY) {
                 header->last = position;
@@ -166,7 +173,7 @@ s_keep_rest (adr_store_t *self, adr_buffer_t *from, size_t taken)
     adr_buffer_append (open, from->data + taken, from->size - taken);
     size_t moved = taken - ADR_BATCH_HEADER_SIZE;
     for (size_t at = taken; at < from->size; at += ADR_FRAME_HEADER_SIZE + adr_get_u32 (from->data + at)) {
-        if (from->data[at + 4] == ADR_FRAME_CUT)
+        if (from->data[at + 4] == ADR_FRAME_CUT || from->data[at + 4] == ADR_FRAME_COPY)
             continue;
         uint64_t index = adr_get_u64 (from->data + at + ADR_FRAME_HEADER_SIZE + 16);
         if (index <= self->log.start.index || index > self->log.last.index)
@@ -192,13 +199,33 @@ s_standing (const adr_store_t *self, uint64_t index)
     return index;
 }
 
+/* [STORE-11] Prepared segments that batches leave alone: on a full disk the last one is the next start's, which copies
+ * the tail there. */
+static uint64_t
+s_kept_segments (const adr_store_t *self)
+{
+    return adr_store_on_reserve (self) && !ADR_PLANT (STORE_11_NOTHING_KEPT) ? 1 : 0;
+}
+
+uint64_t
+adr_journal_left (const adr_store_t *self)
+{
+    const adr_journal_t *journal = &self->journal;
+    const adr_segment_t *segment = &journal->segment[journal->current - journal->first_segment];
+    uint64_t left = segment->size - journal->offset;
+    for (uint64_t number = journal->current + 1; number + s_kept_segments (self) <= journal->newest; number++)
+        left += journal->segment[number - journal->first_segment].size - ADR_SEGMENT_FIRST;
+    return left;
+}
+
 /* Goes on to the next segment, if one is prepared. */
 static bool
 s_next_segment (adr_store_t *self)
 {
     adr_journal_t *journal = &self->journal;
-    if (journal->current >= journal->newest)
+    if (journal->current + s_kept_segments (self) >= journal->newest)
         return false;
+    adr_journal_segment (self, journal->current)->used = journal->offset;
     journal->current++;
     journal->offset = ADR_SEGMENT_FIRST;
     adr_assert (adr_journal_segment (self, journal->current)->readable);
@@ -354,6 +381,8 @@ s_bytes_at (adr_store_t *self, const adr_place_t *place, bool ahead)
             window->size = (size_t) size;
             return window->data;
         }
+        ADR_MARK ("store: a read is tried again");
+        self->read_retries++; /* [invariant 12] */
     }
     adr_buffer_clear (&self->scratch);
     uint8_t *at = adr_buffer_grow (&self->scratch, place->size);

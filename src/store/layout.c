@@ -10,6 +10,7 @@
 
 #define S_SEGMENT_MAGIC UINT64_C (0x3147455352444101) /* "\1ADRSEG1" */
 #define S_BATCH_MAGIC UINT32_C (0x54414241)           /* "ABAT" */
+#define S_SEAL_MAGIC UINT32_C (0x41455341)            /* "ASEA" */
 #define S_LAYOUT 1
 
 /* [STORE-3] Every checksum starts from the salt and the place, so that stale, forged or misdirected bytes differ. */
@@ -122,6 +123,23 @@ void
 adr_batch_digest (const uint8_t *encoded_header, uint8_t digest[ADR_DIGEST_BATCH])
 {
     crypto_generichash (digest, ADR_DIGEST_BATCH, encoded_header, ADR_BATCH_HEADER_SIZE, NULL, 0);
+}
+
+void
+adr_seal_encode (uint64_t salt, uint64_t segment, uint64_t offset, uint8_t at[ADR_BLOCK])
+{
+    memset (at, 0, ADR_BLOCK);
+    adr_put_u32 (at, S_SEAL_MAGIC);
+    adr_put_u64 (at + 8, segment);
+    adr_put_u64 (at + 16, offset);
+    adr_put_u32 (at + 4, adr_crc32c (s_seed (salt, segment, offset), at + 8, ADR_SEAL_SIZE - 8));
+}
+
+bool
+adr_seal_decode (uint64_t salt, uint64_t segment, uint64_t offset, const uint8_t *at)
+{
+    return adr_get_u32 (at) == S_SEAL_MAGIC && adr_get_u64 (at + 8) == segment && adr_get_u64 (at + 16) == offset
+        && adr_get_u32 (at + 4) == adr_crc32c (s_seed (salt, segment, offset), at + 8, ADR_SEAL_SIZE - 8);
 }
 
 /* A frame's header: u32 size of the content, u8 kind, 3 zeros, u32 checksum of the content, u32 of these twelve. */

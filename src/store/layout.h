@@ -18,6 +18,7 @@
 /* A batch's frames; a few MiB, so that a sync stays short and recovery's buffers small. One entry always fits. */
 #define ADR_BATCH_MAX (4 * 1024 * 1024)
 #define ADR_DIGEST_BATCH 16
+#define ADR_SEAL_SIZE 24
 
 typedef struct {
     uint64_t number;
@@ -79,6 +80,11 @@ ADR_WARN_UNUSED bool adr_frame_read (adr_frame_t *frame, adr_bytes_t bytes, uint
                                      uint64_t offset);
 /* True if the payload is exactly the frames that the batch's header promises, all sound. */
 ADR_WARN_UNUSED bool adr_frames_check (const adr_batch_header_t *header, const uint8_t *payload, uint64_t salt);
+
+/* The block that ends a segment which was cut to what it holds [STORE-11]: it says that nothing stood behind it, so that
+ * such a file is told from one that lost its end. */
+void adr_seal_encode (uint64_t salt, uint64_t segment, uint64_t offset, uint8_t at[ADR_BLOCK]);
+ADR_WARN_UNUSED bool adr_seal_decode (uint64_t salt, uint64_t segment, uint64_t offset, const uint8_t *at);
 
 /* Bytes that a batch with that payload takes on the disk. */
 static inline uint64_t

@@ -67,7 +67,7 @@ s_make (adr_recovery_t *r, uint64_t incarnation, adr_store_opening_t opening)
     journal->segment = NULL;
     journal->segment_room = 0;
     journal->durable_index = 0;
-    journal->first_segment = journal->newest = journal->current = 1;
+    journal->first_segment = journal->newest = journal->current = journal->seal_next = 1;
     journal->offset = ADR_SEGMENT_FIRST;
     journal->next_batch = 1;
     int error = adr_recovery_segment_begin (r, 1, self->options.segment_bytes, 1, false);
@@ -131,11 +131,12 @@ s_replay_index (adr_recovery_t *r)
         const adr_entry_t *entry;
         if (adr_store_apply (self, &entry) != ADR_STATUS_OK)
             return EIO;
-        if (adr_memtable_bytes (self->active) >= self->options.flush_bytes) {
-            int error = adr_store_flush_now (self);
-            if (error)
-                return error;
-        }
+        bool due = adr_memtable_bytes (self->active) >= self->options.flush_bytes && !self->frozen;
+        int error = due ? adr_store_flush_now (self) : 0;
+        if (error)
+            return error;
+        if (self->frozen && adr_memtable_bytes (self->active) >= self->options.memory_max_bytes)
+            return ENOSPC;
     }
     /* Rows that the index holds of entries that were lost since still name the damaged place. */
     for (size_t i = 0; i < r->refilled_count; i++)
@@ -178,13 +179,17 @@ s_open_index (adr_recovery_t *r)
     return found == S_INDEX_NONE ? 0 : self->index->reset (self->index);
 }
 
-/* A noted segment behind the last batch that cannot be read: nobody knows what it held. 0: there is none. */
+/* A noted segment where the journal ends, or behind that, which cannot be read to its end: nobody knows what it held.
+ * 0: there is none. */
 static uint64_t
 s_unreadable_end (const adr_recovery_t *r)
 {
-    for (uint64_t number = r->last_segment + 1; number <= r->note.newest; number++)
-        if (number != r->note.recovering && !adr_journal_segment (r->self, number)->readable)
+    uint64_t number = r->last_segment < r->note.first ? r->note.first : r->last_segment;
+    for (; number <= r->note.newest; number++) {
+        const adr_segment_t *segment = adr_journal_segment (r->self, number);
+        if (number != r->note.recovering && (!segment->readable || segment->cut_short))
             return number;
+    }
     return 0;
 }
 

@@ -15,8 +15,8 @@ s_bridge (adr_recovery_t *r, adr_position_t before, uint64_t commit)
 {
     adr_log_t *log = &r->self->log;
     uint64_t term;
-    if (before.index < log->start.index)
-        return true;
+    if (before.index < log->start.index || before.term < log->start.term)
+        return true; /* before the log's start, or replaced before it moved here */
     if (adr_log_term_at (log, before.index, &term) && term == before.term) {
         adr_log_cut (log, before.index);
         return true;
@@ -39,7 +39,7 @@ static bool
 s_replay_lost (adr_recovery_t *r, const adr_batch_header_t *header)
 {
     adr_log_t *log = &r->self->log;
-    if (header->last.index < log->start.index)
+    if (header->last.index < log->start.index || header->last.term < log->start.term)
         return true;
     uint64_t keep = header->first.index ? header->first.index - 1 : header->last.index;
     if (keep < log->start.index)

@@ -37,17 +37,21 @@ adr_recovery_peek (adr_recovery_t *r, uint64_t segment, uint64_t size_of_segment
     return r->peek.data + (offset - r->peek_offset);
 }
 
-/* Reads whichever copy of the header is sound, whatever journal it names. */
+/* Reads whichever copy of the header is sound, whatever journal it names. `size` becomes the file's where that ends
+ * earlier; *cut says so. */
 static bool
-s_header_read (adr_recovery_t *r, uint64_t number, adr_segment_header_t *header)
+s_header_read (adr_recovery_t *r, uint64_t number, adr_segment_header_t *header, bool *cut)
 {
     uint64_t size;
     if (r->self->disk->size (r->self->disk, number, &size) != 0 || size < ADR_SEGMENT_FIRST)
         return false;
     for (uint64_t copy = 0; copy < ADR_SEGMENT_HEADER_COPIES; copy++) {
         const uint8_t *at = adr_recovery_peek (r, number, size, copy * ADR_BLOCK, ADR_SEGMENT_HEADER_SIZE);
-        if (at && adr_segment_header_decode (header, at) && header->number == number && header->size <= size)
+        if (at && adr_segment_header_decode (header, at) && header->number == number) {
+            *cut = size < header->size;
+            header->size = *cut ? size - size % ADR_BLOCK : header->size;
             return true;
+        }
     }
     return false;
 }
@@ -57,6 +61,22 @@ s_header_is_ours (const adr_store_t *self, const adr_segment_header_t *header)
 {
     return adr_id_equal (&header->journal, &self->journal.id) && adr_id_equal (&header->node, &self->options.node)
         && header->incarnation == self->incarnation;
+}
+
+static bool
+s_is_seal (adr_recovery_t *r, const adr_segment_header_t *segment, uint64_t offset)
+{
+    const uint8_t *at = adr_recovery_peek (r, segment->number, segment->size, offset, ADR_BLOCK);
+    return at && adr_seal_decode (segment->salt, segment->number, offset, at);
+}
+
+/* A block that may hold something: all that cannot be read, too. */
+static bool
+s_is_used (adr_recovery_t *r, const adr_segment_header_t *segment, uint64_t offset)
+{
+    static const uint8_t s_zeros[ADR_BLOCK];
+    const uint8_t *at = adr_recovery_peek (r, segment->number, segment->size, offset, ADR_BLOCK);
+    return !at || (memcmp (at, s_zeros, ADR_BLOCK) != 0 && !s_is_seal (r, segment, offset));
 }
 
 static void
@@ -145,11 +165,11 @@ s_batch_read (adr_recovery_t *r, const adr_segment_header_t *segment, uint64_t o
 }
 
 /* Finds the segment's batches, hunting on from block to block where there is none: what follows a bad one tells
- * whether it was torn or damaged [STORE-2]. */
-static void
+ * whether it was torn or damaged [STORE-2]. Returns the end of what is not zeros. */
+static uint64_t
 s_scan_segment (adr_recovery_t *r, const adr_segment_header_t *segment)
 {
-    uint64_t offset = ADR_SEGMENT_FIRST;
+    uint64_t offset = ADR_SEGMENT_FIRST, used = offset;
     while (segment->size - offset >= ADR_BLOCK) {
         adr_scanned_t batch;
         if (s_batch_read (r, segment, offset, &batch)) {
@@ -157,9 +177,14 @@ s_scan_segment (adr_recovery_t *r, const adr_segment_header_t *segment)
             offset += adr_batch_room (batch.header.payload_size);
             if (offset > segment->size)
                 offset = segment->size;
-        } else
+            used = offset;
+        } else {
+            if (s_is_used (r, segment, offset))
+                used = offset + ADR_BLOCK;
             offset += ADR_BLOCK;
+        }
     }
+    return used;
 }
 
 /* What earlier segments hold from that batch on was copied, or cut, by the recovery that made this segment. */
@@ -186,19 +211,25 @@ adr_recovery_scan (adr_recovery_t *r)
     for (uint64_t number = r->note.first; number <= r->note.newest; number++) {
         adr_segment_t *segment = adr_journal_segment_add (self, number);
         adr_segment_header_t header;
+        bool cut;
         *segment = (adr_segment_t){ 0 };
-        if (number == r->note.recovering || !s_header_read (r, number, &header)
+        if (number == r->note.recovering || !s_header_read (r, number, &header, &cut)
             || !s_header_is_ours (self, &header))
             continue;
+        bool sealed = cut && s_is_seal (r, &header, header.size - ADR_BLOCK);
+        if (sealed)
+            header.size -= ADR_BLOCK;
         *segment = (adr_segment_t){ .salt = header.salt, .size = header.size, .readable = true,
-                                    .first_batch = header.first_batch };
+                                    .cut_short = cut && !sealed, .first_batch = header.first_batch };
         if (header.first_batch)
             r->made_segment = number;
         if (number < r->scan_segment)
             continue;
         s_supersede (r, header.first_batch);
         size_t before = r->count;
-        s_scan_segment (r, &header);
+        uint64_t used = s_scan_segment (r, &header);
+        if (!cut)
+            segment->used = used;
         if (r->count > before) {
             r->last_segment = number;
             if (segment->first_batch == 0)
@@ -216,9 +247,9 @@ adr_recovery_unnoted_hold_batches (adr_recovery_t *r)
     bool found = false;
     for (size_t i = 0; i < r->number_count; i++) {
         adr_segment_header_t header;
-        bool unnoted = r->number[i] > r->note.newest || r->number[i] < r->note.first;
-        if (unnoted && s_header_read (r, r->number[i], &header)) {
-            s_scan_segment (r, &header);
+        bool cut, unnoted = r->number[i] > r->note.newest || r->number[i] < r->note.first;
+        if (unnoted && s_header_read (r, r->number[i], &header, &cut)) {
+            (void) s_scan_segment (r, &header);
             found = found || r->count > kept;
             r->count = kept;
             r->frame_count = frames;

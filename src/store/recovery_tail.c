@@ -50,7 +50,7 @@ s_copy_batch (adr_recovery_t *r, adr_scanned_t *batch, const uint8_t *previous)
     for (size_t frame = ADR_BATCH_HEADER_SIZE; frame < ADR_BATCH_HEADER_SIZE + old.payload_size;
          frame += ADR_FRAME_HEADER_SIZE + adr_get_u32 (copy.data + frame)) {
         uint64_t index = adr_get_u64 (copy.data + frame + ADR_FRAME_HEADER_SIZE + 16);
-        if (copy.data[frame + 4] == ADR_FRAME_CUT || index <= self->log.start.index || index > self->log.last.index)
+        if (copy.data[frame + 4] == ADR_FRAME_CUT || copy.data[frame + 4] == ADR_FRAME_COPY || index <= self->log.start.index || index > self->log.last.index)
             continue;
         adr_item_t *item = adr_log_item (&self->log, index);
         if (item->segment == old.segment && item->offset == old.offset + frame) {
@@ -89,6 +89,30 @@ s_copy_tail (adr_recovery_t *r, size_t tail, bool exists, uint64_t size)
     return error ? error : self->disk->sync (self->disk, journal->current);
 }
 
+/* The segment that a former life prepared, if it is large enough: that one is written already, however full the disk is
+ * [STORE-11]. Else one is made, as large as can be. */
+static int
+s_target (adr_recovery_t *r, uint64_t needed, bool *exists, uint64_t *size)
+{
+    adr_store_t *self = r->self;
+    uint64_t number = self->journal.current, whole = self->options.segment_bytes, small = adr_journal_small (self);
+    *exists = false;
+    if (adr_recovery_exists (r, number)) {
+        *exists = self->disk->size (self->disk, number, size) == 0 && *size >= needed && *size >= small;
+        if (*exists)
+            return 0;
+        int error = self->disk->remove (self->disk, number); /* nothing in it counts */
+        if (error)
+            return error;
+    }
+    uint64_t free_bytes, all_bytes;
+    int error = self->disk->space (self->disk, &free_bytes, &all_bytes);
+    *size = !error && free_bytes < whole + whole / 2 ? small : whole;
+    if (*size < needed)
+        *size = needed;
+    return error;
+}
+
 /* [STORE-1] Nobody is answered before what may stand in the page cache alone is in a new segment and synced. The
  * note that a recovery is at work there goes first, the note that it counts goes last. */
 int
@@ -98,10 +122,12 @@ adr_recovery_secure_tail (adr_recovery_t *r)
     adr_journal_t *journal = &self->journal;
     size_t tail = s_tail_begin (r);
     uint64_t needed = ADR_SEGMENT_FIRST, size = 0;
+    bool exists = false;
     if (ADR_PLANT (STORE_1_NO_TAIL_COPY))
         tail = r->count;
     for (size_t i = tail; i < r->count; i++)
         needed += adr_batch_room (r->batch[i].header.payload_size);
+    journal->seal_next = r->scan_segment > r->note.first ? r->scan_segment : r->note.first;
     journal->current = r->last_segment + 1;
     if (journal->current < r->made_segment)
         journal->current = r->made_segment;
@@ -112,11 +138,9 @@ adr_recovery_secure_tail (adr_recovery_t *r)
     journal->next_batch = tail > 0 ? r->batch[tail - 1].header.number + 1 : r->scan_batch;
     if (tail > 0)
         memcpy (journal->digest, r->batch[tail - 1].digest, sizeof journal->digest);
-    bool exists = adr_recovery_exists (r, journal->current) && self->disk->size (self->disk, journal->current, &size) == 0
-        && size >= needed && size >= self->options.segment_bytes;
-    if (!exists)
-        size = needed > self->options.segment_bytes ? needed : self->options.segment_bytes;
     int error = adr_recovery_note (r, journal->newest, journal->current);
+    if (!error)
+        error = s_target (r, needed, &exists, &size);
     if (!error)
         error = s_copy_tail (r, tail, exists, size - size % ADR_BLOCK);
     if (!error)

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define S_PENDING_MAX (16 * 1024 * 1024) /* bytes that wait for the disk before the store says that it has no room */
+#define S_APPEND_SLACK (4 * ADR_BLOCK)   /* around an entry: headers, padding, its batch's witness */
 
 /* --- life -------------------------------------------------------------------------------------------------- */
 
@@ -275,13 +276,49 @@ adr_store_has_room (const adr_store_t *self)
 
 /* [STORE-11] The first mark leaves room for what must go on when puts do not: the segments that deletes and
  * membership will fill, and the pages that index commits need before they free any. */
+static uint64_t
+s_mark (const adr_store_t *self)
+{
+    return 2 * self->options.segment_bytes + 2 * self->options.flush_bytes;
+}
+
+bool
+adr_store_on_reserve (const adr_store_t *self)
+{
+    return self->starved || self->free_bytes < s_mark (self);
+}
+
 adr_space_t
 adr_store_space (const adr_store_t *self)
 {
-    uint64_t mark = 2 * self->options.segment_bytes + 2 * self->options.flush_bytes;
-    if (self->starved || self->free_bytes < mark)
-        return ADR_SPACE_SECOND_MARK;
-    return self->free_bytes < 2 * mark ? ADR_SPACE_FIRST_MARK : ADR_SPACE_OK;
+    if (adr_store_on_reserve (self))
+        return adr_journal_left (self) < self->options.segment_bytes / 2 ? ADR_SPACE_LAST : ADR_SPACE_SECOND_MARK;
+    return self->free_bytes < 2 * s_mark (self) ? ADR_SPACE_FIRST_MARK : ADR_SPACE_OK;
+}
+
+/* What is appended without space is never durable, and a log whose end is not durable answers no fence [ELECT-4]. So
+ * puts, which bring what must be kept for ever, leave the reserve alone; deletes and what they release may use a part
+ * of it; openings and voters all of it. */
+bool
+adr_store_takes (const adr_store_t *self, const adr_entry_t *entry)
+{
+    adr_space_t space = adr_store_space (self);
+    if (space < ADR_SPACE_SECOND_MARK || ADR_PLANT (STORE_11_RESERVE_EATEN))
+        return true;
+    if (self->journal.open.size + adr_entry_size (entry) + S_APPEND_SLACK > adr_journal_left (self))
+        return false;
+    if (entry->kind != ADR_ENTRY_WRITE || entry->op_count == 0)
+        return true;
+    for (uint32_t i = 0; i < entry->op_count; i++)
+        if (!(entry->op[i].flags & ADR_OP_DELETE) && entry->op[i].table != ADR_TABLE_GARBAGE)
+            return false;
+    return space == ADR_SPACE_SECOND_MARK;
+}
+
+uint64_t
+adr_store_read_retries (const adr_store_t *self)
+{
+    return self->read_retries;
 }
 
 void

@@ -32,13 +32,19 @@ s_find (sim_disk_t *self, uint64_t number)
 }
 
 static void
+s_page_free (sim_page_t **page)
+{
+    if (*page)
+        free ((*page)->platter);
+    free (*page);
+    *page = NULL;
+}
+
+static void
 s_segment_free (sim_segment_t *segment)
 {
     for (uint64_t i = 0; i < segment->size / SIM_PAGE; i++)
-        if (segment->page[i]) {
-            free (segment->page[i]->platter);
-            free (segment->page[i]);
-        }
+        s_page_free (&segment->page[i]);
     free (segment->page);
     free (segment->dirty);
     free (segment);
@@ -211,6 +217,28 @@ s_read (adr_disk_t *face, uint64_t number, uint64_t offset, void *data, size_t s
 }
 
 static int
+s_truncate (adr_disk_t *face, uint64_t number, uint64_t size)
+{
+    sim_disk_t *self = s_disk (face);
+    sim_segment_t *segment = s_find (self, number);
+    bool alive = sim_disk_alive (self);
+    if (!segment || size > segment->size || size % SIM_PAGE)
+        return EINVAL;
+    if (!alive && adr_random_next (&self->random) % 2)
+        return EIO; /* the power went before it was synced */
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < segment->dirty_count; i++)
+        if (segment->dirty[i] < size / SIM_PAGE)
+            segment->dirty[kept++] = segment->dirty[i];
+    segment->dirty_count = kept;
+    for (uint64_t i = size / SIM_PAGE; i < segment->size / SIM_PAGE; i++)
+        s_page_free (&segment->page[i]);
+    self->used -= segment->size - size;
+    segment->size = size;
+    return alive ? 0 : EIO;
+}
+
+static int
 s_remove (adr_disk_t *face, uint64_t number)
 {
     sim_disk_t *self = s_disk (face);
@@ -276,7 +304,7 @@ sim_disk_init (sim_disk_t *self, uint64_t seed, uint64_t capacity)
     self->random.state = seed;
     self->capacity = capacity;
     self->disk = (adr_disk_t){ .create = s_create, .write = s_write, .sync = s_sync, .read = s_read,
-                               .remove = s_remove, .set_aside = s_set_aside, .list = s_list, .size = s_size, .space = s_space };
+                               .truncate = s_truncate, .remove = s_remove, .set_aside = s_set_aside, .list = s_list, .size = s_size, .space = s_space };
     self->entropy.fill = s_fill;
     sim_state_init (self);
     sim_index_init (self);

@@ -92,6 +92,18 @@ s_read (adr_disk_t *disk, uint64_t number, uint64_t offset, void *data, size_t s
     return 0;
 }
 
+static int
+s_truncate (adr_disk_t *disk, uint64_t number, uint64_t size)
+{
+    memory_disk_t *self = (memory_disk_t *) disk;
+    memory_segment_t *segment = memory_disk_segment (self, number);
+    if (!segment || size > segment->size)
+        return EIO;
+    self->free_bytes += segment->size - size;
+    segment->size = size;
+    return 0;
+}
+
 static void
 s_segment_free (memory_segment_t *segment)
 {
@@ -155,7 +167,7 @@ memory_disk_create (void)
 {
     memory_disk_t *self = adr_alloc (sizeof *self);
     self->free_bytes = UINT64_C (1) << 40;
-    self->disk = (adr_disk_t){ s_create, s_write, s_sync, s_read, s_remove, s_set_aside, s_list, s_size, s_space };
+    self->disk = (adr_disk_t){ s_create, s_write, s_sync, s_read, s_truncate, s_remove, s_set_aside, s_list, s_size, s_space };
     return self;
 }
 

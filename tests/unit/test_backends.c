@@ -78,6 +78,13 @@ test_disk_makes_writes_reads_lists_and_sets_aside (void **state)
     assert_int_equal (disk->read (disk, 9, 0, data, 1), ENOENT);
     assert_int_equal (disk->size (disk, 2, &size), 0);
     assert_int_equal (size, 64 * 1024);
+    assert_int_equal (disk->truncate (disk, 2, 8192), 0);
+    assert_int_equal (disk->size (disk, 2, &size), 0);
+    assert_int_equal (size, 8192);
+    assert_int_equal (disk->read (disk, 2, 500, data, 600), 0);
+    assert_memory_equal (data + 12, "hello\0\0", 7);
+    assert_int_equal (disk->read (disk, 2, 8192 - 10, data, 11), EIO);
+    assert_int_equal (disk->truncate (disk, 9, 0), ENOENT);
     assert_int_equal (disk->create (disk, 2, 4096), 0); /* sets the old one aside */
     assert_int_equal (disk->read (disk, 2, 512, data, 5), 0);
     assert_memory_equal (data, "\0\0\0\0\0", 5);

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "memory_disk.h"
-#include "store/store.h"
+#include "store/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -435,6 +435,157 @@ test_full_disk_refuses_but_goes_on (void **state)
     assert_int_equal (adr_store_space (w->store), ADR_SPACE_OK);
 }
 
+static adr_entry_t
+s_entry (adr_entry_kind_t kind, uint8_t table, uint16_t flags)
+{
+    adr_entry_t entry = { .kind = kind, .term = 9, .index = 1, .op_count = kind == ADR_ENTRY_OPEN ? 0 : 1 };
+    entry.op[0].table = table;
+    entry.op[0].flags = (uint8_t) flags;
+    entry.op[0].key = s_text ("key");
+    return entry;
+}
+
+static void
+test_the_reserve_is_for_what_holds_the_group_together (void **state) /* [STORE-11] */
+{
+    s_world_t *w = *state;
+    adr_entry_t put = s_entry (ADR_ENTRY_WRITE, ADR_TABLE_KV, 0), deletes = s_entry (ADR_ENTRY_WRITE, ADR_TABLE_KV, ADR_OP_DELETE),
+                garbage = s_entry (ADR_ENTRY_WRITE, ADR_TABLE_GARBAGE, 0), open = s_entry (ADR_ENTRY_OPEN, 0, 0),
+                voters = s_entry (ADR_ENTRY_VOTERS, ADR_TABLE_GROUP, 0);
+    s_run (w);
+    assert_true (adr_store_takes (w->store, &put));
+    w->disk->free_bytes = 0;
+    w->now += 2000 * ADR_MS;
+    s_write_some (w, 1, 1);
+    assert_int_equal (adr_store_space (w->store), ADR_SPACE_SECOND_MARK);
+    assert_false (adr_store_takes (w->store, &put));
+    assert_true (adr_store_takes (w->store, &deletes) && adr_store_takes (w->store, &garbage));
+    assert_true (adr_store_takes (w->store, &open) && adr_store_takes (w->store, &voters));
+    while (adr_store_space (w->store) == ADR_SPACE_SECOND_MARK)
+        s_write_some (w, 2, 1);
+    assert_int_equal (adr_store_space (w->store), ADR_SPACE_LAST);
+    assert_false (adr_store_takes (w->store, &deletes) || adr_store_takes (w->store, &garbage));
+    int more = 0;
+    for (; adr_store_takes (w->store, &open); more++)
+        s_write_some (w, 3, 1);
+    assert_true (more > 3);
+    assert_false (adr_store_takes (w->store, &voters));
+    assert_int_equal (adr_store_durable (w->store), adr_store_last (w->store).index); /* all that was taken has its place */
+    s_reopen (w); /* one segment was left for this */
+    assert_int_equal (w->opening, ADR_STORE_OPENED);
+    assert_true (adr_store_takes (w->store, &open));
+}
+
+/* [STORE-11] A start costs the tail's copy and a seal, not a segment; a full disk stops none. */
+static void
+test_starts_use_up_no_segments (void **state)
+{
+    s_world_t *w = *state;
+    s_write_some (w, 1, 40);
+    s_reopen (w);
+    s_run (w);
+    uint64_t before = w->disk->free_bytes, last = adr_store_last (w->store).index;
+    for (int i = 0; i < 10; i++) {
+        s_write_some (w, 1, 1);
+        s_reopen (w);
+        assert_int_equal (w->opening, ADR_STORE_OPENED);
+        s_run (w);
+    }
+    assert_true (before - w->disk->free_bytes <= 10 * 10 * 4096);
+    w->disk->free_bytes = 0;
+    for (int i = 0; i < 15; i++) { /* each uses up four blocks of the two prepared segments, of 128 KiB here */
+        s_reopen (w);
+        assert_int_equal (w->opening, ADR_STORE_OPENED);
+        w->now += 2000 * ADR_MS;
+        s_run (w);
+    }
+    assert_int_equal (adr_store_last (w->store).index, last + 10);
+    w->disk->free_bytes = UINT64_C (1) << 40; /* and the reserve is made again */
+    for (int i = 0; i < 3; i++) {
+        w->now += 2000 * ADR_MS;
+        s_run (w);
+    }
+    assert_int_equal (adr_store_space (w->store), ADR_SPACE_OK);
+    s_write_some (w, 1, 80);
+    s_commit_apply (w, last + 90);
+    s_expect (w, "key", "value");
+}
+
+/* A segment that was cut to what it holds ends with a seal; one that lost its end does not. */
+static void
+test_a_segment_without_its_end_is_no_sealed_one (void **state) /* [STORE-4] */
+{
+    s_world_t *w = *state;
+    s_write_some (w, 1, 40);
+    s_reopen (w);
+    s_run (w);
+    assert_true (memory_disk_segment (w->disk, 2)->size < w->options.segment_bytes);
+    s_reopen (w);
+    assert_int_equal (w->opening, ADR_STORE_OPENED);
+    assert_int_equal (adr_store_last (w->store).index, 40);
+    uint64_t numbers[16], newest = 0;
+    size_t count;
+    assert_int_equal (w->disk->disk.list (&w->disk->disk, numbers, 16, &count), 0);
+    for (size_t i = 0; i < count; i++) { /* the last one that has a batch */
+        memory_segment_t *segment = memory_disk_segment (w->disk, numbers[i]);
+        if (memcmp (segment->now + 2 * 4096, "ABAT", 4) == 0)
+            newest = numbers[i];
+    }
+    assert_int_equal (w->disk->disk.truncate (&w->disk->disk, newest, 3 * 4096), 0);
+    s_expect_amnesia (w);
+}
+
+static int (*s_real_read) (adr_disk_t *, uint64_t, uint64_t, void *, size_t);
+static int s_reads_to_fail;
+
+static int
+s_failing_read (adr_disk_t *disk, uint64_t number, uint64_t offset, void *data, size_t size)
+{
+    return s_reads_to_fail-- > 0 ? 5 : s_real_read (disk, number, offset, data, size);
+}
+
+static void
+test_a_read_that_succeeds_when_repeated_is_counted (void **state) /* invariant 12 */
+{
+    s_world_t *w = *state;
+    adr_buffer_t bytes = { 0 };
+    adr_status_t status;
+    s_write_some (w, 1, 3);
+    w->options.cache_bytes = 0;
+    s_reopen (w);
+    s_real_read = w->disk->disk.read;
+    w->disk->disk.read = s_failing_read;
+    s_reads_to_fail = 1;
+    assert_int_equal (adr_store_read_log (w->store, 1, 1, &bytes, &status), 1);
+    assert_int_equal (adr_store_read_retries (w->store), 1);
+    adr_buffer_free (&bytes);
+}
+
+/* [STORE-8] What compaction or repair places in the journal is a copy of a record, never log. */
+static void
+test_copies_are_never_log (void **state)
+{
+    s_world_t *w = *state;
+    s_write_some (w, 1, 3);
+    adr_entry_t entry = s_entry (ADR_ENTRY_WRITE, ADR_TABLE_KV, 0);
+    entry.index = 4; /* as if it were the next one of the log */
+    uint8_t bytes[512];
+    size_t size = adr_entry_size (&entry);
+    adr_entry_encode (&entry, bytes);
+    adr_item_t nowhere;
+    adr_journal_append (w->store, ADR_FRAME_COPY, adr_bytes (bytes, size), &nowhere);
+    s_run (w);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal (adr_store_last (w->store).index, 3);
+        assert_int_equal (adr_store_last (w->store).term, 1);
+        s_reopen (w);
+        assert_int_equal (w->opening, ADR_STORE_OPENED);
+    }
+    s_write_some (w, 1, 1);
+    s_reopen (w);
+    assert_int_equal (adr_store_last (w->store).index, 4);
+}
+
 static void
 test_failed_sync_is_an_error_of_the_job (void **state)
 {
@@ -467,6 +618,11 @@ main (void)
         S_TEST (test_older_versions_are_kept_until_unlocked),
         S_TEST (test_scan_merges_index_and_memory),
         S_TEST (test_full_disk_refuses_but_goes_on),
+        S_TEST (test_the_reserve_is_for_what_holds_the_group_together),
+        S_TEST (test_starts_use_up_no_segments),
+        S_TEST (test_a_segment_without_its_end_is_no_sealed_one),
+        S_TEST (test_a_read_that_succeeds_when_repeated_is_counted),
+        S_TEST (test_copies_are_never_log),
         S_TEST (test_failed_sync_is_an_error_of_the_job),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
