@@ -88,7 +88,15 @@ s_note_answer (election_t *self, const Adr__Answered *answered)
 
 /* --- hand-over ------------------------------------------------------------------------------------------------- */
 
-/* The online-ready voter with space that answered within a minimum election timeout and holds most of the log. */
+/* Near its first mark a voter is degraded, and leads as well as any. */
+static bool
+s_is_ready (const answer_t *answer)
+{
+    return (answer->state == ADR_STATE_ONLINE_READY && answer->space < ADR_SPACE_SECOND_MARK)
+           || (answer->state == ADR_STATE_ONLINE_DEGRADED && answer->space == ADR_SPACE_FIRST_MARK);
+}
+
+/* The ready voter with space that answered within a minimum election timeout and holds most of the log. */
 static const answer_t *
 s_best_successor (election_t *self, int64_t now_ns)
 {
@@ -96,7 +104,7 @@ s_best_successor (election_t *self, int64_t now_ns)
     for (uint32_t i = 0; i < self->answer_count; i++) {
         const answer_t *answer = &self->answer[i];
         if (adr_voters_find (&self->voters, &answer->voter.node, answer->voter.incarnation) < 0
-            || answer->state != ADR_STATE_ONLINE_READY || answer->space >= ADR_SPACE_SECOND_MARK
+            || !s_is_ready (answer)
             || now_ns - answer->sent_ns > self->environment.settings.election_min_ns)
             continue;
         if (best == NULL || adr_position_compare (answer->last, best->last) > 0)

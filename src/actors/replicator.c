@@ -182,6 +182,7 @@ s_forget_term (replicator_t *self)
     self->confirmed = 0;
     self->acked = 0;
     self->ack_due = false;
+    self->full = false;
     self->resigned = false;
     self->unlocked_known = false;
     self->evidence_commit = self->evidence_commit_next = UINT64_MAX; /* two polls of the new term settle it */
@@ -319,15 +320,16 @@ replicator_state (const replicator_t *self)
 {
     if (self->role == ROLE_LEAVING)
         return ADR_STATE_ONLINE_SHEDDING;
-    if (adr_store_space (self->store) != ADR_SPACE_OK)
+    adr_space_t space = adr_store_space (self->store);
+    if (space >= ADR_SPACE_SECOND_MARK)
         return ADR_STATE_ONLINE_DEGRADED;
     bool caught_up = self->role == ROLE_MASTER
                          ? adr_store_commit (self->store) >= self->opening
                          : replicator_evidence_fresh (self) && self->confirmed > 0
                                && adr_store_applied (self->store) >= self->evidence_commit;
-    return s_is_voter (self) && caught_up && adr_store_missing_from (self->store) == 0
-               ? ADR_STATE_ONLINE_READY
-               : ADR_STATE_ONLINE_STANDBY;
+    if (!s_is_voter (self) || !caught_up || adr_store_missing_from (self->store) != 0)
+        return ADR_STATE_ONLINE_STANDBY;
+    return space == ADR_SPACE_OK ? ADR_STATE_ONLINE_READY : ADR_STATE_ONLINE_DEGRADED;
 }
 
 static void
@@ -407,6 +409,26 @@ s_on_map_changed (replicator_t *self, const Adr__MapChanged *changed)
 
 /* --- turns ---------------------------------------------------------------------------------------------------- */
 
+/* [STORE-11, invariant 12] What the disk does is spoken of. */
+static void
+s_note_disk (replicator_t *self)
+{
+    static const char *const s_what[] = {
+        [ADR_SPACE_OK] = "the disk has space -> everything is taken",
+        [ADR_SPACE_FIRST_MARK] = "the disk is nearly full -> this node no longer counts for puts",
+        [ADR_SPACE_SECOND_MARK] = "the disk is full -> this node takes no puts; its reserve is for votes and deletes",
+        [ADR_SPACE_LAST] = "the reserve is nearly used up -> this node takes nothing but what holds the group together",
+    };
+    adr_space_t space = adr_store_space (self->store);
+    if (space != self->space_noted)
+        adr_note (self->effects, space > self->space_noted ? ADR_LEVEL_WARNING : ADR_LEVEL_NOTE, "%s", s_what[space]);
+    self->space_noted = space;
+    uint64_t retries = adr_store_read_retries (self->store);
+    if (retries != self->read_retries_noted)
+        replicator_note_damage (self, "a read of the journal failed and succeeded when it was repeated -> look at the disk");
+    self->read_retries_noted = retries;
+}
+
 static void
 s_tick (replicator_t *self)
 {
@@ -414,6 +436,7 @@ s_tick (replicator_t *self)
     if (self->role != ROLE_MEMBER)
         replicator_tend_members (self);
     replicator_reads_expire (self);
+    s_note_disk (self);
     self->effects->wake (self->effects, S_TIMER_TICK, self->tick_ns);
 }
 

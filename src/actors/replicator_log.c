@@ -200,6 +200,10 @@ replicator_become_streaming (replicator_t *self)
         int place = adr_voters_find_node (voters, &self->peer[i].node);
         s_peer_reset (self, &self->peer[i], place < 0 ? 0 : voters->voter[place].incarnation);
     }
+    if (!replicator_may_append (self)) { /* an end of the log that is never durable would answer no fence [ELECT-4] */
+        replicator_resign (self, "no space for an opening entry", NULL);
+        return;
+    }
     self->entry.kind = ADR_ENTRY_OPEN;
     self->entry.op_count = 0;
     memset (self->entry.request, 0, sizeof self->entry.request);
@@ -308,6 +312,16 @@ s_make_way (replicator_t *self, const adr_entry_t *entry)
     return true;
 }
 
+/* [STORE-11] What is not taken is not acknowledged: this member lags, as far as its master sees, until it has space. */
+static bool
+s_has_space_for (replicator_t *self, const adr_entry_t *entry)
+{
+    self->full = !adr_store_takes (self->store, entry);
+    if (self->full)
+        ADR_MARK ("a member has no space for an entry");
+    return !self->full;
+}
+
 /* Takes one entry of an append: keeps ours if it is the same, else replaces what follows. False: nonsense. */
 static bool
 s_take_entry (replicator_t *self, const adr_entry_t *entry, adr_bytes_t encoded)
@@ -321,6 +335,8 @@ s_take_entry (replicator_t *self, const adr_entry_t *entry, adr_bytes_t encoded)
     if (entry->index <= adr_store_log_start (self->store).index)
         return true;
     if (entry->index == adr_store_missing_from (self->store)) { /* [STORE-5] our copy was damaged: here it is again */
+        if (!s_has_space_for (self, entry))
+            return false;
         ADR_MARK ("a damaged entry comes back");
         adr_request_table_raise_horizon (self->requests, entry->time_ms);
         if (self->time_last_ms < entry->time_ms) /* [PART-4] the hole may have been the log's end */
@@ -332,10 +348,11 @@ s_take_entry (replicator_t *self, const adr_entry_t *entry, adr_bytes_t encoded)
             return false;
         if (term == entry->term && !ADR_PLANT (REPL_1_CUT_ALWAYS))
             return true;
-        if (!s_make_way (self, entry))
+        if (!s_has_space_for (self, entry) || !s_make_way (self, entry))
             return false;
         last = adr_store_last (self->store);
-    }
+    } else if (!s_has_space_for (self, entry))
+        return false;
     if (entry->index != last.index + 1 || entry->term < last.term || entry->term > self->fence)
         return false;
     adr_store_append (self->store, entry, encoded);
@@ -347,6 +364,7 @@ static void
 s_take_entries (replicator_t *self, const Adr__Append *append, adr_bytes_t rest)
 {
     uint64_t confirmed = append->prev_index;
+    self->full = false;
     for (uint32_t i = 0; i < append->count; i++) {
         size_t size = adr_entry_decode (&self->entry, rest);
         if (size == 0 || self->entry.index != confirmed + 1 || !adr_store_has_room (self->store))
@@ -435,6 +453,7 @@ replicator_send_acks (replicator_t *self)
     ack.term = self->fence;
     ack.incarnation = self->environment->incarnation;
     ack.confirmed = confirmed;
+    ack.full = self->full;
     ack.boot = self->environment->boot;
     self->effects->send (self->effects, replicator_address (self->master), ADR__KIND__APPEND_ACK, &ack.base,
                          (adr_bytes_t){ 0 });
@@ -468,6 +487,63 @@ s_note_boot (peer_t *peer, uint64_t boot)
     return true;
 }
 
+/* [STORE-11] A member on its reserve took what it could. It is asked again each second, and at once when a poll's
+ * answer says that it has space. */
+static void
+s_on_full (replicator_t *self, peer_t *peer)
+{
+    if (!peer->full) {
+        ADR_MARK ("a member is full");
+        adr_note (self->effects, ADR_LEVEL_WARNING,
+                  "a member has no space for index %llu -> it takes no more until it has, and does not count",
+                  (unsigned long long) peer->match + 1);
+    }
+    peer->full = true;
+    peer->probing = true;
+    peer->next = peer->match + 1;
+    peer->inflight = 0;
+    peer->patience_ns = S_PATIENCE_MAX_NS;
+    peer->sent_ns = self->now_ns;
+}
+
+static void
+s_on_space (replicator_t *self, peer_t *peer)
+{
+    adr_note (self->effects, ADR_LEVEL_NOTE, "a member has space again -> it catches up from index %llu",
+              (unsigned long long) peer->match + 1);
+    peer->full = false;
+    peer->patience_ns = S_PATIENCE_FIRST_NS;
+    peer->sent_ns = ADR_NEVER;
+}
+
+uint32_t
+replicator_voters_with_space (const replicator_t *self, adr_space_t limit, bool *full)
+{
+    const adr_voters_t *voters = adr_store_voters (self->store);
+    uint32_t count = 0;
+    *full = false;
+    for (uint32_t i = 0; i < self->peer_count; i++) {
+        const peer_t *peer = &self->peer[i];
+        if (adr_voters_find (voters, &peer->node, peer->incarnation) < 0)
+            continue;
+        bool own = i == 0;
+        int64_t since = peer->heard_ns ? peer->heard_ns : self->lead_ns; /* who has not been asked yet may have some */
+        bool here = own || self->now_ns - since <= self->settings->election_min_ns;
+        bool lacks = (own ? adr_store_space (self->store) : peer->space) > limit;
+        count += here && !lacks;
+        *full |= here && lacks;
+    }
+    return count;
+}
+
+bool
+replicator_may_append (replicator_t *self)
+{
+    self->entry.kind = ADR_ENTRY_OPEN;
+    self->entry.op_count = 0;
+    return adr_store_takes (self->store, &self->entry);
+}
+
 void
 replicator_on_ack (replicator_t *self, const adr_event_t *event)
 {
@@ -491,6 +567,8 @@ replicator_on_ack (replicator_t *self, const adr_event_t *event)
     if (peer->next <= peer->match)
         peer->next = peer->match + 1;
     peer->sent_ns = peer->next - 1 > peer->match ? self->now_ns : ADR_NEVER;
+    if (ack->full)
+        s_on_full (self, peer);
 }
 
 void
@@ -752,8 +830,11 @@ s_last_at_tick_before (const replicator_t *self)
 static bool
 s_belongs_to_unlock_set (const replicator_t *self, const peer_t *peer)
 {
-    if (adr_voters_find (adr_store_voters (self->store), &peer->node, peer->incarnation) < 0
-        || peer->state != ADR_STATE_ONLINE_READY || peer->heard_ns == 0
+    /* Near its first mark a member is degraded, and keeps up all the same [STORE-11]. */
+    bool ready = peer->state == ADR_STATE_ONLINE_READY
+                 || (peer->state == ADR_STATE_ONLINE_DEGRADED && peer->space == ADR_SPACE_FIRST_MARK);
+    if (adr_voters_find (adr_store_voters (self->store), &peer->node, peer->incarnation) < 0 || !ready || peer->full
+        || peer->heard_ns == 0
         || self->now_ns - peer->heard_ns > self->settings->election_min_ns)
         return false;
     if (peer->match >= adr_store_last (self->store).index)
@@ -861,7 +942,7 @@ s_tend_voters (replicator_t *self)
     bool may_propose = self->voters_index == 0 && adr_store_commit (self->store) >= self->opening;
     if (ADR_PLANT (REPL_4_TWO_CHANGES_AT_ONCE))
         may_propose = true;
-    if (!replicator_leads (self) || !may_propose) /* [REPL-4] */
+    if (!replicator_leads (self) || !may_propose || !replicator_may_append (self)) /* [REPL-4] */
         return;
     adr_voters_t voters = *adr_store_voters (self->store);
     if (!s_remove_forgetful (self, &voters))
@@ -883,6 +964,22 @@ s_tend_own_disk (replicator_t *self)
     }
 }
 
+/* [STORE-11] Where those that are full would be needed, no other master commits more. */
+static bool
+s_waits_for_space (const replicator_t *self)
+{
+    const adr_voters_t *voters = adr_store_voters (self->store);
+    uint32_t able = 0, full = 0;
+    for (uint32_t i = 0; i < self->peer_count; i++) {
+        const peer_t *peer = &self->peer[i];
+        if (adr_voters_find (voters, &peer->node, peer->incarnation) < 0)
+            continue;
+        able += i == 0 || (s_heard_lately (self, peer) && !peer->full);
+        full += peer->full;
+    }
+    return full > 0 && able < adr_quorum_needed (voters->count, voters->quorum);
+}
+
 void
 replicator_tend_members (replicator_t *self)
 {
@@ -892,7 +989,7 @@ replicator_tend_members (replicator_t *self)
     self->stamp[at].at_ns = self->now_ns;
     self->stamp[at].last_index = adr_store_last (self->store).index;
     s_tend_voters (self);
-    if (adr_store_commit (self->store) == adr_store_last (self->store).index)
+    if (adr_store_commit (self->store) == adr_store_last (self->store).index || s_waits_for_space (self))
         self->commit_moved_ns = self->now_ns;
     /* [ELECT-9] alive in one actor only: a quorum answers the polls, and yet nothing is committed. */
     if (replicator_leads (self) && self->now_ns - self->commit_moved_ns > self->settings->election_max_ns
@@ -916,7 +1013,9 @@ replicator_on_answered (replicator_t *self, const adr_event_t *event)
         return;
     peer->heard_ns = self->now_ns;
     peer->state = answered->state < ADR_STATE_COUNT ? (adr_node_state_t) answered->state : ADR_STATE_OFFLINE;
-    peer->space = (adr_space_t) answered->space;
+    peer->space = answered->space <= ADR_SPACE_LAST ? (adr_space_t) answered->space : ADR_SPACE_LAST;
+    if (peer->full && peer->space < ADR_SPACE_SECOND_MARK)
+        s_on_space (self, peer);
     peer->applied = answered->applied;
     peer->last_index = answered->last_index;
     if (answered->promise_ms && answered->sent_ns > peer->answered_ns) {

@@ -41,6 +41,7 @@ typedef struct {
     int64_t caught_up_ns;  /* since when it has had the log's end of the tick before; ADR_NEVER: it lacks some */
     adr_node_state_t state;
     adr_space_t space;
+    bool full;             /* it took no more for lack of space, and has told of none since [STORE-11] */
     uint64_t applied, last_index;
     bool in_unlock_set;
 } peer_t;
@@ -122,6 +123,7 @@ typedef struct replicator {
     adr_id_t master;           /* of the fence's term; none: unknown */
     uint64_t confirmed;        /* member: last index that an append of the fence's term confirmed [REPL-2] */
     uint64_t commit_heard;     /* highest commit index heard of */
+    bool full;                 /* the newest append had entries that this node has no space for [STORE-11] */
     bool ack_due;              /* an append of this turn, or a sync since, must be acknowledged */
     uint64_t acked;            /* what the last ack of this term said */
     struct {                   /* what election has heard of our log last */
@@ -184,6 +186,8 @@ typedef struct replicator {
     adr_entry_t entry;         /* the one that is being decoded or built: too large for a stack */
     int64_t tick_ns;
     int64_t damage_noted_ns;
+    adr_space_t space_noted;
+    uint64_t read_retries_noted;
     bool ids_unread;           /* request ids of entries that could not be read at the start are unknown */
 } replicator_t;
 
@@ -219,6 +223,11 @@ void replicator_append_own (replicator_t *self);
 void replicator_advance (replicator_t *self); /* commit, watermark, apply */
 void replicator_stream (replicator_t *self);  /* once a turn: appends to members */
 void replicator_send_acks (replicator_t *self);
+/* Voters that have at least so much space, as far as this master knows; *full: one of the others says that it has less
+ * [STORE-11]. */
+uint32_t replicator_voters_with_space (const replicator_t *self, adr_space_t limit, bool *full);
+/* True if there is space for an entry that is nobody's write. */
+bool replicator_may_append (replicator_t *self);
 void replicator_tend_members (replicator_t *self); /* each tick: repeats, unlock set, admission */
 peer_t *replicator_peer (replicator_t *self, const adr_id_t *node);
 void replicator_learn_peers (replicator_t *self);

@@ -197,23 +197,37 @@ s_is_repeated (replicator_t *self, const Adr__Write *write)
     return true;
 }
 
+/* [STORE-11] Puts need space above the first mark at as many voters as a commit needs, so that one full zone does not
+ * stop the others; deletes, and a PKI group's few writes, go on to the second mark. This node's own log takes all of
+ * them: on its reserve it takes none of the puts, and hands over [ELECT-11]. */
+static bool
+s_has_space (replicator_t *self, const Adr__Write *write)
+{
+    bool puts = false, full;
+    for (size_t i = 0; i < write->n_op; i++)
+        puts |= !write->op[i]->delete_;
+    adr_space_t limit = puts && self->environment->type != ADR_NODE_PKI ? ADR_SPACE_OK : ADR_SPACE_FIRST_MARK;
+    adr_space_t own = adr_store_space (self->store);
+    const adr_voters_t *voters = adr_store_voters (self->store);
+    uint32_t with_space = replicator_voters_with_space (self, limit, &full);
+    bool enough = with_space >= adr_quorum_needed (voters->count, voters->quorum);
+    if ((full && !enough) || own == ADR_SPACE_LAST || (full && ADR_PLANT (STORE_11_ONE_FULL_STOPS_ALL))) {
+        ADR_MARK ("a write is refused as full");
+        s_refuse (self, write, ADR_STATUS_FULL, "too few of the group's disks have space");
+        return false;
+    }
+    if (puts && own >= ADR_SPACE_SECOND_MARK) {
+        s_refuse (self, write, ADR_STATUS_REFUSED, "this master's disk is full, others' are not");
+        return false;
+    }
+    return true;
+}
+
 static bool
 s_has_room (replicator_t *self, const Adr__Write *write, size_t size)
 {
-    bool deletes_only = true;
-    for (size_t i = 0; i < write->n_op; i++)
-        deletes_only &= write->op[i]->delete_;
-    adr_space_t limit = deletes_only ? ADR_SPACE_FIRST_MARK : ADR_SPACE_OK;
-    const adr_voters_t *voters = adr_store_voters (self->store);
-    bool full = adr_store_space (self->store) > limit;
-    for (uint32_t i = 1; i < self->peer_count; i++) /* [STORE-11] */
-        full |= self->peer[i].space > limit
-                && adr_voters_find (voters, &self->peer[i].node, self->peer[i].incarnation) >= 0
-                && self->peer[i].in_unlock_set;
-    if (full) {
-        s_refuse (self, write, ADR_STATUS_FULL, "a disk of the group is nearly full");
+    if (!s_has_space (self, write))
         return false;
-    }
     if (self->pipeline_bytes + size > self->settings->pipeline_max_bytes || !adr_store_has_room (self->store)
         || (self->writes.size - self->writes_first) / sizeof (write_waiter_t) >= S_WRITES_MAX) {
         s_refuse (self, write, ADR_STATUS_REFUSED, "busy");
