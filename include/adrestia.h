@@ -114,7 +114,8 @@ typedef bool (adr_sink_fn) (void *argument, const void *data, size_t size);
 
 /* Makes a bucket; CONFLICT if there is one of that name. S3's rules for names: 3 to 63 of a-z, 0-9, '-' and '.'. */
 adr_result_t adr_object_make_bucket (adr_client_t *self, const char *bucket);
-/* Streams in constant memory, 1 MiB chunks. NOT_FOUND if there is no such bucket, INVALID if the source gave up. The object is visible, whole, when this returns OK, and not before. */
+/* Streams in constant memory, 1 MiB chunks. NOT_FOUND if there is no such bucket, or it was deleted meanwhile; INVALID if
+ * the source gave up. The object is visible, whole, when this returns OK, and not before. */
 adr_result_t adr_object_put (adr_client_t *self, const char *bucket, const char *key, adr_source_fn *source,
                              void *argument, const char *content_type, adr_object_t *object);
 adr_result_t adr_object_stat (adr_client_t *self, const char *bucket, const char *key, adr_object_t *object);

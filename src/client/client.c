@@ -511,7 +511,7 @@ s_start_new (adr_done_fn *done, void *argument, bool is_get)
     return start;
 }
 
-/* A key that is none is passed on as an empty one, which the session answers as INVALID on the client's thread. */
+/* What is wrong is passed on as an empty key, which the session answers as INVALID on the client's thread. */
 void
 adr_kv_start_put (adr_client_t *self, const char *space, const void *key, size_t key_size, const void *value,
                   size_t size, adr_condition_t condition, const adr_client_version_t *version, adr_done_fn *done,
@@ -523,6 +523,8 @@ adr_kv_start_put (adr_client_t *self, const char *space, const void *key, size_t
                             .condition = s_condition (condition) };
     if (version)
         op.version = (adr_version_t){ version->epoch, version->term, version->index };
+    else if (condition == ADR_IF_VERSION)
+        op.key.size = 0;
     adr_session_write (self->session, &op, 1, 0, s_started_done, s_start_new (done, argument, false));
 }
 

@@ -190,6 +190,26 @@ s_put (s_object_call_t *self, adr_object_writer_t *writer, adr_source_fn *source
     return adr_call_wait (&self->call);
 }
 
+/* The bucket went while the object came: the object goes, too. src/edge/s3_bucket.c says why both sides look twice. */
+static adr_result_t
+s_check_bucket_still (adr_client_t *self, const char *bucket, const char *key, const adr_version_t *version)
+{
+    adr_result_t result = s_check_bucket (self, bucket);
+    if (result == ADR_OK)
+        return result;
+    if (result != ADR_NOT_FOUND)
+        return adr_call_fail (self, ADR_UNKNOWN, "the object is there, but is its bucket? nobody could be asked");
+    s_object_call_t call = { 0 };
+    adr_call_init (&call.call, self);
+    adr_object_remove (self->session, bucket, adr_bytes (key, strlen (key)), ADR__CONDITION__VERSION, version,
+                       s_info_done, &call);
+    result = adr_call_wait (&call.call);
+    adr_call_free (&call.call);
+    if (result != ADR_OK && result != ADR_NOT_FOUND && result != ADR_CONFLICT)
+        return adr_call_fail (self, ADR_UNKNOWN, "the bucket is gone; the object may still be there");
+    return adr_call_fail (self, ADR_NOT_FOUND, "the bucket was deleted meanwhile");
+}
+
 adr_result_t
 adr_object_put (adr_client_t *self, const char *bucket, const char *key, adr_source_fn *source, void *argument,
                 const char *content_type, adr_object_t *object)
@@ -205,6 +225,8 @@ adr_object_put (adr_client_t *self, const char *bucket, const char *key, adr_sou
     adr_object_writer_t *writer = adr_object_writer_new (self->session, bucket, adr_bytes (key, strlen (key)), &id,
                                                          &type, 1, s_ready, &call.call);
     result = s_put (&call, writer, source, argument);
+    if (result == ADR_OK)
+        result = s_check_bucket_still (self, bucket, key, &call.info.version);
     if (result == ADR_OK) {
         snprintf (call.content_type, sizeof call.content_type, "%s", type.value);
         s_object_fill (object, &call);

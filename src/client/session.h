@@ -67,8 +67,8 @@ typedef struct {
     adr_version_t version; /* for ADR__CONDITION__VERSION */
 } adr_session_op_t;
 
-/* One entry: all operations or none; all must belong to one partition. Copies what it needs. REFUSED, FULL and CONFLICT
- * are told only if they are sure: while an earlier try is still unanswered, it may yet be done, and so the request goes
+/* One entry: all operations or none; all must belong to one partition. Copies what it needs. REFUSED, FULL, INVALID,
+ * DENIED and CONFLICT are told only if they are sure: while an earlier try is still unanswered, it may yet be done, and so the request goes
  * on, or ends UNKNOWN. */
 void adr_session_write (adr_session_t *self, const adr_session_op_t *ops, uint32_t count, uint32_t limit_ms,
                         adr_reply_fn *done, void *argument);

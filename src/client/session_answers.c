@@ -9,7 +9,7 @@ static bool
 s_says_not_done (adr_status_t status)
 {
     return status == ADR_STATUS_REFUSED || status == ADR_STATUS_FULL || status == ADR_STATUS_CONFLICT
-           || status == ADR_STATUS_NOT_MASTER;
+           || status == ADR_STATUS_NOT_MASTER || status == ADR_STATUS_INVALID || status == ADR_STATUS_DENIED;
 }
 
 /* [REPL-5] One try says that it was not done. If another is out, it still may be: whoever hears "refused" may rely on

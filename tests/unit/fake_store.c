@@ -338,8 +338,8 @@ s_map_answer (fake_store_t *self, uint64_t number, adr_buffer_t *pack)
 
 /* Does a request and adds its answer. */
 static void
-s_do (fake_store_t *self, uint16_t kind, const ProtobufCMessage *header, adr_bytes_t payload, bool refuse,
-      adr_buffer_t *pack)
+s_do (fake_store_t *self, uint16_t kind, const ProtobufCMessage *header, adr_bytes_t payload,
+      adr_status_t refuse, adr_buffer_t *pack)
 {
     Adr__Answer answer = ADR__ANSWER__INIT;
     Adr__VersionOf version;
@@ -347,13 +347,13 @@ s_do (fake_store_t *self, uint16_t kind, const ProtobufCMessage *header, adr_byt
         const Adr__Write *write = (const Adr__Write *) header;
         answer.number = write->number;
         if (refuse)
-            answer.status = ADR_STATUS_REFUSED;
+            answer.status = refuse;
         else
             s_write (self, write, payload, &answer, &version, write->age_ms > 0);
         s_answer_add (self, pack, ADR__KIND__ANSWER, &answer.base, (adr_bytes_t){ 0 });
     }
     else if (refuse) {
-        answer.status = ADR_STATUS_REFUSED;
+        answer.status = refuse;
         answer.number = kind == ADR__KIND__READ ? ((const Adr__Read *) header)->number
                                                 : ((const Adr__List *) header)->number;
         s_answer_add (self, pack, ADR__KIND__ANSWER, &answer.base, (adr_bytes_t){ 0 });
@@ -433,11 +433,16 @@ s_item (fake_store_t *self, const adr_item_t *item, adr_bytes_t whole, adr_buffe
     adr_buffer_t lost = { 0 };
     switch (fate) {
     case FAKE_DO:
+        s_do (self, item->kind, header, item->payload, ADR_STATUS_OK, pack);
+        break;
     case FAKE_REFUSE:
-        s_do (self, item->kind, header, item->payload, fate == FAKE_REFUSE, pack);
+        s_do (self, item->kind, header, item->payload, ADR_STATUS_REFUSED, pack);
+        break;
+    case FAKE_FORBID:
+        s_do (self, item->kind, header, item->payload, ADR_STATUS_INVALID, pack);
         break;
     case FAKE_LOSE_ANSWER:
-        s_do (self, item->kind, header, item->payload, false, &lost);
+        s_do (self, item->kind, header, item->payload, ADR_STATUS_OK, &lost);
         adr_buffer_free (&lost);
         break;
     case FAKE_HOLD: /* keeps the envelope and this one item */

@@ -17,6 +17,7 @@ typedef enum {
     FAKE_LOSE,        /* lost on the way in: not done, no answer */
     FAKE_LOSE_ANSWER, /* done, no answer */
     FAKE_REFUSE,      /* answered REFUSED, not done */
+    FAKE_FORBID,      /* answered INVALID, not done */
     FAKE_HOLD         /* lost for now: fake_store_release does and answers it */
 } fake_fate_t;
 

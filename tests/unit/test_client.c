@@ -253,6 +253,33 @@ a_put_needs_a_bucket_and_a_whole_source (void **state)
     assert_int_equal (adr_object_get (world->client, "bucket", "k", s_sink, &out, NULL), ADR_DAMAGED);
 }
 
+/* Gives its bytes, and when the last is asked for, the bucket goes. */
+typedef struct {
+    s_world_t *world;
+    s_stream_t stream;
+} s_late_t;
+
+static ssize_t
+s_source_of_a_doomed_bucket (void *argument, void *data, size_t room)
+{
+    s_late_t *late = argument;
+    ssize_t size = s_source (&late->stream, data, room);
+    if (size == 0)
+        fake_store_lose (late->world->store, ADR_TABLE_BUCKET, adr_bytes ("bucket", 6));
+    return size;
+}
+
+static void
+an_object_goes_with_the_bucket_that_went_meanwhile (void **state)
+{
+    s_world_t *world = *state;
+    s_late_t late = { world, { .size = 100000 } };
+    assert_int_equal (adr_object_make_bucket (world->client, "bucket"), ADR_OK);
+    assert_int_equal (adr_object_put (world->client, "bucket", "k", s_source_of_a_doomed_bucket, &late, NULL, NULL),
+                      ADR_NOT_FOUND);
+    assert_int_equal (adr_object_stat (world->client, "bucket", "k", NULL), ADR_NOT_FOUND);
+}
+
 /* --- edges that go away --------------------------------------------------------------------------------------- */
 
 static void
@@ -388,6 +415,24 @@ a_client_that_goes_answers_first (void **state)
 }
 
 static void
+s_keep_result (void *argument, adr_result_t result, const adr_client_version_t *version, const adr_value_t *value)
+{
+    (void) version;
+    (void) value;
+    *(adr_result_t *) argument = result;
+}
+
+static void
+a_started_condition_on_no_version_is_invalid (void **state)
+{
+    s_world_t *world = *state;
+    adr_result_t result = ADR_OK;
+    adr_kv_start_put (world->client, "s", "k", 1, "value", 5, ADR_IF_VERSION, NULL, s_keep_result, &result);
+    adr_client_destroy (&world->client);
+    assert_int_equal (result, ADR_INVALID);
+}
+
+static void
 the_map_is_json (void **state)
 {
     s_world_t *world = *state;
@@ -422,12 +467,14 @@ main (void)
         S_TEST (lists_cross_pages),
         S_TEST (objects_of_all_sizes_come_back),
         S_TEST (a_put_needs_a_bucket_and_a_whole_source),
+        S_TEST (an_object_goes_with_the_bucket_that_went_meanwhile),
         S_TEST (another_edge_takes_over),
         S_TEST (without_an_edge_nothing_is_done),
         S_TEST (silence_is_unknown),
         S_TEST (threads_share_a_client),
         S_TEST (started_calls_call_back),
         S_TEST (a_client_that_goes_answers_first),
+        S_TEST (a_started_condition_on_no_version_is_invalid),
         S_TEST (the_map_is_json),
     };
     return cmocka_run_group_tests_name ("client", tests, NULL, NULL);

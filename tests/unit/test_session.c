@@ -435,6 +435,24 @@ a_refusal_beside_an_open_try_is_not_believed (void **state)
     assert_int_equal (answer.count, 1);
 }
 
+/* A second edge may know less, or be of another version: its "invalid" says nothing of what the first was given. */
+static void
+invalid_beside_an_open_try_is_not_believed (void **state)
+{
+    s_world_t *world = *state;
+    s_answer_t answer = { 0 };
+    s_script_t script = { { FAKE_HOLD, FAKE_FORBID, FAKE_DO } };
+    fake_store_set_fate (world->store, s_scripted, &script);
+    s_put (world, "k", "v", ADR__CONDITION__ABSENT, 10000, &answer);
+    s_deliver (world, 2);
+    s_deliver (world, 1600);
+    s_deliver (world, 1601);
+    assert_int_equal (answer.count, 0);
+    fake_store_release (world->store);
+    s_deliver (world, 1700);
+    assert_int_equal (answer.status, ADR_STATUS_OK);
+}
+
 static void
 refusals_do_not_cover_a_lost_try (void **state)
 {
@@ -619,6 +637,7 @@ main (void)
         S_TEST (what_could_not_leave_leaves_later_in_order),
         S_TEST (a_refusal_is_final),
         S_TEST (a_refusal_beside_an_open_try_is_not_believed),
+        S_TEST (invalid_beside_an_open_try_is_not_believed),
         S_TEST (refusals_do_not_cover_a_lost_try),
         S_TEST (a_conflict_beside_an_open_try_is_unknown),
         S_TEST (another_edge_gets_everything_again),
