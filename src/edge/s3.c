@@ -190,6 +190,16 @@ adr_s3_back (adr_s3_call_t *call)
     return false;
 }
 
+bool
+adr_s3_came (adr_s3_call_t *call, adr_status_t status, adr_s3_error_t missing, adr_s3_error_t conflict)
+{
+    if (!adr_s3_back (call))
+        return false;
+    if (status != ADR_STATUS_OK)
+        adr_s3_fail (call, adr_s3_error_of (status, missing, conflict), NULL);
+    return status == ADR_STATUS_OK;
+}
+
 /* --- answers ------------------------------------------------------------------------------------------------------ */
 
 void

@@ -54,12 +54,18 @@ s_on_checked (void *argument, const adr_reply_t *reply)
 }
 
 void
+adr_s3_read_bucket (adr_s3_call_t *call, adr_reply_fn *done)
+{
+    adr_s3_ask (call);
+    adr_session_read (call->s3->session, ADR_TABLE_BUCKET, adr_s3_text (call->bucket), ADR__READ_MODE__STRONG,
+                      call->s3->settings.limit_ms, done, call);
+}
+
+void
 adr_s3_check_bucket (adr_s3_call_t *call, void (*then) (adr_s3_call_t *call, adr_s3_error_t error))
 {
     call->then = then;
-    adr_s3_ask (call);
-    adr_session_read (call->s3->session, ADR_TABLE_BUCKET, adr_s3_text (call->bucket), ADR__READ_MODE__STRONG,
-                      call->s3->settings.limit_ms, s_on_checked, call);
+    adr_s3_read_bucket (call, s_on_checked);
 }
 
 static void
@@ -67,6 +73,16 @@ s_write (adr_s3_call_t *call, const adr_session_op_t *op, adr_reply_fn *done)
 {
     adr_s3_ask (call);
     adr_session_write (call->s3->session, op, 1, call->s3->settings.limit_ms, done, call);
+}
+
+static void
+s_write_if_absent (adr_s3_call_t *call, const adr_buffer_t *record, adr_reply_fn *done)
+{
+    adr_session_op_t op = { .table = ADR_TABLE_BUCKET,
+                            .key = adr_s3_text (call->bucket),
+                            .value = adr_bytes (record->data, record->size),
+                            .condition = ADR__CONDITION__ABSENT };
+    s_write (call, &op, done);
 }
 
 /* --- ListBuckets ---------------------------------------------------------------------------------------------------- */
@@ -93,12 +109,8 @@ static void
 s_on_buckets (void *argument, const adr_reply_t *reply)
 {
     adr_s3_call_t *call = argument;
-    if (!adr_s3_back (call))
+    if (!adr_s3_came (call, reply->status, ADR_S3_InternalError, ADR_S3_InternalError))
         return;
-    if (reply->status != ADR_STATUS_OK) {
-        adr_s3_fail (call, adr_s3_error_of (reply->status, ADR_S3_InternalError, ADR_S3_InternalError), NULL);
-        return;
-    }
     adr_bytes_t rows = reply->value, name = { NULL, 0 }, value, last = { NULL, 0 };
     adr_version_t version;
     uint64_t time_ms;
@@ -143,12 +155,8 @@ static void
 s_on_taken (void *argument, const adr_reply_t *reply)
 {
     adr_s3_call_t *call = argument;
-    if (!adr_s3_back (call))
+    if (!adr_s3_came (call, reply->status, ADR_S3_OperationAborted, ADR_S3_OperationAborted))
         return;
-    if (reply->status != ADR_STATUS_OK) {
-        adr_s3_fail (call, adr_s3_error_of (reply->status, ADR_S3_OperationAborted, ADR_S3_OperationAborted), NULL);
-        return;
-    }
     Adr__BucketRecord *record = s_decode (reply->value);
     bool ours = record && strcmp (record->owner, adr_principal_owner (call->who)) == 0;
     if (record)
@@ -160,16 +168,11 @@ static void
 s_on_created (void *argument, const adr_reply_t *reply)
 {
     adr_s3_call_t *call = argument;
-    if (!adr_s3_back (call))
+    bool taken = reply->status == ADR_STATUS_CONFLICT;
+    if (!adr_s3_came (call, taken ? ADR_STATUS_OK : reply->status, ADR_S3_InternalError, ADR_S3_OperationAborted))
         return;
-    if (reply->status == ADR_STATUS_CONFLICT) {
-        adr_s3_ask (call);
-        adr_session_read (call->s3->session, ADR_TABLE_BUCKET, adr_s3_text (call->bucket), ADR__READ_MODE__STRONG,
-                          call->s3->settings.limit_ms, s_on_taken, call);
-        return;
-    }
-    if (reply->status != ADR_STATUS_OK) {
-        adr_s3_fail (call, adr_s3_error_of (reply->status, ADR_S3_InternalError, ADR_S3_OperationAborted), NULL);
+    if (taken) {
+        adr_s3_read_bucket (call, s_on_taken);
         return;
     }
     char location[ADR_S3_BUCKET_MAX + 2] = "/";
@@ -220,11 +223,7 @@ adr_s3_create_bucket (adr_s3_call_t *call, const adr_principal_t *who)
         return;
     adr_buffer_t value = { 0 };
     s_encode (&value, adr_principal_owner (who), (uint64_t) call->now_ms);
-    adr_session_op_t op = { .table = ADR_TABLE_BUCKET,
-                            .key = adr_s3_text (call->bucket),
-                            .value = adr_bytes (value.data, value.size),
-                            .condition = ADR__CONDITION__ABSENT };
-    s_write (call, &op, s_on_created);
+    s_write_if_absent (call, &value, s_on_created);
     adr_buffer_free (&value);
 }
 
@@ -328,37 +327,24 @@ s_on_second_look (void *argument, const adr_reply_t *reply)
     }
     /* Not empty, or nobody knows: the record must not stay away. */
     delete_t *self = call->state;
-    adr_session_op_t op = { .table = ADR_TABLE_BUCKET,
-                            .key = adr_s3_text (call->bucket),
-                            .value = adr_bytes (self->record.data, self->record.size),
-                            .condition = ADR__CONDITION__ABSENT };
-    s_write (call, &op, s_on_put_back);
+    s_write_if_absent (call, &self->record, s_on_put_back);
 }
 
 static void
 s_on_deleted (void *argument, const adr_reply_t *reply)
 {
     adr_s3_call_t *call = argument;
-    if (!adr_s3_back (call))
-        return;
-    if (reply->status == ADR_STATUS_OK)
+    if (adr_s3_came (call, reply->status, ADR_S3_NoSuchBucket, ADR_S3_OperationAborted))
         s_ask_first (call, s_on_second_look);
-    else
-        adr_s3_fail (call, adr_s3_error_of (reply->status, ADR_S3_NoSuchBucket, ADR_S3_OperationAborted), NULL);
 }
 
 static void
 s_on_record (void *argument, const adr_reply_t *reply)
 {
     adr_s3_call_t *call = argument;
-    if (!adr_s3_back (call))
+    adr_status_t status = reply->deleted ? ADR_STATUS_NOT_FOUND : reply->status;
+    if (!adr_s3_came (call, status, ADR_S3_NoSuchBucket, ADR_S3_InternalError))
         return;
-    if (reply->status != ADR_STATUS_OK || reply->deleted) {
-        adr_s3_fail (call, reply->deleted ? ADR_S3_NoSuchBucket
-                                          : adr_s3_error_of (reply->status, ADR_S3_NoSuchBucket, ADR_S3_InternalError),
-                     NULL);
-        return;
-    }
     delete_t *self = call->state;
     adr_buffer_append (&self->record, reply->value.data, reply->value.size);
     adr_session_op_t op = { .table = ADR_TABLE_BUCKET,
@@ -373,19 +359,13 @@ static void
 s_on_first_look (void *argument, const adr_reply_t *reply)
 {
     adr_s3_call_t *call = argument;
-    if (!adr_s3_back (call))
+    if (!adr_s3_came (call, reply->status, ADR_S3_InternalError, ADR_S3_InternalError))
         return;
-    if (reply->status != ADR_STATUS_OK) {
-        adr_s3_fail (call, adr_s3_error_of (reply->status, ADR_S3_InternalError, ADR_S3_InternalError), NULL);
-        return;
-    }
     if (s_has_row (reply)) {
         adr_s3_fail (call, ADR_S3_BucketNotEmpty, NULL);
         return;
     }
-    adr_s3_ask (call);
-    adr_session_read (call->s3->session, ADR_TABLE_BUCKET, adr_s3_text (call->bucket), ADR__READ_MODE__STRONG,
-                      call->s3->settings.limit_ms, s_on_record, call);
+    adr_s3_read_bucket (call, s_on_record);
 }
 
 void

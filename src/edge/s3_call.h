@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* The inside of a call, shared by the router (s3.c) and the operations (s3_bucket.c, s3_list.c, s3_object.c,
- * s3_delete.c). All of it
- * is guarded by the lock of adr_s3_t, except payload, which belongs to the thread that brings the body. */
+ * s3_delete.c). All of it is guarded by the lock of adr_s3_t, except payload, which belongs to the thread that brings
+ * the body. */
 
 #ifndef ADR_S3_CALL_H
 #define ADR_S3_CALL_H
@@ -92,6 +92,12 @@ void adr_s3_wake (adr_s3_call_t *call);
 void adr_s3_ask (adr_s3_call_t *call);
 /* First thing in its callback; false: the connection is gone, and so may be the call: return. */
 ADR_WARN_UNUSED bool adr_s3_back (adr_s3_call_t *call);
+/* The same for an answer that must be OK to go on: any other is told to the client, as `missing` where nothing was found
+ * and as `conflict` where the condition did not hold. */
+ADR_WARN_UNUSED bool adr_s3_came (adr_s3_call_t *call, adr_status_t status, adr_s3_error_t missing,
+                                  adr_s3_error_t conflict);
+/* Reads the record of the call's bucket, strongly. */
+void adr_s3_read_bucket (adr_s3_call_t *call, adr_reply_fn *done);
 /* Reads the bucket's record, then calls `then` with OK, NoSuchBucket, or what went wrong. */
 void adr_s3_check_bucket (adr_s3_call_t *call, void (*then) (adr_s3_call_t *call, adr_s3_error_t error));
 

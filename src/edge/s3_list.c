@@ -217,13 +217,9 @@ static void
 s_on_page (void *argument, const adr_reply_t *reply)
 {
     adr_s3_call_t *call = argument;
-    if (!adr_s3_back (call))
+    if (!adr_s3_came (call, reply->status, ADR_S3_InternalError, ADR_S3_InternalError))
         return;
     list_t *self = call->state;
-    if (reply->status != ADR_STATUS_OK) {
-        adr_s3_fail (call, adr_s3_error_of (reply->status, ADR_S3_InternalError, ADR_S3_InternalError), NULL);
-        return;
-    }
     adr_bytes_t rows = reply->value, key, value;
     adr_version_t version;
     uint64_t time_ms;

@@ -274,14 +274,10 @@ s_on_matched (void *argument, adr_status_t status, const char *text, const adr_o
 {
     adr_s3_call_t *call = argument;
     (void) text;
-    if (!adr_s3_back (call))
+    if (!adr_s3_came (call, status, ADR_S3_NoSuchKey, ADR_S3_InternalError))
         return;
     put_t *self = call->state;
     self->questions--;
-    if (status != ADR_STATUS_OK) {
-        adr_s3_fail (call, adr_s3_error_of (status, ADR_S3_NoSuchKey, ADR_S3_InternalError), NULL);
-        return;
-    }
     if (!s_etag_listed (adr_http_header (&call->request, "if-match"), info->etag)) {
         adr_s3_fail (call, ADR_S3_PreconditionFailed, NULL);
         return;
@@ -370,13 +366,9 @@ s_on_put (void *argument, adr_status_t status, const char *text, const adr_objec
 {
     adr_s3_call_t *call = argument;
     (void) text;
-    if (!adr_s3_back (call))
+    if (!adr_s3_came (call, status, ADR_S3_InternalError, ADR_S3_PreconditionFailed))
         return;
     put_t *self = call->state;
-    if (status != ADR_STATUS_OK) {
-        adr_s3_fail (call, adr_s3_error_of (status, ADR_S3_InternalError, ADR_S3_PreconditionFailed), NULL);
-        return;
-    }
     self->version = info->version;
     adr_s3_check_bucket (call, s_put_bucket_still);
 }
