@@ -119,6 +119,10 @@ adr_shell_open (adr_shell_t *self)
         return true;
     }
     s_tell (self, ADR_SHELL_FILE, "profile", error);
+    if (!self->profile && !getenv ("ADRESTIA_PROFILE"))
+        fputs ("A profile says how to reach the cluster: name one with --profile or $ADRESTIA_PROFILE; for a lab,\n"
+               "eval \"$(examples/adrestia-lab env)\" does that.\n",
+               stderr);
     return false;
 }
 
