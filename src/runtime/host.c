@@ -18,7 +18,7 @@
 #include <time.h>
 #include <zmq.h>
 
-#define S_IO_THREADS 2      /* so that bulk's encryption never holds control up */
+#define S_IO_THREADS 2      /* post keeps one for control, so that no other encryption holds it up */
 #define S_SOCKETS_MAX 16384 /* DEALERs of 16 nodes to a few hundred peers, on two lanes */
 #define S_PROBE_MS 2000
 

@@ -25,6 +25,13 @@ static const int s_high_water[ADR_POST_COUNT] = { [ADR_POST_CONTROL] = ADR_HIGH_
                                                   [ADR_POST_BULK] = ADR_HIGH_WATER_BULK,
                                                   [ADR_POST_CLIENT] = ADR_HIGH_WATER_CLIENT };
 
+/* Control has one of ZeroMQ's threads for itself; left to the library, its connections share with bulk's and clients'. */
+static uint32_t
+s_io_thread (adr_post_lane_t lane)
+{
+    return lane == ADR_POST_CONTROL ? 0 : 1;
+}
+
 static const char *
 s_endpoint (const adr_map_node_t *node, adr_post_lane_t lane)
 {
@@ -107,6 +114,7 @@ s_peer_new (adr_post_t *self, const adr_post_local_t *from, uint32_t to)
                                      .secret_key = from->secret_key,
                                      .public_key = from->node->curve_key,
                                      .server_key = node->curve_key,
+                                     .io_thread = s_io_thread (self->lane),
                                      .high_water = s_high_water[self->lane] };
     void *socket = adr_socket_new (self->context, &options);
     if (socket == NULL)
@@ -454,6 +462,7 @@ s_bind (adr_post_t *self, adr_post_local_t *local, char *error, size_t error_siz
         return true; /* only edges have a door for clients */
     adr_socket_options_t options = { .role = ADR_SOCKET_ROUTER,
                                      .domain = s_domains[self->lane],
+                                     .io_thread = s_io_thread (self->lane),
                                      .secret_key = local->secret_key,
                                      .high_water = s_high_water[self->lane] };
     local->router = adr_socket_new (self->context, &options);

@@ -61,6 +61,8 @@ static void
 s_set_network (void *socket, const adr_socket_options_t *options)
 {
     adr_assert (options->high_water > 0);
+    uint64_t affinity = UINT64_C (1) << options->io_thread;
+    s_set (socket, ZMQ_AFFINITY, &affinity, sizeof affinity);
     s_set_int (socket, ZMQ_SNDHWM, options->high_water);
     s_set_int (socket, ZMQ_RCVHWM, options->high_water);
     s_set_int (socket, ZMQ_HANDSHAKE_IVL, ADR_HANDSHAKE_MS);
@@ -110,6 +112,9 @@ s_describe (void *socket, adr_socket_role_t role)
     info.enforce_domain = s_get_int (socket, ADR_ZMQ_ZAP_ENFORCE_DOMAIN);
     size_t size = sizeof info.domain;
     int rc = zmq_getsockopt (socket, ZMQ_ZAP_DOMAIN, info.domain, &size);
+    adr_assert (rc == 0);
+    size = sizeof info.affinity;
+    rc = zmq_getsockopt (socket, ZMQ_AFFINITY, &info.affinity, &size);
     adr_assert (rc == 0);
     size = sizeof info.message_max;
     rc = zmq_getsockopt (socket, ZMQ_MAXMSGSIZE, &info.message_max, &size);

@@ -48,6 +48,7 @@ typedef struct {
     const uint8_t *public_key;  /* of a DEALER */
     const uint8_t *server_key;  /* of a DEALER: the peer's */
     int high_water;             /* of ROUTER and DEALER, in packs, each way */
+    uint32_t io_thread;         /* of ROUTER and DEALER: which of the context's threads has its connections */
 } adr_socket_options_t;
 
 /* NULL: the process is out of descriptors or sockets. */
@@ -66,6 +67,7 @@ typedef struct {
     char domain[32];
     int64_t message_max;
     int handshake_ms, linger_ms, heartbeat_ms, keepalive_s, send_high_water, receive_high_water, immediate;
+    uint64_t affinity;
     int backlog;
 } adr_socket_info_t;
 

@@ -206,7 +206,7 @@ s_dial (s_peer_t *self, const uint8_t *secret, const uint8_t *public, const uint
 {
     self->context = zmq_ctx_new ();
     zmq_ctx_set (self->context, ZMQ_BLOCKY, 0);
-    adr_socket_options_t options = { ADR_SOCKET_DEALER, NULL, secret, public, server, 1000 };
+    adr_socket_options_t options = { ADR_SOCKET_DEALER, NULL, secret, public, server, 1000, 0 };
     self->socket = adr_socket_new (self->context, &options);
     int wait = FIXTURE_DEADLINE_MS;
     zmq_setsockopt (self->socket, ZMQ_SNDTIMEO, &wait, sizeof wait);
@@ -623,6 +623,7 @@ test_open_sockets (void **state)
             assert_int_equal (info->curve_server, 1);
             assert_int_equal (info->enforce_domain, 1);
             assert_true (info->domain[0] != 0);
+            assert_int_equal (info->affinity, strcmp (info->domain, ADR_DOMAIN_CONTROL) ? 2 : 1);
             assert_int_equal (info->backlog, ADR_BACKLOG);
         } else {
             dealers++;
