@@ -186,7 +186,9 @@ s_put (s_object_call_t *self, adr_object_writer_t *writer, adr_source_fn *source
         return adr_call_fail (self->call.client, adr_result_of (self->call.status, false), self->call.text);
     }
     sodium_bin2hex (etag, sizeof etag, digest, sizeof digest);
-    adr_object_writer_end (writer, etag, ADR__CONDITION__ALWAYS, NULL, s_info_done, self);
+    struct timespec now;
+    clock_gettime (CLOCK_REALTIME, &now);
+    adr_object_writer_end (writer, etag, now.tv_sec * INT64_C (1000) + now.tv_nsec / 1000000, ADR__CONDITION__ALWAYS, NULL, s_info_done, self);
     return adr_call_wait (&self->call);
 }
 

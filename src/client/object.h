@@ -56,9 +56,11 @@ adr_object_writer_t *adr_object_writer_new (adr_session_t *session, const char *
 /* Takes at most `size` bytes; returns how many it took: fewer when the window is full (wait for ready). */
 size_t adr_object_writer_write (adr_object_writer_t *self, const void *data, size_t size);
 /* No more data. Commits the header, then the meta record under `condition` (ALWAYS, ABSENT, VERSION), then calls
- * `done` once; the writer is gone after it. `etag` is the hexadecimal MD5 that the caller computed. */
-void adr_object_writer_end (adr_object_writer_t *self, const char *etag, Adr__Condition condition,
-                            const adr_version_t *version, adr_writer_done_fn *done, void *argument);
+ * `done` once; the writer is gone after it. `etag` is the hexadecimal MD5 that the caller computed, `modified_ms` the
+ * caller's wall clock, for clients to look at: log time (0) may lag behind it by as long as a group wrote nothing. */
+void adr_object_writer_end (adr_object_writer_t *self, const char *etag, int64_t modified_ms,
+                            Adr__Condition condition, const adr_version_t *version, adr_writer_done_fn *done,
+                            void *argument);
 /* Gives up: nothing becomes visible, unless the meta record was already on its way. What was uploaded is deleted where
  * its outcome is known [OBJECT-2], and is swept otherwise. No callback comes after it returns: it waits for one that
  * another thread is in. Not after `done`. Takes and nulls. */

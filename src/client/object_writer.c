@@ -270,7 +270,8 @@ s_meta_done (void *argument, const adr_reply_t *reply)
     self->transfer.in_flight--;
     if (reply->status == ADR_STATUS_OK) {
         self->info.version = reply->version;
-        self->info.modified_ms = reply->time_ms;
+        if (self->info.modified_ms == 0)
+            self->info.modified_ms = reply->time_ms;
     }
     else
         adr_transfer_fail_by (&self->transfer, reply);
@@ -414,12 +415,13 @@ adr_object_writer_write (adr_object_writer_t *self, const void *data, size_t siz
 }
 
 void
-adr_object_writer_end (adr_object_writer_t *self, const char *etag, Adr__Condition condition,
+adr_object_writer_end (adr_object_writer_t *self, const char *etag, int64_t modified_ms, Adr__Condition condition,
                        const adr_version_t *version, adr_writer_done_fn *done, void *argument)
 {
     pthread_mutex_lock (&self->transfer.lock);
     adr_assert (self->state == S_FILLING && !self->transfer.gone && !self->done);
     snprintf (self->info.etag, sizeof self->info.etag, "%s", etag);
+    self->info.modified_ms = modified_ms > 0 ? (uint64_t) modified_ms : 0;
     self->condition = condition;
     if (version)
         self->version = *version;

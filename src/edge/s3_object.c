@@ -55,6 +55,11 @@ s_check_supported (adr_s3_call_t *call)
                 adr_s3_fail (call, ADR_S3_NotImplemented, NULL);
                 return false;
             }
+    adr_bytes_t class = adr_http_header (request, "x-amz-storage-class");
+    if (class.data && !adr_http_text_equal (class, "STANDARD")) {
+        adr_s3_fail (call, ADR_S3_InvalidStorageClass, NULL);
+        return false;
+    }
     adr_bytes_t acl = adr_http_header (request, "x-amz-acl");
     if (acl.data && !adr_http_text_equal (acl, "private") && !adr_http_text_equal (acl, "bucket-owner-full-control")) {
         adr_s3_fail (call, ADR_S3_NotImplemented, NULL);
@@ -383,7 +388,7 @@ s_commit (adr_s3_call_t *call)
     adr_object_writer_t *writer = self->writer;
     self->writer = NULL; /* it ends by itself from here on */
     adr_s3_ask (call);
-    adr_object_writer_end (writer, self->etag, self->condition,
+    adr_object_writer_end (writer, self->etag, call->now_ms, self->condition,
                            self->condition == ADR__CONDITION__VERSION ? &self->version : NULL, s_on_put, call);
 }
 

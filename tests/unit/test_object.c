@@ -152,7 +152,7 @@ s_put (s_world_t *world, size_t size, Adr__Condition condition)
         s_pump (world, 1000);
         return world->ready_status;
     }
-    adr_object_writer_end (writer, "0123456789abcdef", condition, NULL, s_done, world);
+    adr_object_writer_end (writer, "0123456789abcdef", 1440938160000, condition, NULL, s_done, world);
     s_pump (world, 1000);
     assert_int_equal (world->done, 1);
     return world->status;
@@ -227,7 +227,8 @@ a_description_has_everything (void **state)
     assert_string_equal (world->info.etag, "0123456789abcdef");
     assert_int_equal (world->info.attribute_count, 2);
     assert_int_equal (adr_version_compare (&world->info.version, &put.version), 0);
-    assert_int_equal (world->info.modified_ms, put.modified_ms);
+    assert_int_equal (world->info.modified_ms, 1440938160000);
+    assert_int_equal (put.modified_ms, 1440938160000);
     assert_true (adr_id_equal (&world->info.object, &world->object));
     adr_object_describe_by_id (world->session, &world->object, s_done, world);
     s_pump (world, 1);
@@ -356,7 +357,7 @@ an_abort_after_each_step_leaves_nothing (void **state)
             bool fed = s_feed (world, writer, 3 * S_MIB + 5);
             assert_true (fed);
             if (end)
-                adr_object_writer_end (writer, "e", ADR__CONDITION__ALWAYS, NULL, s_done, world);
+                adr_object_writer_end (writer, "e", 0, ADR__CONDITION__ALWAYS, NULL, s_done, world);
             for (int i = 0; i < steps && world->done == 0; i++) {
                 fake_store_release (world->store);
                 s_pump_once (world, 1);
@@ -409,7 +410,7 @@ wrong_names_fail_by_callback (void **state)
     adr_object_writer_abort (&writer);
     writer = adr_object_writer_new (world->session, "b", adr_bytes (s_long, 1025), &world->object, NULL, 0, s_ready,
                                     world);
-    adr_object_writer_end (writer, "e", ADR__CONDITION__ALWAYS, NULL, s_done, world);
+    adr_object_writer_end (writer, "e", 0, ADR__CONDITION__ALWAYS, NULL, s_done, world);
     assert_int_equal (world->done, 0);
     s_pump (world, 1);
     assert_int_equal (world->status, ADR_STATUS_INVALID);

@@ -224,6 +224,7 @@ test_operations (void **state)
     ASK (409, "BucketAlreadyOwnedByYou", "PUT", "/bucket");
     ASK (409, "BucketAlreadyExists", "PUT", "/bucket", .access = "BOB", .secret = "bob's secret");
     ASK (200, NULL, "PUT", "/bucket/key", "body");
+    ASK (400, "InvalidStorageClass", "PUT", "/bucket/cold", "body", .header = { "x-amz-storage-class", "GLACIER" });
     ASK (200, NULL, "GET", "/bucket/key");
     ASK (200, "<Key>key</Key>", "GET", "/bucket?list-type=2");
     ASK (409, "BucketNotEmpty", "DELETE", "/bucket");
@@ -233,6 +234,34 @@ test_operations (void **state)
     ASK (404, "NoSuchBucket", "GET", "/bucket?list-type=2");
     assert_int_equal (fake_store_count (world->store, ADR_TABLE_META), 0);
     assert_int_equal (fake_store_count (world->store, ADR_TABLE_BUCKET), 0);
+}
+
+/* True if the answer has the header. */
+static bool
+s_has_header (const adr_s3_answer_t *answer, const char *name, const char *value)
+{
+    const char *at = (const char *) answer->headers.data, *end = at + answer->headers.size;
+    while (at < end) {
+        const char *its = at + strlen (at) + 1;
+        if (strcmp (at, name) == 0 && strcmp (its, value) == 0)
+            return true;
+        at = its + strlen (its) + 1;
+    }
+    return false;
+}
+
+/* When an object was put is what the edge's clock said, by Head as in lists: log time lags where nobody wrote. */
+static void
+test_last_modified (void **state)
+{
+    world_t *world = *state;
+    ASK (200, NULL, "PUT", "/bucket");
+    ASK (200, NULL, "PUT", "/bucket/key", "body");
+    ASK (200, "<LastModified>2015-08-30T12:36:00.000Z</LastModified>", "GET", "/bucket");
+    talk_t *talk = s_begin (world, &(ask_t){ .method = "HEAD", .target = "/bucket/key" });
+    s_send_body (talk);
+    assert_true (s_has_header (s_finish (world, talk), "Last-Modified", "Sun, 30 Aug 2015 12:36:00 GMT"));
+    s_end (&talk);
 }
 
 static void
@@ -414,6 +443,7 @@ main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown (test_operations, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown (test_last_modified, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown (test_virtual_host, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown (test_matrix, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown (test_health, s_setup, s_teardown),
