@@ -6,6 +6,7 @@
 #include <gnutls/gnutls.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <yaml.h>
 
 #define DEFAULT_OWNER "adrestia"
@@ -171,9 +172,15 @@ s_read_document (adr_credentials_t *self, yaml_document_t *document, const char 
 adr_credentials_t *
 adr_credentials_load (const char *path, char *error, size_t error_size)
 {
-    FILE *file = fopen (path, "rb");
+    FILE *file = fopen (path, "rbe");
+    struct stat status;
     if (!file) {
         snprintf (error, error_size, "%s: cannot be opened", path);
+        return NULL;
+    }
+    if (fstat (fileno (file), &status) != 0 || (status.st_mode & 077)) {
+        snprintf (error, error_size, "%s: others may read these secrets -> chmod 600", path);
+        fclose (file);
         return NULL;
     }
     yaml_parser_t parser;

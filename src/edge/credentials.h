@@ -27,7 +27,8 @@ const char *adr_principal_owner (const adr_principal_t *self);
 const char *adr_principal_access_key (const adr_principal_t *self);
 
 adr_credentials_t *adr_credentials_new (void);
-/* Reads the file; NULL, and one line with the place in `error`, if it is not as above. */
+/* Reads the file; NULL, and one line with the place in `error`, if it is not as above, or others may
+ * read it. */
 adr_credentials_t *adr_credentials_load (const char *path, char *error, size_t error_size);
 void adr_credentials_destroy (adr_credentials_t **self);
 /* False if a text is too long or empty, the key is there already, or there are too many. NULL owner: the common one. */

@@ -7,7 +7,8 @@
  * delete looks again after it deleted the record: where an object came in between, it puts the record back and says
  * BucketNotEmpty. Either order of the two ends with a bucket that has the object, or neither:
  *
- *     DeleteBucket: list (empty?) -> read record -> delete that version -> list again -> (not empty) put it back
+ *     DeleteBucket: list (empty?) -> read record -> delete that version (done, or in doubt) -> list again -> (not empty)
+ *                   put it back
  *     PutObject:    commit the object -> read the record -> (gone) delete that version of the object
  *
  * The window that is left: an edge process that dies between its delete and its second list while a put of that moment
@@ -274,6 +275,7 @@ adr_s3_bucket_location (adr_s3_call_t *call, const adr_principal_t *who)
 
 typedef struct {
     adr_buffer_t record; /* to be put back, if an object came meanwhile */
+    bool in_doubt;       /* nobody said whether it is deleted */
 } delete_t;
 
 static void
@@ -310,8 +312,9 @@ s_on_put_back (void *argument, const adr_reply_t *reply)
     adr_s3_call_t *call = argument;
     if (!adr_s3_back (call))
         return;
-    /* A conflict: somebody made the bucket anew. */
-    bool there = reply->status == ADR_STATUS_OK || reply->status == ADR_STATUS_CONFLICT;
+    /* A conflict: somebody made the bucket anew, or it never went. */
+    const delete_t *self = call->state;
+    bool there = reply->status == ADR_STATUS_OK || (reply->status == ADR_STATUS_CONFLICT && !self->in_doubt);
     adr_s3_fail (call, there ? ADR_S3_BucketNotEmpty : ADR_S3_OutcomeUnknown, NULL);
 }
 
@@ -321,12 +324,15 @@ s_on_second_look (void *argument, const adr_reply_t *reply)
     adr_s3_call_t *call = argument;
     if (!adr_s3_back (call))
         return;
+    delete_t *self = call->state;
     if (reply->status == ADR_STATUS_OK && !s_has_row (reply)) {
-        adr_s3_done (call, 204);
+        if (self->in_doubt)
+            adr_s3_fail (call, ADR_S3_OutcomeUnknown, NULL);
+        else
+            adr_s3_done (call, 204);
         return;
     }
     /* Not empty, or nobody knows: the record must not stay away. */
-    delete_t *self = call->state;
     s_write_if_absent (call, &self->record, s_on_put_back);
 }
 
@@ -334,8 +340,14 @@ static void
 s_on_deleted (void *argument, const adr_reply_t *reply)
 {
     adr_s3_call_t *call = argument;
-    if (adr_s3_came (call, reply->status, ADR_S3_NoSuchBucket, ADR_S3_OperationAborted))
+    if (!adr_s3_back (call))
+        return;
+    delete_t *self = call->state;
+    self->in_doubt = reply->status == ADR_STATUS_UNKNOWN;
+    if (reply->status == ADR_STATUS_OK || self->in_doubt)
         s_ask_first (call, s_on_second_look);
+    else
+        adr_s3_fail (call, adr_s3_error_of (reply->status, ADR_S3_NoSuchBucket, ADR_S3_OperationAborted), NULL);
 }
 
 static void

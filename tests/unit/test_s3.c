@@ -60,12 +60,14 @@ s_teardown (void **state)
     return 0;
 }
 
+static int64_t s_skipped; /* time that a test did not wait for */
+
 static int64_t
 s_now (void)
 {
     struct timespec now;
     clock_gettime (CLOCK_BOOTTIME, &now);
-    return now.tv_sec * INT64_C (1000000000) + now.tv_nsec;
+    return now.tv_sec * INT64_C (1000000000) + now.tv_nsec + s_skipped;
 }
 
 /* Answers what was asked so far, once. */
@@ -438,6 +440,53 @@ test_put_against_delete_bucket (void **state)
     assert_true (kept > 0 && gone > 0);
 }
 
+static fake_fate_t
+s_lose_answers_of_bucket_deletes (void *argument, const fake_request_t *request)
+{
+    (void) argument;
+    bool lose = request->table == ADR_TABLE_BUCKET && request->kind == ADR__KIND__WRITE && request->delete_it;
+    return lose ? FAKE_LOSE_ANSWER : FAKE_DO;
+}
+
+/* The same where nobody hears that the bucket's record was deleted. */
+static void
+test_put_against_a_delete_in_doubt (void **state)
+{
+    world_t *world = *state;
+    unsigned kept = 0;
+    for (int before = 0; before < 8; before++) {
+        fake_store_set_fate (world->store, NULL, NULL);
+        ASK (200, NULL, "PUT", "/race");
+        fake_store_set_fate (world->store, s_lose_answers_of_bucket_deletes, NULL);
+        talk_t *put = s_begin (world, &(ask_t){ .method = "PUT", "/race/key", "body" });
+        s_send_body (put);
+        talk_t *del = NULL;
+        for (int i = 0; i < 20; i++) {
+            if (i == before) {
+                del = s_begin (world, &(ask_t){ .method = "DELETE", "/race" });
+                s_send_body (del);
+            }
+            s_turn (world);
+        }
+        for (; !adr_s3_call_answer (del->call); s_skipped += INT64_C (1000000000))
+            s_turn (world);
+        bool bucket = fake_store_has (world->store, ADR_TABLE_BUCKET, adr_bytes ("race", 4));
+        bool object = fake_store_has (world->store, ADR_TABLE_META, adr_bytes ("race\0key", 8));
+        assert_true (bucket || !object);
+        assert_int_equal (s_finish (world, put)->status == 200, object);
+        assert_int_equal (s_finish (world, del)->status == 204, 0); /* nobody may say so */
+        kept += object;
+        s_end (&put);
+        s_end (&del);
+        fake_store_set_fate (world->store, NULL, NULL);
+        if (object)
+            ASK (204, NULL, "DELETE", "/race/key");
+        if (bucket)
+            ASK (204, NULL, "DELETE", "/race");
+    }
+    assert_true (kept > 0);
+}
+
 int
 main (void)
 {
@@ -451,6 +500,7 @@ main (void)
         cmocka_unit_test_setup_teardown (test_broken_bodies, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown (test_given_up, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown (test_put_against_delete_bucket, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown (test_put_against_a_delete_in_doubt, s_setup, s_teardown),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -288,6 +289,12 @@ test_credentials (void **state)
         assert_true (self || strstr (error, path));
         adr_credentials_destroy (&self);
     }
+    FILE *out = fopen (path, "w");
+    fputs ("- access-key: A\n  secret-key: S\n", out);
+    fclose (out);
+    assert_int_equal (chmod (path, 0640), 0);
+    assert_null (adr_credentials_load (path, error, sizeof error));
+    assert_non_null (strstr (error, "chmod 600"));
     remove (path);
     assert_null (adr_credentials_load (path, error, sizeof error));
 }
