@@ -112,11 +112,12 @@ s_stop_http (s_http_t *self)
         adr_edge_destroy (&self->edge);
 }
 
-/* S3, where this host has an edge that the map gives an address, and credentials. */
+/* S3, where this host has an edge that the map gives an address, and credentials. False: `code` and `error` say why. */
 static bool
-s_start_http (s_http_t *self, adr_host_t *host, char *error, size_t error_size)
+s_start_http (s_http_t *self, adr_host_t *host, adr_exit_t *code, char *error, size_t error_size)
 {
     *self = (s_http_t){ 0 };
+    *code = ADR_EXIT_CONFIG;
     const adr_map_node_t *node = adr_host_node (host, ADR_NODE_EDGE);
     const adr_config_t *config = adr_host_config (host);
     if (node == NULL || *node->http == 0 || config->http.credentials_file == NULL)
@@ -133,6 +134,7 @@ s_start_http (s_http_t *self, adr_host_t *host, char *error, size_t error_size)
     self->client = adr_host_local_client (host, adr_edge_receive, adr_edge_tick, self->edge);
     adr_assert (self->client);
     adr_id_t id = adr_local_client_id (self->client);
+    *code = ADR_EXIT_UNAVAILABLE;
     if (adr_edge_start (self->edge, &adr_host_map (host)->cluster, &id, adr_local_client_send,
                         adr_local_client_nudge, self->client, error, error_size)) {
         adr_log (ADR_LEVEL_NOTE, node->name, "S3 -> listening address=%s", node->http);
@@ -198,13 +200,12 @@ s_run (const adr_config_t *config, char *error)
     if (host == NULL)
         return code;
     s_http_t http;
-    if (s_start_http (&http, host, error, S_ERROR_MAX)) {
+    if (s_start_http (&http, host, &code, error, S_ERROR_MAX)) {
         s_settle_memory ();
         s_wait_for_signal ();
         s_stop_http (&http);
         code = ADR_EXIT_OK;
-    } else
-        code = ADR_EXIT_UNAVAILABLE;
+    }
     adr_host_stop (&host, S_STOP_WAIT_MS);
     s_log_counters ();
     return code;
