@@ -75,6 +75,24 @@ fixture_free (fixture_t *self)
     adr_map_destroy (&self->map);
 }
 
+fixture_t fixture_shared;
+
+int
+fixture_setup (void **state)
+{
+    (void) state;
+    fixture_init (&fixture_shared);
+    return 0;
+}
+
+int
+fixture_teardown (void **state)
+{
+    (void) state;
+    fixture_free (&fixture_shared);
+    return 0;
+}
+
 adr_address_t
 fixture_address (const fixture_t *self, uint32_t node, adr_actor_kind_t actor)
 {

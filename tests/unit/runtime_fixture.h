@@ -26,6 +26,11 @@ typedef struct {
 void fixture_init (fixture_t *self);
 void fixture_free (fixture_t *self);
 
+/* The one of a program of tests: made and freed by cmocka's group. */
+extern fixture_t fixture_shared;
+int fixture_setup (void **state);
+int fixture_teardown (void **state);
+
 /* What one toy actor heard and does. All under its mutex; `changed` tells of each turn. */
 typedef struct toy toy_t;
 struct toy {

@@ -14,24 +14,6 @@
 
 #include <cmocka.h>
 
-static fixture_t s_fixture;
-
-static int
-s_setup (void **state)
-{
-    (void) state;
-    fixture_init (&s_fixture);
-    return 0;
-}
-
-static int
-s_teardown (void **state)
-{
-    (void) state;
-    fixture_free (&s_fixture);
-    return 0;
-}
-
 static bool
 s_admits_all (void *argument, const char *domain, const uint8_t key[32])
 {
@@ -54,7 +36,7 @@ test_probe (void **state)
     zmq_ctx_term (context);
 
     fixture_host_t host;
-    fixture_host_init (&host, &s_fixture); /* probes its own */
+    fixture_host_init (&host, &fixture_shared); /* probes its own */
     fixture_host_stop (&host);
 }
 
@@ -63,9 +45,9 @@ test_doors (void **state)
 {
     (void) state;
     adr_directory_t *directory
-        = adr_directory_new (s_fixture.map, (const uint8_t (*)[32]) &s_fixture.client_public, 1);
-    const uint8_t *node = s_fixture.map->node[1].curve_key, *client = s_fixture.client_public;
-    const uint8_t *stranger = s_fixture.stranger_public;
+        = adr_directory_new (fixture_shared.map, (const uint8_t (*)[32]) &fixture_shared.client_public, 1);
+    const uint8_t *node = fixture_shared.map->node[1].curve_key, *client = fixture_shared.client_public;
+    const uint8_t *stranger = fixture_shared.stranger_public;
     assert_true (adr_directory_admits (directory, ADR_DOMAIN_CONTROL, node));
     assert_true (adr_directory_admits (directory, ADR_DOMAIN_BULK, node));
     assert_true (adr_directory_admits (directory, ADR_DOMAIN_CLIENT, node));
@@ -112,8 +94,8 @@ test_requests_that_are_none (void **state)
 {
     (void) state;
     fixture_host_t host;
-    fixture_host_init (&host, &s_fixture);
-    const uint8_t *key = s_fixture.map->node[0].curve_key;
+    fixture_host_init (&host, &fixture_shared);
+    const uint8_t *key = fixture_shared.map->node[0].curve_key;
     const char *good[] = { "1.0", "1", ADR_DOMAIN_CONTROL, "127.0.0.1", "", "CURVE" };
     assert_int_equal (s_ask (host.context, 6, good, key), 200);
     uint64_t malformed = adr_metric_get (ADR_METRIC_ZAP_MALFORMED);
@@ -134,7 +116,7 @@ test_requests_that_are_none (void **state)
     assert_int_equal (s_ask (host.context, 6, mechanism, key), 400);
     const char *short_key[] = { "1.0", "1", ADR_DOMAIN_CONTROL, "a", "", "CURVE", "short" };
     assert_int_equal (s_ask (host.context, 7, short_key, NULL), 400);
-    assert_int_equal (s_ask (host.context, 6, good, s_fixture.stranger_public), 400);
+    assert_int_equal (s_ask (host.context, 6, good, fixture_shared.stranger_public), 400);
     assert_int_equal (s_ask (host.context, 6, good, key), 200); /* still there */
     fixture_host_stop (&host);
 }
@@ -165,5 +147,5 @@ main (void)
         cmocka_unit_test (test_requests_that_are_none),
         cmocka_unit_test (test_user_id),
     };
-    return cmocka_run_group_tests (tests, s_setup, s_teardown);
+    return cmocka_run_group_tests (tests, fixture_setup, fixture_teardown);
 }

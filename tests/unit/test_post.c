@@ -19,22 +19,29 @@
 
 #include <cmocka.h>
 
-static fixture_t s_fixture;
+/* A host with one actor: node 0 alone, or nodes 1 and 2, and the actor at the node named. */
+typedef struct {
+    fixture_host_t host;
+    toy_t toy;
+} s_side_t;
 
-static int
-s_setup (void **state)
+typedef void (s_script_fn) (toy_t *self, const adr_event_t *event, adr_effects_t *effects);
+
+static void
+s_up (s_side_t *self, uint32_t node, s_script_fn *script, uint64_t boot)
 {
-    (void) state;
-    fixture_init (&s_fixture);
-    return 0;
+    static const uint32_t s_nodes[] = { 0, 1, 2 };
+    toy_init (&self->toy, script, NULL);
+    fixture_host_init (&self->host, &fixture_shared);
+    fixture_host_add (&self->host, node, node == 2 ? &toy_edge_router_class : &toy_replicator_class, &self->toy, boot);
+    fixture_host_start (&self->host, node == 0 ? s_nodes : s_nodes + 1, node == 0 ? 1 : 2, boot);
 }
 
-static int
-s_teardown (void **state)
+static void
+s_down (s_side_t *self)
 {
-    (void) state;
-    fixture_free (&s_fixture);
-    return 0;
+    fixture_host_stop (&self->host);
+    toy_free (&self->toy);
 }
 
 /* --- between nodes ---------------------------------------------------------------------------------------------- */
@@ -54,7 +61,7 @@ s_sender (toy_t *self, const adr_event_t *event, adr_effects_t *effects)
     if (event->kind != ADR_EVENT_TIMER)
         return;
     for (int i = 0; i < 50 && next <= S_MANY; i++, next++)
-        fixture_send_append (effects, fixture_address (&s_fixture, 1, ADR_ACTOR_REPLICATOR), next,
+        fixture_send_append (effects, fixture_address (&fixture_shared, 1, ADR_ACTOR_REPLICATOR), next,
                              next % 97 == 0 ? 100000 : 1000);
     if (next <= S_MANY)
         effects->wake (effects, 1, event->now_ns + 200000);
@@ -74,29 +81,20 @@ static void
 test_between_hosts (void **state)
 {
     (void) state;
-    toy_t sender, acker;
-    toy_init (&sender, s_sender, NULL);
-    toy_init (&acker, s_acker, NULL);
-    fixture_host_t a, b;
-    fixture_host_init (&a, &s_fixture);
-    fixture_host_init (&b, &s_fixture);
-    fixture_host_add (&a, 0, &toy_replicator_class, &sender, 1);
-    fixture_host_add (&b, 1, &toy_replicator_class, &acker, 1);
-    fixture_host_start (&b, (uint32_t[]){ 1, 2 }, 2, 1);
-    fixture_host_start (&a, (uint32_t[]){ 0 }, 1, 1);
-    assert_true (toy_wait (&acker, &acker.messages, S_MANY));
-    assert_true (toy_wait (&sender, &sender.messages, S_MANY));
-    assert_false (acker.out_of_order);
-    assert_int_equal (acker.messages, S_MANY);
-    assert_int_equal (acker.last_number, S_MANY);
-    assert_true (adr_id_equal (&acker.last_from.node, &s_fixture.map->node[0].id));
-    assert_int_equal (acker.last_from.actor, ADR_ACTOR_REPLICATOR);
-    assert_int_equal (acker.last_from_type, ADR_NODE_META);
-    assert_int_equal (sender.last_kind, ADR__KIND__APPEND_ACK);
-    fixture_host_stop (&a);
-    fixture_host_stop (&b);
-    toy_free (&sender);
-    toy_free (&acker);
+    s_side_t sender, acker;
+    s_up (&acker, 1, s_acker, 1);
+    s_up (&sender, 0, s_sender, 1);
+    assert_true (toy_wait (&acker.toy, &acker.toy.messages, S_MANY));
+    assert_true (toy_wait (&sender.toy, &sender.toy.messages, S_MANY));
+    assert_false (acker.toy.out_of_order);
+    assert_int_equal (acker.toy.messages, S_MANY);
+    assert_int_equal (acker.toy.last_number, S_MANY);
+    assert_true (adr_id_equal (&acker.toy.last_from.node, &fixture_shared.map->node[0].id));
+    assert_int_equal (acker.toy.last_from.actor, ADR_ACTOR_REPLICATOR);
+    assert_int_equal (acker.toy.last_from_type, ADR_NODE_META);
+    assert_int_equal (sender.toy.last_kind, ADR__KIND__APPEND_ACK);
+    s_down (&sender);
+    s_down (&acker);
 }
 
 /* A value of the largest size goes, as a pack of its own. */
@@ -105,9 +103,9 @@ s_send_largest (toy_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
     (void) self;
     if (event->kind == ADR_EVENT_START) {
-        fixture_send_append (effects, fixture_address (&s_fixture, 1, ADR_ACTOR_REPLICATOR), 1, 10);
-        fixture_send_append (effects, fixture_address (&s_fixture, 1, ADR_ACTOR_REPLICATOR), 2, ADR_ENTRY_MAX);
-        fixture_send_append (effects, fixture_address (&s_fixture, 1, ADR_ACTOR_REPLICATOR), 3, 10);
+        fixture_send_append (effects, fixture_address (&fixture_shared, 1, ADR_ACTOR_REPLICATOR), 1, 10);
+        fixture_send_append (effects, fixture_address (&fixture_shared, 1, ADR_ACTOR_REPLICATOR), 2, ADR_ENTRY_MAX);
+        fixture_send_append (effects, fixture_address (&fixture_shared, 1, ADR_ACTOR_REPLICATOR), 3, 10);
     }
 }
 
@@ -115,23 +113,14 @@ static void
 test_largest_value (void **state)
 {
     (void) state;
-    toy_t sender, heard;
-    toy_init (&sender, s_send_largest, NULL);
-    toy_init (&heard, NULL, NULL);
-    fixture_host_t a, b;
-    fixture_host_init (&a, &s_fixture);
-    fixture_host_init (&b, &s_fixture);
-    fixture_host_add (&a, 0, &toy_replicator_class, &sender, 1);
-    fixture_host_add (&b, 1, &toy_replicator_class, &heard, 1);
-    fixture_host_start (&b, (uint32_t[]){ 1 }, 1, 1);
-    fixture_host_start (&a, (uint32_t[]){ 0 }, 1, 1);
-    assert_true (toy_wait (&heard, &heard.messages, 3));
-    assert_int_equal (heard.payload_bytes, ADR_ENTRY_MAX + 20);
-    assert_false (heard.out_of_order);
-    fixture_host_stop (&a);
-    fixture_host_stop (&b);
-    toy_free (&sender);
-    toy_free (&heard);
+    s_side_t sender, heard;
+    s_up (&heard, 1, NULL, 1);
+    s_up (&sender, 0, s_send_largest, 1);
+    assert_true (toy_wait (&heard.toy, &heard.toy.messages, 3));
+    assert_int_equal (heard.toy.payload_bytes, ADR_ENTRY_MAX + 20);
+    assert_false (heard.toy.out_of_order);
+    s_down (&sender);
+    s_down (&heard);
 }
 
 /* Sends one append every few milliseconds, for as long as it runs. */
@@ -139,7 +128,7 @@ static void
 s_ticker (toy_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
     if (event->kind == ADR_EVENT_TIMER)
-        fixture_send_append (effects, fixture_address (&s_fixture, 1, ADR_ACTOR_REPLICATOR),
+        fixture_send_append (effects, fixture_address (&fixture_shared, 1, ADR_ACTOR_REPLICATOR),
                              ++self->last_token, 100);
     if (event->kind == ADR_EVENT_TIMER || event->kind == ADR_EVENT_START)
         effects->wake (effects, 1, event->now_ns + 5 * ADR_MS);
@@ -151,26 +140,17 @@ static void
 test_peer_goes_and_returns (void **state)
 {
     (void) state;
-    toy_t sender, heard;
-    toy_init (&sender, s_ticker, NULL);
-    fixture_host_t a, b;
-    fixture_host_init (&a, &s_fixture);
-    fixture_host_add (&a, 0, &toy_replicator_class, &sender, 1);
-    fixture_host_start (&a, (uint32_t[]){ 0 }, 1, 1);
-    assert_true (toy_wait (&sender, &sender.timers, 3));
+    s_side_t sender, heard;
+    s_up (&sender, 0, s_ticker, 1);
+    assert_true (toy_wait (&sender.toy, &sender.toy.timers, 3));
     for (uint64_t boot = 1; boot <= 3; boot++) {
-        toy_init (&heard, s_acker, NULL);
-        fixture_host_init (&b, &s_fixture);
-        fixture_host_add (&b, 1, &toy_replicator_class, &heard, boot);
-        fixture_host_start (&b, (uint32_t[]){ 1 }, 1, boot);
-        uint64_t acked = sender.messages;
-        assert_true (toy_wait (&heard, &heard.messages, 5));
-        assert_true (toy_wait (&sender, &sender.messages, acked + 5));
-        fixture_host_stop (&b);
-        toy_free (&heard);
+        s_up (&heard, 1, s_acker, boot);
+        uint64_t acked = sender.toy.messages;
+        assert_true (toy_wait (&heard.toy, &heard.toy.messages, 5));
+        assert_true (toy_wait (&sender.toy, &sender.toy.messages, acked + 5));
+        s_down (&heard);
     }
-    fixture_host_stop (&a);
-    toy_free (&sender);
+    s_down (&sender);
 }
 
 /* [POST-4] */
@@ -214,6 +194,22 @@ s_dial (s_peer_t *self, const uint8_t *secret, const uint8_t *public, const uint
     zmq_connect (self->socket, endpoint);
 }
 
+/* As node 0, to node 1. */
+static void
+s_dial_as_node (s_peer_t *self)
+{
+    const adr_map_node_t *node = fixture_shared.map->node;
+    s_dial (self, fixture_shared.secret[0], node[0].curve_key, node[1].curve_key, node[1].control);
+}
+
+/* As a client, to node 2. */
+static void
+s_dial_as_client (s_peer_t *self)
+{
+    const adr_map_node_t *edge = &fixture_shared.map->node[2];
+    s_dial (self, fixture_shared.client_secret, fixture_shared.client_public, edge->curve_key, edge->client);
+}
+
 static void
 s_hang_up (s_peer_t *self)
 {
@@ -224,9 +220,9 @@ s_hang_up (s_peer_t *self)
 static adr_envelope_t
 s_envelope (uint32_t from, uint32_t to, uint64_t sequence)
 {
-    return (adr_envelope_t){ .cluster = s_fixture.map->cluster,
-                             .sender = s_fixture.map->node[from].id,
-                             .to = s_fixture.map->node[to].id,
+    return (adr_envelope_t){ .cluster = fixture_shared.map->cluster,
+                             .sender = fixture_shared.map->node[from].id,
+                             .to = fixture_shared.map->node[to].id,
                              .from_actor = ADR_ACTOR_REPLICATOR,
                              .to_actor = ADR_ACTOR_REPLICATOR,
                              .incarnation = 1,
@@ -250,18 +246,13 @@ static void
 test_what_a_node_may_not_say (void **state)
 {
     (void) state;
-    toy_t heard;
-    toy_init (&heard, NULL, NULL);
-    fixture_host_t b;
-    fixture_host_init (&b, &s_fixture);
-    fixture_host_add (&b, 1, &toy_replicator_class, &heard, 1);
-    fixture_host_start (&b, (uint32_t[]){ 1 }, 1, 1);
+    s_side_t heard;
+    s_up (&heard, 1, NULL, 1);
     s_peer_t peer;
-    s_dial (&peer, s_fixture.secret[0], s_fixture.map->node[0].curve_key, s_fixture.map->node[1].curve_key,
-            s_fixture.map->node[1].control);
+    s_dial_as_node (&peer);
     adr_envelope_t envelope = s_envelope (0, 1, 1);
     s_send_pack (&peer, &envelope);
-    assert_true (toy_wait (&heard, &heard.messages, 1));
+    assert_true (toy_wait (&heard.toy, &heard.toy.messages, 1));
 
     static const adr_metric_t metrics[]
         = { ADR_METRIC_DROP_OLD,      ADR_METRIC_DROP_SENDER,      ADR_METRIC_DROP_DESTINATION,
@@ -295,14 +286,13 @@ test_what_a_node_may_not_say (void **state)
     adr_buffer_free (&cut);
     envelope = s_envelope (0, 1, 8);
     s_send_pack (&peer, &envelope); /* and this one is good again */
-    assert_true (toy_wait (&heard, &heard.messages, 2));
+    assert_true (toy_wait (&heard.toy, &heard.toy.messages, 2));
     for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++)
         if (adr_metric_get (metrics[i]) <= before[metrics[i]])
             fail_msg ("nothing was counted as %s", adr_metric_name (metrics[i]));
-    assert_int_equal (heard.messages, 2);
+    assert_int_equal (heard.toy.messages, 2);
     s_hang_up (&peer);
-    fixture_host_stop (&b);
-    toy_free (&heard);
+    s_down (&heard);
 }
 
 /* [POST-1] A key that nobody knows, a client's key at a node's door, and no key at all. */
@@ -310,26 +300,21 @@ static void
 test_strangers (void **state)
 {
     (void) state;
-    toy_t heard;
-    toy_init (&heard, NULL, NULL);
-    fixture_host_t b;
-    fixture_host_init (&b, &s_fixture);
-    fixture_host_add (&b, 1, &toy_replicator_class, &heard, 1);
-    fixture_host_start (&b, (uint32_t[]){ 1, 2 }, 2, 1);
+    s_side_t heard;
+    s_up (&heard, 1, NULL, 1);
     uint64_t refused = adr_metric_get (ADR_METRIC_ZAP_REFUSED);
     uint64_t failed = adr_metric_get (ADR_METRIC_HANDSHAKES_FAILED);
     s_peer_t stranger, client, plain;
-    s_dial (&stranger, s_fixture.stranger_secret, s_fixture.stranger_public, s_fixture.map->node[1].curve_key,
-            s_fixture.map->node[1].control);
-    s_dial (&client, s_fixture.client_secret, s_fixture.client_public, s_fixture.map->node[1].curve_key,
-            s_fixture.map->node[1].bulk);
+    const adr_map_node_t *node = &fixture_shared.map->node[1];
+    s_dial (&stranger, fixture_shared.stranger_secret, fixture_shared.stranger_public, node->curve_key, node->control);
+    s_dial (&client, fixture_shared.client_secret, fixture_shared.client_public, node->curve_key, node->bulk);
     assert_true (fixture_wait_metric (ADR_METRIC_ZAP_REFUSED, refused + 2));
     plain.context = zmq_ctx_new ();
     zmq_ctx_set (plain.context, ZMQ_BLOCKY, 0);
     plain.socket = zmq_socket (plain.context, ZMQ_DEALER); /* no key at all */
     int none = 0;
     zmq_setsockopt (plain.socket, ZMQ_LINGER, &none, sizeof none);
-    zmq_connect (plain.socket, s_fixture.map->node[1].control);
+    zmq_connect (plain.socket, fixture_shared.map->node[1].control);
     zmq_send (plain.socket, "x", 1, ZMQ_DONTWAIT);
     assert_true (fixture_wait_metric (ADR_METRIC_HANDSHAKES_FAILED, failed + 1));
     adr_envelope_t envelope = s_envelope (0, 1, 1);
@@ -338,13 +323,12 @@ test_strangers (void **state)
     assert_true (zmq_send (stranger.socket, pack.data, pack.size, ZMQ_DONTWAIT) < 0); /* there is no connection */
     assert_true (zmq_send (client.socket, pack.data, pack.size, ZMQ_DONTWAIT) < 0);
     adr_buffer_free (&pack);
-    assert_int_equal (heard.messages, 0);
+    assert_int_equal (heard.toy.messages, 0);
     zmq_close (plain.socket);
     zmq_ctx_term (plain.context);
     s_hang_up (&stranger);
     s_hang_up (&client);
-    fixture_host_stop (&b);
-    toy_free (&heard);
+    s_down (&heard);
 }
 
 static int
@@ -362,13 +346,10 @@ static void
 test_bytes_that_are_no_protocol (void **state)
 {
     (void) state;
-    toy_t heard;
-    toy_init (&heard, NULL, NULL);
-    fixture_host_t b;
-    fixture_host_init (&b, &s_fixture);
-    fixture_host_add (&b, 1, &toy_replicator_class, &heard, 1);
-    fixture_host_start (&b, (uint32_t[]){ 1, 2 }, 2, 1);
-    const char *doors[] = { s_fixture.map->node[1].control, s_fixture.map->node[1].bulk, s_fixture.map->node[2].client };
+    s_side_t heard;
+    s_up (&heard, 1, NULL, 1);
+    const adr_map_node_t *node = fixture_shared.map->node;
+    const char *doors[] = { node[1].control, node[1].bulk, node[2].client };
     static const uint8_t greeting[64] = { [0] = 0xff, [9] = 0x7f, [10] = 3, [11] = 0, [12] = 'C', [13] = 'U',
                                           [14] = 'R', [15] = 'V', [16] = 'E' };
     for (int door = 0; door < 3; door++)
@@ -389,14 +370,12 @@ test_bytes_that_are_no_protocol (void **state)
             close (descriptor);
         }
     s_peer_t peer;
-    s_dial (&peer, s_fixture.secret[0], s_fixture.map->node[0].curve_key, s_fixture.map->node[1].curve_key,
-            s_fixture.map->node[1].control);
+    s_dial_as_node (&peer);
     adr_envelope_t envelope = s_envelope (0, 1, 1);
     s_send_pack (&peer, &envelope);
-    assert_true (toy_wait (&heard, &heard.messages, 1));
+    assert_true (toy_wait (&heard.toy, &heard.toy.messages, 1));
     s_hang_up (&peer);
-    fixture_host_stop (&b);
-    toy_free (&heard);
+    s_down (&heard);
 }
 
 /* --- clients ---------------------------------------------------------------------------------------------------- */
@@ -416,12 +395,12 @@ s_answerer (toy_t *self, const adr_event_t *event, adr_effects_t *effects)
 static void
 s_send_read (s_peer_t *peer, uint64_t number, bool named)
 {
-    adr_envelope_t envelope = { .cluster = s_fixture.map->cluster,
-                                .sender = s_fixture.map->cluster, /* whatever its certificate says */
+    adr_envelope_t envelope = { .cluster = fixture_shared.map->cluster,
+                                .sender = fixture_shared.map->cluster, /* whatever its certificate says */
                                 .from_actor = ADR_ACTOR_CLIENT,
                                 .to_actor = ADR_ACTOR_EDGE_ROUTER };
     if (named)
-        envelope.to = s_fixture.map->node[2].id;
+        envelope.to = fixture_shared.map->node[2].id;
     Adr__Read header = ADR__READ__INIT;
     header.number = number;
     header.table = 3;
@@ -456,28 +435,23 @@ static void
 test_clients (void **state)
 {
     (void) state;
-    toy_t edge;
-    toy_init (&edge, s_answerer, NULL);
-    fixture_host_t b;
-    fixture_host_init (&b, &s_fixture);
-    fixture_host_add (&b, 2, &toy_edge_router_class, &edge, 1);
-    fixture_host_start (&b, (uint32_t[]){ 2 }, 1, 1);
+    s_side_t edge;
+    s_up (&edge, 2, s_answerer, 1);
     s_peer_t client[2];
     for (int i = 0; i < 2; i++)
-        s_dial (&client[i], s_fixture.client_secret, s_fixture.client_public, s_fixture.map->node[2].curve_key,
-                s_fixture.map->node[2].client);
+        s_dial_as_client (&client[i]);
     for (uint64_t round = 1; round <= 20; round++) {
         s_send_read (&client[0], 2 * round, round % 2);
         s_send_read (&client[1], 2 * round + 1, round % 2);
         assert_int_equal (s_receive_answer (&client[0]), 2 * round);
         assert_int_equal (s_receive_answer (&client[1]), 2 * round + 1);
     }
-    assert_int_equal (edge.last_from.actor, ADR_ACTOR_CLIENT);
-    assert_int_equal (edge.last_from_type, ADR_NODE_CLIENT);
+    assert_int_equal (edge.toy.last_from.actor, ADR_ACTOR_CLIENT);
+    assert_int_equal (edge.toy.last_from_type, ADR_NODE_CLIENT);
     /* What only nodes may say is refused from a client. */
     uint64_t dropped = adr_metric_get (ADR_METRIC_DROP_KIND);
-    adr_envelope_t envelope = { .cluster = s_fixture.map->cluster,
-                                .sender = s_fixture.map->node[0].id,
+    adr_envelope_t envelope = { .cluster = fixture_shared.map->cluster,
+                                .sender = fixture_shared.map->node[0].id,
                                 .from_actor = ADR_ACTOR_REPLICATOR,
                                 .to_actor = ADR_ACTOR_EDGE_ROUTER };
     adr_buffer_t pack = { 0 };
@@ -489,8 +463,7 @@ test_clients (void **state)
     adr_buffer_free (&pack);
     for (int i = 0; i < 2; i++)
         s_hang_up (&client[i]);
-    fixture_host_stop (&b);
-    toy_free (&edge);
+    s_down (&edge);
 }
 
 /* [POST-8] One that has left is forgotten, its answer counted. */
@@ -510,22 +483,16 @@ static void
 test_client_that_left (void **state)
 {
     (void) state;
-    toy_t edge;
-    toy_init (&edge, s_answer_late, NULL);
-    fixture_host_t b;
-    fixture_host_init (&b, &s_fixture);
-    fixture_host_add (&b, 2, &toy_edge_router_class, &edge, 1);
-    fixture_host_start (&b, (uint32_t[]){ 2 }, 1, 1);
+    s_side_t edge;
+    s_up (&edge, 2, s_answer_late, 1);
     s_peer_t client;
-    s_dial (&client, s_fixture.client_secret, s_fixture.client_public, s_fixture.map->node[2].curve_key,
-            s_fixture.map->node[2].client);
+    s_dial_as_client (&client);
     uint64_t gone = adr_metric_get (ADR_METRIC_CLIENT_GONE);
     s_send_read (&client, 1, false);
-    assert_true (toy_wait (&edge, &edge.messages, 1));
+    assert_true (toy_wait (&edge.toy, &edge.toy.messages, 1));
     s_hang_up (&client);
     assert_true (fixture_wait_metric (ADR_METRIC_CLIENT_GONE, gone + 2));
-    fixture_host_stop (&b);
-    toy_free (&edge);
+    s_down (&edge);
 }
 
 /* [POST-8] Who has hung up holds no place: the fixture's posts keep 16 clients. */
@@ -533,24 +500,18 @@ static void
 test_clients_come_and_go (void **state)
 {
     (void) state;
-    toy_t edge;
-    toy_init (&edge, s_answerer, NULL);
-    fixture_host_t b;
-    fixture_host_init (&b, &s_fixture);
-    fixture_host_add (&b, 2, &toy_edge_router_class, &edge, 1);
-    fixture_host_start (&b, (uint32_t[]){ 2 }, 1, 1);
+    s_side_t edge;
+    s_up (&edge, 2, s_answerer, 1);
     uint64_t dropped = adr_metric_get (ADR_METRIC_DROP_CLIENTS);
     for (uint64_t i = 1; i <= 40; i++) {
         s_peer_t client;
-        s_dial (&client, s_fixture.client_secret, s_fixture.client_public, s_fixture.map->node[2].curve_key,
-                s_fixture.map->node[2].client);
+        s_dial_as_client (&client);
         s_send_read (&client, i, false);
         assert_int_equal (s_receive_answer (&client), i);
         s_hang_up (&client);
     }
     assert_int_equal (adr_metric_get (ADR_METRIC_DROP_CLIENTS), dropped);
-    fixture_host_stop (&b);
-    toy_free (&edge);
+    s_down (&edge);
 }
 
 /* [POST-9] The fixture's posts take 16 connections; the ones beyond are closed, and when others leave there is room. */
@@ -558,28 +519,22 @@ static void
 test_bound_on_connections (void **state)
 {
     (void) state;
-    toy_t heard;
-    toy_init (&heard, NULL, NULL);
-    fixture_host_t b;
-    fixture_host_init (&b, &s_fixture);
-    fixture_host_add (&b, 1, &toy_replicator_class, &heard, 1);
-    fixture_host_start (&b, (uint32_t[]){ 1 }, 1, 1);
+    s_side_t heard;
+    s_up (&heard, 1, NULL, 1);
     uint64_t refused = adr_metric_get (ADR_METRIC_CONNECTIONS_REFUSED);
     int descriptor[40];
     for (int i = 0; i < 40; i++)
-        descriptor[i] = s_connect_raw (s_fixture.map->node[1].control);
+        descriptor[i] = s_connect_raw (fixture_shared.map->node[1].control);
     assert_true (fixture_wait_metric (ADR_METRIC_CONNECTIONS_REFUSED, refused + 24));
     for (int i = 0; i < 40; i++)
         close (descriptor[i]);
     s_peer_t peer;
-    s_dial (&peer, s_fixture.secret[0], s_fixture.map->node[0].curve_key, s_fixture.map->node[1].curve_key,
-            s_fixture.map->node[1].control);
+    s_dial_as_node (&peer);
     adr_envelope_t envelope = s_envelope (0, 1, 1);
     s_send_pack (&peer, &envelope); /* waits until it is connected */
-    assert_true (toy_wait (&heard, &heard.messages, 1));
+    assert_true (toy_wait (&heard.toy, &heard.toy.messages, 1));
     s_hang_up (&peer);
-    fixture_host_stop (&b);
-    toy_free (&heard);
+    s_down (&heard);
 }
 
 /* --- the sockets ------------------------------------------------------------------------------------------------ */
@@ -589,17 +544,10 @@ static void
 test_open_sockets (void **state)
 {
     (void) state;
-    toy_t sender, heard;
-    toy_init (&sender, s_send_largest, NULL);
-    toy_init (&heard, NULL, NULL);
-    fixture_host_t a, b;
-    fixture_host_init (&a, &s_fixture);
-    fixture_host_init (&b, &s_fixture);
-    fixture_host_add (&a, 0, &toy_replicator_class, &sender, 1);
-    fixture_host_add (&b, 1, &toy_replicator_class, &heard, 1);
-    fixture_host_start (&b, (uint32_t[]){ 1, 2 }, 2, 1);
-    fixture_host_start (&a, (uint32_t[]){ 0 }, 1, 1);
-    assert_true (toy_wait (&heard, &heard.messages, 3));
+    s_side_t sender, heard;
+    s_up (&heard, 1, NULL, 1);
+    s_up (&sender, 0, s_send_largest, 1);
+    assert_true (toy_wait (&heard.toy, &heard.toy.messages, 3));
     adr_socket_info_t infos[64];
     size_t count = adr_socket_list (infos, 64), routers = 0, dealers = 0, inside = 0;
     assert_true (count <= 64);
@@ -635,11 +583,9 @@ test_open_sockets (void **state)
     assert_int_equal (routers, 2 + 2 + 2 + 1); /* two lanes of three nodes, and the edge's door for clients */
     assert_int_equal (dealers, 1);             /* made at the first send */
     assert_int_equal (inside, 2 + 7);          /* gatekeepers, monitors */
-    fixture_host_stop (&a);
-    fixture_host_stop (&b);
+    s_down (&sender);
+    s_down (&heard);
     assert_int_equal (adr_socket_list (infos, 64), 0);
-    toy_free (&sender);
-    toy_free (&heard);
 }
 
 /* And nobody makes one elsewhere: the daemon's sources call the library's constructor in one place. */
@@ -715,5 +661,5 @@ main (void)
         cmocka_unit_test (test_open_sockets),
         cmocka_unit_test (test_one_constructor),
     };
-    return cmocka_run_group_tests (tests, s_setup, s_teardown);
+    return cmocka_run_group_tests (tests, fixture_setup, fixture_teardown);
 }

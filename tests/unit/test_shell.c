@@ -14,31 +14,13 @@
 
 #include <cmocka.h>
 
-static fixture_t s_fixture;
-
-static int
-s_setup (void **state)
-{
-    (void) state;
-    fixture_init (&s_fixture);
-    return 0;
-}
-
-static int
-s_teardown (void **state)
-{
-    (void) state;
-    fixture_free (&s_fixture);
-    return 0;
-}
-
 static adr_shell_t *
 s_shell (adr_directory_t *directory, const adr_actor_class_t *actor_class, toy_t *toy, adr_state_writer_t *writer,
          adr_store_t *store, adr_job_thread_t *const *job_threads)
 {
     adr_shell_options_t options = { .actor_class = actor_class,
-                                    .environment = { .cluster = s_fixture.map->cluster,
-                                                     .node = s_fixture.map->node[0].id,
+                                    .environment = { .cluster = fixture_shared.map->cluster,
+                                                     .node = fixture_shared.map->node[0].id,
                                                      .type = ADR_NODE_META,
                                                      .incarnation = 1,
                                                      .boot = 1,
@@ -91,7 +73,7 @@ test_timers (void **state)
     s_timers_t timers = { .count = 0 };
     toy_t toy;
     toy_init (&toy, s_set_timers, &timers);
-    adr_directory_t *directory = adr_directory_new (s_fixture.map, NULL, 0);
+    adr_directory_t *directory = adr_directory_new (fixture_shared.map, NULL, 0);
     adr_shell_t *shell = s_shell (directory, &toy_replicator_class, &toy, NULL, NULL, NULL);
     adr_shell_start (shell);
     assert_true (toy_wait (&toy, &toy.timers, 3));
@@ -122,7 +104,7 @@ s_send_many (toy_t *self, const adr_event_t *event, adr_effects_t *effects)
     if (event->kind != ADR_EVENT_START)
         return;
     for (uint64_t number = 1; number <= S_MANY; number++)
-        fixture_send_append (effects, fixture_address (&s_fixture, 0, ADR_ACTOR_REPLICATOR), number, number % 300);
+        fixture_send_append (effects, fixture_address (&fixture_shared, 0, ADR_ACTOR_REPLICATOR), number, number % 300);
 }
 
 static void
@@ -131,7 +113,7 @@ test_order_to_itself (void **state)
     (void) state;
     toy_t toy;
     toy_init (&toy, s_send_many, NULL);
-    adr_directory_t *directory = adr_directory_new (s_fixture.map, NULL, 0);
+    adr_directory_t *directory = adr_directory_new (fixture_shared.map, NULL, 0);
     adr_shell_t *shell = s_shell (directory, &toy_replicator_class, &toy, NULL, NULL, NULL);
     uint64_t packs = adr_metric_get (ADR_METRIC_PACKS_LOCAL);
     adr_shell_start (shell);
@@ -154,7 +136,7 @@ s_send_large (toy_t *self, const adr_event_t *event, adr_effects_t *effects)
     adr_directory_t *directory = self->argument;
     if (event->kind != ADR_EVENT_START)
         return;
-    adr_address_t to = fixture_address (&s_fixture, 0, ADR_ACTOR_REPLICATOR);
+    adr_address_t to = fixture_address (&fixture_shared, 0, ADR_ACTOR_REPLICATOR);
     for (uint64_t number = 1; number <= S_LARGE; number++)
         fixture_send_append (effects, to, number, 1024 * 1024);
     /* In this very turn: what the shell keeps back is bounded, the rest counts against its reader's mailbox. */
@@ -167,7 +149,7 @@ test_a_large_turn_leaves_early (void **state)
 {
     (void) state;
     toy_t toy;
-    adr_directory_t *directory = adr_directory_new (s_fixture.map, NULL, 0);
+    adr_directory_t *directory = adr_directory_new (fixture_shared.map, NULL, 0);
     toy_init (&toy, s_send_large, directory);
     adr_shell_t *shell = s_shell (directory, &toy_replicator_class, &toy, NULL, NULL, NULL);
     adr_shell_start (shell);
@@ -182,10 +164,10 @@ test_a_large_turn_leaves_early (void **state)
 static void
 s_elect (toy_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
-    adr_address_t replicator = fixture_address (&s_fixture, 0, ADR_ACTOR_REPLICATOR);
+    adr_address_t replicator = fixture_address (&fixture_shared, 0, ADR_ACTOR_REPLICATOR);
     if (event->kind == ADR_EVENT_START) {
         Adr__Master master = ADR__MASTER__INIT;
-        master.master = adr_id_view (&s_fixture.map->node[0].id);
+        master.master = adr_id_view (&fixture_shared.map->node[0].id);
         effects->send (effects, replicator, ADR__KIND__MASTER, &master.base, adr_bytes (NULL, 0));
     } else if (event->kind == ADR_EVENT_STOP) {
         Adr__StoodDown down = ADR__STOOD_DOWN__INIT;
@@ -200,7 +182,7 @@ s_pretend (toy_t *self, const adr_event_t *event, adr_effects_t *effects)
     (void) self;
     if (event->kind != ADR_EVENT_START)
         return;
-    adr_address_t election = fixture_address (&s_fixture, 0, ADR_ACTOR_ELECTION);
+    adr_address_t election = fixture_address (&fixture_shared, 0, ADR_ACTOR_ELECTION);
     Adr__Lead lead = ADR__LEAD__INIT; /* only elections say this, and not to themselves */
     effects->send (effects, election, ADR__KIND__LEAD, &lead.base, adr_bytes (NULL, 0));
     Adr__Fenced fenced = ADR__FENCED__INIT;
@@ -214,7 +196,7 @@ test_who_may_say_what (void **state)
     toy_t election, replicator;
     toy_init (&election, s_elect, NULL);
     toy_init (&replicator, s_pretend, NULL);
-    adr_directory_t *directory = adr_directory_new (s_fixture.map, NULL, 0);
+    adr_directory_t *directory = adr_directory_new (fixture_shared.map, NULL, 0);
     adr_shell_t *a = s_shell (directory, &toy_election_class, &election, NULL, NULL, NULL);
     adr_shell_t *b = s_shell (directory, &toy_replicator_class, &replicator, NULL, NULL, NULL);
     uint64_t dropped = adr_metric_get (ADR_METRIC_DROP_KIND);
@@ -245,7 +227,7 @@ s_send_nowhere (toy_t *self, const adr_event_t *event, adr_effects_t *effects)
         return;
     adr_address_t nowhere = { { { 9 } }, ADR_ACTOR_REPLICATOR };
     fixture_send_append (effects, nowhere, 1, 10);
-    fixture_send_append (effects, fixture_address (&s_fixture, 0, ADR_ACTOR_MAP_KEEPER), 1, 10);
+    fixture_send_append (effects, fixture_address (&fixture_shared, 0, ADR_ACTOR_MAP_KEEPER), 1, 10);
 }
 
 static void
@@ -254,7 +236,7 @@ test_nowhere (void **state)
     (void) state;
     toy_t toy;
     toy_init (&toy, s_send_nowhere, NULL);
-    adr_directory_t *directory = adr_directory_new (s_fixture.map, NULL, 0);
+    adr_directory_t *directory = adr_directory_new (fixture_shared.map, NULL, 0);
     adr_shell_t *shell = s_shell (directory, &toy_replicator_class, &toy, NULL, NULL, NULL);
     uint64_t dropped = adr_metric_get (ADR_METRIC_DROP_NO_ACTOR);
     adr_shell_start (shell);
@@ -293,7 +275,7 @@ test_persist (void **state)
     adr_state_writer_t *writer = adr_state_writer_new (&memory->state, "node0@z0");
     toy_t toy;
     toy_init (&toy, s_persist_many, NULL);
-    adr_directory_t *directory = adr_directory_new (s_fixture.map, NULL, 0);
+    adr_directory_t *directory = adr_directory_new (fixture_shared.map, NULL, 0);
     adr_shell_t *shell = s_shell (directory, &toy_election_class, &toy, writer, NULL, NULL);
     uint64_t commits = adr_metric_get (ADR_METRIC_STATE_COMMITS);
     adr_shell_start (shell);
@@ -356,8 +338,8 @@ test_jobs (void **state)
     memory_state_t *memory = memory_state_create ();
     memory_index_t *index = memory_index_create ();
     adr_entropy_t entropy = { s_fill };
-    adr_store_options_t options = { .cluster = s_fixture.map->cluster,
-                                    .node = s_fixture.map->node[0].id,
+    adr_store_options_t options = { .cluster = fixture_shared.map->cluster,
+                                    .node = fixture_shared.map->node[0].id,
                                     .segment_bytes = 4 << 20,
                                     .flush_bytes = 1 << 20,
                                     .flush_every_ns = 1000 * ADR_MS,
@@ -375,7 +357,7 @@ test_jobs (void **state)
         threads[lane] = adr_job_thread_new (journal.store);
     toy_t toy;
     toy_init (&toy, s_append_entries, &journal);
-    adr_directory_t *directory = adr_directory_new (s_fixture.map, NULL, 0);
+    adr_directory_t *directory = adr_directory_new (fixture_shared.map, NULL, 0);
     adr_shell_t *shell = s_shell (directory, &toy_replicator_class, &toy, NULL, journal.store, threads);
     adr_shell_start (shell);
     assert_true (toy_wait (&toy, &journal.durable, S_ENTRIES));
@@ -401,5 +383,5 @@ main (void)
         cmocka_unit_test (test_persist),          cmocka_unit_test (test_jobs),
         cmocka_unit_test (test_a_large_turn_leaves_early),
     };
-    return cmocka_run_group_tests (tests, s_setup, s_teardown);
+    return cmocka_run_group_tests (tests, fixture_setup, fixture_teardown);
 }
