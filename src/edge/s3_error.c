@@ -49,8 +49,9 @@ adr_s3_error_of (adr_status_t status, adr_s3_error_t missing, adr_s3_error_t con
         return missing;
     case ADR_STATUS_CONFLICT:
         return conflict;
-    case ADR_STATUS_REFUSED:
     case ADR_STATUS_FULL:
+        return ADR_S3_InsufficientStorage;
+    case ADR_STATUS_REFUSED:
         return ADR_S3_SlowDown;
     case ADR_STATUS_UNKNOWN:
         return ADR_S3_OutcomeUnknown;

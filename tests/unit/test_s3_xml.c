@@ -166,6 +166,7 @@ test_errors (void **state)
     assert_string_equal (adr_s3_error_code (adr_s3_error_of (ADR_STATUS_UNKNOWN, ADR_S3_OK, ADR_S3_OK)),
                          "InternalError");
     assert_int_equal (adr_s3_error_of (ADR_STATUS_REFUSED, ADR_S3_OK, ADR_S3_OK), ADR_S3_SlowDown);
+    assert_int_equal (adr_s3_error_of (ADR_STATUS_FULL, ADR_S3_OK, ADR_S3_OK), ADR_S3_InsufficientStorage);
     assert_int_equal (adr_s3_error_of (ADR_STATUS_CONFLICT, ADR_S3_OK, ADR_S3_PreconditionFailed),
                       ADR_S3_PreconditionFailed);
 }
