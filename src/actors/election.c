@@ -294,7 +294,7 @@ s_read_vote (election_t *self)
 {
     uint8_t value[VOTE_SIZE];
     int size = self->environment.state_get (self->environment.state, "vote", value, sizeof value);
-    if (size < 0)
+    if (size <= 0) /* none, or an unreadable one that a former incarnation left behind */
         return;
     if (size != VOTE_SIZE) {
         self->unreadable = true;
@@ -314,7 +314,7 @@ s_read_promise (election_t *self)
     int size = self->environment.state_get (self->environment.state, "promise", value, sizeof value);
     if (size == PROMISE_SIZE)
         self->promise_durable_ms = self->promise_asked_ms = adr_get_u64 (value);
-    if (size >= 0 && (size != PROMISE_SIZE || self->promise_durable_ms > PROMISE_MAX_MS))
+    if (size > 0 && (size != PROMISE_SIZE || self->promise_durable_ms > PROMISE_MAX_MS))
         self->unreadable = true;
 }
 

@@ -205,6 +205,8 @@ ADR_WARN_UNUSED bool adr_journal_entry (adr_store_t *self, uint64_t index, bool 
 #define ADR_NOTE_START "log-start"
 #define ADR_NOTE_BOOT "boot"
 #define ADR_NOTE_FENCE "fence" /* the replicator's; its first eight bytes are the term */
+#define ADR_NOTE_VOTE "vote"   /* election's, as the next one: the store asks only whether they can be read */
+#define ADR_NOTE_PROMISE "promise"
 
 #define ADR_NOTE_SEGMENT_SIZE 24
 #define ADR_NOTE_START_SIZE (48 + ADR_VOTERS_BYTES_MAX)

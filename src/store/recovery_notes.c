@@ -72,6 +72,26 @@ s_note_fence (adr_store_t *self)
         self->fence = adr_get_u64 (bytes);
 }
 
+/* What this node's actors have told others: of a note that cannot be read nobody knows what was promised or voted. */
+static const char *const s_told[] = { ADR_NOTE_FENCE, ADR_NOTE_VOTE, ADR_NOTE_PROMISE };
+#define S_TOLD_COUNT (sizeof s_told / sizeof s_told[0])
+
+static bool
+s_is_unreadable (adr_store_t *self, const char *name)
+{
+    uint8_t byte;
+    return self->state->get (self->state, name, &byte, sizeof byte) == -2;
+}
+
+static bool
+s_told_is_unreadable (adr_store_t *self)
+{
+    bool unreadable = false;
+    for (size_t i = 0; i < S_TOLD_COUNT; i++)
+        unreadable |= s_is_unreadable (self, s_told[i]);
+    return unreadable;
+}
+
 adr_notes_t
 adr_recovery_notes_read (adr_recovery_t *r)
 {
@@ -84,7 +104,7 @@ adr_recovery_notes_read (adr_recovery_t *r)
     if (size == -1)
         return ADR_NOTES_NONE;
     if (size != (int) sizeof bytes || self->boot == 0 || !s_note_segment (r) || !s_note_start (r)
-        || !s_note_u64 (self, ADR_NOTE_TERM, &self->journal.noted_term)) {
+        || !s_note_u64 (self, ADR_NOTE_TERM, &self->journal.noted_term) || s_told_is_unreadable (self)) {
         ADR_WHY (r, "the state environment is unreadable");
         return ADR_NOTES_BAD;
     }
@@ -118,12 +138,16 @@ adr_recovery_notes_write (adr_recovery_t *r)
     adr_job_t fresh = { .voters = self->options.founding, .scan_segment = self->journal.first_segment,
                         .scan_batch = 1 };
     size_t start_size = adr_note_start_encode (&fresh, start);
-    adr_state_put_t put[] = { { ADR_NOTE_JOURNAL, adr_bytes (journal, sizeof journal) },
-                              { ADR_NOTE_SEGMENT, adr_bytes (segment, sizeof segment) },
-                              { ADR_NOTE_TERM, adr_bytes (term, sizeof term) },
-                              { ADR_NOTE_START, adr_bytes (start, start_size) },
-                              { ADR_NOTE_BOOT, adr_bytes (boot, sizeof boot) } };
-    return self->state->put (self->state, put, sizeof put / sizeof put[0]);
+    adr_state_put_t put[5 + S_TOLD_COUNT] = { { ADR_NOTE_JOURNAL, adr_bytes (journal, sizeof journal) },
+                                              { ADR_NOTE_SEGMENT, adr_bytes (segment, sizeof segment) },
+                                              { ADR_NOTE_TERM, adr_bytes (term, sizeof term) },
+                                              { ADR_NOTE_START, adr_bytes (start, start_size) },
+                                              { ADR_NOTE_BOOT, adr_bytes (boot, sizeof boot) } };
+    size_t count = 5;
+    for (size_t i = 0; i < S_TOLD_COUNT; i++) /* a new incarnation has told nobody anything: empty */
+        if (s_is_unreadable (self, s_told[i]))
+            put[count++] = (adr_state_put_t){ s_told[i], adr_bytes (journal, 0) };
+    return self->state->put (self->state, put, count);
 }
 
 int

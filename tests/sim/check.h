@@ -209,6 +209,46 @@ void sim_acks_done (sim_history_t *self, uint64_t request, uint64_t term, uint64
 /* Every try of the request was answered as not done. */
 void sim_acks_refused (sim_history_t *self, uint64_t request);
 
+/* What a node had heard of its master when it answered the local read [READ-4, READ-5]. */
+typedef struct {
+    bool in_set;        /* by the newest evidence of the present fence, ... */
+    uint64_t unlocked;  /* ... and what that said; 0: nothing */
+    uint64_t applied;
+} sim_evidence_t;
+void sim_reads_evidence (sim_reads_t *self, int node, const sim_evidence_t *evidence);
+
+/* --- check_told.c: what an incarnation has told binds it ------------------------------------------------------- */
+
+typedef struct {
+    uint64_t incarnation;
+    uint64_t fence;       /* the highest term that its replicator answered a fence of */
+    adr_position_t acked; /* the highest entry that it acknowledged */
+    uint64_t question;    /* the highest number that it asked a read index under */
+} sim_told_t;
+
+typedef struct {
+    sim_verdict_t *verdict;
+    sim_told_t node[SIM_NODES_MAX];
+} sim_tolds_t;
+
+typedef struct {
+    uint64_t term;
+    adr_position_t confirmed; /* with the term that this node's log has there */
+    uint64_t durable;
+    uint64_t master_term;     /* what the master of that term has at this index; 0: nobody knows */
+} sim_ack_t;
+
+typedef struct {
+    uint64_t at, before;  /* indexes of the voters entry that a master has made, and of the one before it */
+    uint64_t commit, commit_term;
+} sim_voters_change_t;
+
+void sim_told_init (sim_tolds_t *self, sim_verdict_t *verdict);
+void sim_told_ack (sim_tolds_t *self, int node, uint64_t incarnation, const sim_ack_t *ack);
+void sim_told_fenced (sim_tolds_t *self, int node, uint64_t incarnation, uint64_t term, adr_position_t last);
+void sim_told_question (sim_tolds_t *self, int node, uint64_t incarnation, uint64_t number);
+void sim_told_voters (sim_tolds_t *self, int node, uint64_t term, const sim_voters_change_t *change);
+
 /* --- check_bounds.c: invariant 11 -------------------------------------------------------------------------- */
 
 #define SIM_INSTANT_EVENTS_MAX 20000
@@ -234,6 +274,8 @@ void sim_bounds_appended (sim_bounds_t *self, int64_t now_ns, uint64_t term, uin
 void sim_bounds_unlocked (sim_bounds_t *self, uint64_t term, uint64_t index);
 /* While nothing is wrong with the sound core: no record may be locked for longer than this. */
 void sim_bounds_locks (sim_bounds_t *self, int64_t now_ns, int64_t sound_since_ns, int64_t limit_ns);
+/* Log time has come from `first_ms` to `last_ms` since the world began [PART-4]. */
+void sim_bounds_time (sim_bounds_t *self, int64_t now_ns, uint64_t first_ms, uint64_t last_ms);
 /* A client's request ended, or has not. */
 void sim_bounds_request (sim_bounds_t *self, int64_t waited_ns, int64_t limit_ns, const char *what);
 
@@ -254,8 +296,15 @@ typedef enum {
     SIM_FAULT_LOST_DISK,  /* an empty disk under an old identity */
     SIM_FAULT_LOST_STATE, /* the state environment is gone or unreadable */
     SIM_FAULT_LOST_INDEX, /* the index is gone: rebuilt from the journal */
-    SIM_FAULT_ROT,        /* a bit of the journal flips */
+    SIM_FAULT_ROT,        /* a bit of the journal flips, a write was lost, or went to a wrong place */
     SIM_FAULT_LOSS, SIM_FAULT_REPEAT, SIM_FAULT_REORDER, SIM_FAULT_LATE, SIM_FAULT_STALE, SIM_FAULT_DRIFT,
+    SIM_FAULT_POINT,      /* a crash at a chosen moment of the disk's */
+    SIM_FAULT_AGAIN,      /* ... soon after a start */
+    SIM_FAULT_RECOVERY,   /* ... within a recovery */
+    SIM_FAULT_OLD_STATE,  /* an old copy of the state environment comes back */
+    SIM_FAULT_OLD_INDEX,  /* ... of the index */
+    SIM_FAULT_INDEX_ROT,  /* a row of the index cannot be read any more */
+    SIM_FAULT_WALL,       /* the wall clock leaps */
     SIM_FAULT_COUNT
 } sim_fault_t;
 
@@ -272,6 +321,13 @@ void sim_faults_init (sim_faults_t *self, sim_verdict_t *verdict);
 void sim_faults_injected (sim_faults_t *self, sim_fault_t fault);
 /* The node met this fault: something must be said about it within `limit_ns`. */
 void sim_faults_met (sim_faults_t *self, int node, sim_fault_t fault, int64_t due_ns);
+/* A node's store opened: it remembers everything, or has said why not. */
+typedef struct {
+    bool harmed;      /* something was done to its disk that it need not survive whole */
+    bool old_state;   /* ... namely what makes it somebody new */
+    bool forgot, misses; /* it drew a new incarnation; entries are missing */
+} sim_opening_t;
+void sim_faults_opening (sim_faults_t *self, int node, const sim_opening_t *opening);
 /* The node wrote a log line of level note or above, stopped with a reason, or gave one when its store opened. */
 void sim_faults_said (sim_faults_t *self, int node);
 void sim_faults_check (sim_faults_t *self, int64_t now_ns);

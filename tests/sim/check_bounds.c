@@ -84,6 +84,15 @@ sim_bounds_locks (sim_bounds_t *self, int64_t now_ns, int64_t sound_since_ns, in
 }
 
 void
+sim_bounds_time (sim_bounds_t *self, int64_t now_ns, uint64_t first_ms, uint64_t last_ms)
+{
+    int64_t limit_ms = now_ns / 1000000 * 11 / 5 + 1000; /* twice the boot clock's, which may be 5 % off */
+    if (last_ms > first_ms && last_ms - first_ms > (uint64_t) limit_ms)
+        sim_fail (self->verdict, "PART-4: log time makes no leap", "it has gained %llu ms within %lld ms",
+                  (unsigned long long) (last_ms - first_ms), (long long) (now_ns / 1000000));
+}
+
+void
 sim_bounds_request (sim_bounds_t *self, int64_t waited_ns, int64_t limit_ns, const char *what)
 {
     if (waited_ns > limit_ns)

@@ -10,7 +10,7 @@ sim_fault_name (sim_fault_t fault)
     static const char *const s_names[SIM_FAULT_COUNT]
         = { "cut", "kill", "power", "crash-op", "pause", "stall", "drain", "slow-disk", "full-disk", "io-error",
             "read-error", "lost-disk", "lost-state", "lost-index", "rot", "loss", "repeat", "reorder", "late", "stale",
-            "drift" };
+            "drift", "point", "again", "recovery", "old-state", "old-index", "index-rot", "wall" };
     return (unsigned) fault < SIM_FAULT_COUNT ? s_names[fault] : "?";
 }
 
@@ -48,4 +48,15 @@ sim_faults_check (sim_faults_t *self, int64_t now_ns)
             if (self->due_ns[node][fault] && now_ns > self->due_ns[node][fault])
                 sim_fail (self->verdict, "12: no injected fault goes unseen", "node %d met %s and said nothing", node,
                           sim_fault_name ((sim_fault_t) fault));
+}
+
+void
+sim_faults_opening (sim_faults_t *self, int node, const sim_opening_t *opening)
+{
+    if ((opening->forgot || opening->misses) && !opening->harmed)
+        sim_fail (self->verdict, "STORE-4: who was not harmed forgets nothing", "node %d %s, though its disk is sound", node,
+                  opening->forgot ? "draws a new incarnation" : "misses entries");
+    if (opening->old_state && !opening->forgot)
+        sim_fail (self->verdict, "STORE-4: an old state environment is noticed",
+                  "node %d goes on with promises and votes of yesterday", node);
 }

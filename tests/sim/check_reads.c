@@ -93,3 +93,15 @@ sim_reads_local (sim_reads_t *self, const sim_shown_t *shown)
     sim_fail (self->verdict, S_RULE, "node %d key %d: not found, but it was there at %llu and never deleted since",
               shown->node, shown->key, (unsigned long long) version->index);
 }
+
+void
+sim_reads_evidence (sim_reads_t *self, int node, const sim_evidence_t *evidence)
+{
+    if (!evidence->in_set)
+        sim_fail (self->verdict, "READ-4: who is not in the unlock set answers no local read",
+                  "node %d answers one, its newest evidence of this term names it not", node);
+    if (evidence->applied < evidence->unlocked)
+        sim_fail (self->verdict, "READ-5: a local read shows all that is unlocked",
+                  "node %d answers one, it has applied %llu and heard that %llu is unlocked", node,
+                  (unsigned long long) evidence->applied, (unsigned long long) evidence->unlocked);
+}

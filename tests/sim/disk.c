@@ -43,6 +43,8 @@ s_page_free (sim_page_t **page)
 static void
 s_segment_free (sim_segment_t *segment)
 {
+    if (!segment)
+        return;
     for (uint64_t i = 0; i < segment->size / SIM_PAGE; i++)
         s_page_free (&segment->page[i]);
     free (segment->page);
@@ -50,11 +52,27 @@ s_segment_free (sim_segment_t *segment)
     free (segment);
 }
 
+/* A file whose name is gone: where files are recycled its bytes stay. */
+static void
+s_spare (sim_disk_t *self, sim_segment_t *segment)
+{
+    uint32_t at = self->spare_count;
+    if (!self->recycles)
+        s_segment_free (segment);
+    else if (at < SIM_SPARE_MAX)
+        self->spare[self->spare_count++] = segment;
+    else {
+        at = (uint32_t) (adr_random_next (&self->random) % SIM_SPARE_MAX);
+        s_segment_free (self->spare[at]);
+        self->spare[at] = segment;
+    }
+}
+
 static void
 s_drop (sim_disk_t *self, uint32_t place)
 {
     self->used -= self->segment[place]->size;
-    s_segment_free (self->segment[place]);
+    s_spare (self, self->segment[place]);
     self->segment_count--;
     memmove (&self->segment[place], &self->segment[place + 1],
              (self->segment_count - place) * sizeof self->segment[0]);
@@ -68,6 +86,32 @@ s_remove_number (sim_disk_t *self, uint64_t number)
             s_drop (self, i);
             return;
         }
+}
+
+/* What an old file left in a new one, behind the header, which whoever recycles wipes first: best one of the same
+ * number, for of all others the checksums tell. */
+static void
+s_recycle (sim_disk_t *self, sim_segment_t *segment)
+{
+    if (self->spare_count == 0 || adr_random_next (&self->random) % 2)
+        return;
+    uint32_t at = (uint32_t) (adr_random_next (&self->random) % self->spare_count);
+    for (uint32_t i = 0; i < self->spare_count; i++)
+        if (self->spare[i]->number == segment->number)
+            at = i;
+    sim_segment_t *old = self->spare[at];
+    for (uint64_t i = 2; i < segment->size / SIM_PAGE && i < old->size / SIM_PAGE; i++) {
+        sim_page_t *page = segment->page[i] = old->page[i];
+        old->page[i] = NULL;
+        if (!page)
+            continue;
+        free (page->platter);
+        page->platter = NULL;
+        page->dirty = page->forgotten = 0;
+        page->synced = UINT64_MAX;
+    }
+    s_segment_free (old);
+    self->spare[at] = self->spare[--self->spare_count];
 }
 
 static int
@@ -85,6 +129,7 @@ s_create (adr_disk_t *face, uint64_t number, uint64_t size)
     segment->number = number;
     segment->size = (size + SIM_PAGE - 1) / SIM_PAGE * SIM_PAGE;
     segment->page = adr_alloc (segment->size / SIM_PAGE * sizeof *segment->page);
+    s_recycle (self, segment);
     uint32_t at = self->segment_count++;
     for (; at > 0 && self->segment[at - 1]->number > number; at--)
         self->segment[at] = self->segment[at - 1];
@@ -160,6 +205,7 @@ s_clean (sim_disk_t *self, sim_page_t *page, bool fails)
 {
     if (fails)
         page->forgotten |= page->dirty & (uint8_t) adr_random_next (&self->random);
+    page->synced = fails ? UINT64_MAX : self->batch_syncs;
     page->dirty = 0;
     if (!page->forgotten) {
         free (page->platter);
@@ -178,6 +224,11 @@ s_sync (adr_disk_t *face, uint64_t number)
         return EINVAL;
     self->syncs++;
     bool fails = self->fail_sync;
+    for (uint32_t i = 0; i < segment->dirty_count; i++)
+        if (segment->dirty[i] >= 2) { /* not the header's copies alone */
+            self->batch_syncs++;
+            break;
+        }
     for (uint32_t i = 0; i < segment->dirty_count; i++)
         s_clean (self, segment->page[segment->dirty[i]], fails);
     segment->dirty_count = 0;
@@ -321,13 +372,17 @@ void
 sim_disk_lose (sim_disk_t *self)
 {
     s_lose_journal (self);
+    while (self->spare_count)
+        s_segment_free (self->spare[--self->spare_count]);
     sim_state_clear (self);
     sim_index_clear (self);
+    self->harm = SIM_HARM_LOST;
 }
 
 void
 sim_disk_free (sim_disk_t *self)
 {
+    self->recycles = false;
     sim_disk_lose (self);
     sim_index_free (self);
 }
@@ -338,15 +393,48 @@ sim_disk_process_end (sim_disk_t *self)
     self->dead = self->fail_sync = self->fail_write = false;
     self->fail_reads = 0;
     self->ops_left = 0;
+    self->ops_kill = false;
     sim_index_forget (self);
 }
 
+/* Which of the unsynced sectors stay: all writes of one batch may have come to the platter, or none, or the first of
+ * them, or whatever the disk liked to write first. */
+typedef enum { S_CUT_LOSES_ALL, S_CUT_KEEPS_FIRST, S_CUT_LOSES_ONE, S_CUT_KEEPS_ONE, S_CUT_ANY, S_CUT_KINDS } s_cut_kind_t;
+
+typedef struct {
+    s_cut_kind_t kind;
+    uint32_t seen, at; /* sectors so far, and the one that decides */
+} s_cut_t;
+
+static bool
+s_cut_keeps (sim_disk_t *self, s_cut_t *cut)
+{
+    uint32_t place = cut->seen++;
+    switch (cut->kind) {
+    case S_CUT_KEEPS_FIRST:
+        return place < cut->at;
+    case S_CUT_LOSES_ONE:
+        return place != cut->at;
+    case S_CUT_KEEPS_ONE:
+        return place == cut->at;
+    case S_CUT_ANY:
+        return adr_random_next (&self->random) % 2;
+    case S_CUT_LOSES_ALL:
+    case S_CUT_KINDS:
+        break;
+    }
+    return false;
+}
+
 static void
-s_cut_page (sim_disk_t *self, sim_page_t *page)
+s_cut_page (sim_disk_t *self, sim_page_t *page, s_cut_t *cut)
 {
     if (!page->platter)
         return;
-    uint8_t lost = (uint8_t) ((page->dirty & (uint8_t) adr_random_next (&self->random)) | page->forgotten);
+    uint8_t lost = page->forgotten;
+    for (uint32_t sector = 0; sector < SIM_PAGE / SIM_SECTOR; sector++)
+        if (page->dirty & 1u << sector && !s_cut_keeps (self, cut))
+            lost |= (uint8_t) (1u << sector);
     for (uint32_t sector = 0; sector < SIM_PAGE / SIM_SECTOR; sector++)
         if (lost & 1u << sector)
             memcpy (page->data + sector * SIM_SECTOR, page->platter + sector * SIM_SECTOR, SIM_SECTOR);
@@ -358,31 +446,79 @@ s_cut_page (sim_disk_t *self, sim_page_t *page)
 void
 sim_disk_power_cut (sim_disk_t *self)
 {
+    uint32_t unsynced = 0;
+    for (uint32_t i = 0; i < self->segment_count; i++)
+        for (uint32_t p = 0; p < self->segment[i]->dirty_count; p++)
+            unsynced += (uint32_t) __builtin_popcount (self->segment[i]->page[self->segment[i]->dirty[p]]->dirty);
+    s_cut_t cut = { .kind = (s_cut_kind_t) (adr_random_next (&self->random) % S_CUT_KINDS) };
+    cut.at = (uint32_t) (adr_random_next (&self->random) % (unsynced + 1));
     for (uint32_t i = 0; i < self->segment_count; i++) {
         sim_segment_t *segment = self->segment[i];
         for (uint64_t p = 0; p < segment->size / SIM_PAGE; p++)
             if (segment->page[p])
-                s_cut_page (self, segment->page[p]);
+                s_cut_page (self, segment->page[p], &cut);
         segment->dirty_count = 0;
     }
     sim_disk_process_end (self);
 }
 
-bool
-sim_disk_rot (sim_disk_t *self)
+/* --- damage ----------------------------------------------------------------------------------------------------- */
+
+static bool
+s_may_damage (const sim_disk_t *self, const sim_page_t *page)
 {
-    if (self->segment_count == 0)
-        return false;
-    sim_segment_t *segment = self->segment[adr_random_next (&self->random) % self->segment_count];
-    uint64_t pages = segment->size / SIM_PAGE;
-    uint64_t first = adr_random_next (&self->random) % pages;
-    for (uint64_t i = 0; i < pages; i++) {
-        sim_page_t *page = segment->page[(first + i) % pages];
-        if (!page || page->dirty)
-            continue;
-        uint64_t bit = adr_random_next (&self->random) % (SIM_PAGE * 8);
-        page->data[bit / 8] ^= (uint8_t) (1u << bit % 8);
-        return true;
+    return page && page->dirty == 0 && page->synced < self->batch_syncs;
+}
+
+/* The page that may be damaged and has `skip` newer ones before it. */
+static sim_page_t *
+s_damageable (sim_disk_t *self, uint64_t skip)
+{
+    for (uint32_t i = self->segment_count; i-- > 0;) {
+        sim_segment_t *segment = self->segment[i];
+        for (uint64_t p = segment->size / SIM_PAGE; p-- > 0;)
+            if (s_may_damage (self, segment->page[p]) && skip-- == 0)
+                return segment->page[p];
     }
-    return false;
+    return NULL;
+}
+
+static uint64_t
+s_damageable_count (const sim_disk_t *self)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < self->segment_count; i++)
+        for (uint64_t p = 0; p < self->segment[i]->size / SIM_PAGE; p++)
+            count += s_may_damage (self, self->segment[i]->page[p]);
+    return count;
+}
+
+bool
+sim_disk_damage (sim_disk_t *self, sim_damage_t damage)
+{
+    uint64_t count = s_damageable_count (self), reach = 1;
+    if (count == 0)
+        return false;
+    while (reach < count && adr_random_next (&self->random) % 4)
+        reach *= 2;
+    sim_page_t *page = s_damageable (self, adr_random_next (&self->random) % (reach < count ? reach : count));
+    const sim_page_t *other = s_damageable (self, adr_random_next (&self->random) % count);
+    uint64_t bit = adr_random_next (&self->random) % (SIM_PAGE * 8);
+    switch (damage) {
+    case SIM_DAMAGE_FLIP:
+        if (adr_random_next (&self->random) % 2)
+            bit %= SIM_SECTOR * 8; /* the head of a batch, rather than the zeros behind it */
+        page->data[bit / 8] ^= (uint8_t) (1u << bit % 8);
+        break;
+    case SIM_DAMAGE_LOST_WRITE:
+        memset (page->data, 0, SIM_PAGE);
+        break;
+    case SIM_DAMAGE_MISDIRECTED:
+        memmove (page->data, other->data, SIM_PAGE);
+        break;
+    case SIM_DAMAGE_KINDS:
+        break;
+    }
+    self->harm |= SIM_HARM_JOURNAL;
+    return true;
 }

@@ -13,13 +13,15 @@
 
 #define SIM_SECTOR 512
 #define SIM_PAGE 4096
-#define SIM_SEGMENTS_MAX 256
+#define SIM_SEGMENTS_MAX 8192
+#define SIM_SPARE_MAX 8
 
 typedef struct {
     uint8_t data[SIM_PAGE];  /* what a process reads: the cache */
     uint8_t *platter;        /* what a power cut would leave of the sectors below; NULL: all the same */
     uint8_t dirty;           /* a bit a sector: written, not synced */
     uint8_t forgotten;       /* a bit a sector: a sync failed, the page is clean, the platter has the old bytes */
+    uint64_t synced;         /* which sync of batches made it durable */
 } sim_page_t;
 
 typedef struct {
@@ -41,7 +43,7 @@ typedef struct {
     uint8_t table;
     uint8_t *key; /* owned by the arena of the index, as long as the disk lives */
     size_t key_size;
-    bool removed;
+    bool removed, damaged;
     adr_index_row_t row;
 } sim_index_row_t;
 
@@ -59,6 +61,16 @@ typedef struct {
 
 typedef struct sim_block sim_block_t;
 
+/* What was done to a disk that no store need survive whole: until then it forgets nothing and misses nothing. */
+typedef enum {
+    SIM_HARM_JOURNAL = 1,   /* bytes of the journal are not what was written */
+    SIM_HARM_STATE = 2,     /* the state environment is gone, unreadable or of yesterday */
+    SIM_HARM_LOST = 4,      /* all is gone */
+    SIM_HARM_OLD_STATE = 8  /* the state environment is of yesterday, and the journal can tell */
+} sim_harm_t;
+
+typedef enum { SIM_DAMAGE_FLIP, SIM_DAMAGE_LOST_WRITE, SIM_DAMAGE_MISDIRECTED, SIM_DAMAGE_KINDS } sim_damage_t;
+
 typedef struct {
     adr_disk_t disk;
     adr_state_t state;
@@ -69,30 +81,37 @@ typedef struct {
     sim_segment_t *segment[SIM_SEGMENTS_MAX]; /* ascending by number */
     uint32_t segment_count;
     uint64_t capacity, used, taken; /* `taken`: by others than Adrestia */
+    sim_segment_t *spare[SIM_SPARE_MAX]; /* files whose names are gone and whose bytes are not */
+    uint32_t spare_count;
+    uint64_t batch_syncs;
     /* state */
     sim_state_row_t state_row[SIM_STATE_NAMES_MAX];
     uint32_t state_count;
+    sim_state_row_t *old_state_row; /* yesterday's copy; NULL: none */
+    uint32_t old_state_count;
     /* index */
-    sim_index_rows_t *rows;
+    sim_index_rows_t *rows, *old_rows; /* and yesterday's; NULL: none */
     sim_index_row_t *pending;
     uint32_t pending_count, pending_room;
     bool in_transaction;
-    sim_index_meta_t meta[16], pending_meta[16];
-    uint32_t meta_count, pending_meta_count;
+    sim_index_meta_t meta[16], pending_meta[16], old_meta[16];
+    uint32_t meta_count, pending_meta_count, old_meta_count;
     sim_block_t *keys;
     /* faults */
     uint64_t ops_left;      /* power goes at this many operations from now; 0: never */
+    bool ops_kill;          /* ... or only the process is killed there */
     bool dead;              /* ... it went: every call fails until the disk is powered again */
     bool fail_write, fail_sync; /* the next one fails */
     uint32_t fail_reads;        /* as many reads to come fail: a bad sector is tried more than once */
     bool met_write, met_sync, met_read;    /* ... it has failed; the world takes the flag back */
-    bool no_folder_sync;
+    bool recycles;          /* a new segment begins with bytes of an old file */
+    uint32_t harm;          /* bits of sim_harm_t */
     uint64_t writes, syncs, reads; /* counters, for the report */
 } sim_disk_t;
 
 void sim_disk_init (sim_disk_t *self, uint64_t seed, uint64_t capacity);
 void sim_disk_free (sim_disk_t *self);
-/* Power is cut: of what was not synced any subset of sectors stays. */
+/* Power is cut: of what was not synced all, nothing, the first part or any subset of sectors stays. */
 void sim_disk_power_cut (sim_disk_t *self);
 /* The process is gone, the machine runs on: the cache stays. */
 void sim_disk_process_end (sim_disk_t *self);
@@ -100,8 +119,16 @@ void sim_disk_process_end (sim_disk_t *self);
 void sim_disk_lose (sim_disk_t *self);
 void sim_disk_lose_state (sim_disk_t *self, bool unreadable);
 void sim_disk_lose_index (sim_disk_t *self);
-/* Flips a bit somewhere in what is written of the journal; false if nothing is. */
-bool sim_disk_rot (sim_disk_t *self);
+/* Damages something that is written of the journal, new bytes rather than old ones, but never the newest batch, which
+ * no other witnesses [STORE-2]; false if there is nothing such. */
+bool sim_disk_damage (sim_disk_t *self, sim_damage_t damage);
+/* A row of the index cannot be read any more; false if there is none. */
+bool sim_disk_damage_index (sim_disk_t *self);
+/* Keeps copies of the state environment and of the index as they are now; brings them back. */
+void sim_disk_copy_state (sim_disk_t *self);
+void sim_disk_restore_state (sim_disk_t *self);
+void sim_disk_copy_index (sim_disk_t *self);
+void sim_disk_restore_index (sim_disk_t *self);
 int sim_state_get (void *state, const char *name, void *value, size_t room);
 
 #endif

@@ -225,6 +225,15 @@ sim_rotting_node (const sim_world_t *world)
     return -1;
 }
 
+static void
+s_damage (sim_world_t *world, sim_disk_t *disk)
+{
+    int64_t damage = sim_pick (&world->point_random, 0, SIM_DAMAGE_KINDS - 1);
+    while (!(world->options.damages >> damage & 1))
+        damage = (damage + 1) % SIM_DAMAGE_KINDS;
+    sim_disk_damage (disk, (sim_damage_t) damage);
+}
+
 /* The host goes down, and comes back with less than it had. */
 static void
 s_lose (sim_world_t *world, sim_fault_t fault)
@@ -245,7 +254,7 @@ s_lose (sim_world_t *world, sim_fault_t fault)
     } else if (fault == SIM_FAULT_LOST_INDEX)
         sim_disk_lose_index (&node->disk);
     else
-        sim_disk_rot (&node->disk);
+        s_damage (world, &node->disk);
 }
 
 static void
@@ -362,6 +371,15 @@ s_inject (sim_world_t *world, sim_fault_t fault)
     case SIM_FAULT_ROT:
         s_lose (world, fault);
         break;
+    case SIM_FAULT_OLD_STATE:
+    case SIM_FAULT_OLD_INDEX:
+    case SIM_FAULT_INDEX_ROT:
+    case SIM_FAULT_WALL:
+        sim_disk_fault (world, fault);
+        break;
+    case SIM_FAULT_POINT:
+    case SIM_FAULT_AGAIN:
+    case SIM_FAULT_RECOVERY:
     case SIM_FAULT_LOSS:
     case SIM_FAULT_REPEAT:
     case SIM_FAULT_REORDER:

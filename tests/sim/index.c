@@ -88,7 +88,7 @@ s_get (adr_index_t *face, uint8_t table, adr_bytes_t key, adr_index_row_t *row)
     if (at == self->rows->count || s_compare (&self->rows->row[at], table, key) != 0)
         return ENOENT;
     *row = self->rows->row[at].row;
-    return 0;
+    return self->rows->row[at].damaged ? EIO : 0;
 }
 
 static int
@@ -110,7 +110,7 @@ s_next (adr_index_t *face, adr_index_cursor_t *cursor, adr_bytes_t *key, adr_ind
     const sim_index_row_t *here = &cursor->rows->row[cursor->at++];
     *key = adr_bytes (here->key, here->key_size);
     *row = here->row;
-    return 0;
+    return here->damaged ? EIO : 0;
 }
 
 static void
@@ -152,7 +152,7 @@ static int
 s_put (adr_index_t *face, uint8_t table, adr_bytes_t key, const adr_index_row_t *row)
 {
     sim_disk_t *self = s_disk (face);
-    return s_add (self, (sim_index_row_t){ table, s_keep_key (self, key), key.size, false, *row });
+    return s_add (self, (sim_index_row_t){ table, s_keep_key (self, key), key.size, false, false, *row });
 }
 
 static int
@@ -295,10 +295,19 @@ sim_index_forget (sim_disk_t *self)
     self->pending_count = self->pending_meta_count = 0;
 }
 
+static void
+s_forget_copy (sim_disk_t *self)
+{
+    if (self->old_rows)
+        s_release (self->old_rows);
+    self->old_rows = NULL;
+}
+
 void
 sim_index_clear (sim_disk_t *self)
 {
     sim_index_forget (self);
+    s_forget_copy (self);
     s_release (self->rows);
     self->rows = s_new_rows (0);
     self->meta_count = 0;
@@ -307,6 +316,7 @@ sim_index_clear (sim_disk_t *self)
 void
 sim_index_free (sim_disk_t *self)
 {
+    s_forget_copy (self);
     s_release (self->rows);
     free (self->pending);
     while (self->keys) {
@@ -320,4 +330,36 @@ void
 sim_disk_lose_index (sim_disk_t *self)
 {
     sim_index_clear (self);
+}
+
+bool
+sim_disk_damage_index (sim_disk_t *self)
+{
+    sim_index_rows_t *rows = self->rows;
+    if (rows->count == 0)
+        return false;
+    rows->row[adr_random_next (&self->random) % rows->count].damaged = true;
+    return true;
+}
+
+void
+sim_disk_copy_index (sim_disk_t *self)
+{
+    s_forget_copy (self);
+    self->old_rows = self->rows;
+    self->rows->references++;
+    memcpy (self->old_meta, self->meta, sizeof self->meta);
+    self->old_meta_count = self->meta_count;
+}
+
+void
+sim_disk_restore_index (sim_disk_t *self)
+{
+    if (!self->old_rows)
+        return;
+    s_release (self->rows);
+    self->rows = self->old_rows;
+    self->old_rows = NULL;
+    memcpy (self->meta, self->old_meta, sizeof self->meta);
+    self->meta_count = self->old_meta_count;
 }

@@ -60,8 +60,9 @@ s_leave_alone (sim_world_t *world, int host)
     case 3: /* nobody hears it */
         world->cut[world->cut_count++] = (sim_cut_t){ .from = bit, .to = all & ~bit };
         break;
-    case 4: /* polls and votes come through, appends do not [ELECT-9] */
-        world->cut[world->cut_count++] = (sim_cut_t){ .both = true, .bulk = true, .from = bit, .to = all & ~bit };
+    case 4: /* polls and votes come through, appends do not [ELECT-9], or are not acknowledged [READ-4] */
+        world->cut[world->cut_count++] = (sim_cut_t){ .both = sim_chance (random, 500000), .bulk = true, .from = bit,
+                                                      .to = all & ~bit };
         break;
     case 5: /* one of its actors never runs again [ELECT-9] */
         s_hang_actor (world, host);

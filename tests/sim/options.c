@@ -134,6 +134,35 @@ s_draw_work (sim_options_t *self, adr_random_t *random)
     self->think_max_us *= (uint32_t) (self->clients * (int) self->pipeline + 3) / 4;
 }
 
+/* From a sequence of its own: what is drawn above stays what it is in each seed. */
+static void
+s_draw_disks (sim_options_t *self, adr_random_t *random)
+{
+    if (s_coin (random) && self->value_max <= 2048)
+        self->segment_bytes = UINT64_C (64) * 1024 << sim_pick (random, 0, 4);
+    self->flush_every_ns = (s_coin (random) ? 2000 : s_draw (random, 50, 16000)) * ADR_MS;
+    self->recycles = s_coin (random);
+    self->damages = (uint32_t) sim_pick (random, 1, (1 << SIM_DAMAGE_KINDS) - 1);
+    if (s_coin (random))
+        self->again_ppm = (uint32_t) s_draw (random, 20000, 600000);
+    if (s_coin (random))
+        self->recovery_ppm = (uint32_t) s_draw (random, 20000, 400000);
+    static const struct {
+        sim_point_t point;
+        uint32_t low, high;
+    } s_points[] = { { POINT_WRITTEN, 200, 20000 },      { POINT_SYNCED, 200, 20000 },    { POINT_CUT, 50000, 800000 },
+                     { POINT_NEW_SEGMENT, 20000, 500000 }, { POINT_FLUSH, 10000, 300000 }, { POINT_PERSISTED, 5000, 200000 } };
+    int64_t at = sim_pick (random, 0, sizeof s_points / sizeof s_points[0] - 1);
+    if (s_coin (random)) {
+        self->point = s_points[at].point;
+        self->point_ppm = (uint32_t) s_draw (random, s_points[at].low, s_points[at].high);
+        self->points_left = (uint32_t) sim_pick (random, 1, 20);
+    }
+    for (int fault = SIM_FAULT_OLD_STATE; fault <= SIM_FAULT_WALL; fault++)
+        if (s_coin (random))
+            self->every_ns[fault] = s_draw (random, 400, 20000) * ADR_MS;
+}
+
 void
 sim_options_draw (sim_options_t *self, uint64_t seed)
 {
@@ -144,4 +173,6 @@ sim_options_draw (sim_options_t *self, uint64_t seed)
     s_draw_network (self, &random);
     s_draw_faults (self, &random);
     s_draw_work (self, &random);
+    adr_random_t disk_random = { seed * UINT64_C (0x9e3779b97f4a7c15) + 2 };
+    s_draw_disks (self, &disk_random);
 }

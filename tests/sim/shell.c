@@ -235,7 +235,7 @@ s_receive (sim_actor_t *self, adr_event_t *event)
     sim_world_t *world = self->world;
     int host = world->node[self->node].host;
     event->now_ns = sim_clock (world, host);
-    event->wall_ms = INT64_C (1700000000000) + event->now_ns / ADR_MS;
+    event->wall_ms = INT64_C (1700000000000) + event->now_ns / ADR_MS + world->host[host].wall_ms;
     world->events++;
     sim_watch_deliver (world, self, event);
     self->class->receive (self->self, event, &self->effects);
@@ -442,7 +442,7 @@ s_disk_failed (sim_world_t *world, int node, int error, const char *what)
     sim_node_t *self = &world->node[node];
     sim_disk_t *disk = &self->disk;
     if (disk->dead) {
-        sim_crash (world, self->host, CRASH_POWER, ADR_NEVER, "power goes within a disk operation");
+        sim_crash (world, self->host, sim_disk_crash (disk), ADR_NEVER, "the end comes within a disk operation");
         return true;
     }
     if (error == 0)
@@ -466,7 +466,7 @@ sim_job_step (sim_world_t *world, int node, int lane, int stage, adr_store_job_t
         job = self->job[lane];
         adr_store_job_write (self->store, job);
         SIM_TRACE (world, "%s job %s written", self->name, job->name);
-        if (s_disk_failed (world, node, job->error, "a journal write"))
+        if (s_disk_failed (world, node, job->error, "a journal write") || sim_point_written (world, node, job))
             return;
         int64_t sync = sim_pick (random, world->options.disk_sync_ns / 4 + 1, world->options.disk_sync_ns);
         if (self->slow_disk)
@@ -478,7 +478,8 @@ sim_job_step (sim_world_t *world, int node, int lane, int stage, adr_store_job_t
     }
     adr_store_job_sync (self->store, job);
     SIM_TRACE (world, "%s job %s synced", self->name, job->name);
-    if (s_disk_failed (world, node, job->error, "a journal sync"))
+    if (s_disk_failed (world, node, job->error, "a journal sync")
+        || (job->lane == ADR_LANE_SYNC && sim_point (world, node, POINT_SYNCED)))
         return;
     self->job[lane] = NULL;
     sim_actor_put (self->actor[ADR_ACTOR_REPLICATOR], (sim_item_t){ .kind = ITEM_JOB_DONE, .job = job });
@@ -494,7 +495,8 @@ sim_persist_commit (sim_world_t *world, int node)
         adr_state_put_t put = { self->put[i].name, adr_bytes (self->put[i].value, self->put[i].size) };
         error = state->put (state, &put, 1);
     }
-    if (!s_disk_failed (world, node, error, "a commit of the state environment"))
+    if (!s_disk_failed (world, node, error, "a commit of the state environment")
+        && !sim_point (world, node, POINT_PERSISTED))
         sim_event_at (world, world->now_ns + sim_pick (&world->shell_random, SIM_US, world->options.hop_ns),
                       EV_PERSISTED, node, 0, world->host[self->host].life, NULL);
 }

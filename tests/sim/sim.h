@@ -6,7 +6,7 @@
  * network.c    packs between nodes and clients: loss, delay, repeats, cuts
  * disk.c state.c index.c   below the store
  * options.c    what a seed switches on, and how often
- * faults.c     when it happens
+ * faults.c disk_faults.c   when it happens
  * workload.c   clients and what they ask; liveness.c the end
  * watch*.c     tell the checkers what leaves actors
  * check_*.c history.c      what must hold, in plain values
@@ -34,6 +34,18 @@
 #define SIM_SECOND (1000 * ADR_MS)
 #define SIM_US INT64_C (1000)
 
+/* Moments of a disk's life at which a seed may have a host end. */
+typedef enum {
+    POINT_NONE,
+    POINT_WRITTEN,     /* a batch is written and not synced */
+    POINT_SYNCED,      /* ... is synced, and its replicator does not know */
+    POINT_CUT,         /* ... takes back entries */
+    POINT_NEW_SEGMENT, /* ... is the first of its segment, or a segment is being made */
+    POINT_FLUSH,       /* an index transaction is not yet committed */
+    POINT_PERSISTED,   /* the state environment holds it, and its actor does not know */
+    POINT_COUNT
+} sim_point_t;
+
 /* --- options.c */
 typedef struct {
     uint64_t seed;
@@ -58,6 +70,12 @@ typedef struct {
     int64_t every_ns[SIM_FAULT_COUNT]; /* mean time between two; 0: never */
     int64_t fault_time_ns;     /* how long faults go on */
     uint64_t segment_bytes, flush_bytes;
+    int64_t flush_every_ns;
+    sim_point_t point;
+    uint32_t point_ppm, points_left;
+    uint32_t again_ppm, recovery_ppm;
+    uint32_t damages;          /* bits of sim_damage_t */
+    bool recycles;
     int clients, keys, hot_keys;
     bool lulls;                /* seconds in which nobody writes, so that who hears no polls is not behind */
     uint32_t think_max_us;     /* a client's pause between operations */
@@ -185,6 +203,14 @@ typedef struct {
     bool slow_disk, full_disk, hung_disk;
     uint64_t leads;          /* term in which its replicator was told to lead, until it is told or does otherwise */
     uint64_t lease_term;     /* the same, until it is told that its lease is given up */
+    adr_position_t voters_at; /* of a master: the newest voters entry of its log */
+    struct {                 /* what its replicator has heard [READ-4, READ-5] */
+        uint64_t fence, evidence_term, unlocked;
+        bool in_set;
+    } heard;
+    uint64_t batch_segment;  /* where its newest batch went */
+    uint16_t doom_kind;      /* the host ends once this node has sent such a message; 0: it does not */
+    uint64_t copied_incarnation, copied_term; /* of the copy of its state environment */
     bool amnesic;            /* its incarnation is not yet admitted again */
     int64_t said_ns;         /* when it last wrote a log line */
     sim_sequence_t sent[SIM_NODES_MAX][SIM_LANES], seen[SIM_NODES_MAX][SIM_LANES];
@@ -193,7 +219,7 @@ typedef struct {
 typedef struct {
     bool up, paused, sound; /* sound: in the core of the liveness phase */
     uint64_t life;
-    int64_t resume_ns, offset_ns;
+    int64_t resume_ns, offset_ns, wall_ms; /* wall_ms: how far its wall clock was set */
     int32_t drift_ppm;
     bool power_lost;  /* how it went down */
 } sim_host_t;
@@ -269,7 +295,7 @@ typedef struct sim_world {
     int64_t now_ns;
     sim_phase_t phase;
     int64_t phase_ns; /* since when */
-    adr_random_t random, network_random, fault_random, client_random, shell_random;
+    adr_random_t random, network_random, fault_random, client_random, shell_random, point_random;
     sim_event_t *heap;
     uint32_t heap_count, heap_room;
     uint64_t order, events, digest;
@@ -301,6 +327,7 @@ typedef struct sim_world {
     sim_votes_t votes;
     sim_changes_t changes;
     sim_polls_t polls;
+    sim_tolds_t told;
     sim_read_t read[4096];
     adr_id_t node_ids[SIM_NODES_MAX];
     /* counters */
@@ -324,6 +351,7 @@ int sim_node_of (const sim_world_t *self, const adr_id_t *id);
 int sim_client_of (const sim_world_t *self, const adr_id_t *id);
 void sim_boot (sim_world_t *self, int host);
 typedef enum { CRASH_KILL, CRASH_POWER } sim_crash_t;
+sim_crash_t sim_disk_crash (const sim_disk_t *disk);
 void sim_crash (sim_world_t *self, int host, sim_crash_t how, int64_t down_ns, const char *why);
 void sim_pause (sim_world_t *self, int host, int64_t length_ns);
 void sim_trace (sim_world_t *self, const char *format, ...) ADR_PRINTF (2, 3);
@@ -361,6 +389,15 @@ void sim_mend (sim_world_t *world, int node);
 bool sim_may_lose_disk (const sim_world_t *world, int node);
 /* The one node of a seed whose journal rots, where that is switched on. */
 int sim_rotting_node (const sim_world_t *world);
+
+/* --- disk_faults.c */
+/* The disk is at this moment: true if the host has ended there. */
+bool sim_point (sim_world_t *world, int node, sim_point_t point);
+bool sim_point_written (sim_world_t *world, int node, const adr_store_job_t *job);
+void sim_before_boot (sim_world_t *world, int host);
+void sim_after_boot (sim_world_t *world, int host);
+void sim_doom (sim_world_t *world, int node); /* it has said the word that it was to end after */
+void sim_disk_fault (sim_world_t *world, sim_fault_t fault);
 
 /* --- workload.c */
 void sim_clients_start (sim_world_t *world);

@@ -38,7 +38,8 @@ int
 sim_state_get (void *state, const char *name, void *value, size_t room)
 {
     int size = s_get (state, name, value, room);
-    return size < 0 ? -1 : size;
+    adr_assert (size != -2); /* src/runtime/node.c would stop the process: a store's opening lets no such value stay */
+    return size;
 }
 
 static void
@@ -51,7 +52,7 @@ s_put_one (sim_disk_t *self, const adr_state_put_t *put)
         memset (row, 0, sizeof *row);
         strcpy (row->name, put->name);
     }
-    row->value = adr_realloc (row->value, put->value.size);
+    row->value = adr_realloc (row->value, put->value.size + 1);
     if (put->value.size)
         memcpy (row->value, put->value.data, put->value.size);
     row->size = put->value.size;
@@ -76,8 +77,18 @@ sim_state_init (sim_disk_t *self)
     self->state = (adr_state_t){ .get = s_get, .put = s_put };
 }
 
-void
-sim_state_clear (sim_disk_t *self)
+static void
+s_forget_copy (sim_disk_t *self)
+{
+    for (uint32_t i = 0; i < self->old_state_count; i++)
+        free (self->old_state_row[i].value);
+    free (self->old_state_row);
+    self->old_state_row = NULL;
+    self->old_state_count = 0;
+}
+
+static void
+s_clear_rows (sim_disk_t *self)
 {
     for (uint32_t i = 0; i < self->state_count; i++)
         free (self->state_row[i].value);
@@ -85,10 +96,45 @@ sim_state_clear (sim_disk_t *self)
 }
 
 void
+sim_state_clear (sim_disk_t *self)
+{
+    s_clear_rows (self);
+    s_forget_copy (self);
+}
+
+void
 sim_disk_lose_state (sim_disk_t *self, bool unreadable)
 {
     if (!unreadable)
         sim_state_clear (self);
+    /* One value, or all of them. */
+    uint64_t only = adr_random_next (&self->random) % (2 * self->state_count + 1);
     for (uint32_t i = 0; i < self->state_count; i++)
-        self->state_row[i].unreadable = true;
+        self->state_row[i].unreadable = i == only || only >= self->state_count;
+    self->harm |= SIM_HARM_STATE;
+}
+
+void
+sim_disk_copy_state (sim_disk_t *self)
+{
+    s_forget_copy (self);
+    self->old_state_count = self->state_count;
+    self->old_state_row = adr_alloc ((self->state_count + 1) * sizeof *self->old_state_row);
+    for (uint32_t i = 0; i < self->state_count; i++) {
+        sim_state_row_t *row = &self->old_state_row[i];
+        *row = self->state_row[i];
+        row->value = adr_alloc (row->size + 1);
+        memcpy (row->value, self->state_row[i].value, row->size);
+    }
+}
+
+void
+sim_disk_restore_state (sim_disk_t *self)
+{
+    s_clear_rows (self);
+    memcpy (self->state_row, self->old_state_row, self->old_state_count * sizeof *self->state_row);
+    self->state_count = self->old_state_count;
+    self->old_state_count = 0; /* the values are the rows' now */
+    s_forget_copy (self);
+    self->harm |= SIM_HARM_OLD_STATE;
 }

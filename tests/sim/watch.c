@@ -133,6 +133,22 @@ s_entry_at (void *argument, uint64_t index, adr_bytes_t *bytes)
     return count > 0;
 }
 
+/* [REPL-4] a master has made a voters entry since we looked. */
+static void
+s_watch_voters (sim_world_t *world, int place)
+{
+    sim_node_t *node = &world->node[place];
+    adr_position_t at = adr_store_voters (node->store)->at;
+    if (at.term == node->leads && at.index > node->voters_at.index) {
+        sim_voters_change_t change = { .at = at.index, .before = node->voters_at.index,
+                                       .commit = adr_store_commit (node->store) };
+        if (!adr_store_term_at (node->store, change.commit, &change.commit_term))
+            change.commit_term = 0;
+        sim_told_voters (&world->told, place, node->leads, &change);
+    }
+    node->voters_at = at;
+}
+
 /* After each turn, and before anything that depends on it leaves. */
 void
 sim_watch_store (sim_world_t *world, const sim_actor_t *actor)
@@ -149,13 +165,19 @@ sim_watch_store (sim_world_t *world, const sim_actor_t *actor)
         .missing = adr_store_missing_from (store) != 0, .leads = node->leads, .term_at = s_term_at, .entry_at = s_entry_at, .argument = &from,
     };
     const sim_held_t *held = &world->log.held[actor->node];
-    if (node->leads)
+    if (node->leads) {
         sim_bounds_appended (&world->bounds, world->now_ns, node->leads, last.index);
+        s_watch_voters (world, actor->node);
+    }
     if (held->boot == view.boot && held->incarnation == view.incarnation && held->durable == view.durable
         && held->commit == view.commit && held->applied == view.applied)
         return;
     view.voters = *adr_store_voters (store);
     sim_log_view (&world->log, actor->node, &view);
+    const sim_history_t *history = &world->history;
+    if (history->commit)
+        sim_bounds_time (&world->bounds, world->now_ns, history->committed[1].time_ms,
+                         history->committed[history->commit].time_ms);
 }
 
 /* --- what leaves ---------------------------------------------------------------------------------------------- */
@@ -184,6 +206,29 @@ s_sent_pong (sim_world_t *world, const sim_actor_t *from, const Adr__Pong *pong)
     sim_bounds_unlocked (&world->bounds, node->leads, pong->unlocked);
 }
 
+/* What the log of that term's master has at the index; 0: it leads no more, or has nothing there. */
+static uint64_t
+s_master_term_at (const sim_world_t *world, uint64_t term, uint64_t index)
+{
+    uint64_t found;
+    for (int i = 0; i < world->node_count; i++)
+        if (world->node[i].leads == term && world->node[i].store
+            && adr_store_term_at (world->node[i].store, index, &found))
+            return found;
+    return 0;
+}
+
+static void
+s_sent_ack (sim_world_t *world, int place, const Adr__AppendAck *sent)
+{
+    const sim_node_t *node = &world->node[place];
+    sim_ack_t ack = { .term = sent->term, .confirmed.index = sent->confirmed, .durable = adr_store_durable (node->store) };
+    if (sent->confirmed == 0 || !adr_store_term_at (node->store, sent->confirmed, &ack.confirmed.term))
+        return;
+    ack.master_term = s_master_term_at (world, sent->term, sent->confirmed);
+    sim_told_ack (&world->told, place, node->incarnation, &ack);
+}
+
 static void
 s_local_answer (sim_world_t *world, const sim_read_t *read, const Adr__Answer *answer, adr_bytes_t payload)
 {
@@ -191,6 +236,12 @@ s_local_answer (sim_world_t *world, const sim_read_t *read, const Adr__Answer *a
     if (!found && answer->status != ADR_STATUS_NOT_FOUND && answer->status != ADR_STATUS_OK)
         return;
     const adr_settings_t *settings = &world->options.settings;
+    const sim_node_t *node = &world->node[read->node];
+    if (!node->leads) {
+        sim_evidence_t evidence = { .in_set = node->heard.in_set && node->heard.evidence_term == node->heard.fence,
+                                    .unlocked = node->heard.unlocked, .applied = adr_store_applied (node->store) };
+        sim_reads_evidence (&world->reads, read->node, &evidence);
+    }
     sim_shown_t shown = {
         .node = read->node, .key = read->key, .found = found, .leads = world->node[read->node].leads != 0,
         .term = answer->version ? answer->version->term : 0, .index = answer->version ? answer->version->index : 0,
@@ -229,6 +280,8 @@ sim_watch_send (sim_world_t *world, sim_actor_t *from, adr_address_t to, uint16_
     sim_mix (world, (uint64_t) kind << 32 | payload.size);
     sim_watch_store (world, from);
     sim_watch_elect_send (world, from, &to, kind, header);
+    if (kind == node->doom_kind)
+        sim_doom (world, from->node);
     if (kind == world->options.trigger_kind)
         sim_trigger (world, from->node, sim_node_of (world, &to.node), kind);
     switch (kind) {
@@ -248,6 +301,18 @@ sim_watch_send (sim_world_t *world, sim_actor_t *from, adr_address_t to, uint16_
     case ADR__KIND__READ_INDEX_ANSWER:
         if (((const Adr__ReadIndexAnswer *) header)->ok && !world->options.settings.reads_by_quorum)
             sim_terms_lease (&world->terms, ((const Adr__ReadIndexAnswer *) header)->term, from->node);
+        break;
+    case ADR__KIND__APPEND_ACK:
+        s_sent_ack (world, from->node, (const Adr__AppendAck *) header);
+        break;
+    case ADR__KIND__FENCED: {
+        const Adr__Fenced *fenced = (const Adr__Fenced *) header;
+        adr_position_t last = { fenced->last_term, fenced->last_index };
+        sim_told_fenced (&world->told, from->node, node->incarnation, fenced->term, last);
+        break;
+    }
+    case ADR__KIND__READ_INDEX:
+        sim_told_question (&world->told, from->node, node->incarnation, ((const Adr__ReadIndex *) header)->number);
         break;
     case ADR__KIND__ANSWER:
         s_sent_answer (world, from, &to, (const Adr__Answer *) header, payload);
@@ -280,6 +345,28 @@ s_came_read (sim_world_t *world, int node, const adr_event_t *event)
 }
 
 static void
+s_came_evidence (sim_node_t *node, const Adr__Evidence *evidence)
+{
+    if (evidence->term != node->heard.fence || node->leads)
+        return;
+    if (node->heard.evidence_term != evidence->term)
+        node->heard.unlocked = 0;
+    node->heard.evidence_term = evidence->term;
+    node->heard.in_set = evidence->in_unlock_set;
+    if (evidence->unlocked_known && evidence->unlocked > node->heard.unlocked)
+        node->heard.unlocked = evidence->unlocked;
+}
+
+static void
+s_came_append (sim_node_t *node, const Adr__Append *append)
+{
+    if (append->term > node->leads)
+        node->leads = node->lease_term = 0;
+    if (append->term > node->heard.fence && append->incarnation == node->incarnation)
+        node->heard.fence = append->term;
+}
+
+static void
 s_came_to_replicator (sim_world_t *world, sim_node_t *node, const adr_event_t *event)
 {
     const ProtobufCMessage *header = event->message.header;
@@ -289,6 +376,7 @@ s_came_to_replicator (sim_world_t *world, sim_node_t *node, const adr_event_t *e
         break;
     case ADR__KIND__LEAD:
         node->leads = node->lease_term = ((const Adr__Lead *) header)->term;
+        node->voters_at = adr_store_voters (node->store)->at;
         break;
     case ADR__KIND__STOOD_DOWN:
         node->lease_term = 0;
@@ -298,10 +386,14 @@ s_came_to_replicator (sim_world_t *world, sim_node_t *node, const adr_event_t *e
     case ADR__KIND__FENCE:
         if (((const Adr__Fence *) header)->term > node->leads)
             node->leads = node->lease_term = 0;
+        if (((const Adr__Fence *) header)->term > node->heard.fence)
+            node->heard.fence = ((const Adr__Fence *) header)->term;
         break;
     case ADR__KIND__APPEND:
-        if (((const Adr__Append *) header)->term > node->leads)
-            node->leads = node->lease_term = 0;
+        s_came_append (node, (const Adr__Append *) header);
+        break;
+    case ADR__KIND__EVIDENCE:
+        s_came_evidence (node, (const Adr__Evidence *) header);
         break;
     default:
         break;

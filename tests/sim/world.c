@@ -167,6 +167,7 @@ s_add_node (sim_world_t *self, adr_node_type_t type, int zone, int host)
     node->replicates = type == ADR_NODE_META;
     if (node->replicates)
         sim_disk_init (&node->disk, adr_random_next (&self->random), UINT64_C (1) << 30);
+    node->disk.recycles = self->options.recycles;
 }
 
 static void
@@ -250,6 +251,7 @@ sim_world_new (uint64_t seed, FILE *trace)
     self->fault_random.state = adr_random_next (&random);
     self->client_random.state = adr_random_next (&random);
     self->shell_random.state = adr_random_next (&random);
+    self->point_random.state = adr_random_next (&random);
     self->cluster = s_id (&self->random);
     self->group = s_id (&self->random);
     adr_arena_init (&self->arena, 64 * 1024, 4 * 1024 * 1024);
@@ -258,6 +260,7 @@ sim_world_new (uint64_t seed, FILE *trace)
     sim_reads_init (&self->reads, &self->history, &self->verdict);
     sim_bounds_init (&self->bounds, &self->verdict);
     sim_faults_init (&self->faults, &self->verdict);
+    sim_told_init (&self->told, &self->verdict);
     s_make_nodes (self);
     s_make_map (self);
     sim_log_init (&self->log, &self->history, &self->verdict, self->node_ids, self->node_count);
@@ -280,6 +283,33 @@ static const adr_actor_class_t *const s_group_classes[]
 
 static const char *const s_openings[] = { "opened", "new", "amnesia", "damaged", "failed" };
 
+/* [STORE-4, STORE-5] what was done to the disk until now, and what the store made of it. */
+static void
+s_judge_opening (sim_world_t *self, int place, adr_store_opening_t opening)
+{
+    sim_node_t *node = &self->node[place];
+    sim_disk_t *disk = &node->disk;
+    if (node->boot > 0) {
+        sim_opening_t seen = { .harmed = disk->harm != 0 || disk->met_read,
+                               .old_state = (disk->harm & SIM_HARM_OLD_STATE) != 0,
+                               .forgot = adr_store_incarnation (node->store) != node->incarnation,
+                               .misses = opening == ADR_STORE_DAMAGED };
+        sim_faults_opening (&self->faults, place, &seen);
+        if (seen.forgot)
+            node->amnesic = true;
+        if (seen.forgot && disk->harm == 0 && opening == ADR_STORE_OPENED)
+            sim_fail (&self->verdict, "12: no injected fault goes unseen", "%s: a new incarnation, and no word", node->name);
+        if (seen.forgot)
+            disk->harm = 0;
+    } else
+        ADR_MARK ("sim: a store is founded");
+    disk->harm &= SIM_HARM_JOURNAL;
+    node->incarnation = adr_store_incarnation (node->store);
+    node->boot = adr_store_boot (node->store);
+    memset (&node->heard, 0, sizeof node->heard);
+    node->heard.fence = adr_store_term (node->store);
+}
+
 /* False if the store cannot be opened now: the host tries again later. */
 static bool
 s_open_store (sim_world_t *self, int place)
@@ -290,7 +320,7 @@ s_open_store (sim_world_t *self, int place)
     adr_store_options_t options = {
         .cluster = self->cluster, .node = node->id, .group = self->group,
         .segment_bytes = self->options.segment_bytes, .flush_bytes = self->options.flush_bytes,
-        .flush_every_ns = 2 * SIM_SECOND, .cache_bytes = 64 * 1024, .memory_max_bytes = 64 * 1024 * 1024,
+        .flush_every_ns = self->options.flush_every_ns, .cache_bytes = 64 * 1024, .memory_max_bytes = 64 * 1024 * 1024,
         .founding = self->map->group[0].founding, .first_incarnation = was_founded ? 0 : node->incarnation,
     };
     char why[256] = "";
@@ -306,14 +336,7 @@ s_open_store (sim_world_t *self, int place)
         adr_store_destroy (&node->store);
         return false;
     }
-    if (node->boot == 0)
-        ADR_MARK ("sim: a store is founded");
-    else if (opening == ADR_STORE_AMNESIA || opening == ADR_STORE_NEW || adr_store_incarnation (node->store) != node->incarnation)
-        node->amnesic = true;
-    if (node->boot > 0 && opening == ADR_STORE_OPENED && adr_store_incarnation (node->store) != node->incarnation)
-        sim_fail (&self->verdict, "12: no injected fault goes unseen", "%s: a new incarnation, and no word", node->name);
-    node->incarnation = adr_store_incarnation (node->store);
-    node->boot = adr_store_boot (node->store);
+    s_judge_opening (self, place, opening);
     return true;
 }
 
@@ -334,10 +357,10 @@ void
 sim_boot (sim_world_t *self, int host)
 {
     self->boots++;
+    sim_before_boot (self, host);
     for (int i = 0; i < self->node_count; i++)
         if (self->node[i].host == host && self->node[i].replicates && !s_open_store (self, i)) {
-            sim_crash (self, host, self->node[i].disk.dead ? CRASH_POWER : CRASH_KILL, ADR_NEVER,
-                       "its store does not open");
+            sim_crash (self, host, sim_disk_crash (&self->node[i].disk), ADR_NEVER, "its store does not open");
             return;
         }
     SIM_TRACE (self, "host %d boots, life %llu", host, (unsigned long long) self->host[host].life);
@@ -345,6 +368,14 @@ sim_boot (sim_world_t *self, int host)
     for (int i = 0; i < self->node_count; i++)
         if (self->node[i].host == host)
             s_boot_node (self, i);
+    sim_after_boot (self, host);
+}
+
+/* How a host ends whose disk has failed: as it was planned for a disk that is gone. */
+sim_crash_t
+sim_disk_crash (const sim_disk_t *disk)
+{
+    return disk->dead && !disk->ops_kill ? CRASH_POWER : CRASH_KILL;
 }
 
 static void
@@ -360,6 +391,7 @@ s_end_node (sim_world_t *self, int place, sim_crash_t how)
     memset (node->sent, 0, sizeof node->sent);
     node->put_count = node->put_committing = 0;
     node->leads = node->lease_term = 0;
+    node->doom_kind = 0;
     if (node->replicates) {
         if (how == CRASH_POWER)
             sim_disk_power_cut (&node->disk);
