@@ -63,7 +63,8 @@ s_current (replicator_t *self, uint8_t table, adr_bytes_t key)
     adr_status_t status = adr_store_get (self->store, table, key, false, &record);
     if (status == ADR_STATUS_OK)
         return (s_current_t){ record.version, !record.deleted, false };
-    return (s_current_t){ .damaged = status != ADR_STATUS_NOT_FOUND };
+    bool damaged = status != ADR_STATUS_NOT_FOUND; /* then it is not known to be absent */
+    return (s_current_t){ .exists = damaged, .damaged = damaged };
 }
 
 static bool
@@ -128,7 +129,8 @@ replicator_writes_verdicts (replicator_t *self)
     for (size_t i = 0; i < count; i++) {
         verdict_t now = verdict[i];
         if (now.index <= commit && replicator_may_read (self, now.arrived_ns))
-            s_answer (self, &now.origin, now.number, now.status, &now.version, NULL, true);
+            s_answer (self, &now.origin, now.number, now.status, &now.version, NULL,
+                      !ADR_PLANT (REPL_5_VERDICTS_FORGOTTEN));
         else
             verdict[kept++] = now;
     }
@@ -295,6 +297,13 @@ s_add_op (replicator_t *self, const Adr__Op *asked, adr_bytes_t value)
     adr_value_digest (value, op->digest);
 }
 
+/* [STORE-10] Whether it is done whatever the record was: so even where that cannot be read. */
+static bool
+s_is_blind (const Adr__Op *op)
+{
+    return op->condition == ADR__CONDITION__ALWAYS && !op->release;
+}
+
 /* Checks every condition, and whether anything is to be done at all; gives the verdict and says false if not. */
 static bool
 s_conditions_hold (replicator_t *self, const Adr__Write *write, s_current_t *current)
@@ -304,9 +313,10 @@ s_conditions_hold (replicator_t *self, const Adr__Write *write, s_current_t *cur
     for (size_t i = 0; i < write->n_op; i++) {
         const Adr__Op *op = write->op[i];
         current[i] = s_current (self, (uint8_t) op->table, adr_bytes (op->key.data, op->key.len));
-        if (current[i].damaged) {
+        if (current[i].damaged && !s_is_blind (op)) {
             replicator_note_damage (self, "a record cannot be read -> writes that depend on it are refused");
             s_refuse (self, write, ADR_STATUS_REFUSED, "the record's present version cannot be read here");
+            replicator_resign (self, "a record cannot be read", NULL); /* another copy may be whole */
             return false;
         }
         if (!s_holds (op, &current[i])) {

@@ -95,7 +95,8 @@ typedef enum {
     ADR_JOB_FLUSH,
     ADR_JOB_START,
     ADR_JOB_SEAL,
-    ADR_JOB_SPACE
+    ADR_JOB_SPACE,
+    ADR_JOB_REINDEX
 } adr_job_kind_t;
 
 typedef struct {
@@ -171,6 +172,8 @@ struct adr_store {
     bool starved;       /* a segment could not be made */
     uint64_t free_bytes, all_bytes;
     uint64_t read_retries;
+    bool index_damaged; /* a row could not be read, ... */
+    bool reindex_noted; /* ... and the next start will know */
     adr_window_t window;
     adr_buffer_t scratch;
     adr_entry_t entry;
@@ -204,6 +207,7 @@ ADR_WARN_UNUSED bool adr_journal_entry (adr_store_t *self, uint64_t index, bool 
 #define ADR_NOTE_TERM "noted-term"
 #define ADR_NOTE_START "log-start"
 #define ADR_NOTE_BOOT "boot"
+#define ADR_NOTE_REINDEX "reindex" /* not 0: the index has rows that cannot be read, and is to be made anew */
 #define ADR_NOTE_FENCE "fence" /* the replicator's; its first eight bytes are the term */
 #define ADR_NOTE_VOTE "vote"   /* election's, as the next one: the store asks only whether they can be read */
 #define ADR_NOTE_PROMISE "promise"
@@ -226,6 +230,8 @@ size_t adr_note_start_encode (const adr_job_t *start, uint8_t at[ADR_NOTE_START_
 
 /* [STORE-11] True while there is space for little more than what is written already. */
 bool adr_store_on_reserve (const adr_store_t *self);
+/* Notes whether the next start is to make the index anew. */
+int adr_store_note_reindex (adr_store_t *self, bool wanted);
 /* Runs one flush of everything that is applied, on the caller's thread: recovery only. On a full disk it is left to the
  * background. */
 int adr_store_flush_now (adr_store_t *self);

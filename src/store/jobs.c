@@ -130,6 +130,15 @@ s_space_next (adr_store_t *self, int64_t now_ns)
 }
 
 static bool
+s_reindex_next (adr_store_t *self)
+{
+    if (!self->index_damaged || self->reindex_noted)
+        return false;
+    s_background (self, ADR_JOB_REINDEX, "reindex");
+    return true;
+}
+
+static bool
 s_background_next (adr_store_t *self, int64_t now_ns)
 {
     if (self->background.kind != ADR_JOB_NONE)
@@ -139,7 +148,7 @@ s_background_next (adr_store_t *self, int64_t now_ns)
         self->retry_at = now_ns + S_RETRY_NS;
     return s_seal_next (self) || (may_grow && s_segment_next (self, 1)) || (may_grow && s_flush_next (self, now_ns))
         || (may_grow && s_segment_next (self, S_RESERVE_SEGMENTS)) || s_start_next (self)
-        || s_space_next (self, now_ns);
+        || s_reindex_next (self) || s_space_next (self, now_ns);
 }
 
 adr_store_job_t *
@@ -276,6 +285,15 @@ s_start_note (adr_store_t *self, const adr_job_t *job)
     return self->state->put (self->state, &put, 1);
 }
 
+int
+adr_store_note_reindex (adr_store_t *self, bool wanted)
+{
+    uint8_t note[8];
+    adr_put_u64 (note, wanted);
+    adr_state_put_t put = { ADR_NOTE_REINDEX, adr_bytes (note, sizeof note) };
+    return self->state->put (self->state, &put, 1);
+}
+
 /* A full disk is no failure of an index flush: the rows stay in memory for another try. EAGAIN asks for one now. */
 static int
 s_flush_error (adr_job_t *job, int error)
@@ -304,6 +322,7 @@ adr_store_job_write (adr_store_t *self, adr_store_job_t *public_job)
         break;
     case ADR_JOB_START:
     case ADR_JOB_SPACE:
+    case ADR_JOB_REINDEX:
     case ADR_JOB_NONE:
         break;
     }
@@ -334,6 +353,9 @@ adr_store_job_sync (adr_store_t *self, adr_store_job_t *public_job)
         break;
     case ADR_JOB_SPACE:
         public_job->error = self->disk->space (self->disk, &job->free_bytes, &job->all_bytes);
+        break;
+    case ADR_JOB_REINDEX:
+        public_job->error = adr_store_note_reindex (self, true);
         break;
     case ADR_JOB_NONE:
         break;
@@ -400,6 +422,9 @@ s_background_done (adr_store_t *self)
     case ADR_JOB_SPACE:
         self->free_bytes = job->free_bytes;
         self->all_bytes = job->all_bytes;
+        break;
+    case ADR_JOB_REINDEX:
+        self->reindex_noted = true;
         break;
     case ADR_JOB_BATCH:
     case ADR_JOB_NONE:

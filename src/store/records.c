@@ -43,6 +43,18 @@ adr_store_apply (adr_store_t *self, const adr_entry_t **entry)
     return ADR_STATUS_OK;
 }
 
+/* [STORE-10] What the index said of a row or of its next one. A row that cannot be read is mended from the journal, where all of
+ * them are: at the next start, which makes the index anew. */
+static int
+s_index_said (adr_store_t *self, int error)
+{
+    if (error && error != ENOENT) {
+        ADR_MARK ("store: a row of the index cannot be read");
+        self->index_damaged = true;
+    }
+    return error;
+}
+
 /* The newest row of a record: memory tables first, they are newer. ENOENT, EIO or 0. */
 static int
 s_row (adr_store_t *self, uint8_t table, adr_bytes_t key, adr_index_row_t *row)
@@ -51,7 +63,7 @@ s_row (adr_store_t *self, uint8_t table, adr_bytes_t key, adr_index_row_t *row)
     if (!node && self->frozen)
         node = adr_memtable_find (self->frozen, table, key);
     if (!node)
-        return self->index->get (self->index, table, key, row);
+        return s_index_said (self, self->index->get (self->index, table, key, row));
     *row = node->newest->row;
     return 0;
 }
@@ -157,7 +169,7 @@ adr_store_get_unlocked (adr_store_t *self, uint8_t table, adr_bytes_t key, uint6
     if (version)
         return s_record (self, &version->row, table, key, true, record);
     adr_index_row_t row;
-    adr_status_t status = s_status (self->index->get (self->index, table, key, &row));
+    adr_status_t status = s_status (s_index_said (self, self->index->get (self->index, table, key, &row)));
     if (status != ADR_STATUS_OK)
         return status;
     if (row.version.index > unlocked && row.version.epoch >= epoch)
@@ -179,7 +191,7 @@ typedef struct {
 static void
 s_merge_step_index (adr_store_t *self, s_merge_t *merge)
 {
-    merge->error = self->index->next (self->index, merge->cursor, &merge->key, &merge->row);
+    merge->error = s_index_said (self, self->index->next (self->index, merge->cursor, &merge->key, &merge->row));
     merge->has_row = merge->error == 0;
     if (merge->error == ENOENT)
         merge->error = 0;
@@ -198,7 +210,7 @@ s_merge_begin (adr_store_t *self, s_merge_t *merge, uint8_t table, adr_bytes_t f
     merge->node[0] = s_in_table (adr_memtable_seek (self->active, table, from), table);
     if (self->frozen)
         merge->node[1] = s_in_table (adr_memtable_seek (self->frozen, table, from), table);
-    merge->error = self->index->seek (self->index, table, from, &merge->cursor);
+    merge->error = s_index_said (self, self->index->seek (self->index, table, from, &merge->cursor));
     if (merge->error == 0)
         s_merge_step_index (self, merge);
     else if (merge->error == ENOENT)

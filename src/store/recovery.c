@@ -159,13 +159,14 @@ s_remove_unnoted (adr_recovery_t *r)
     return 0;
 }
 
-/* Reads the index's applied index; where it cannot be trusted, or lies before the log's start, everything is read
- * again from the first segment on. */
+/* Reads the index's applied index; where it cannot be trusted, has rows that could not be read, or lies before the
+ * log's start, everything is read again from the first segment on. */
 static int
 s_open_index (adr_recovery_t *r)
 {
     adr_store_t *self = r->self;
-    s_index_t found = s_index_read (r);
+    bool asked = adr_recovery_reindex_is_noted (r);
+    s_index_t found = asked ? S_INDEX_BAD : s_index_read (r);
     if (found == S_INDEX_GOOD && self->index_applied.index >= r->start.index)
         return 0;
     if (found == S_INDEX_NONE && r->start.index == 0)
@@ -176,7 +177,8 @@ s_open_index (adr_recovery_t *r)
     r->voters = self->options.founding;
     r->scan_segment = r->note.first;
     r->scan_batch = 1;
-    return found == S_INDEX_NONE ? 0 : self->index->reset (self->index);
+    int error = found == S_INDEX_NONE ? 0 : self->index->reset (self->index);
+    return error || !asked ? error : adr_store_note_reindex (self, false);
 }
 
 /* A noted segment where the journal ends, or behind that, which cannot be read to its end: nobody knows what it held.

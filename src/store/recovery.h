@@ -75,6 +75,8 @@ adr_notes_t adr_recovery_notes_read (adr_recovery_t *r);
 int adr_recovery_notes_write (adr_recovery_t *r);
 int adr_recovery_note (adr_recovery_t *r, uint64_t newest, uint64_t recovering);
 
+bool adr_recovery_reindex_is_noted (adr_recovery_t *r);
+
 void adr_recovery_scan (adr_recovery_t *r);
 bool adr_recovery_unnoted_hold_batches (adr_recovery_t *r);
 void adr_recovery_witness (adr_recovery_t *r);

@@ -72,6 +72,13 @@ s_note_fence (adr_store_t *self)
         self->fence = adr_get_u64 (bytes);
 }
 
+bool
+adr_recovery_reindex_is_noted (adr_recovery_t *r)
+{
+    uint64_t noted;
+    return s_note_u64 (r->self, ADR_NOTE_REINDEX, &noted) && noted != 0;
+}
+
 /* What this node's actors have told others: of a note that cannot be read nobody knows what was promised or voted. */
 static const char *const s_told[] = { ADR_NOTE_FENCE, ADR_NOTE_VOTE, ADR_NOTE_PROMISE };
 #define S_TOLD_COUNT (sizeof s_told / sizeof s_told[0])

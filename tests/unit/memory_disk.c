@@ -225,7 +225,7 @@ static int
 s_state_get (adr_state_t *state, const char *name, void *value, size_t room)
 {
     memory_state_t *self = (memory_state_t *) state;
-    if (self->unreadable)
+    if (self->unreadable || (self->unreadable_name && strcmp (name, self->unreadable_name) == 0))
         return -2;
     for (size_t i = 0; i < self->count; i++)
         if (strcmp (self->put[i].name, name) == 0) {
@@ -245,6 +245,8 @@ s_state_put (adr_state_t *state, const adr_state_put_t *puts, size_t count)
     self->unreadable = false;
     for (size_t i = 0; i < count; i++) {
         size_t at = 0;
+        if (self->unreadable_name && strcmp (puts[i].name, self->unreadable_name) == 0)
+            self->unreadable_name = NULL;
         while (at < self->count && strcmp (self->put[at].name, puts[i].name) != 0)
             at++;
         adr_assert (at < sizeof self->put / sizeof self->put[0] && puts[i].value.size <= sizeof self->put[0].value
@@ -252,7 +254,8 @@ s_state_put (adr_state_t *state, const adr_state_put_t *puts, size_t count)
         if (at == self->count)
             self->count++;
         strcpy (self->put[at].name, puts[i].name);
-        memcpy (self->put[at].value, puts[i].value.data, puts[i].value.size);
+        if (puts[i].value.size)
+            memcpy (self->put[at].value, puts[i].value.data, puts[i].value.size);
         self->put[at].size = puts[i].value.size;
     }
     return 0;
@@ -305,7 +308,7 @@ struct memory_index {
     uint8_t meta[64], pending_meta[64];
     size_t meta_size, pending_meta_size;
     char meta_name[32];
-    bool open;
+    bool open, spoilt;
 };
 
 struct adr_index_cursor {
@@ -361,7 +364,7 @@ s_index_get (adr_index_t *index, uint8_t table, adr_bytes_t key, adr_index_row_t
     if (at == self->rows->count || s_row_order (&self->rows->row[at], table, key) != 0)
         return ENOENT;
     *row = self->rows->row[at].row;
-    return 0;
+    return self->spoilt ? EIO : 0;
 }
 
 static int
@@ -513,6 +516,7 @@ static int
 s_index_reset (adr_index_t *index)
 {
     memory_index_t *self = (memory_index_t *) index;
+    self->spoilt = false;
     s_rows_release (self->rows);
     self->rows = adr_alloc (sizeof *self->rows);
     self->rows->users = 1;
@@ -587,4 +591,10 @@ memory_entropy_init (memory_entropy_t *self, uint64_t seed)
 {
     self->entropy.fill = s_fill;
     self->random.state = seed;
+}
+
+void
+memory_index_spoil (memory_index_t *self)
+{
+    self->spoilt = true;
 }

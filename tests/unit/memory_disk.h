@@ -44,6 +44,7 @@ typedef struct {
     } put[32];
     size_t count;
     bool unreadable;
+    const char *unreadable_name; /* this one alone, until it is put; NULL: none */
 } memory_state_t;
 
 memory_state_t *memory_state_create (void);
@@ -56,6 +57,8 @@ memory_index_t *memory_index_copy (const memory_index_t *self); /* what was comm
 void memory_index_destroy (memory_index_t **self);
 adr_index_t *memory_index_of (memory_index_t *self);
 size_t memory_index_count (const memory_index_t *self);
+/* From now on, until it is reset, none of the rows that are there can be found without an error. */
+void memory_index_spoil (memory_index_t *self);
 
 typedef struct {
     adr_entropy_t entropy; /* first */

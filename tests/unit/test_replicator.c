@@ -160,15 +160,16 @@ s_answered (unsigned zone, uint64_t term, uint64_t boot)
 }
 
 static void
-s_write (uint64_t number)
+s_write_if (uint64_t number, uint8_t key, Adr__Condition condition)
 {
     Adr__Write write = ADR__WRITE__INIT;
     Adr__Op op = ADR__OP__INIT, *ops[] = { &op };
     uint8_t id[ADR_REQUEST_ID_SIZE] = { (uint8_t) number };
     adr_address_t edge = harness_address (1, ADR_NODE_EDGE, ADR_ACTOR_EDGE_ROUTER);
     op.table = ADR_TABLE_KV;
-    op.key = (ProtobufCBinaryData){ 1, id };
+    op.key = (ProtobufCBinaryData){ 1, &key };
     op.value_size = 1;
+    op.condition = condition;
     write.number = number;
     write.request = (ProtobufCBinaryData){ sizeof id, id };
     write.origin = adr_id_view (&edge.node);
@@ -176,6 +177,12 @@ s_write (uint64_t number)
     write.op = ops;
     harness_message (&s_harness, edge, ADR_NODE_EDGE, ADR__KIND__WRITE, &write.base, adr_bytes ("v", 1));
     s_sync ();
+}
+
+static void
+s_write (uint64_t number)
+{
+    s_write_if (number, (uint8_t) number, ADR__CONDITION__ALWAYS);
 }
 
 /* The newest append to that member, NULL if there is none. */
@@ -458,6 +465,33 @@ test_an_edge_sends_nobody_else_an_answer (void **state) /* [TRUST-4] */
     assert_int_equal (adr_store_last (s_store).index, 1);
 }
 
+/* --- damage --------------------------------------------------------------------------------------------------------- */
+
+static void
+test_a_master_that_cannot_read_a_record_writes_it_blindly_or_resigns (void **state) /* [STORE-10] */
+{
+    (void) state;
+    s_lead (1);
+    s_write (7);
+    s_ack (2, 1, 2);
+    s_ack (3, 1, 2);
+    s_answered (2, 1, 1);
+    s_answered (3, 1, 1);
+    harness_advance (&s_harness, 3000 * ADR_MS);
+    s_sync ();
+    harness_advance (&s_harness, 3000 * ADR_MS);
+    s_sync ();
+    assert_int_not_equal (memory_index_count (s_index), 0);
+    memory_index_spoil (s_index);
+    uint64_t last = adr_store_last (s_store).index;
+    harness_forget (&s_harness);
+    s_write_if (8, 7, ADR__CONDITION__EXISTS);
+    assert_int_equal (adr_store_last (s_store).index, last);
+    assert_non_null (harness_sent (&s_harness, ADR__KIND__RESIGN, 0));
+    s_write_if (9, 7, ADR__CONDITION__ALWAYS);
+    assert_int_equal (adr_store_last (s_store).index, last + 1);
+}
+
 /* --- log time ------------------------------------------------------------------------------------------------------- */
 
 static uint64_t
@@ -514,6 +548,8 @@ main (void)
                                          s_stop),
         cmocka_unit_test_setup_teardown (test_a_write_has_as_many_operations_as_the_edge_lets_through, s_start, s_stop),
         cmocka_unit_test_setup_teardown (test_an_edge_sends_nobody_else_an_answer, s_start, s_stop),
+        cmocka_unit_test_setup_teardown (test_a_master_that_cannot_read_a_record_writes_it_blindly_or_resigns, s_start,
+                                         s_stop),
         cmocka_unit_test_setup_teardown (test_log_time_makes_no_leap_when_the_wall_clock_is_set, s_start, s_stop),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);

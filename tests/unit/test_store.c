@@ -204,6 +204,30 @@ test_written_applied_flushed_reopened (void **state)
     s_expect (w, "b", NULL);
 }
 
+/* The journal has every row: once one cannot be read, the next start makes the index anew. */
+static void
+test_an_index_with_unreadable_rows_is_made_anew (void **state)
+{
+    s_world_t *w = *state;
+    adr_record_t record;
+    s_append_op (w, 1, "a", "one");
+    s_run (w);
+    s_commit_apply (w, 1);
+    adr_store_set_unlocked (w->store, 1);
+    s_run (w);
+    w->now += 1000 * ADR_MS;
+    s_run (w);
+    assert_int_equal (memory_index_count (w->index), 1);
+    memory_index_spoil (w->index);
+    s_reopen (w); /* nobody has met it yet */
+    assert_int_equal (adr_store_get (w->store, ADR_TABLE_KV, s_text ("a"), true, &record), ADR_STATUS_DAMAGED);
+    s_run (w);
+    s_reopen (w);
+    assert_int_equal (w->opening, ADR_STORE_OPENED);
+    s_expect (w, "a", "one");
+    assert_int_equal (memory_index_count (w->index), 0); /* it is in memory, until it is flushed */
+}
+
 /* --- what makes a new incarnation [STORE-4] ------------------------------------------------------------------ */
 
 static void
@@ -250,6 +274,22 @@ test_unreadable_state_environment_is_amnesia (void **state)
     s_run (w);
     w->state->unreadable = true;
     s_expect_amnesia (w);
+}
+
+/* What the actors told is theirs, but a store that cannot read it back is nobody's who could go on [ELECT-7]. */
+static void
+test_unreadable_vote_is_amnesia (void **state)
+{
+    s_world_t *w = *state;
+    uint8_t byte;
+    adr_state_put_t put = { "vote", s_text ("somebody") };
+    assert_int_equal (w->state->state.put (&w->state->state, &put, 1), 0);
+    s_run (w);
+    s_reopen (w);
+    assert_int_equal (w->opening, ADR_STORE_OPENED);
+    w->state->unreadable_name = "vote";
+    s_expect_amnesia (w);
+    assert_int_equal (w->state->state.get (&w->state->state, "vote", &byte, 1), 0);
 }
 
 static void
@@ -608,8 +648,10 @@ main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown (test_new_store_is_reopened_with_its_identity, s_set_up, s_tear_down),
         cmocka_unit_test_setup_teardown (test_written_applied_flushed_reopened, s_set_up, s_tear_down),
+        S_TEST (test_an_index_with_unreadable_rows_is_made_anew),
         S_TEST (test_lost_state_environment_is_amnesia),
         S_TEST (test_unreadable_state_environment_is_amnesia),
+        S_TEST (test_unreadable_vote_is_amnesia),
         S_TEST (test_foreign_state_environment_is_amnesia),
         S_TEST (test_rolled_back_state_environment_is_amnesia),
         S_TEST (test_lost_end_of_the_journal_is_amnesia),
