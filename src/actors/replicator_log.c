@@ -175,6 +175,17 @@ s_take_over_entry (replicator_t *self, const adr_entry_t *entry, size_t size)
         adr_pending_keys_add (self->pending, entry);
 }
 
+/* [PART-4] Log time goes on from the log's last entry: one that was cut since may have carried a wall clock's whim. */
+static void
+s_time_of_last (replicator_t *self)
+{
+    adr_status_t status;
+    adr_buffer_clear (&self->scratch);
+    if (adr_store_read_log (self->store, adr_store_last (self->store).index, 1, &self->scratch, &status) == 1
+        && adr_entry_decode (&self->entry, adr_bytes (self->scratch.data, self->scratch.size)))
+        self->time_last_ms = self->entry.time_ms;
+}
+
 void
 replicator_become_streaming (replicator_t *self)
 {
@@ -192,6 +203,7 @@ replicator_become_streaming (replicator_t *self)
     self->lead_ns = self->commit_moved_ns = self->now_ns;
     self->own_waits_index = 0;
     self->stamp_count = 0;
+    s_time_of_last (self);
     self->time_base_ns = self->now_ns;
     self->time_base_ms = last.index == 0 ? (uint64_t) self->wall_ms : self->time_last_ms;
     self->opening = last.index + 1;

@@ -195,6 +195,15 @@ s_unreadable_end (const adr_recovery_t *r)
     return 0;
 }
 
+/* [STORE-4] The state environment notes more segments than can have been prepared behind the last one that was begun:
+ * by a batch, or by a recovery, which leaves it empty if there was nothing to copy. */
+static bool
+s_ends_too_early (const adr_recovery_t *r)
+{
+    uint64_t begun = r->last_segment > r->made_segment ? r->last_segment : r->made_segment;
+    return r->note.newest >= r->note.first + S_RESERVE_LAG && begun + S_RESERVE_LAG < r->note.newest;
+}
+
 /* Something acknowledged may be gone, and cannot be bounded by the commit index [STORE-4, STORE-5]. */
 static bool
 s_is_forgotten (adr_recovery_t *r)
@@ -205,7 +214,7 @@ s_is_forgotten (adr_recovery_t *r)
     if (r->term > self->journal.noted_term && !ADR_PLANT (STORE_4_TERM_UNNOTED))
         ADR_WHY (r, "the journal carries term %llu, the state environment knows of %llu only",
                (unsigned long long) r->term, (unsigned long long) self->journal.noted_term);
-    else if (r->note.newest >= r->note.first + S_RESERVE_LAG && r->last_segment + S_RESERVE_LAG < r->note.newest)
+    else if (s_ends_too_early (r))
         ADR_WHY (r, "the journal ends in segment %llu, the state environment notes %llu",
                (unsigned long long) r->last_segment, (unsigned long long) r->note.newest);
     else if ((unreadable = s_unreadable_end (r)) != 0)

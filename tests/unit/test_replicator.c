@@ -526,6 +526,23 @@ test_log_time_makes_no_leap_when_the_wall_clock_is_set (void **state) /* [PART-4
     assert_true (step >= 1000 && step <= 2002);
 }
 
+/* An entry of a wall clock that runs ahead, which nobody else ever had, and which is cut. */
+static void
+test_log_time_goes_on_from_what_the_log_holds (void **state) /* [PART-4] */
+{
+    (void) state;
+    s_harness.wall_ms += 3600 * 1000;
+    s_lead (1);
+    assert_int_equal (adr_store_last (s_store).index, 1);
+    s_append (s_meta (2, ADR_ACTOR_REPLICATOR), 2, (adr_position_t){ 0, 0 }, 1);
+    harness_durable (&s_harness);
+    s_sync ();
+    assert_int_equal (s_time_of (1), 1000);
+    s_lead (3);
+    assert_int_equal (adr_store_last (s_store).index, 2);
+    assert_true (s_time_of (2) <= 2000);
+}
+
 int
 main (void)
 {
@@ -550,6 +567,7 @@ main (void)
         cmocka_unit_test_setup_teardown (test_an_edge_sends_nobody_else_an_answer, s_start, s_stop),
         cmocka_unit_test_setup_teardown (test_a_master_that_cannot_read_a_record_writes_it_blindly_or_resigns, s_start,
                                          s_stop),
+        cmocka_unit_test_setup_teardown (test_log_time_goes_on_from_what_the_log_holds, s_start, s_stop),
         cmocka_unit_test_setup_teardown (test_log_time_makes_no_leap_when_the_wall_clock_is_set, s_start, s_stop),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);

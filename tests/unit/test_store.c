@@ -292,6 +292,36 @@ test_unreadable_vote_is_amnesia (void **state)
     assert_int_equal (w->state->state.get (&w->state->state, "vote", &byte, 1), 0);
 }
 
+static bool
+s_keep_nothing (void *unused)
+{
+    (void) unused;
+    return false;
+}
+
+/* A batch that is torn by a kill makes the next start begin the next segment; a power cut then takes the torn bytes
+ * away. What is left looks like a journal that ends early, and is none. */
+static void
+test_a_torn_batch_that_vanishes_is_no_amnesia (void **state)
+{
+    s_world_t *w = *state;
+    s_run (w); /* segments 2 and 3 are prepared */
+    s_append_op (w, 1, "a", "one");
+    adr_store_job_t *job = adr_store_job_next (w->store, ADR_LANE_SYNC, w->now);
+    adr_store_job_write (w->store, job);
+    memory_disk_segment (w->disk, 1)->now[job->offset + 200] ^= 1;
+    s_reopen (w);
+    assert_int_equal (w->opening, ADR_STORE_OPENED);
+    s_run (w); /* and now segment 4 */
+    memory_disk_t *after = memory_disk_crash (w->disk, s_keep_nothing, NULL);
+    adr_store_destroy (&w->store);
+    memory_disk_destroy (&w->disk);
+    w->disk = after;
+    s_open (w);
+    assert_int_equal (w->opening, ADR_STORE_OPENED);
+    assert_int_equal (adr_store_incarnation (w->store), 77);
+}
+
 static void
 test_foreign_state_environment_is_amnesia (void **state)
 {
@@ -652,6 +682,7 @@ main (void)
         S_TEST (test_lost_state_environment_is_amnesia),
         S_TEST (test_unreadable_state_environment_is_amnesia),
         S_TEST (test_unreadable_vote_is_amnesia),
+        S_TEST (test_a_torn_batch_that_vanishes_is_no_amnesia),
         S_TEST (test_foreign_state_environment_is_amnesia),
         S_TEST (test_rolled_back_state_environment_is_amnesia),
         S_TEST (test_lost_end_of_the_journal_is_amnesia),
