@@ -357,6 +357,16 @@ s_came_evidence (sim_node_t *node, const Adr__Evidence *evidence)
         node->heard.unlocked = evidence->unlocked;
 }
 
+/* One that a higher fence has overtaken is ignored [ELECT-4]. */
+static void
+s_came_lead (sim_node_t *node, const Adr__Lead *lead)
+{
+    if (lead->term < node->heard.fence)
+        return;
+    node->leads = node->lease_term = lead->term;
+    node->voters_at = adr_store_voters (node->store)->at;
+}
+
 static void
 s_came_append (sim_node_t *node, const Adr__Append *append)
 {
@@ -375,8 +385,7 @@ s_came_to_replicator (sim_world_t *world, sim_node_t *node, const adr_event_t *e
         s_came_read (world, (int) (node - world->node), event);
         break;
     case ADR__KIND__LEAD:
-        node->leads = node->lease_term = ((const Adr__Lead *) header)->term;
-        node->voters_at = adr_store_voters (node->store)->at;
+        s_came_lead (node, (const Adr__Lead *) header);
         break;
     case ADR__KIND__STOOD_DOWN:
         node->lease_term = 0;
