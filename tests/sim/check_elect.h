@@ -38,6 +38,8 @@ typedef struct {
 typedef struct {
     uint64_t incarnation, boot;
     sim_promise_t promise[SIM_PROMISES_KEPT]; /* newest first */
+    uint64_t former; /* the incarnation before, and what it promised: nobody votes in its name any more */
+    sim_promise_t former_promise[SIM_PROMISES_KEPT];
     sim_round_t seen[SIM_ROUNDS_KEPT], noted[SIM_ROUNDS_KEPT]; /* rings of what was polled since its start */
     uint32_t seen_count, noted_count;
     int64_t perhaps_until_ns; /* to whom a poll came that election may have noted and not answered */

@@ -23,7 +23,10 @@ s_of (sim_promises_t *self, const sim_who_t *who)
     if (bound->incarnation == who->incarnation && bound->boot == who->boot)
         return bound;
     if (bound->incarnation != who->incarnation) {
+        sim_bound_t before = *bound;
         memset (bound, 0, sizeof *bound);
+        bound->former = before.incarnation;
+        memcpy (bound->former_promise, before.promise, sizeof before.promise);
         for (int i = 0; i < SIM_PROMISES_KEPT; i++)
             bound->promise[i].master = bound->promise[i].lifted_for = -1;
     }
@@ -174,11 +177,11 @@ sim_promises_prolongs (sim_promises_t *self, const sim_who_t *who, uint64_t term
 }
 
 static int64_t
-s_bound_until (const sim_bound_t *bound, uint64_t term, int master)
+s_bound_until (const sim_promise_t *promise, uint64_t term, int master)
 {
     for (int i = 0; i < SIM_PROMISES_KEPT; i++)
-        if (bound->promise[i].term == term && bound->promise[i].master == master)
-            return bound->promise[i].lifted_for < 0 ? bound->promise[i].until_ns : 0;
+        if (promise[i].term == term && promise[i].master == master)
+            return promise[i].lifted_for < 0 ? promise[i].until_ns : 0;
     return 0;
 }
 
@@ -189,7 +192,9 @@ static int64_t
 s_promised (const sim_promises_t *self, int voter, uint64_t incarnation, int master, uint64_t term)
 {
     const sim_bound_t *bound = &self->node[voter];
-    return bound->incarnation == incarnation ? s_bound_until (bound, term, master) : 0;
+    if (bound->former == incarnation)
+        return s_bound_until (bound->former_promise, term, master);
+    return bound->incarnation == incarnation ? s_bound_until (bound->promise, term, master) : 0;
 }
 
 /* Until when the voter's answer holds up the lease, by the master's own reckoning. */
