@@ -190,6 +190,7 @@ s_full_disk (sim_world_t *world)
     uint64_t left = (uint64_t) sim_pick (&world->fault_random, 0, 4) * (free_bytes / 40);
     disk->taken = free_bytes - left;
     node->full_disk = true;
+    node->full_ns = world->now_ns;
     SIM_TRACE (world, "%s has %llu bytes left", node->name, (unsigned long long) left);
     sim_event_at (world, world->now_ns + s_length (world, 200, 8000), EV_MEND, place, 0, 0, NULL);
 }
@@ -198,6 +199,8 @@ void
 sim_mend (sim_world_t *world, int place)
 {
     sim_node_t *node = &world->node[place];
+    if (node->full_disk)
+        node->full_ns = world->now_ns;
     node->slow_disk = node->full_disk = false;
     node->disk.taken = 0;
     SIM_TRACE (world, "%s has a good disk again", node->name);

@@ -85,6 +85,8 @@ s_mend_host (sim_world_t *world, int host)
     for (int i = 0; i < world->node_count; i++)
         if (world->node[i].host == host) {
             sim_node_t *node = &world->node[i];
+            if (node->full_disk)
+                node->full_ns = world->now_ns;
             node->slow_disk = node->full_disk = false;
             node->disk.taken = 0;
             node->disk.ops_left = 0;

@@ -201,6 +201,7 @@ typedef struct {
     sim_put_t *put;          /* waiting for the state writer, oldest first */
     uint32_t put_count, put_room, put_committing;
     bool slow_disk, full_disk, hung_disk;
+    int64_t full_ns;         /* when its disk was full last; 0: never */
     uint64_t leads;          /* term in which its replicator was told to lead, until it is told or does otherwise */
     uint64_t lease_term;     /* the same, until it is told that its lease is given up */
     adr_position_t voters_at; /* of a master: the newest voters entry of its log */

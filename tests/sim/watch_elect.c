@@ -345,6 +345,17 @@ sim_watch_elect_deliver (sim_world_t *world, const sim_actor_t *to, const adr_ev
                              ((const Adr__Pong *) header)->number);
 }
 
+/* While members are full, or have only just got space again, a master may wait for it [STORE-11]. */
+static bool
+s_waits_for_space (const sim_world_t *world)
+{
+    for (int i = 0; i < world->node_count; i++)
+        if (world->node[i].full_disk
+            || (world->node[i].full_ns && world->now_ns - world->node[i].full_ns < 5 * SIM_SECOND))
+            return true;
+    return false;
+}
+
 /* After each turn of a replicator. */
 void
 sim_watch_elect_turn (sim_world_t *world, int place)
@@ -356,7 +367,8 @@ sim_watch_elect_turn (sim_world_t *world, int place)
     sim_leading_t leading = {
         .term = node->lease_term, .commit = adr_store_commit (store), .last = adr_store_last (store).index,
         .limit_ns = world->options.settings.election_max_ns * 20 / 19, /* by a clock that is slow */
-        .quorum_answers = sim_promises_quorum_answers (&world->promises, &who, adr_store_voters (store)),
+        .quorum_answers = !s_waits_for_space (world)
+                          && sim_promises_quorum_answers (&world->promises, &who, adr_store_voters (store)),
     };
     sim_polls_leads (&world->polls, &who, &leading);
 }
