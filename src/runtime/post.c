@@ -40,6 +40,9 @@ s_endpoint (const adr_map_node_t *node, adr_post_lane_t lane)
 
 /* --- what leaves ------------------------------------------------------------------------------------------------ */
 
+/* Of answers to clients, those larger than S_COPY_MAX. Of the process, because it outlives each post. */
+static uint64_t s_client_bytes;
+
 /* Runs on one of ZeroMQ's threads when the bytes have left, or here when the message is closed unsent. */
 static void
 s_free_parcel (void *data, void *hint)
@@ -48,6 +51,8 @@ s_free_parcel (void *data, void *hint)
     adr_parcel_t *parcel = hint;
     if (parcel->held)
         return; /* the send failed, and whoever tried still has it */
+    if (parcel->to.actor == ADR_ACTOR_CLIENT)
+        __atomic_sub_fetch (&s_client_bytes, parcel->pack.size, __ATOMIC_RELAXED);
     adr_parcel_destroy (&parcel);
 }
 
@@ -304,6 +309,24 @@ s_carry_from_actor (void *argument, adr_parcel_t *parcel, adr_bells_t *bells)
     return taken;
 }
 
+/* Both frames of an answer; as s_send. A routing id without its pack would take the next client's for it. */
+static int
+s_send_to_client (void *router, const adr_connection_t *connection, adr_parcel_t *parcel)
+{
+    size_t counted = parcel->pack.size > S_COPY_MAX ? parcel->pack.size : 0;
+    if (counted && __atomic_load_n (&s_client_bytes, __ATOMIC_RELAXED) + counted > ADR_POST_CLIENT_BYTES_MAX)
+        return EAGAIN;
+    if (zmq_send (router, connection->routing_id, connection->routing_id_size, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
+        return errno;
+    __atomic_add_fetch (&s_client_bytes, counted, __ATOMIC_RELAXED);
+    int error = s_send (router, parcel);
+    if (error) {
+        __atomic_sub_fetch (&s_client_bytes, counted, __ATOMIC_RELAXED);
+        zmq_send (router, "", 0, ZMQ_DONTWAIT);
+    }
+    return error;
+}
+
 /* [POST-8] Answers leave by the ROUTER that the client came by. */
 static void
 s_carry_to_client (adr_post_t *self, adr_parcel_t *parcel)
@@ -316,11 +339,7 @@ s_carry_to_client (adr_post_t *self, adr_parcel_t *parcel)
     void *router = self->local[connection->local].router;
     self->local[connection->local].router_ready = true;
     adr_pack_number (&parcel->buffer, ++connection->sent, adr_directory_map (self->directory)->epoch);
-    int error = 0;
-    if (zmq_send (router, connection->routing_id, connection->routing_id_size, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
-        error = errno;
-    if (error == 0)
-        error = s_send (router, parcel);
+    int error = s_send_to_client (router, connection, parcel);
     if (error == 0)
         return;
     if (error == EHOSTUNREACH)

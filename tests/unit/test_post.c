@@ -182,11 +182,12 @@ typedef struct {
 } s_peer_t;
 
 static void
-s_dial (s_peer_t *self, const uint8_t *secret, const uint8_t *public, const uint8_t *server, const char *endpoint)
+s_dial_for (s_peer_t *self, const uint8_t *secret, const uint8_t *public, const uint8_t *server, const char *endpoint,
+            int high_water)
 {
     self->context = zmq_ctx_new ();
     zmq_ctx_set (self->context, ZMQ_BLOCKY, 0);
-    adr_socket_options_t options = { ADR_SOCKET_DEALER, NULL, secret, public, server, 1000, 0 };
+    adr_socket_options_t options = { ADR_SOCKET_DEALER, NULL, secret, public, server, high_water, 0 };
     self->socket = adr_socket_new (self->context, &options);
     int wait = FIXTURE_DEADLINE_MS;
     zmq_setsockopt (self->socket, ZMQ_SNDTIMEO, &wait, sizeof wait);
@@ -208,6 +209,12 @@ s_dial_as_client (s_peer_t *self)
 {
     const adr_map_node_t *edge = &fixture_shared.map->node[2];
     s_dial (self, fixture_shared.client_secret, fixture_shared.client_public, edge->curve_key, edge->client);
+}
+
+static void
+s_dial (s_peer_t *self, const uint8_t *secret, const uint8_t *public, const uint8_t *server, const char *endpoint)
+{
+    s_dial_for (self, secret, public, server, endpoint, 1000);
 }
 
 static void
@@ -466,6 +473,52 @@ test_clients (void **state)
     s_down (&edge);
 }
 
+#define S_UNREAD 250 /* answers of 1 MiB: within the high-water mark of 256 messages */
+
+static void
+s_answer_much (toy_t *self, const adr_event_t *event, adr_effects_t *effects)
+{
+    static const uint8_t s_value[1024 * 1024];
+    if (event->kind != ADR_EVENT_MESSAGE)
+        return;
+    Adr__Answer answer = ADR__ANSWER__INIT;
+    for (int i = 0; i < (self->messages == 1 ? S_UNREAD : 1); i++)
+        effects->send (effects, event->message.from, ADR__KIND__ANSWER, &answer.base,
+                       adr_bytes (s_value, sizeof s_value));
+}
+
+/* [POST-8] What clients do not read is bounded by bytes; once it is read, or they have gone, others are answered. */
+static void
+test_clients_that_do_not_read (void **state)
+{
+    (void) state;
+    toy_t edge;
+    toy_init (&edge, s_answer_much, NULL);
+    fixture_host_t b;
+    fixture_host_init (&b, &s_fixture);
+    fixture_host_add (&b, 2, &toy_edge_router_class, &edge, 1);
+    fixture_host_start (&b, (uint32_t[]){ 2 }, 1, 1);
+    uint64_t refused = adr_metric_get (ADR_METRIC_SEND_REFUSED);
+    s_peer_t lazy, other;
+    s_dial_for (&lazy, s_fixture.client_secret, s_fixture.client_public, s_fixture.map->node[2].curve_key,
+                s_fixture.map->node[2].client, 1);
+    s_send_read (&lazy, 1, false);
+    assert_true (fixture_wait_metric (ADR_METRIC_SEND_REFUSED, refused + 20));
+    s_hang_up (&lazy);
+    s_dial (&other, s_fixture.client_secret, s_fixture.client_public, s_fixture.map->node[2].curve_key,
+            s_fixture.map->node[2].client);
+    int size = -1, wait = 100, first;
+    zmq_setsockopt (other.socket, ZMQ_RCVTIMEO, &wait, sizeof wait);
+    for (int i = 0; i < 200 && size < 0; i++) { /* until what the other left has gone */
+        s_send_read (&other, 2, false);
+        size = zmq_recv (other.socket, &first, sizeof first, 0);
+    }
+    assert_true (size > 1024 * 1024);
+    s_hang_up (&other);
+    fixture_host_stop (&b);
+    toy_free (&edge);
+}
+
 /* [POST-8] One that has left is forgotten, its answer counted. */
 static void
 s_answer_late (toy_t *self, const adr_event_t *event, adr_effects_t *effects)
@@ -655,6 +708,7 @@ main (void)
         cmocka_unit_test (test_strangers),
         cmocka_unit_test (test_bytes_that_are_no_protocol),
         cmocka_unit_test (test_clients),
+        cmocka_unit_test (test_clients_that_do_not_read),
         cmocka_unit_test (test_client_that_left),
         cmocka_unit_test (test_clients_come_and_go),
         cmocka_unit_test (test_bound_on_connections),
