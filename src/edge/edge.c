@@ -216,19 +216,30 @@ s_queue (connection_t *self, const adr_s3_answer_t *answer)
     return result;
 }
 
-/* Queues the answer, or waits for it. */
+/* True if there is nothing to do until the call's wake, or, `result` says, ever. */
+static bool
+s_parked (connection_t *self, enum MHD_Result *result)
+{
+    wait_t wait = s_wait (self);
+    *result = wait == STOPPED ? MHD_NO : MHD_YES;
+    return wait != AGAIN;
+}
+
+/* Queues the answer, or waits for it; while the client waits for "100 Continue", for that its body is wanted, too. */
 static enum MHD_Result
 s_answer (connection_t *self)
 {
     for (;;) {
+        enum MHD_Result result;
         const adr_s3_answer_t *answer = adr_s3_call_answer (self->call);
         if (answer)
             return s_queue (self, answer);
-        wait_t wait = s_wait (self);
-        if (wait == PARKED)
+        if (self->phase == HELD && !adr_s3_call_holds (self->call)) {
+            self->phase = BODY;
             return MHD_YES;
-        if (wait == STOPPED)
-            return MHD_NO;
+        }
+        if (s_parked (self, &result))
+            return result;
     }
 }
 
@@ -258,26 +269,6 @@ s_would_send_much (const adr_http_request_t *request)
     return !adr_http_number (&length, text) || length > DRAIN_MAX;
 }
 
-/* The client waits for "100 Continue": is its body wanted? */
-static enum MHD_Result
-s_hold (connection_t *self)
-{
-    for (;;) {
-        const adr_s3_answer_t *answer = adr_s3_call_answer (self->call);
-        if (answer)
-            return s_queue (self, answer);
-        if (!adr_s3_call_holds (self->call)) {
-            self->phase = BODY;
-            return MHD_YES;
-        }
-        wait_t wait = s_wait (self);
-        if (wait == PARKED)
-            return MHD_YES;
-        if (wait == STOPPED)
-            return MHD_NO;
-    }
-}
-
 static enum MHD_Result
 s_on_headers (connection_t *self, const char *method)
 {
@@ -291,7 +282,7 @@ s_on_headers (connection_t *self, const char *method)
     bool expects = s_expects_continue (request);
     self->phase = expects ? HELD : BODY;
     if (expects)
-        return s_hold (self);
+        return s_answer (self);
     const adr_s3_answer_t *answer = adr_s3_call_answer (self->call);
     return answer && (request->malformed || s_would_send_much (request)) ? s_queue (self, answer) : MHD_YES;
 }
@@ -305,13 +296,9 @@ s_on_body (connection_t *self, const char *data, size_t *size)
         *size -= taken;
         if (*size == 0)
             return MHD_YES;
-        if (taken > 0)
-            continue;
-        wait_t wait = s_wait (self);
-        if (wait == PARKED)
-            return MHD_YES;
-        if (wait == STOPPED)
-            return MHD_NO;
+        enum MHD_Result result;
+        if (taken == 0 && s_parked (self, &result))
+            return result;
     }
 }
 
@@ -332,8 +319,6 @@ s_on_request (void *argument, struct MHD_Connection *mhd, const char *url, const
         self->phase = BODY;
         return s_on_body (self, data, size);
     }
-    if (self->phase == HELD)
-        return s_hold (self);
     if (self->phase == BODY) {
         self->phase = ENDED;
         adr_s3_call_end (self->call);

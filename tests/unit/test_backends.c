@@ -10,6 +10,7 @@
 #include "core/actor.h"
 #include "store/backend.h"
 #include "store/store.h"
+#include "store_jobs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -421,20 +422,7 @@ s_node_close (s_node_t *node)
 static void
 s_node_run (s_node_t *node)
 {
-    bool any = true;
-    while (any) {
-        any = false;
-        for (int lane = 0; lane < ADR_LANE_COUNT; lane++) {
-            adr_store_job_t *job = adr_store_job_next (node->store, (adr_lane_t) lane, 0);
-            if (!job)
-                continue;
-            any = true;
-            adr_store_job_write (node->store, job);
-            adr_store_job_sync (node->store, job);
-            assert_int_equal (job->error, 0);
-            adr_store_job_done (node->store, job);
-        }
-    }
+    store_run_jobs (node->store, 0);
 }
 
 static void

@@ -16,6 +16,7 @@
 #include "memory_disk.h"
 #include "store/layout.h"
 #include "store/store.h"
+#include "store_jobs.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -268,20 +269,7 @@ s_keep_some (void *argument)
 static void
 s_run_jobs (s_node_t *node)
 {
-    bool any = true;
-    while (any) {
-        any = false;
-        for (int lane = 0; lane < ADR_LANE_COUNT; lane++) {
-            adr_store_job_t *job = adr_store_job_next (node->store, (adr_lane_t) lane, node->now);
-            if (!job)
-                continue;
-            any = true;
-            adr_store_job_write (node->store, job);
-            adr_store_job_sync (node->store, job);
-            assert_int_equal (job->error, 0);
-            adr_store_job_done (node->store, job);
-        }
-    }
+    store_run_jobs (node->store, node->now);
 }
 
 /* Takes the image over, after a power cut that leaves what is synced. */

@@ -9,6 +9,7 @@
 
 #include "memory_disk.h"
 #include "store/internal.h"
+#include "store_jobs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,20 +74,7 @@ s_tear_down (void **state)
 static void
 s_run (s_world_t *w)
 {
-    bool any = true;
-    while (any) {
-        any = false;
-        for (int lane = 0; lane < ADR_LANE_COUNT; lane++) {
-            adr_store_job_t *job = adr_store_job_next (w->store, (adr_lane_t) lane, w->now);
-            if (!job)
-                continue;
-            any = true;
-            adr_store_job_write (w->store, job);
-            adr_store_job_sync (w->store, job);
-            assert_int_equal (job->error, 0);
-            adr_store_job_done (w->store, job);
-        }
-    }
+    store_run_jobs (w->store, w->now);
     adr_store_check (w->store);
 }
 
