@@ -2,7 +2,9 @@
 /* libadrestia: the client library of Adrestia. One header, one prefix, `adr_client_t` is thread-safe.
  *
  * A client keeps one CURVE connection to an edge, fails over to the next one, packs what is asked for at the same
- * time, and gives every request an id, so that its own retries never do a write twice. Every call has a blocking face;
+ * time, and gives every request an id, so that its own retries never do a write twice. One that writes (a quarter of
+ * what it asks, or more) and reads nothing locally moves to the edge beside the master, if the profile lists it; never
+ * twice in ten seconds; `follow-master: no` in the profile keeps it where it is. Every call has a blocking face;
  * the asynchronous one (adr_client_start_*) calls back on the client's own thread, where nothing may block.
  *
  * Outcomes are adr_result_t. REFUSED says that nothing was done; UNKNOWN says that a write may or may not be done.

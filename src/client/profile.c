@@ -169,14 +169,27 @@ s_read_secret_file (s_reader_t *self, const yaml_node_t *node)
     return (size_t) size < sizeof self->secret_file || s_complain (self, node, "curve-secret-file: too long");
 }
 
+static bool
+s_read_follow (s_reader_t *self, const yaml_node_t *node)
+{
+    const char *text = s_text (self, node, "follow-master");
+    if (!text)
+        return false;
+    self->profile->follow_master = strcmp (text, "yes") == 0;
+    return self->profile->follow_master || strcmp (text, "no") == 0
+           || s_complain (self, node, "follow-master: expected `yes` or `no`");
+}
+
 static const struct {
     const char *name;
     bool (*read) (s_reader_t *self, const yaml_node_t *node);
 } s_keys[] = {
     { "cluster", s_read_cluster },           { "node", s_read_node },   { "curve-public", s_read_public },
     { "curve-secret-file", s_read_secret_file }, { "edges", s_read_edges },
+    { "follow-master", s_read_follow },
 };
 #define S_KEY_COUNT (sizeof s_keys / sizeof s_keys[0])
+#define S_KEYS_NEEDED (S_KEY_COUNT - 1) /* the last may be left out */
 
 static bool
 s_read_pair (s_reader_t *self, const yaml_node_pair_t *pair)
@@ -194,7 +207,7 @@ s_read_pair (s_reader_t *self, const yaml_node_pair_t *pair)
         return s_keys[i].read (self, yaml_document_get_node (&self->document, pair->value));
     }
     return s_complain (self, name_node, "`%.40s` is unknown; expected cluster, node, curve-public, "
-                                        "curve-secret-file or edges", name);
+                                        "curve-secret-file, edges or follow-master", name);
 }
 
 static bool
@@ -206,7 +219,7 @@ s_read_document (s_reader_t *self)
     for (yaml_node_pair_t *pair = root->data.mapping.pairs.start; pair < root->data.mapping.pairs.top; pair++)
         if (!s_read_pair (self, pair))
             return false;
-    for (size_t i = 0; i < S_KEY_COUNT; i++)
+    for (size_t i = 0; i < S_KEYS_NEEDED; i++)
         if (!(self->seen & 1u << i))
             return s_complain (self, NULL, "`%s` is missing", s_keys[i].name);
     return true;
@@ -287,7 +300,7 @@ adr_profile_read (adr_profile_t *profile, const char *path, char *error, size_t 
 {
     s_reader_t self = { .path = path, .error = error_size ? error : NULL, .error_size = error_size,
                         .profile = profile };
-    *profile = (adr_profile_t){ 0 };
+    *profile = (adr_profile_t){ .follow_master = true };
     if (self.error)
         self.error[0] = 0;
     int file = open (path, O_RDONLY | O_CLOEXEC);

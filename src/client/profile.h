@@ -6,6 +6,7 @@
  *     node: 6ba7b811-9dad-11d1-80b4-00c04fd430c8      # the client's own id
  *     curve-public: (64 hexadecimal digits)
  *     curve-secret-file: client.key                   # 64 hexadecimal digits, for nobody else to read
+ *     follow-master: yes                              # or no: stay with the first edge that can be reached
  *     edges:                                          # asked in this order
  *       - endpoint: tcp://10.0.1.5:7003
  *         curve-key: (64 hexadecimal digits)
@@ -27,6 +28,7 @@ typedef struct {
 typedef struct {
     adr_id_t cluster, node;
     uint8_t curve_public[32], curve_secret[32];
+    bool follow_master; /* who writes goes to the listed edge beside the master (adr_session_take_hint) */
     uint32_t edge_count;
     adr_profile_edge_t edge[ADR_PROFILE_EDGES_MAX];
 } adr_profile_t;

@@ -487,6 +487,18 @@ adr_session_set_limit (adr_session_t *self, uint32_t limit_ms)
     pthread_mutex_unlock (&self->lock);
 }
 
+bool
+adr_session_awaits (adr_session_t *self)
+{
+    pthread_mutex_lock (&self->lock);
+    adr_link_t *link = self->waiting.next;
+    while (link != &self->waiting && s_of_waiting (link)->tries == 0)
+        link = link->next;
+    bool awaits = link != &self->waiting;
+    pthread_mutex_unlock (&self->lock);
+    return awaits;
+}
+
 uint32_t
 adr_session_pending (adr_session_t *self)
 {

@@ -15,6 +15,7 @@
 #define ADR_SESSION_H
 
 #include "core/entry.h"
+#include "core/map.h"
 #include "wire/pack.h"
 
 typedef struct adr_session adr_session_t;
@@ -91,6 +92,13 @@ void adr_session_tick (adr_session_t *self, int64_t now_ns);
 int64_t adr_session_wake_at (adr_session_t *self);
 /* The transport reaches another edge now: the next tick sends everything again that was sent and has no answer. */
 void adr_session_send_again (adr_session_t *self);
+/* True, and its endpoint, if of the last ADR_SESSION_HINT_WINDOW answers a quarter or more were to writes that the edge
+ * passed on to the zone of another edge, this one, and none was to a local read, which means the zone that it is asked
+ * in. Strong reads cost as many trips between zones by either edge. Each window is told once. */
+#define ADR_SESSION_HINT_WINDOW 256
+bool adr_session_take_hint (adr_session_t *self, char endpoint[ADR_ENDPOINT_MAX + 1]);
+/* True if something that was sent has no answer yet. */
+bool adr_session_awaits (adr_session_t *self);
 /* Requests that wait for their answer. */
 uint32_t adr_session_pending (adr_session_t *self);
 /* Packs and items that were dropped as nonsense, or answered nobody. */

@@ -4,6 +4,8 @@
 
 #include "client/session_private.h"
 
+#include <string.h>
+
 /* A status that says "this try was not done". */
 static bool
 s_says_not_done (adr_status_t status)
@@ -42,6 +44,38 @@ s_settle_write (session_request_t *request, adr_reply_t *reply, bool no_entry)
 }
 
 static void
+s_note_hint (adr_session_t *self, const session_request_t *request, const char *endpoint)
+{
+    self->heard_count++;
+    if (request->kind == ADR__KIND__READ && request->header.read.mode == ADR__READ_MODE__LOCAL)
+        self->heard_local = true;
+    if (request->kind != ADR__KIND__WRITE || endpoint[0] == 0 || strlen (endpoint) > ADR_ENDPOINT_MAX)
+        return;
+    if (strcmp (self->hint, endpoint) != 0) {
+        strcpy (self->hint, endpoint);
+        self->hint_count = 0;
+        self->heard_count = 1;
+    }
+    self->hint_count++;
+}
+
+bool
+adr_session_take_hint (adr_session_t *self, char endpoint[ADR_ENDPOINT_MAX + 1])
+{
+    pthread_mutex_lock (&self->lock);
+    bool full = self->heard_count >= ADR_SESSION_HINT_WINDOW;
+    bool given = full && !self->heard_local && self->hint_count >= self->heard_count / 4;
+    if (given)
+        strcpy (endpoint, self->hint);
+    if (full) {
+        self->hint_count = self->heard_count = 0;
+        self->heard_local = false;
+    }
+    pthread_mutex_unlock (&self->lock);
+    return given;
+}
+
+static void
 s_receive_answer (adr_session_t *self, const Adr__Answer *answer, adr_bytes_t payload)
 {
     session_request_t *request = session_find (self, answer->number);
@@ -53,6 +87,7 @@ s_receive_answer (adr_session_t *self, const Adr__Answer *answer, adr_bytes_t pa
         self->dropped++;
         return;
     }
+    s_note_hint (self, request, answer->endpoint);
     adr_reply_t reply = { .status = (adr_status_t) answer->status, .time_ms = answer->time_ms,
                           .deleted = answer->deleted, .value = payload, .text = answer->text };
     if (answer->version)

@@ -58,6 +58,10 @@ struct adr_session {
     adr_buffer_t pack;
     adr_arena_t arena;    /* of adr_session_receive */
     uint64_t dropped;
+    /* What edges say of a better one: the newest name, and of the answers since the last look how many gave it. */
+    char hint[ADR_ENDPOINT_MAX + 1];
+    uint32_t hint_count, heard_count;
+    bool heard_local; /* a local read was among them */
 };
 
 /* Takes the lock and a request with room for `size` bytes; the caller fills in its header and ends with session_ask.

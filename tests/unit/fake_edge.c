@@ -18,6 +18,7 @@ struct fake_edge {
     void *context, *router;
     pthread_t thread;
     bool stop;
+    uint64_t packs;
     uint8_t public[32], secret[32];
     char endpoint[128];
 };
@@ -44,6 +45,7 @@ s_receive (fake_edge_t *self)
     if (size < 0)
         return;
     zmq_msg_init (&message);
+    __atomic_add_fetch (&self->packs, 1, __ATOMIC_RELAXED);
     if (zmq_msg_recv (&message, self->router, 0) >= 0)
         s_answer (self, identity, (size_t) size, adr_bytes (zmq_msg_data (&message), zmq_msg_size (&message)));
     zmq_msg_close (&message);
@@ -106,6 +108,12 @@ const char *
 fake_edge_endpoint (const fake_edge_t *self)
 {
     return self->endpoint;
+}
+
+uint64_t
+fake_edge_packs (const fake_edge_t *self)
+{
+    return __atomic_load_n (&self->packs, __ATOMIC_RELAXED);
 }
 
 const uint8_t *

@@ -13,6 +13,7 @@ typedef struct fake_edge fake_edge_t;
 fake_edge_t *fake_edge_new (fake_store_t *store, int port);
 void fake_edge_destroy (fake_edge_t **self); /* as a killed process would go: at once */
 const char *fake_edge_endpoint (const fake_edge_t *self);
+uint64_t fake_edge_packs (const fake_edge_t *self); /* that came */
 const uint8_t *fake_edge_key (const fake_edge_t *self);
 
 /* Writes profile and key of a new client of these edges into the folder; `path` gets the profile's. */

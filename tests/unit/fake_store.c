@@ -39,6 +39,7 @@ typedef struct {
 #define S_DONE_MAX 65536 /* request ids that are remembered */
 
 struct fake_store {
+    const char *hint;
     bool released; /* held requests came late: every id is looked up from then on */
     pthread_mutex_t lock;
     pthread_cond_t ready;
@@ -350,6 +351,8 @@ s_do (fake_store_t *self, uint16_t kind, const ProtobufCMessage *header, adr_byt
             answer.status = refuse;
         else
             s_write (self, write, payload, &answer, &version, write->age_ms > 0);
+        if (self->hint)
+            answer.endpoint = (char *) self->hint;
         s_answer_add (self, pack, ADR__KIND__ANSWER, &answer.base, (adr_bytes_t){ 0 });
     }
     else if (refuse) {
@@ -614,6 +617,14 @@ fake_store_spill (fake_store_t *self, int file)
     pthread_mutex_lock (&self->lock);
     adr_assert (self->count == 0);
     self->spill = file;
+    pthread_mutex_unlock (&self->lock);
+}
+
+void
+fake_store_set_hint (fake_store_t *self, const char *endpoint)
+{
+    pthread_mutex_lock (&self->lock);
+    self->hint = endpoint;
     pthread_mutex_unlock (&self->lock);
 }
 

@@ -37,6 +37,9 @@ void fake_store_set_reachable (fake_store_t *self, bool reachable);
 /* The encoded Adr__ClusterMap that MAP_PULL is answered with; copied. */
 void fake_store_set_map (fake_store_t *self, adr_bytes_t map);
 
+/* The edge that answers to writes name from now on as the one beside their master; lent. */
+void fake_store_set_hint (fake_store_t *self, const char *endpoint);
+
 /* What a session is given, with the store as its transport. */
 bool fake_store_send (void *self, adr_bytes_t pack);
 /* Gives the session the answers that wait, and a tick; returns how many packs. */

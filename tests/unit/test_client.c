@@ -6,6 +6,7 @@
 #include "fake_edge.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -457,6 +458,88 @@ the_map_is_json (void **state)
     free (json);
 }
 
+/* --- the master's edge ---------------------------------------------------------------------------------------- */
+
+/* Asks again from its callback, so that something is always in flight. */
+typedef struct {
+    adr_client_t *client;
+    bool get;
+    uint32_t left, failed, done;
+} s_flow_t;
+
+static void
+s_flow_on (void *argument, adr_result_t result, const adr_client_version_t *version, const adr_value_t *value)
+{
+    s_flow_t *self = argument;
+    (void) version;
+    (void) value;
+    self->failed += result != ADR_OK;
+    __atomic_add_fetch (&self->done, 1, __ATOMIC_RELEASE);
+    if (self->left == 0)
+        return;
+    self->left--;
+    if (self->get)
+        adr_kv_start_get (self->client, "s", "k", 1, ADR_READ_STRONG, s_flow_on, self);
+    else
+        adr_kv_start_put (self->client, "s", "k", 1, "v", 1, ADR_ALWAYS, NULL, s_flow_on, self);
+}
+
+/* 8 in flight, `count` in all; 0 if all ended well in time. */
+static uint32_t
+s_flow (adr_client_t *client, bool get, uint32_t count)
+{
+    s_flow_t flow = { .client = client, .get = get, .left = count - 8 };
+    for (int i = 0; i < 8; i++)
+        if (get)
+            adr_kv_start_get (client, "s", "k", 1, ADR_READ_STRONG, s_flow_on, &flow);
+        else
+            adr_kv_start_put (client, "s", "k", 1, "v", 1, ADR_ALWAYS, NULL, s_flow_on, &flow);
+    double until = s_seconds () + 20;
+    while (__atomic_load_n (&flow.done, __ATOMIC_ACQUIRE) < count && s_seconds () < until)
+        sched_yield ();
+    return flow.failed + (count - flow.done);
+}
+
+static void
+writers_move_to_the_masters_edge (void **state)
+{
+    s_world_t *world = *state;
+    fake_store_set_hint (world->store, fake_edge_endpoint (world->edge[1]));
+    double until = s_seconds () + 20;
+    uint32_t asked = 0;
+    for (; fake_edge_packs (world->edge[1]) == 0 && s_seconds () < until; asked += 400)
+        assert_int_equal (s_flow (world->client, false, 400), 0);
+    assert_true (fake_edge_packs (world->edge[1]) > 0);
+    /* Nothing was lost in the move, and so nothing asked twice. */
+    assert_int_equal (fake_store_requests (world->store), asked);
+    /* And it stays, whatever it is told: no flapping. */
+    uint64_t before = fake_edge_packs (world->edge[0]);
+    fake_store_set_hint (world->store, fake_edge_endpoint (world->edge[0]));
+    assert_int_equal (s_flow (world->client, false, 2000), 0);
+    assert_int_equal (fake_edge_packs (world->edge[0]), before);
+}
+
+static void
+readers_and_those_who_are_pinned_stay (void **state)
+{
+    s_world_t *world = *state;
+    char error[256];
+    fake_store_set_hint (world->store, fake_edge_endpoint (world->edge[1]));
+    assert_int_equal (s_flow (world->client, false, 8), 0);
+    assert_int_equal (s_flow (world->client, true, 2000), 0);
+    adr_client_destroy (&world->client);
+    FILE *profile = fopen (world->profile, "a");
+    fputs ("follow-master: no\n", profile);
+    fclose (profile);
+    world->client = adr_client_open (world->profile, error, sizeof error);
+    assert_non_null (world->client);
+    assert_int_equal (s_flow (world->client, false, 2000), 0);
+    /* So does who is told of an edge that the profile does not list. */
+    fake_store_set_hint (world->store, "tcp://127.0.0.1:1");
+    assert_int_equal (s_flow (world->client, false, 2000), 0);
+    assert_int_equal (fake_edge_packs (world->edge[1]), 0);
+}
+
 int
 main (void)
 {
@@ -476,6 +559,8 @@ main (void)
         S_TEST (a_client_that_goes_answers_first),
         S_TEST (a_started_condition_on_no_version_is_invalid),
         S_TEST (the_map_is_json),
+        S_TEST (writers_move_to_the_masters_edge),
+        S_TEST (readers_and_those_who_are_pinned_stay),
     };
     return cmocka_run_group_tests_name ("client", tests, NULL, NULL);
 }

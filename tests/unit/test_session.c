@@ -617,6 +617,47 @@ a_full_slab_says_busy (void **state)
     assert_int_equal (answer.count, ADR_SESSION_REQUESTS_MAX + 5);
 }
 
+static void
+s_ask_many (s_world_t *world, int puts, int strong, int local)
+{
+    s_answer_t answer = { 0 };
+    for (int i = 0; i < puts; i++)
+        s_put (world, "k", "v", ADR__CONDITION__ALWAYS, 0, &answer);
+    for (int i = 0; i < strong + local; i++)
+        adr_session_read (world->session, ADR_TABLE_KV, s_text ("k"),
+                          i < strong ? ADR__READ_MODE__STRONG : ADR__READ_MODE__LOCAL, 0, s_done, &answer);
+    while (fake_store_deliver (world->store, world->session, 2 * ADR_MS))
+        ;
+    assert_int_equal (answer.count, puts + strong + local);
+}
+
+static void
+only_writers_hear_of_the_masters_edge (void **state)
+{
+    s_world_t *world = *state;
+    char endpoint[ADR_ENDPOINT_MAX + 1];
+    fake_store_set_hint (world->store, "tcp://10.0.0.1:7003");
+    s_ask_many (world, 255, 0, 0); /* not yet */
+    assert_false (adr_session_take_hint (world->session, endpoint));
+    s_ask_many (world, 1, 0, 0);
+    assert_true (adr_session_take_hint (world->session, endpoint));
+    assert_string_equal (endpoint, "tcp://10.0.0.1:7003");
+    assert_false (adr_session_take_hint (world->session, endpoint)); /* each window once */
+    s_ask_many (world, 64, 192, 0);
+    assert_true (adr_session_take_hint (world->session, endpoint));
+    s_ask_many (world, 63, 193, 0); /* hardly a writer */
+    assert_false (adr_session_take_hint (world->session, endpoint));
+    s_ask_many (world, 255, 0, 1); /* local reads mean this zone */
+    assert_false (adr_session_take_hint (world->session, endpoint));
+    s_ask_many (world, 200, 0, 0);
+    fake_store_set_hint (world->store, "tcp://10.0.0.2:7003"); /* the master has changed: counted anew */
+    s_ask_many (world, 200, 0, 0);
+    assert_false (adr_session_take_hint (world->session, endpoint));
+    s_ask_many (world, 56, 0, 0);
+    assert_true (adr_session_take_hint (world->session, endpoint));
+    assert_string_equal (endpoint, "tcp://10.0.0.2:7003");
+}
+
 int
 main (void)
 {
@@ -646,6 +687,7 @@ main (void)
         S_TEST (a_list_comes_in_pages),
         S_TEST (the_map_can_be_asked_for),
         S_TEST (a_full_slab_says_busy),
+        S_TEST (only_writers_hear_of_the_masters_edge),
     };
     return cmocka_run_group_tests_name ("session", tests, NULL, NULL);
 }
