@@ -195,6 +195,12 @@ s_dial_for (s_peer_t *self, const uint8_t *secret, const uint8_t *public, const 
     zmq_connect (self->socket, endpoint);
 }
 
+static void
+s_dial (s_peer_t *self, const uint8_t *secret, const uint8_t *public, const uint8_t *server, const char *endpoint)
+{
+    s_dial_for (self, secret, public, server, endpoint, 1000);
+}
+
 /* As node 0, to node 1. */
 static void
 s_dial_as_node (s_peer_t *self)
@@ -209,12 +215,6 @@ s_dial_as_client (s_peer_t *self)
 {
     const adr_map_node_t *edge = &fixture_shared.map->node[2];
     s_dial (self, fixture_shared.client_secret, fixture_shared.client_public, edge->curve_key, edge->client);
-}
-
-static void
-s_dial (s_peer_t *self, const uint8_t *secret, const uint8_t *public, const uint8_t *server, const char *endpoint)
-{
-    s_dial_for (self, secret, public, server, endpoint, 1000);
 }
 
 static void
@@ -495,18 +495,17 @@ test_clients_that_do_not_read (void **state)
     toy_t edge;
     toy_init (&edge, s_answer_much, NULL);
     fixture_host_t b;
-    fixture_host_init (&b, &s_fixture);
+    fixture_host_init (&b, &fixture_shared);
     fixture_host_add (&b, 2, &toy_edge_router_class, &edge, 1);
     fixture_host_start (&b, (uint32_t[]){ 2 }, 1, 1);
     uint64_t refused = adr_metric_get (ADR_METRIC_SEND_REFUSED);
     s_peer_t lazy, other;
-    s_dial_for (&lazy, s_fixture.client_secret, s_fixture.client_public, s_fixture.map->node[2].curve_key,
-                s_fixture.map->node[2].client, 1);
+    const adr_map_node_t *node = &fixture_shared.map->node[2];
+    s_dial_for (&lazy, fixture_shared.client_secret, fixture_shared.client_public, node->curve_key, node->client, 1);
     s_send_read (&lazy, 1, false);
     assert_true (fixture_wait_metric (ADR_METRIC_SEND_REFUSED, refused + 20));
     s_hang_up (&lazy);
-    s_dial (&other, s_fixture.client_secret, s_fixture.client_public, s_fixture.map->node[2].curve_key,
-            s_fixture.map->node[2].client);
+    s_dial_as_client (&other);
     int size = -1, wait = 100, first;
     zmq_setsockopt (other.socket, ZMQ_RCVTIMEO, &wait, sizeof wait);
     for (int i = 0; i < 200 && size < 0; i++) { /* until what the other left has gone */
