@@ -27,6 +27,7 @@ struct adr_parcel {
     /* Of a pack. */
     bool local;                /* from an actor of this host */
     bool held;                 /* by post, while it waits for a connection */
+    struct adr_unsent *unsent; /* post's account of what the library has not sent; NULL: not counted */
     adr_node_type_t from_type; /* what the sender's certificate says */
     adr_address_t from, to;
     adr_bytes_t pack;          /* all of it */

@@ -40,8 +40,40 @@ s_endpoint (const adr_map_node_t *node, adr_post_lane_t lane)
 
 /* --- what leaves ------------------------------------------------------------------------------------------------ */
 
-/* Of answers to clients, those larger than S_COPY_MAX. Of the process, because it outlives each post. */
-static uint64_t s_client_bytes;
+static adr_unsent_t *
+s_unsent_new (void)
+{
+    adr_unsent_t *self = adr_alloc (sizeof *self);
+    self->holders = 1;
+    return self;
+}
+
+static void
+s_unsent_release (adr_unsent_t *self)
+{
+    if (self && __atomic_sub_fetch (&self->holders, 1, __ATOMIC_ACQ_REL) == 0)
+        free (self);
+}
+
+/* Counts the pack, unless there is no room for it. */
+static bool
+s_unsent_add (adr_unsent_t *self, adr_parcel_t *parcel)
+{
+    if (__atomic_load_n (&self->bytes, __ATOMIC_RELAXED) + parcel->pack.size > ADR_POST_UNSENT_BYTES_MAX)
+        return false;
+    __atomic_add_fetch (&self->bytes, parcel->pack.size, __ATOMIC_RELAXED);
+    __atomic_add_fetch (&self->holders, 1, __ATOMIC_RELAXED);
+    parcel->unsent = self;
+    return true;
+}
+
+static void
+s_unsent_remove (adr_parcel_t *parcel)
+{
+    __atomic_sub_fetch (&parcel->unsent->bytes, parcel->pack.size, __ATOMIC_RELAXED);
+    s_unsent_release (parcel->unsent);
+    parcel->unsent = NULL;
+}
 
 /* Runs on one of ZeroMQ's threads when the bytes have left, or here when the message is closed unsent. */
 static void
@@ -49,29 +81,38 @@ s_free_parcel (void *data, void *hint)
 {
     (void) data;
     adr_parcel_t *parcel = hint;
+    s_unsent_remove (parcel);
     if (parcel->held)
         return; /* the send failed, and whoever tried still has it */
-    if (parcel->to.actor == ADR_ACTOR_CLIENT)
-        __atomic_sub_fetch (&s_client_bytes, parcel->pack.size, __ATOMIC_RELAXED);
     adr_parcel_destroy (&parcel);
+}
+
+/* The message's bytes are the pack's own, or a copy where that is cheaper. False: no memory. */
+static bool
+s_message_init (zmq_msg_t *message, adr_parcel_t *parcel, bool copied)
+{
+    if (!copied)
+        return zmq_msg_init_data (message, (void *) parcel->pack.data, parcel->pack.size, s_free_parcel, parcel) == 0;
+    if (zmq_msg_init_size (message, parcel->pack.size) != 0)
+        return false;
+    memcpy (zmq_msg_data (message), parcel->pack.data, parcel->pack.size);
+    return true;
 }
 
 /* Sends the pack; on success it is gone. Returns 0, or an errno value and the pack is still the caller's. */
 static int
-s_send (void *socket, adr_parcel_t *parcel)
+s_send (void *socket, adr_parcel_t *parcel, adr_unsent_t *unsent)
 {
     zmq_msg_t message;
     bool copied = parcel->pack.size <= S_COPY_MAX;
-    int rc;
+    if (!copied && !s_unsent_add (unsent, parcel))
+        return EAGAIN;
     parcel->held = true;
-    if (copied) {
-        rc = zmq_msg_init_size (&message, parcel->pack.size);
-        if (rc == 0)
-            memcpy (zmq_msg_data (&message), parcel->pack.data, parcel->pack.size);
-    } else
-        rc = zmq_msg_init_data (&message, (void *) parcel->pack.data, parcel->pack.size, s_free_parcel, parcel);
-    if (rc != 0)
+    if (!s_message_init (&message, parcel, copied)) {
+        if (!copied)
+            s_unsent_remove (parcel);
         return ENOMEM;
+    }
     /* Once sent the bytes may be freed at any moment by another thread: so say who frees them before. */
     parcel->held = copied;
     size_t size = parcel->pack.size;
@@ -128,6 +169,7 @@ s_peer_new (adr_post_t *self, const adr_post_local_t *from, uint32_t to)
     pthread_mutex_init (&peer->mutex, NULL);
     peer->socket = socket;
     peer->to = node;
+    peer->unsent = s_unsent_new ();
     adr_post_dial (self, peer);
     return peer;
 }
@@ -160,6 +202,7 @@ s_peer_destroy (adr_peer_t **self)
         return;
     adr_socket_destroy (&(*self)->socket);
     adr_parcels_destroy (&(*self)->first);
+    s_unsent_release ((*self)->unsent);
     pthread_mutex_destroy (&(*self)->mutex);
     free (*self);
     *self = NULL;
@@ -170,14 +213,14 @@ static int
 s_send_to_peer (adr_post_t *self, adr_peer_t *peer, adr_parcel_t *parcel)
 {
     adr_pack_number (&parcel->buffer, peer->sequence + 1, adr_directory_map (self->directory)->epoch);
-    int error = s_send (peer->socket, parcel);
+    int error = s_send (peer->socket, parcel, peer->unsent);
     if (error == EAGAIN) {
         /* The library looks at what its threads say only now and then; asked for events it looks at once. */
         int events;
         size_t size = sizeof events;
         zmq_getsockopt (peer->socket, ZMQ_EVENTS, &events, &size);
         if (events & ZMQ_POLLOUT)
-            error = s_send (peer->socket, parcel);
+            error = s_send (peer->socket, parcel, peer->unsent);
     }
     if (error == 0) {
         peer->sequence++;
@@ -311,19 +354,14 @@ s_carry_from_actor (void *argument, adr_parcel_t *parcel, adr_bells_t *bells)
 
 /* Both frames of an answer; as s_send. A routing id without its pack would take the next client's for it. */
 static int
-s_send_to_client (void *router, const adr_connection_t *connection, adr_parcel_t *parcel)
+s_send_to_client (adr_post_t *self, const adr_connection_t *connection, adr_parcel_t *parcel)
 {
-    size_t counted = parcel->pack.size > S_COPY_MAX ? parcel->pack.size : 0;
-    if (counted && __atomic_load_n (&s_client_bytes, __ATOMIC_RELAXED) + counted > ADR_POST_CLIENT_BYTES_MAX)
-        return EAGAIN;
+    void *router = self->local[connection->local].router;
     if (zmq_send (router, connection->routing_id, connection->routing_id_size, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
         return errno;
-    __atomic_add_fetch (&s_client_bytes, counted, __ATOMIC_RELAXED);
-    int error = s_send (router, parcel);
-    if (error) {
-        __atomic_sub_fetch (&s_client_bytes, counted, __ATOMIC_RELAXED);
+    int error = s_send (router, parcel, self->unsent);
+    if (error)
         zmq_send (router, "", 0, ZMQ_DONTWAIT);
-    }
     return error;
 }
 
@@ -336,10 +374,9 @@ s_carry_to_client (adr_post_t *self, adr_parcel_t *parcel)
         s_drop (parcel, ADR_METRIC_CLIENT_GONE);
         return;
     }
-    void *router = self->local[connection->local].router;
     self->local[connection->local].router_ready = true;
     adr_pack_number (&parcel->buffer, ++connection->sent, adr_directory_map (self->directory)->epoch);
-    int error = s_send_to_client (router, connection, parcel);
+    int error = s_send_to_client (self, connection, parcel);
     if (error == 0)
         return;
     if (error == EHOSTUNREACH)
@@ -510,6 +547,7 @@ adr_post_new (const adr_post_options_t *options, char *error, size_t error_size)
     self->connections_max = options->connections_max;
     pthread_mutex_init (&self->making, NULL);
     self->mailbox = adr_mailbox_new (ADR_POST_BYTES_MAX);
+    self->unsent = s_unsent_new ();
     adr_post_prepare_receive (self);
     uint32_t node_count = adr_directory_map (self->directory)->node_count;
     bool good = true;
@@ -563,6 +601,7 @@ adr_post_destroy (adr_post_t **self)
     }
     adr_post_end_receive (post);
     adr_mailbox_destroy (&post->mailbox);
+    s_unsent_release (post->unsent);
     pthread_mutex_destroy (&post->making);
     free (post);
     *self = NULL;

@@ -21,9 +21,8 @@
 /* A connection that takes nothing for so long is dialled anew: one that the peer's gatekeeper refused never tries
  * again by itself. */
 #define ADR_POST_REDIAL_MS 1000
-/* Large answers that the library holds for clients of this process who do not read them: its high-water marks count
- * messages, of which each may have a mebibyte. */
-#define ADR_POST_CLIENT_BYTES_MAX (128 * 1024 * 1024)
+/* Of packs that are not copied, what the library holds unsent for one peer, and for all clients of a post together. */
+#define ADR_POST_UNSENT_BYTES_MAX (128 * 1024 * 1024)
 /* A client that asked nothing for so long loses its place when another needs it. */
 #define ADR_POST_CLIENT_IDLE_MS 60000
 

@@ -17,6 +17,12 @@
 #define ADR_POST_RETIRED_MAX 4  /* former incarnations of a peer that are still told apart */
 #define ADR_ROUTING_ID_MAX 8    /* the library draws five bytes */
 
+/* The bytes of large packs that the library holds for one way: its high-water marks count messages, of which each may
+ * have a mebibyte. It outlives the way, because ZeroMQ's threads give those bytes back when they like. */
+typedef struct adr_unsent {
+    uint64_t bytes, holders; /* atomic */
+} adr_unsent_t;
+
 /* The way to one node from one of ours. Actors' threads send by it themselves, so all of it stands under its mutex:
  * the hand-over to post's thread would cost a hop more than the send. */
 typedef struct {
@@ -24,6 +30,7 @@ typedef struct {
     uint32_t diverted; /* packs that are in the post's mailbox: later ones must not overtake them */
     void *socket;
     const adr_map_node_t *to;
+    adr_unsent_t *unsent;
     uint64_t sequence;    /* of the last pack that the socket took */
     int64_t dialled_ns;   /* when the connection was asked for last; 0: never */
     int64_t refused_ns;   /* since when the socket takes nothing; 0: it does */
@@ -75,6 +82,7 @@ struct adr_post {
     zactor_t *thread;
     adr_post_local_t local[ADR_POST_LOCALS_MAX];
     uint32_t local_count;
+    adr_unsent_t *unsent; /* of answers to clients */
     pthread_mutex_t making;
     uint32_t backlogs; /* peers for whom something waits; of post's thread alone */
     adr_bells_t bells; /* readers of what came in this round */

@@ -492,12 +492,8 @@ static void
 test_clients_that_do_not_read (void **state)
 {
     (void) state;
-    toy_t edge;
-    toy_init (&edge, s_answer_much, NULL);
-    fixture_host_t b;
-    fixture_host_init (&b, &fixture_shared);
-    fixture_host_add (&b, 2, &toy_edge_router_class, &edge, 1);
-    fixture_host_start (&b, (uint32_t[]){ 2 }, 1, 1);
+    s_side_t edge;
+    s_up (&edge, 2, s_answer_much, 1);
     uint64_t refused = adr_metric_get (ADR_METRIC_SEND_REFUSED);
     s_peer_t lazy, other;
     const adr_map_node_t *node = &fixture_shared.map->node[2];
@@ -514,8 +510,7 @@ test_clients_that_do_not_read (void **state)
     }
     assert_true (size > 1024 * 1024);
     s_hang_up (&other);
-    fixture_host_stop (&b);
-    toy_free (&edge);
+    s_down (&edge);
 }
 
 /* [POST-8] One that has left is forgotten, its answer counted. */
