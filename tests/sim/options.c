@@ -58,11 +58,12 @@ s_draw_network (sim_options_t *self, adr_random_t *random)
     if (sim_chance (random, 250000)) { /* zones far apart: what races elsewhere by chance races here by rule */
         self->wire_min_ns = s_draw (random, 5, 60) * ADR_MS;
         self->wire_max_ns = self->wire_min_ns + s_draw (random, 1, 120) * ADR_MS;
-        adr_settings_t usual; /* a promise that is over before it is heard of elects nobody for long */
-        adr_settings_default (&usual);
-        self->settings.poll_ns = usual.poll_ns;
-        self->settings.election_min_ns = usual.election_min_ns;
-        self->settings.election_max_ns = usual.election_max_ns;
+        /* As an operator must: a promise that hardly outlives its own way there and back makes no lease. */
+        int64_t least = 4 * self->wire_max_ns + self->settings.poll_ns;
+        if (self->settings.election_min_ns < least) {
+            self->settings.election_min_ns = (least / ADR_MS + 1) * ADR_MS;
+            self->settings.election_max_ns = 2 * self->settings.election_min_ns;
+        }
     }
     self->late_max_ns = s_draw (random, 10, 4000) * ADR_MS;
     if (s_coin (random)) {

@@ -356,6 +356,22 @@ s_waits_for_space (const sim_world_t *world)
     return false;
 }
 
+/* A new incarnation counts like any other voter once the entry that admits it is committed: the next disk may go. */
+static void
+s_watch_admission (sim_world_t *world, const sim_node_t *master)
+{
+    const adr_voters_t *voters = adr_store_voters (master->store);
+    if (!master->leads || voters->at.index > adr_store_commit (master->store))
+        return;
+    for (int i = 0; i < world->node_count; i++) {
+        sim_node_t *node = &world->node[i];
+        if (node->amnesic && node->store && adr_voters_find (voters, &node->id, node->incarnation) >= 0) {
+            SIM_TRACE (world, "%s is a voter again", node->name);
+            node->amnesic = false;
+        }
+    }
+}
+
 /* After each turn of a replicator. */
 void
 sim_watch_elect_turn (sim_world_t *world, int place)
@@ -371,4 +387,5 @@ sim_watch_elect_turn (sim_world_t *world, int place)
                           && sim_promises_quorum_answers (&world->promises, &who, adr_store_voters (store)),
     };
     sim_polls_leads (&world->polls, &who, &leading);
+    s_watch_admission (world, node);
 }
