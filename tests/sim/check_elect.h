@@ -114,7 +114,6 @@ typedef struct {
     adr_voters_t fenced_voters;
     uint64_t stand_term;               /* a master told it to stand after this term */
     sim_asked_t call;                  /* its newest own */
-    uint64_t stood;                    /* the newest term that it asked for votes in */
     struct {
         uint64_t number, incarnation, to_incarnation;
     } support[SIM_NODES_MAX];          /* that it was sent, as its votes */
@@ -124,6 +123,10 @@ typedef struct {
     sim_asked_t call_of[SIM_NODES_MAX], request_of[SIM_NODES_MAX]; /* that reached it since its start */
     uint64_t append_term, append_last; /* what appends for this very life confirmed */
     bool append_any;
+    struct {                           /* members that refuse its appends, and are sent the wrong ones again */
+        uint64_t term, count;
+        int64_t since_ns;
+    } refused[SIM_NODES_MAX];
 } sim_voter_t;
 
 typedef struct {
@@ -138,8 +141,8 @@ void sim_votes_free (sim_votes_t *self);
 /* What its replicator tells its election of its log: the fence, and the last entry's term. */
 void sim_votes_told_fence (sim_votes_t *self, const sim_who_t *who, uint64_t fence, uint64_t last_term);
 void sim_votes_heard_fence (sim_votes_t *self, const sim_who_t *who, uint64_t fence);
-/* Election asks for a fence. */
-void sim_votes_asks_fence (sim_votes_t *self, const sim_who_t *who, uint64_t term);
+/* Election asks for a fence; `alone`: it is the only voter, and calls nobody. */
+void sim_votes_asks_fence (sim_votes_t *self, const sim_who_t *who, uint64_t term, bool alone);
 /* The replicator has fenced: `stored` is the fence on disk, `synced` how far its log is. */
 void sim_votes_fenced (sim_votes_t *self, const sim_who_t *who, uint64_t term, adr_position_t last,
                        const adr_voters_t *voters, uint64_t stored, uint64_t synced);
@@ -162,6 +165,9 @@ void sim_votes_elected (sim_votes_t *self, const sim_who_t *who, uint64_t term);
 void sim_votes_sends_append (sim_votes_t *self, const sim_who_t *who, uint64_t term);
 void sim_votes_append_came (sim_votes_t *self, const sim_who_t *who, uint64_t term, uint64_t incarnation, uint64_t last);
 void sim_votes_sends_ack (sim_votes_t *self, const sim_who_t *who, uint64_t term, uint64_t confirmed);
+/* What a master hears of its own term from a member's present life. */
+void sim_votes_ack_came (sim_votes_t *self, const sim_who_t *who, int from);
+void sim_votes_refusal_came (sim_votes_t *self, const sim_who_t *who, int from, uint64_t term);
 
 /* --- check_voters.c: ELECT-7, ELECT-10, REPL-4, how the set of voters changes -------------------------------------- */
 

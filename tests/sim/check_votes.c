@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 #define S_U(x) ((unsigned long long) (x))
+#define S_REFUSALS 8
+#define S_REFUSALS_NS INT64_C (3000000000)
 #define S_TERMS_MAX 1000000 /* as check_terms.c: a higher one is a bug of its own */
 
 void
@@ -41,6 +43,7 @@ s_of (sim_votes_t *self, const sim_who_t *who)
     voter->boot = who->boot;
     voter->fence_asked = voter->fence_heard = voter->append_last = voter->append_term = voter->stand_term = 0;
     voter->append_any = false;
+    memset (voter->refused, 0, sizeof voter->refused);
     for (int i = 0; i < SIM_NODES_MAX; i++)
         voter->call_of[i].term = voter->call_of[i].number = voter->request_of[i].term = 0;
     return voter;
@@ -72,18 +75,6 @@ sim_votes_heard_fence (sim_votes_t *self, const sim_who_t *who, uint64_t fence)
     sim_voter_t *voter = s_of (self, who);
     if (fence > voter->fence_heard)
         voter->fence_heard = fence;
-}
-
-void
-sim_votes_asks_fence (sim_votes_t *self, const sim_who_t *who, uint64_t term)
-{
-    sim_voter_t *voter = s_of (self, who);
-    if (term < voter->fence_heard || term < voter->vote_max)
-        sim_fail (self->verdict, "terms start from vote and fence [ELECT-5]",
-                  "node %d fences term %llu, has heard of fence %llu, and voted in term %llu", who->node, S_U (term),
-                  S_U (voter->fence_heard), S_U (voter->vote_max));
-    if (term > voter->fence_asked)
-        voter->fence_asked = term;
 }
 
 void
@@ -174,6 +165,24 @@ s_check_called_for (sim_votes_t *self, const sim_who_t *who, const sim_voter_t *
                   voter->call.voters.count, S_U (voter->call.number));
 }
 
+void
+sim_votes_asks_fence (sim_votes_t *self, const sim_who_t *who, uint64_t term, bool alone)
+{
+    sim_voter_t *voter = s_of (self, who);
+    if (term < voter->fence_heard || term < voter->vote_max)
+        sim_fail (self->verdict, "terms start from vote and fence [ELECT-5]",
+                  "node %d fences term %llu, has heard of fence %llu, and voted in term %llu", who->node, S_U (term),
+                  S_U (voter->fence_heard), S_U (voter->vote_max));
+    /* For nobody else, and not to hand over: to stand itself. */
+    bool stands = !alone && term > voter->fence_asked && term > voter->vote_max;
+    for (int i = 0; i < self->node_count; i++)
+        stands = stands && voter->request_of[i].term != term;
+    if (stands)
+        s_check_called_for (self, who, voter, term);
+    if (term > voter->fence_asked)
+        voter->fence_asked = term;
+}
+
 /* --- votes ------------------------------------------------------------------------------------------------------- */
 
 static sim_candidate_t *
@@ -220,10 +229,6 @@ sim_votes_requests (sim_votes_t *self, const sim_who_t *who, const sim_asked_t *
                     int stored_for)
 {
     s_votes (self, who, (sim_candidate_t){ who->node, who->incarnation }, request->term, stored_term, stored_for);
-    sim_voter_t *voter = s_of (self, who);
-    if (voter->stood < request->term)
-        s_check_called_for (self, who, voter, request->term);
-    voter->stood = request->term;
 }
 
 void
@@ -318,4 +323,26 @@ sim_votes_sends_ack (sim_votes_t *self, const sim_who_t *who, uint64_t term, uin
         sim_fail (self->verdict, "an ack says what appends for this very life confirmed [ELECT-7, REPL-1]",
                   "node %d acknowledges %llu in term %llu; appends of term %llu for it end at %llu", who->node,
                   S_U (confirmed), S_U (term), S_U (voter->append_term), S_U (voter->append_last));
+}
+
+void
+sim_votes_ack_came (sim_votes_t *self, const sim_who_t *who, int from)
+{
+    s_of (self, who)->refused[from].count = 0;
+}
+
+/* [REPL-1] A refusal says what is lacking: the next append must fit, unless messages cross. */
+void
+sim_votes_refusal_came (sim_votes_t *self, const sim_who_t *who, int from, uint64_t term)
+{
+    sim_voter_t *master = s_of (self, who);
+    if (master->refused[from].count == 0 || master->refused[from].term != term) {
+        master->refused[from].term = term;
+        master->refused[from].count = 0;
+        master->refused[from].since_ns = who->now_ns;
+    }
+    if (++master->refused[from].count >= S_REFUSALS && who->now_ns - master->refused[from].since_ns > S_REFUSALS_NS)
+        sim_fail (self->verdict, "a member that refuses is sent what it lacks [REPL-1, ELECT-7]",
+                  "node %d has refused %llu appends of node %d in term %llu, and confirms nothing", from,
+                  S_U (master->refused[from].count), who->node, S_U (term));
 }

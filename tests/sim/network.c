@@ -59,6 +59,7 @@ s_between_nodes (sim_world_t *world, sim_pack_t *pack)
     pack->sent_ns = world->now_ns;
     adr_pack_number (&pack->bytes, pack->sequence, world->map->epoch);
     bool faults = world->phase == PHASE_FAULTS;
+    sim_ghosts_note (world, pack);
     if (!sim_network_reaches (world, from->host, to->host, pack->lane == 1)) {
         world->cut_off++;
         sim_pack_release (world, pack);

@@ -79,6 +79,9 @@ s_draw_network (sim_options_t *self, adr_random_t *random)
     if (s_coin (random))
         self->stale_ppm = (uint32_t) s_draw (random, 10000, 500000);
     self->reorder = s_coin (random);
+    self->ghosts = s_coin (random);
+    if (s_coin (random))
+        self->echo_ppm = (uint32_t) s_draw (random, 3000, 500000);
     self->disk_write_ns = s_draw (random, 10, 500) * SIM_US;
     self->disk_sync_ns = s_draw (random, 50, 10000) * SIM_US;
     self->drift_node[0] = self->drift_node[1] = -1;

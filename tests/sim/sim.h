@@ -3,7 +3,7 @@
  *
  * world.c      virtual time, the event queue, hosts and nodes: boot, crash, pause
  * shell.c      one actor's mailbox and turns: the simulator's twin of src/runtime/shell.c
- * network.c    packs between nodes and clients: loss, delay, repeats, cuts
+ * network.c    packs between nodes and clients: loss, delay, repeats, cuts; ghosts.c what comes seconds late
  * disk.c state.c index.c   below the store
  * options.c    what a seed switches on, and how often
  * faults.c disk_faults.c   when it happens
@@ -61,6 +61,8 @@ typedef struct {
     int64_t hop_late_max_ns;
     uint32_t loss_ppm, repeat_ppm, late_ppm, stale_ppm;
     bool reorder;
+    bool ghosts;               /* what a former life of a node said, and was told, comes late */
+    uint32_t echo_ppm;         /* what elections say comes a second time, seconds late */
     int64_t disk_write_ns, disk_sync_ns; /* longest normal */
     int drift_node[2];         /* hosts; -1: none */
     int32_t drift_ppm[2];
@@ -99,6 +101,13 @@ typedef struct sim_pack {
     uint64_t incarnation, boot, sequence; /* as in the envelope */
     int64_t sent_ns;
 } sim_pack_t;
+
+/* Packs that were from, or to, one node. */
+#define SIM_GHOSTS 12
+typedef struct {
+    sim_pack_t *election[SIM_GHOSTS], *replicator[SIM_GHOSTS]; /* by whom they were for */
+    uint64_t election_count, replicator_count;
+} sim_ghosts_t;
 
 /* --- events */
 typedef enum {
@@ -311,6 +320,7 @@ typedef struct sim_world {
     uint32_t cut_count;
     uint64_t cut_number;
     int64_t link_ns[SIM_NODES_MAX][SIM_NODES_MAX][SIM_LANES]; /* when the last pack of the link arrives */
+    sim_ghosts_t ghosts[SIM_NODES_MAX][2], former[SIM_NODES_MAX][2]; /* from and to its present life, and the one before */
     sim_pack_t **spare;
     uint32_t spare_count, spare_room;
     adr_arena_t arena;
@@ -377,6 +387,14 @@ void sim_pack_release (sim_world_t *world, sim_pack_t *pack);
 void sim_network_send (sim_world_t *world, sim_pack_t *pack);   /* takes the pack */
 void sim_network_arrive (sim_world_t *world, sim_pack_t *pack); /* takes the pack */
 bool sim_network_reaches (const sim_world_t *world, int from_host, int to_host, bool bulk);
+
+/* --- ghosts.c */
+void sim_ghosts_note (sim_world_t *world, sim_pack_t *pack);
+void sim_ghosts_free (sim_world_t *world);
+/* The node has a new incarnation: what its former life said and was told comes in between. */
+void sim_ghosts_new_life (sim_world_t *world, int node);
+/* It says this: what its former life said comes with it, or what that was told comes as an answer. */
+void sim_ghosts_join (sim_world_t *world, int node, uint16_t kind);
 
 /* --- faults.c */
 void sim_faults_start (sim_world_t *world);

@@ -150,7 +150,8 @@ s_left_election (sim_world_t *world, const sim_who_t *who, const adr_address_t *
         s_sent_vote (world, who, other, (const Adr__Vote *) header);
         break;
     case ADR__KIND__FENCE:
-        sim_votes_asks_fence (&world->votes, who, ((const Adr__Fence *) header)->term);
+        sim_votes_asks_fence (&world->votes, who, ((const Adr__Fence *) header)->term,
+                              adr_store_voters (world->node[who->node].store)->count == 1);
         break;
     case ADR__KIND__LEAD:
         s_sent_lead (world, who, ((const Adr__Lead *) header)->term);
@@ -248,6 +249,7 @@ sim_watch_elect_send (sim_world_t *world, const sim_actor_t *from, const adr_add
                       const ProtobufCMessage *header)
 {
     sim_who_t who = s_who (world, from->node);
+    sim_ghosts_join (world, from->node, kind);
     if (from->class->kind == ADR_ACTOR_ELECTION)
         s_left_election (world, &who, to, kind, header);
     else if (from->class->kind == ADR_ACTOR_REPLICATOR)
@@ -302,10 +304,19 @@ s_came_to_election (sim_world_t *world, const sim_who_t *who, int from, uint16_t
     }
 }
 
+/* Of a member's present life, to the master that leads in the term. */
+static bool
+s_is_present (const sim_world_t *world, int master, int from, uint64_t term, uint64_t incarnation)
+{
+    return from >= 0 && world->node[from].incarnation == incarnation && world->node[master].leads == term;
+}
+
 static void
-s_came_to_replicator (sim_world_t *world, const sim_who_t *who, uint16_t kind, const ProtobufCMessage *header)
+s_came_to_replicator (sim_world_t *world, const sim_who_t *who, int from, uint16_t kind, const ProtobufCMessage *header)
 {
     const Adr__Append *append = (const Adr__Append *) header;
+    const Adr__AppendAck *ack = (const Adr__AppendAck *) header;
+    const Adr__AppendRefused *refused = (const Adr__AppendRefused *) header;
     const Adr__Answered *answered = (const Adr__Answered *) header;
     int64_t until_ns;
     switch (kind) {
@@ -315,6 +326,14 @@ s_came_to_replicator (sim_world_t *world, const sim_who_t *who, uint16_t kind, c
         break;
     case ADR__KIND__APPEND:
         sim_votes_append_came (&world->votes, who, append->term, append->incarnation, append->prev_index + append->count);
+        break;
+    case ADR__KIND__APPEND_ACK:
+        if (s_is_present (world, who->node, from, ack->term, ack->incarnation))
+            sim_votes_ack_came (&world->votes, who, from);
+        break;
+    case ADR__KIND__APPEND_REFUSED:
+        if (s_is_present (world, who->node, from, refused->term, refused->incarnation))
+            sim_votes_refusal_came (&world->votes, who, from, refused->term);
         break;
     case ADR__KIND__ANSWERED:
         until_ns = s_true (world, who->node, answered->sent_ns + answered->promise_ms * ADR_MS / 10 * 9);
@@ -339,7 +358,7 @@ sim_watch_elect_deliver (sim_world_t *world, const sim_actor_t *to, const adr_ev
     else if (to->class->kind == ADR_ACTOR_REPLICATOR) {
         if (world->promises.node[to->node].lease_term != world->node[to->node].lease_term)
             sim_promises_lease (&world->promises, &who, world->node[to->node].lease_term);
-        s_came_to_replicator (world, &who, kind, header);
+        s_came_to_replicator (world, &who, from, kind, header);
     } else if (to->class->kind == ADR_ACTOR_HEALTH_CHECKER && kind == ADR__KIND__PONG)
         sim_polls_pong_came (&world->polls, &who, event->message.from.actor == ADR_ACTOR_REPLICATOR,
                              ((const Adr__Pong *) header)->number);

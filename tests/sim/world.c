@@ -295,8 +295,10 @@ s_judge_opening (sim_world_t *self, int place, adr_store_opening_t opening)
                                .forgot = adr_store_incarnation (node->store) != node->incarnation,
                                .misses = opening == ADR_STORE_DAMAGED };
         sim_faults_opening (&self->faults, place, &seen);
-        if (seen.forgot)
+        if (seen.forgot) {
             node->amnesic = true;
+            sim_ghosts_new_life (self, place);
+        }
         if (seen.forgot && disk->harm == 0 && opening == ADR_STORE_OPENED)
             sim_fail (&self->verdict, "12: no injected fault goes unseen", "%s: a new incarnation, and no word", node->name);
         if (seen.forgot)
@@ -442,6 +444,7 @@ sim_world_destroy (sim_world_t **world)
     for (uint32_t i = 0; i < self->heap_count; i++)
         if (self->heap[i].kind == EV_ARRIVE || self->heap[i].kind == EV_LOCAL || self->heap[i].kind == EV_ANSWER)
             sim_pack_release (self, self->heap[i].pointer);
+    sim_ghosts_free (self);
     for (uint32_t i = 0; i < self->spare_count; i++) {
         adr_buffer_free (&self->spare[i]->bytes);
         free (self->spare[i]);

@@ -182,11 +182,11 @@ s_election (world_t *world)
     sim_votes_calls (&world->votes, &zero, &call);
     sim_votes_call_came (&world->votes, &one, 0, &call);
     sim_votes_supports (&world->votes, &one, 0, 7, 1);
-    sim_votes_asks_fence (&world->votes, &zero, 5);
+    sim_votes_asks_fence (&world->votes, &zero, 5, false);
     sim_votes_fenced (&world->votes, &zero, 5, call.last, &world->voters, 5, 9);
     sim_votes_requests (&world->votes, &zero, &request, 5, 0);
     sim_votes_request_came (&world->votes, &one, 0, &request);
-    sim_votes_asks_fence (&world->votes, &one, 5);
+    sim_votes_asks_fence (&world->votes, &one, 5, false);
     sim_votes_fenced (&world->votes, &one, 5, call.last, &world->voters, 5, 9);
     sim_votes_grants (&world->votes, &one, 0, 1, 5, 5, 0);
 }
@@ -224,7 +224,7 @@ test_nothing_is_forgotten (void **state)
     s_broken (world, "last term");
     sim_votes_accepts (&world->votes, &again, 4);
     s_broken (world, "term that is over");
-    sim_votes_asks_fence (&world->votes, &again, 4);
+    sim_votes_asks_fence (&world->votes, &again, 4, false);
     s_broken (world, "ELECT-5");
     sim_votes_append_came (&world->votes, &again, 4, 1, 9);
     sim_votes_sends_ack (&world->votes, &again, 4, 9);
@@ -275,15 +275,30 @@ test_who_may_be_asked (void **state)
     sim_asked_t call = s_asked (world, 4);
     call.number = 8;
     sim_votes_calls (&world->votes, &zero, &call);
-    sim_votes_fenced (&world->votes, &zero, 5, call.last, &world->voters, 5, 9);
-    request = s_asked (world, 5);
-    sim_votes_requests (&world->votes, &zero, &request, 5, 0);
+    sim_votes_asks_fence (&world->votes, &zero, 5, false);
     s_broken (world, "quorum of calls");
-    request.term = 6;
-    sim_votes_told_to_stand (&world->votes, &zero, 5);
-    sim_votes_fenced (&world->votes, &zero, 6, call.last, &world->voters, 6, 9);
-    sim_votes_requests (&world->votes, &zero, &request, 6, 0);
+    sim_votes_asks_fence (&world->votes, &zero, 6, true);
+    sim_votes_told_to_stand (&world->votes, &zero, 6);
+    sim_votes_asks_fence (&world->votes, &zero, 7, false);
     s_whole (world);
+}
+
+/* A master that sends the wrong appends again and again. */
+static void
+test_refusals (void **state)
+{
+    world_t *world = *state;
+    for (int i = 0; i < 20; i++) {
+        sim_who_t who = s_who (0, 1, 1000 * i);
+        if (i == 9)
+            sim_votes_ack_came (&world->votes, &who, 1);
+        if (i < 17)
+            s_whole (world);
+        sim_votes_refusal_came (&world->votes, &who, 1, 5);
+        if (i == 6)
+            sim_votes_ack_came (&world->votes, &who, 1);
+    }
+    s_broken (world, "sent what it lacks");
 }
 
 static void
@@ -406,6 +421,7 @@ main (void)
         IN_WORLD (test_nothing_is_forgotten),
         IN_WORLD (test_fence_and_disk_before_the_vote),
         IN_WORLD (test_who_may_be_asked),
+        IN_WORLD (test_refusals),
         IN_WORLD (test_acks_of_this_very_life),
         IN_WORLD (test_voters_change_one_at_a_time),
         IN_WORLD (test_growth),
