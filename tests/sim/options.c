@@ -27,7 +27,7 @@ s_draw_cluster (sim_options_t *self, adr_random_t *random)
 {
     int64_t size = sim_pick (random, 0, 9);
     self->zones = size == 0 ? 1 : size >= 7 ? 5 : 3;
-    self->founding = self->zones;
+    self->founding = self->zones > 1 && sim_chance (random, 150000) ? 1 : self->zones; /* the others join [ELECT-10] */
     self->split = s_coin (random);
     self->pki = s_coin (random);
     self->bulk = s_coin (random);
@@ -40,6 +40,10 @@ s_draw_cluster (sim_options_t *self, adr_random_t *random)
         self->settings.poll_ns = 50 * ADR_MS;
         self->settings.election_min_ns = 300 * ADR_MS;
         self->settings.election_max_ns = 600 * ADR_MS;
+    }
+    if (sim_chance (random, 150000)) { /* long leases: two clocks drift apart by more than any delay */
+        self->settings.election_min_ns = s_draw (random, 1000, 4000) * ADR_MS;
+        self->settings.election_max_ns = 2 * self->settings.election_min_ns;
     }
     if (sim_chance (random, 200000))
         self->settings.pipeline_max_bytes = 16 * 1024;

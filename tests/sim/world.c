@@ -303,8 +303,10 @@ s_judge_opening (sim_world_t *self, int place, adr_store_opening_t opening)
             sim_fail (&self->verdict, "12: no injected fault goes unseen", "%s: a new incarnation, and no word", node->name);
         if (seen.forgot)
             disk->harm = 0;
-    } else
+    } else {
         ADR_MARK ("sim: a store is founded");
+        node->amnesic = adr_voters_find_node (&self->map->group[0].founding, &node->id) < 0; /* to be admitted first */
+    }
     disk->harm &= SIM_HARM_JOURNAL;
     node->incarnation = adr_store_incarnation (node->store);
     node->boot = adr_store_boot (node->store);
