@@ -17,16 +17,18 @@ typedef struct s_row {
 struct adr_pending_keys {
     s_row_t **bucket;
     uint32_t mask, count;
+    uint64_t salt; /* clients choose the keys */
 };
 
 #define S_BUCKETS_FIRST 256u
 
 adr_pending_keys_t *
-adr_pending_keys_new (void)
+adr_pending_keys_new (uint64_t salt)
 {
     adr_pending_keys_t *self = adr_alloc (sizeof *self);
     self->bucket = adr_alloc (S_BUCKETS_FIRST * sizeof *self->bucket);
     self->mask = S_BUCKETS_FIRST - 1;
+    self->salt = salt;
     return self;
 }
 
@@ -53,20 +55,10 @@ adr_pending_keys_destroy (adr_pending_keys_t **self)
     *self = NULL;
 }
 
-/* Multiply and fold, eight bytes at a time. Whoever writes keys on purpose to make one long chain is bounded by the
- * pipeline: only keys of entries that wait at the same time are here. */
 static uint32_t
-s_hash (uint8_t table, adr_bytes_t key)
+s_hash (const adr_pending_keys_t *self, uint8_t table, adr_bytes_t key)
 {
-    uint64_t hash = UINT64_C (0xcbf29ce484222325) ^ table;
-    size_t at = 0;
-    for (; at + 8 <= key.size; at += 8) {
-        hash = (hash ^ adr_get_u64 (key.data + at)) * UINT64_C (0x9e3779b97f4a7c15);
-        hash ^= hash >> 32;
-    }
-    for (; at < key.size; at++)
-        hash = (hash ^ key.data[at]) * UINT64_C (0x100000001b3);
-    return (uint32_t) (hash ^ hash >> 32);
+    return (uint32_t) adr_bytes_hash (self->salt ^ table, key);
 }
 
 /* The link that points to the key's row, or to NULL at its chain's end. */
@@ -106,7 +98,7 @@ adr_pending_keys_add (adr_pending_keys_t *self, const adr_entry_t *entry)
 {
     for (uint32_t i = 0; i < entry->op_count; i++) {
         const adr_op_t *op = &entry->op[i];
-        uint32_t hash = s_hash (op->table, op->key);
+        uint32_t hash = s_hash (self, op->table, op->key);
         s_row_t **link = s_find (self, hash, op->table, op->key);
         if (*link == NULL) {
             s_row_t *row = adr_alloc (sizeof *row + op->key.size);
@@ -129,7 +121,7 @@ adr_pending_keys_applied (adr_pending_keys_t *self, const adr_entry_t *entry)
 {
     for (uint32_t i = 0; self->count && i < entry->op_count; i++) {
         const adr_op_t *op = &entry->op[i];
-        s_row_t **link = s_find (self, s_hash (op->table, op->key), op->table, op->key);
+        s_row_t **link = s_find (self, s_hash (self, op->table, op->key), op->table, op->key);
         s_row_t *row = *link;
         if (row && row->pending.version.index == entry->index) {
             *link = row->next;
@@ -144,6 +136,19 @@ adr_pending_keys_find (const adr_pending_keys_t *self, uint8_t table, adr_bytes_
 {
     if (self->count == 0)
         return NULL;
-    s_row_t *row = *s_find (self, s_hash (table, key), table, key);
+    s_row_t *row = *s_find (self, s_hash (self, table, key), table, key);
     return row ? &row->pending : NULL;
+}
+
+uint32_t
+adr_pending_keys_longest (const adr_pending_keys_t *self)
+{
+    uint32_t longest = 0;
+    for (uint32_t i = 0; i <= self->mask; i++) {
+        uint32_t count = 0;
+        for (const s_row_t *row = self->bucket[i]; row; row = row->next)
+            count++;
+        longest = count > longest ? count : longest;
+    }
+    return longest;
 }

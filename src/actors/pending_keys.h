@@ -14,7 +14,7 @@ typedef struct {
     bool deleted;
 } adr_pending_t;
 
-adr_pending_keys_t *adr_pending_keys_new (void);
+adr_pending_keys_t *adr_pending_keys_new (uint64_t salt);
 void adr_pending_keys_destroy (adr_pending_keys_t **self);
 void adr_pending_keys_clear (adr_pending_keys_t *self);
 /* The entry is at the log's end now. */
@@ -23,5 +23,7 @@ void adr_pending_keys_add (adr_pending_keys_t *self, const adr_entry_t *entry);
 void adr_pending_keys_applied (adr_pending_keys_t *self, const adr_entry_t *entry);
 /* NULL: nothing waits for this key. Lent until the next call. */
 const adr_pending_t *adr_pending_keys_find (const adr_pending_keys_t *self, uint8_t table, adr_bytes_t key);
+/* The longest chain, for tests. */
+uint32_t adr_pending_keys_longest (const adr_pending_keys_t *self);
 
 #endif

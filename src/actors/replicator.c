@@ -600,8 +600,8 @@ s_create (const adr_environment_t *environment)
     self->settings = &environment->settings;
     self->store = environment->store;
     self->map = adr_map_copy (environment->map);
-    self->pending = adr_pending_keys_new ();
-    self->requests = adr_request_table_new (REQUEST_IDS_MAX);
+    self->pending = adr_pending_keys_new (environment->seed);
+    self->requests = adr_request_table_new (REQUEST_IDS_MAX, environment->seed);
     replicator_queue_init (&self->asking);
     replicator_queue_init (&self->applying);
     replicator_queue_init (&self->locked);

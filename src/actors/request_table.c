@@ -17,17 +17,15 @@ struct adr_request_table {
     uint32_t ring_room, slot_mask, count_max;
     uint32_t first, count;
     uint64_t horizon_ms;
+    uint64_t salt; /* clients choose the ids: without it one of them could make every id probe the same slots */
 };
 
 #define S_ROOM_FIRST 1024u
 
-/* Ids are the asker's random half and its counter; both halves are mixed. */
 static uint32_t
 s_hash (const adr_request_table_t *self, const uint8_t *id)
 {
-    uint64_t mixed = (adr_get_u64 (id) ^ adr_get_u64 (id + 8) * UINT64_C (0x9e3779b97f4a7c15))
-                     * UINT64_C (0xbf58476d1ce4e5b9);
-    return (uint32_t) (mixed >> 32) & self->slot_mask;
+    return (uint32_t) adr_bytes_hash (self->salt, adr_bytes (id, ADR_REQUEST_ID_SIZE)) & self->slot_mask;
 }
 
 /* The slot that holds the id, or the free one where it would go. */
@@ -87,11 +85,12 @@ s_make_room (adr_request_table_t *self, uint32_t room)
 }
 
 adr_request_table_t *
-adr_request_table_new (uint32_t count_max)
+adr_request_table_new (uint32_t count_max, uint64_t salt)
 {
     adr_assert (count_max > 0);
     adr_request_table_t *self = adr_alloc (sizeof *self);
     self->count_max = count_max;
+    self->salt = salt;
     s_make_room (self, count_max < S_ROOM_FIRST ? count_max : S_ROOM_FIRST);
     return self;
 }
@@ -168,4 +167,16 @@ uint64_t
 adr_request_table_horizon (const adr_request_table_t *self)
 {
     return self->horizon_ms;
+}
+
+uint32_t
+adr_request_table_longest (const adr_request_table_t *self)
+{
+    uint32_t longest = 0;
+    for (uint32_t place = 0; place < self->count; place++) {
+        const uint8_t *id = self->ring[(self->first + place) % self->ring_room].id;
+        uint32_t probes = ((s_find_slot (self, id) - s_hash (self, id)) & self->slot_mask) + 1;
+        longest = probes > longest ? probes : longest;
+    }
+    return longest;
 }

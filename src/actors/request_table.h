@@ -13,7 +13,7 @@
 
 typedef struct adr_request_table adr_request_table_t;
 
-adr_request_table_t *adr_request_table_new (uint32_t count_max);
+adr_request_table_t *adr_request_table_new (uint32_t count_max, uint64_t salt);
 void adr_request_table_destroy (adr_request_table_t **self);
 /* Indexes rise from call to call. An id of zeros is ignored. */
 void adr_request_table_add (adr_request_table_t *self, const uint8_t id[ADR_REQUEST_ID_SIZE], uint64_t index,
@@ -25,5 +25,7 @@ uint64_t adr_request_table_find (const adr_request_table_t *self, const uint8_t 
 /* Entries up to this log time are not all known (the log before the table's first entry was not read). */
 void adr_request_table_raise_horizon (adr_request_table_t *self, uint64_t time_ms);
 uint64_t adr_request_table_horizon (const adr_request_table_t *self);
+/* The most slots that the search for an id looks at, for tests: walks the whole table. */
+uint32_t adr_request_table_longest (const adr_request_table_t *self);
 
 #endif

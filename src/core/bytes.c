@@ -48,6 +48,27 @@ adr_bytes_compare (adr_bytes_t a, adr_bytes_t b)
     return order ? order : (a.size > b.size) - (a.size < b.size);
 }
 
+static uint64_t
+s_mix (uint64_t a, uint64_t b)
+{
+    unsigned __int128 product = (unsigned __int128) a * b;
+    return (uint64_t) product ^ (uint64_t) (product >> 64);
+}
+
+uint64_t
+adr_bytes_hash (uint64_t salt, adr_bytes_t bytes)
+{
+    uint64_t multiplier = salt * 2 + UINT64_C (0x9e3779b97f4a7c15);
+    uint64_t hash = s_mix (salt ^ UINT64_C (0xbf58476d1ce4e5b9), bytes.size + UINT64_C (0x94d049bb133111eb));
+    size_t at = 0;
+    for (; at + 8 <= bytes.size; at += 8)
+        hash = s_mix (hash ^ adr_get_u64 (bytes.data + at), multiplier);
+    uint64_t rest = 0;
+    for (; at < bytes.size; at++)
+        rest = rest << 8 | bytes.data[at];
+    return s_mix (hash ^ rest, multiplier);
+}
+
 bool
 adr_bytes_equal (adr_bytes_t a, adr_bytes_t b)
 {

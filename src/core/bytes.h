@@ -81,6 +81,9 @@ void adr_buffer_free (adr_buffer_t *self);  /* empty, memory given back */
 /* Memcmp order, the shorter first when one is a prefix of the other. */
 int adr_bytes_compare (adr_bytes_t a, adr_bytes_t b);
 bool adr_bytes_equal (adr_bytes_t a, adr_bytes_t b);
+/* For tables whose keys others choose: every bit of the bytes reaches every bit of the hash, and who does not know the
+ * salt cannot choose what collides. */
+uint64_t adr_bytes_hash (uint64_t salt, adr_bytes_t bytes);
 
 static inline adr_bytes_t
 adr_bytes (const void *data, size_t size)

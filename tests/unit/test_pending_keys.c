@@ -30,7 +30,7 @@ static void
 newest_entry_wins_until_it_is_applied (void **state)
 {
     (void) state;
-    adr_pending_keys_t *keys = adr_pending_keys_new ();
+    adr_pending_keys_t *keys = adr_pending_keys_new (7);
     assert_null (s_find (keys, "a"));
     adr_pending_keys_add (keys, s_entry (7, "a", false));
     adr_pending_keys_add (keys, s_entry (8, "b", false));
@@ -50,7 +50,7 @@ static void
 tables_are_apart (void **state)
 {
     (void) state;
-    adr_pending_keys_t *keys = adr_pending_keys_new ();
+    adr_pending_keys_t *keys = adr_pending_keys_new (7);
     adr_pending_keys_add (keys, s_entry (7, "a", false));
     assert_null (adr_pending_keys_find (keys, ADR_TABLE_META, adr_bytes ("a", 1)));
     adr_pending_keys_destroy (&keys);
@@ -61,7 +61,7 @@ holds_many_keys (void **state)
 {
     (void) state;
     char key[32];
-    adr_pending_keys_t *keys = adr_pending_keys_new ();
+    adr_pending_keys_t *keys = adr_pending_keys_new (7);
     for (int i = 0; i < 20000; i++) {
         snprintf (key, sizeof key, "some-key-%d", i);
         adr_pending_keys_add (keys, s_entry ((uint64_t) i + 1, key, false));
@@ -75,6 +75,21 @@ holds_many_keys (void **state)
     adr_pending_keys_destroy (&keys);
 }
 
+/* Keys of whole eight bytes that count in their last ones. */
+static void
+keys_that_count_make_no_long_chain (void **state)
+{
+    (void) state;
+    char key[32];
+    adr_pending_keys_t *keys = adr_pending_keys_new (7);
+    for (int i = 0; i < 9000; i++) {
+        snprintf (key, sizeof key, "user-of-one%05d", i);
+        adr_pending_keys_add (keys, s_entry ((uint64_t) i + 1, key, false));
+    }
+    assert_in_range (adr_pending_keys_longest (keys), 1, 20);
+    adr_pending_keys_destroy (&keys);
+}
+
 int
 main (void)
 {
@@ -82,6 +97,7 @@ main (void)
         cmocka_unit_test (newest_entry_wins_until_it_is_applied),
         cmocka_unit_test (tables_are_apart),
         cmocka_unit_test (holds_many_keys),
+        cmocka_unit_test (keys_that_count_make_no_long_chain),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
