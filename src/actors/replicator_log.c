@@ -135,7 +135,7 @@ s_peer_reset (replicator_t *self, peer_t *peer, uint64_t incarnation)
                       .probing = true,
                       .next = adr_store_last (self->store).index + 1,
                       .sent_ns = ADR_NEVER,
-                      .caught_up_ns = ADR_NEVER,
+                      .keeps_up_ns = ADR_NEVER,
                       .patience_ns = S_PATIENCE_FIRST_NS };
 }
 
@@ -832,10 +832,19 @@ s_appended_ns (const replicator_t *self, uint64_t index)
     return kept < STAMPS ? self->lead_ns : 0;
 }
 
-static uint64_t
-s_last_at_tick_before (const replicator_t *self)
+/* The oldest entry that the member has not acknowledged is of this mastership, and younger than the minimum election
+ * timeout and half of what the unlock set bears. Not "it has the log's end": under steady writes nobody whose syncs
+ * take longer than a write ever has. */
+static bool
+s_keeps_up (const replicator_t *self, const peer_t *peer)
 {
-    return self->stamp_count ? self->stamp[(self->stamp_count - 1) % STAMPS].last_index : UINT64_MAX;
+    if (peer->probing || peer->incarnation == 0 || !s_heard_lately (self, peer) || peer->match < self->opening)
+        return false;
+    int64_t limit = self->settings->write_timeout_ns / 4;
+    if (limit > self->settings->election_min_ns)
+        limit = self->settings->election_min_ns;
+    return peer->match >= adr_store_last (self->store).index
+           || self->now_ns - s_appended_ns (self, peer->match + 1) < limit;
 }
 
 /* [READ-4] */
@@ -851,8 +860,8 @@ s_belongs_to_unlock_set (const replicator_t *self, const peer_t *peer)
         return false;
     if (peer->match >= adr_store_last (self->store).index)
         return true;
-    if (!peer->in_unlock_set) /* comes back only when it has the log's end */
-        return peer->caught_up_ns != ADR_NEVER;
+    if (!peer->in_unlock_set)
+        return peer->keeps_up_ns != ADR_NEVER;
     return self->now_ns - s_appended_ns (self, peer->match + 1) < self->settings->write_timeout_ns / 2
            || ADR_PLANT (READ_4_SLOW_MEMBER_LOCKS);
 }
@@ -860,12 +869,10 @@ s_belongs_to_unlock_set (const replicator_t *self, const peer_t *peer)
 static void
 s_tend_member (replicator_t *self, peer_t *peer)
 {
-    bool caught_up = !peer->probing && peer->incarnation && s_heard_lately (self, peer)
-                     && peer->match >= s_last_at_tick_before (self);
-    if (!caught_up)
-        peer->caught_up_ns = ADR_NEVER;
-    else if (peer->caught_up_ns == ADR_NEVER)
-        peer->caught_up_ns = self->now_ns;
+    if (!s_keeps_up (self, peer))
+        peer->keeps_up_ns = ADR_NEVER;
+    else if (peer->keeps_up_ns == ADR_NEVER)
+        peer->keeps_up_ns = self->now_ns;
     bool belongs = s_belongs_to_unlock_set (self, peer);
     if (belongs != peer->in_unlock_set) {
         peer->in_unlock_set = belongs;
@@ -924,7 +931,7 @@ s_remove_forgetful (replicator_t *self, const adr_voters_t *voters)
 static bool
 s_settled (const replicator_t *self, const peer_t *peer)
 {
-    return peer->caught_up_ns != ADR_NEVER && self->now_ns - peer->caught_up_ns >= self->settings->election_max_ns;
+    return peer->keeps_up_ns != ADR_NEVER && self->now_ns - peer->keeps_up_ns >= self->settings->election_max_ns;
 }
 
 /* [ELECT-10] a group that is to have three voters does not stop at two. */

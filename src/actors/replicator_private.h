@@ -38,7 +38,7 @@ typedef struct {
     int64_t answered_ns;   /* when the newest poll that it answered was sent (our clock); 0: none in this term */
     int64_t promise_ns;    /* what that answer promised */
     int64_t heard_ns;      /* when that answer came */
-    int64_t caught_up_ns;  /* since when it has had the log's end of the tick before; ADR_NEVER: it lacks some */
+    int64_t keeps_up_ns;   /* since when it keeps up with the log's end; ADR_NEVER: it does not */
     adr_node_state_t state;
     adr_space_t space;
     bool full;             /* it took no more for lack of space, and has told of none since [STORE-11] */

@@ -23,6 +23,7 @@ static memory_index_t *s_index;
 static memory_entropy_t s_entropy;
 static adr_store_t *s_store;
 static const adr_bytes_t s_nothing;
+static uint64_t s_incarnation[4]; /* of the zones' nodes */
 
 static adr_address_t
 s_meta (unsigned zone, adr_actor_kind_t actor)
@@ -46,6 +47,8 @@ s_start (void **state)
 {
     (void) state;
     char why[256];
+    for (unsigned zone = 1; zone <= 3; zone++)
+        s_incarnation[zone] = 100 + zone;
     s_map = harness_map (3);
     s_disk = memory_disk_create ();
     s_state = memory_state_create ();
@@ -131,7 +134,7 @@ s_ack_of_boot (unsigned zone, uint64_t boot, uint64_t term, uint64_t confirmed)
 {
     Adr__AppendAck ack = ADR__APPEND_ACK__INIT;
     ack.term = term;
-    ack.incarnation = 100 + zone;
+    ack.incarnation = s_incarnation[zone];
     ack.confirmed = confirmed;
     ack.boot = boot;
     harness_message (&s_harness, s_meta (zone, ADR_ACTOR_REPLICATOR), ADR_NODE_META, ADR__KIND__APPEND_ACK, &ack.base,
@@ -150,7 +153,7 @@ s_answered (unsigned zone, uint64_t term, uint64_t boot)
     Adr__Answered answered = ADR__ANSWERED__INIT;
     adr_id_t node = s_meta (zone, 0).node;
     answered.voter = adr_id_view (&node);
-    answered.incarnation = 100 + zone;
+    answered.incarnation = s_incarnation[zone];
     answered.boot = boot;
     answered.term = term;
     answered.sent_ns = s_harness.now_ns;
@@ -282,6 +285,51 @@ test_an_acknowledgement_of_the_former_start_counts_for_nothing (void **state) /*
     assert_int_equal (adr_store_commit (s_store), 0);
     s_ack_of_boot (2, 2, 1, 1);
     assert_int_equal (adr_store_commit (s_store), 1);
+}
+
+/* --- a member that comes back as somebody new --------------------------------------------------------------------- */
+
+/* Its syncs take three ticks, and writes come all the while: it never has the log's end, and yet it keeps up. */
+static void
+test_a_new_incarnation_with_a_slow_disk_is_admitted_under_load (void **state) /* [ELECT-7, READ-4] */
+{
+    (void) state;
+    uint64_t held[6] = { 0 };
+    s_lead (1);
+    s_incarnation[3] = 203;
+    for (uint64_t n = 0; n < 300; n++) {
+        harness_advance (&s_harness, 10 * ADR_MS);
+        if (n % 10 == 0)
+            for (unsigned zone = 2; zone <= 3; zone++)
+                s_answered (zone, 1, 1);
+        s_write (n % 250);
+        s_ack (2, 1, adr_store_last (s_store).index);
+        s_ack (3, 1, held[n % 6]);
+        held[n % 6] = adr_store_last (s_store).index;
+    }
+    adr_id_t node = s_meta (3, 0).node;
+    assert_true (adr_voters_find (adr_store_voters (s_store), &node, 203) >= 0);
+}
+
+/* Neither is one admitted that falls behind ever further. */
+static void
+test_a_new_incarnation_that_does_not_keep_up_is_not_admitted (void **state) /* [ELECT-7] */
+{
+    (void) state;
+    s_lead (1);
+    s_incarnation[3] = 203;
+    for (uint64_t n = 0; n < 300; n++) {
+        harness_advance (&s_harness, 10 * ADR_MS);
+        if (n % 10 == 0)
+            for (unsigned zone = 2; zone <= 3; zone++)
+                s_answered (zone, 1, 1);
+        s_write (n % 250);
+        s_ack (2, 1, adr_store_last (s_store).index);
+        s_ack (3, 1, adr_store_last (s_store).index / 2);
+    }
+    adr_id_t node = s_meta (3, 0).node;
+    assert_int_equal (adr_voters_find (adr_store_voters (s_store), &node, 203), -1);
+    assert_int_equal (adr_store_voters (s_store)->count, 2);
 }
 
 /* --- questions ------------------------------------------------------------------------------------------------------ */
@@ -559,6 +607,9 @@ main (void)
         cmocka_unit_test_setup_teardown (test_a_question_is_answered_by_a_master_that_is_farther_than_the_repeat,
                                          s_start, s_stop),
         cmocka_unit_test_setup_teardown (test_a_read_shares_no_question_that_left_before_it_came, s_start, s_stop),
+        cmocka_unit_test_setup_teardown (test_a_new_incarnation_with_a_slow_disk_is_admitted_under_load, s_start,
+                                         s_stop),
+        cmocka_unit_test_setup_teardown (test_a_new_incarnation_that_does_not_keep_up_is_not_admitted, s_start, s_stop),
         cmocka_unit_test_setup_teardown (test_a_lost_disk_does_not_ask_its_former_lifes_questions, s_start, s_stop),
         cmocka_unit_test_setup_teardown (test_a_node_of_another_group_answers_no_question, s_start, s_stop),
         cmocka_unit_test_setup_teardown (test_values_that_a_write_releases_fit_its_entry_or_it_is_refused, s_start,
