@@ -435,6 +435,7 @@ s_tick (replicator_t *self)
     self->tick_ns = self->now_ns + S_TICK_NS;
     if (self->role != ROLE_MEMBER)
         replicator_tend_members (self);
+    replicator_tend_lost (self);
     replicator_reads_expire (self);
     s_note_disk (self);
     self->effects->wake (self->effects, S_TIMER_TICK, self->tick_ns);

@@ -3,12 +3,16 @@
 
 #include "actors/replicator_private.h"
 
+#include <stdio.h>
+
 #define S_APPEND_BYTES (192 * 1024) /* entries of one append: a pack with room for its headers [DESIGN 3] */
 #define S_PROBE_BYTES (64 * 1024)
 #define S_PATIENCE_FIRST_NS (200 * ADR_MS)
 #define S_PATIENCE_MAX_NS (1000 * ADR_MS)
 #define S_NOTICE_NS (2 * ADR_MS) /* commit and unlocked alone are told at most this often */
 #define S_TIMER_NOTICE 2u
+#define S_REREAD_FIRST_NS (100 * ADR_MS) /* what the disk refused is tried again */
+#define S_REREAD_NS (1000 * ADR_MS)      /* a bad sector may hold the disk up for long */
 
 /* --- the log at start -------------------------------------------------------------------------------------------- */
 
@@ -467,21 +471,52 @@ replicator_send_acks (replicator_t *self)
     ack.confirmed = confirmed;
     ack.full = self->full;
     ack.boot = self->environment->boot;
+    ack.missing_from = adr_store_missing_from (self->store);
     self->effects->send (self->effects, replicator_address (self->master), ADR__KIND__APPEND_ACK, &ack.base,
                          (adr_bytes_t){ 0 });
 }
 
+/* [STORE-5] An entry that was sound cannot be read any more: this copy misses it, tells its master so, and does not
+ * stand. */
+static void
+s_lose (replicator_t *self, uint64_t index)
+{
+    char text[96];
+    if (!adr_store_lose (self->store, index))
+        return;
+    ADR_MARK ("an entry is lost at run time");
+    snprintf (text, sizeof text, "entry %llu cannot be read any more -> this copy misses it lost=%llu",
+              (unsigned long long) index, (unsigned long long) ++self->entries_lost);
+    replicator_note_damage (self, text);
+    self->reread_ns = self->now_ns + S_REREAD_FIRST_NS;
+    self->ack_due = self->confirmed > 0;
+}
+
+/* The disk may only have stuttered. A master whose disk did not has nobody who could send it the entry: it hands over. */
+void
+replicator_tend_lost (replicator_t *self)
+{
+    if (adr_store_missing_from (self->store) == 0 || self->now_ns < self->reread_ns)
+        return;
+    if (adr_store_reread (self->store)) {
+        ADR_MARK ("a lost entry can be read again");
+        self->ack_due = self->confirmed > 0;
+        return;
+    }
+    self->reread_ns = self->now_ns + S_REREAD_NS;
+    if (replicator_leads (self))
+        replicator_resign (self, "this copy of the log is damaged", NULL);
+}
+
 /* --- master: the stream ------------------------------------------------------------------------------------------- */
 
-/* It has forgotten that an append of this term confirmed what it holds, and serves nothing until one does [REPL-2]:
- * without news of its own the master would never send it one. What it held may be damaged [STORE-5]: it counts again
- * when it is acknowledged again, or the master would never send it what it has lost. */
+/* No more than `match` is known to be there any more: what lies above counts again when it is acknowledged again. */
 static void
-s_on_restart (peer_t *peer)
+s_step_back (peer_t *peer, uint64_t match)
 {
     peer->probing = true;
     peer->next = peer->match + 1;
-    peer->match = 0;
+    peer->match = match;
     peer->inflight = 0;
     peer->sent_ns = ADR_NEVER;
     peer->patience_ns = S_PATIENCE_FIRST_NS;
@@ -493,8 +528,10 @@ s_note_boot (peer_t *peer, uint64_t boot)
 {
     if (boot < peer->boot)
         return false;
+    /* It has forgotten that an append of this term confirmed what it holds, and serves nothing until one does
+     * [REPL-2]: without news of its own the master would never send it one. What it held may be damaged [STORE-5]. */
     if (peer->boot != 0 && boot != peer->boot)
-        s_on_restart (peer);
+        s_step_back (peer, 0);
     peer->boot = boot;
     return true;
 }
@@ -566,6 +603,8 @@ replicator_on_ack (replicator_t *self, const adr_event_t *event)
         || (ack->incarnation != peer->incarnation && !ADR_PLANT (ELECT_7_ACK_OF_ANY_INCARNATION))
         || ack->confirmed > adr_store_last (self->store).index || !s_note_boot (peer, ack->boot))
         return;
+    if (ack->missing_from && ack->missing_from <= peer->match) /* [STORE-5] it had them, and must be sent them again */
+        s_step_back (peer, ack->missing_from - 1);
     if (peer->probing)
         peer->next = ack->confirmed + 1;
     peer->probing = false;
@@ -615,6 +654,8 @@ s_send_append (replicator_t *self, peer_t *peer, size_t max)
     adr_buffer_clear (&self->scratch);
     if (max && peer->next <= last)
         append.count = adr_store_read_log (self->store, peer->next, max, &self->scratch, &status);
+    if (status == ADR_STATUS_DAMAGED)
+        s_lose (self, peer->next);
     if (status != ADR_STATUS_OK || !adr_store_term_at (self->store, peer->next - 1, &append.prev_term)) {
         if (peer->patience_ns < S_PATIENCE_MAX_NS)
             adr_note (self->effects, ADR_LEVEL_WARNING,
@@ -781,9 +822,7 @@ s_apply (replicator_t *self)
     while (adr_store_applied (self->store) < until) {
         const adr_entry_t *entry;
         if (adr_store_apply (self->store, &entry) != ADR_STATUS_OK) {
-            ADR_MARK ("an entry cannot be applied");
-            adr_note (self->effects, ADR_LEVEL_ERROR, "entry %llu cannot be read -> nothing after it is applied here",
-                      (unsigned long long) adr_store_applied (self->store) + 1);
+            s_lose (self, adr_store_applied (self->store) + 1);
             return;
         }
         self->time_committed_ms = entry->time_ms;

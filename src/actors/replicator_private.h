@@ -188,6 +188,8 @@ typedef struct replicator {
     int64_t damage_noted_ns;
     adr_space_t space_noted;
     uint64_t read_retries_noted;
+    uint64_t entries_lost;     /* since the start: they could be read once, and cannot any more */
+    int64_t reread_ns;         /* when the first of them is tried again */
     bool ids_unread;           /* request ids of entries that could not be read at the start are unknown */
 } replicator_t;
 
@@ -222,6 +224,7 @@ void replicator_on_evidence (replicator_t *self, const adr_event_t *event);
 void replicator_append_own (replicator_t *self);
 void replicator_advance (replicator_t *self); /* commit, watermark, apply */
 void replicator_stream (replicator_t *self);  /* once a turn: appends to members */
+void replicator_tend_lost (replicator_t *self); /* each tick */
 void replicator_send_acks (replicator_t *self);
 /* Voters that have at least so much space, as far as this master knows; *full: one of the others says that it has less
  * [STORE-11]. */

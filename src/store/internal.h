@@ -23,7 +23,8 @@ typedef struct {
     uint64_t cache_at; /* where its bytes went in the cache's endless count; ADR_UNCACHED: nowhere */
     uint32_t segment, offset;
     uint32_t size; /* of the frame */
-    bool missing;  /* lost by this copy [STORE-5]; `term` is a lower bound, exact at the end of the hole */
+    bool missing;  /* lost by this copy [STORE-5]; `term` is a lower bound, exact at the end of the hole. `segment` 0:
+                      lost before the start; else where it stood when it could not be read any more */
 } adr_item_t;
 
 #define ADR_UNCACHED UINT64_MAX
@@ -56,6 +57,10 @@ adr_log_item (const adr_log_t *self, uint64_t index)
 adr_item_t *adr_log_append (adr_log_t *self, const adr_entry_t *entry, size_t frame_size);
 /* Adds entries that are lost, up to `last`. */
 void adr_log_append_missing (adr_log_t *self, adr_position_t last);
+/* The entry is lost from now on; its place stays known. */
+void adr_log_lose (adr_log_t *self, uint64_t index);
+/* The first missing entry is there after all. */
+void adr_log_found (adr_log_t *self, uint64_t index);
 /* Fills the hole at the entry's index; NULL if it is none, or the term cannot stand there. */
 adr_item_t *adr_log_refill (adr_log_t *self, const adr_entry_t *entry, size_t frame_size);
 void adr_log_cut (adr_log_t *self, uint64_t index);

@@ -86,7 +86,9 @@ s_flush_next (adr_store_t *self, int64_t now_ns)
     return true;
 }
 
-/* How far the log start may move: at most log_keep_max bytes stay, and all that the index does not hold durably. */
+/* How far the log start may move: at most log_keep_max bytes stay, and all that the index does not hold durably. The
+ * newest entry that it does hold stays too: no cut can take it, so that a log which has begun is never empty, and
+ * whoever leads next knows the log time that it goes on from [PART-4]. */
 static uint64_t
 s_trim_to (const adr_store_t *self)
 {
@@ -94,7 +96,7 @@ s_trim_to (const adr_store_t *self)
     uint64_t keep = self->options.log_keep_max, bytes = log->bytes, index = log->start.index;
     if (keep == 0 || bytes < keep + keep / S_TRIM_SHARE || log->missing_count)
         return index;
-    while (bytes > keep && index < self->index_applied.index && index + 1 < log->last.index)
+    while (bytes > keep && index + 1 < self->index_applied.index)
         bytes -= adr_log_item (log, ++index)->size;
     /* A recovery scans from the segment of the first entry on: no later one may stand in an older segment. */
     return index < log->refilled_to ? log->start.index : index;

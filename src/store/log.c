@@ -71,6 +71,9 @@ s_note_voters (adr_log_t *self, const adr_entry_t *entry)
     adr_voters_t voters = { .at = { entry->term, entry->index } };
     if (entry->kind != ADR_ENTRY_VOTERS || entry->op_count < 1 || !adr_voters_decode (&voters, entry->op[0].value))
         return;
+    for (size_t i = 0; i < self->voters_count; i++)
+        if (self->voters[i].at.index == entry->index)
+            return; /* it was lost at run time, and is refilled: what it says was never forgotten */
     if (self->voters_count == self->voters_room) {
         self->voters_room = self->voters_room ? self->voters_room * 2 : 4;
         self->voters = adr_realloc (self->voters, self->voters_room * sizeof *self->voters);
@@ -104,16 +107,6 @@ adr_log_append_missing (adr_log_t *self, adr_position_t last)
     }
 }
 
-/* Terms never fall along the log: the entry's lies between what is known before and behind it. */
-static bool
-s_fits (const adr_log_t *self, const adr_entry_t *entry, const adr_item_t *item)
-{
-    uint64_t behind = entry->index;
-    while (behind < self->last.index && adr_log_item (self, behind)->missing)
-        behind++;
-    return entry->term >= item->term && entry->term <= adr_log_item (self, behind)->term;
-}
-
 static void
 s_find_missing (adr_log_t *self, uint64_t from)
 {
@@ -125,6 +118,36 @@ s_find_missing (adr_log_t *self, uint64_t from)
         }
 }
 
+void
+adr_log_lose (adr_log_t *self, uint64_t index)
+{
+    adr_item_t *item = adr_log_item (self, index);
+    adr_assert (!item->missing);
+    item->missing = true;
+    self->missing_count++;
+    if (self->missing_from == 0 || index < self->missing_from)
+        self->missing_from = index;
+}
+
+void
+adr_log_found (adr_log_t *self, uint64_t index)
+{
+    adr_assert (adr_log_item (self, index)->missing && index == self->missing_from);
+    adr_log_item (self, index)->missing = false;
+    self->missing_count--;
+    s_find_missing (self, index + 1);
+}
+
+/* Terms never fall along the log: the entry's lies between what is known before and behind it. */
+static bool
+s_fits (const adr_log_t *self, const adr_entry_t *entry, const adr_item_t *item)
+{
+    uint64_t behind = entry->index;
+    while (behind < self->last.index && adr_log_item (self, behind)->missing)
+        behind++;
+    return entry->term >= item->term && entry->term <= adr_log_item (self, behind)->term;
+}
+
 adr_item_t *
 adr_log_refill (adr_log_t *self, const adr_entry_t *entry, size_t frame_size)
 {
@@ -133,8 +156,8 @@ adr_log_refill (adr_log_t *self, const adr_entry_t *entry, size_t frame_size)
     adr_item_t *item = adr_log_item (self, entry->index);
     if (!item->missing || !s_fits (self, entry, item))
         return NULL;
+    self->bytes += frame_size - item->size;
     *item = (adr_item_t){ .term = entry->term, .cache_at = ADR_UNCACHED, .size = (uint32_t) frame_size };
-    self->bytes += frame_size;
     self->missing_count--;
     if (entry->index > self->refilled_to)
         self->refilled_to = entry->index;

@@ -190,6 +190,32 @@ adr_store_missing_from (const adr_store_t *self)
 }
 
 bool
+adr_store_lose (adr_store_t *self, uint64_t index)
+{
+    if (index <= self->log.start.index || index > self->commit || adr_log_item (&self->log, index)->missing)
+        return false;
+    ADR_MARK ("store: an entry is lost at run time");
+    adr_log_lose (&self->log, index);
+    return true;
+}
+
+bool
+adr_store_reread (adr_store_t *self)
+{
+    uint64_t index = self->log.missing_from;
+    if (index == 0 || adr_log_item (&self->log, index)->segment == 0)
+        return false;
+    adr_bytes_t encoded;
+    adr_item_t *item = adr_log_item (&self->log, index);
+    item->missing = false;
+    bool found = adr_journal_entry (self, index, false, &encoded);
+    item->missing = true;
+    if (found)
+        adr_log_found (&self->log, index);
+    return found;
+}
+
+bool
 adr_store_refill (adr_store_t *self, const adr_entry_t *entry, adr_bytes_t encoded)
 {
     if (self->log.missing_from == 0 || entry->index != self->log.missing_from)
@@ -330,6 +356,7 @@ adr_store_check (const adr_store_t *self)
     adr_assert (self->index_applied.index <= self->applied.index);
     adr_assert (self->applied.index <= self->commit || ADR_PLANT (STORE_6_INDEX_TO_LOG_END));
     adr_assert (self->log.start.index <= self->index_applied.index);
+    adr_assert (self->log.start.index == 0 || self->log.start.index < self->log.last.index);
     adr_assert (self->journal.durable_index <= self->log.last.index);
     adr_assert (self->journal.current <= self->journal.newest);
     adr_assert (self->journal.durable_batch < self->journal.next_batch);

@@ -95,6 +95,12 @@ void adr_store_cut (adr_store_t *self, uint64_t index);
  * node keeps its vote (by adr_store_last, which is still the true end), does not stand, and acknowledges, applies and
  * serves nothing from there on; the missing entries come from a peer, in ascending order: */
 uint64_t adr_store_missing_from (const adr_store_t *self);
+/* The entry at `index` cannot be read any more, as apply or read_log have found: from now on this copy misses it. False,
+ * and nothing is done, if it is missing already, not in the log, or above the commit index (it was acknowledged, and
+ * recovery must judge). */
+ADR_WARN_UNUSED bool adr_store_lose (adr_store_t *self, uint64_t index);
+/* Tries the first missing entry again, if it was lost since the start: true if the disk gives it now. */
+ADR_WARN_UNUSED bool adr_store_reread (adr_store_t *self);
 /* Puts the entry of index adr_store_missing_from () in its place; written with the next batch. False (and nothing is
  * done) if its term cannot stand there. The next missing index is named at once; `durable` follows the disk. */
 ADR_WARN_UNUSED bool adr_store_refill (adr_store_t *self, const adr_entry_t *entry, adr_bytes_t encoded);

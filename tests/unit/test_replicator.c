@@ -57,7 +57,7 @@ s_start (void **state)
     adr_store_options_t options
         = { .cluster = s_map->cluster, .node = s_meta (1, 0).node, .group = harness_id (0xb0 + ADR_NODE_META),
             .segment_bytes = ADR_STORE_SEGMENT_MIN, .flush_bytes = 1024 * 1024, .flush_every_ns = 1000 * ADR_MS,
-            .cache_bytes = 64 * 1024, .memory_max_bytes = 16 * 1024 * 1024, .first_incarnation = 101,
+            .cache_bytes = 0, /* all is read from the disk */ .memory_max_bytes = 16 * 1024 * 1024, .first_incarnation = 101,
             .founding = s_map->group[0].founding };
     assert_int_equal (adr_store_open (&s_store, &options, &s_disk->disk, &s_state->state, memory_index_of (s_index),
                                       &s_entropy.entropy, why, sizeof why),
@@ -285,6 +285,167 @@ test_an_acknowledgement_of_the_former_start_counts_for_nothing (void **state) /*
     assert_int_equal (adr_store_commit (s_store), 0);
     s_ack_of_boot (2, 2, 1, 1);
     assert_int_equal (adr_store_commit (s_store), 1);
+}
+
+/* --- entries that rot while the process runs [STORE-5] --------------------------------------------------------------- */
+
+#define S_ROTTEN (UINT64_C (1) << 63)
+
+/* Replaces the position in the entry's frame, wherever it stands. */
+static void
+s_overwrite (uint64_t term, uint64_t index, uint64_t by_index)
+{
+    uint8_t position[16];
+    adr_put_u64 (position, term);
+    adr_put_u64 (position + 8, index);
+    bool found = false;
+    for (size_t i = 0; i < s_disk->count; i++)
+        for (uint64_t at = 0; at + 16 <= s_disk->segment[i].size; at++)
+            if (memcmp (s_disk->segment[i].now + at, position, 16) == 0) {
+                adr_put_u64 (s_disk->segment[i].now + at + 8, by_index);
+                found = true;
+            }
+    assert_true (found);
+}
+
+static void
+s_rot (uint64_t term, uint64_t index)
+{
+    s_overwrite (term, index, index | S_ROTTEN);
+}
+
+static void
+s_unrot (uint64_t term, uint64_t index)
+{
+    s_overwrite (term, index | S_ROTTEN, index);
+}
+
+static void
+s_append_commit (uint64_t term, uint64_t previous, uint64_t commit)
+{
+    Adr__Append append = ADR__APPEND__INIT;
+    append.term = append.prev_term = term;
+    append.prev_index = previous;
+    append.commit = commit;
+    append.incarnation = 101;
+    harness_message (&s_harness, s_meta (2, ADR_ACTOR_REPLICATOR), ADR_NODE_META, ADR__KIND__APPEND, &append.base,
+                     s_nothing);
+    s_sync ();
+}
+
+static const ProtobufCMessage *
+s_newest (uint16_t kind)
+{
+    size_t count = harness_count (&s_harness, kind);
+    assert_int_not_equal (count, 0);
+    return harness_sent (&s_harness, kind, count - 1)->header;
+}
+
+static void
+test_a_member_whose_entry_rots_before_it_is_applied_fetches_it (void **state) /* [STORE-5] */
+{
+    (void) state;
+    for (uint64_t index = 1; index <= 3; index++) {
+        s_append (s_meta (2, ADR_ACTOR_REPLICATOR), 5, (adr_position_t){ index > 1 ? 5 : 0, index - 1 }, 1);
+        harness_durable (&s_harness);
+        s_sync ();
+    }
+    assert_int_equal (((const Adr__AppendAck *) s_newest (ADR__KIND__APPEND_ACK))->confirmed, 3);
+    s_rot (5, 2);
+    s_append_commit (5, 3, 3);
+    harness_advance (&s_harness, 5000 * ADR_MS);
+    const Adr__AppendAck *ack = (const Adr__AppendAck *) s_newest (ADR__KIND__APPEND_ACK);
+    assert_int_equal (ack->confirmed, 1);
+    assert_int_equal (ack->missing_from, 2);
+    assert_int_equal (adr_store_applied (s_store), 1);
+    assert_false (((const Adr__Voters *) s_newest (ADR__KIND__VOTERS))->may_stand);
+    assert_int_equal (s_harness.notes[ADR_LEVEL_ERROR] + s_harness.notes[ADR_LEVEL_WARNING], 1);
+    s_append (s_meta (2, ADR_ACTOR_REPLICATOR), 5, (adr_position_t){ 5, 1 }, 1);
+    s_sync ();
+    ack = (const Adr__AppendAck *) s_newest (ADR__KIND__APPEND_ACK);
+    assert_int_equal (ack->confirmed, 3);
+    assert_int_equal (ack->missing_from, 0);
+    assert_int_equal (adr_store_applied (s_store), 3);
+    assert_int_equal (adr_store_missing_from (s_store), 0);
+    assert_int_equal (s_harness.notes[ADR_LEVEL_ERROR] + s_harness.notes[ADR_LEVEL_WARNING], 1);
+}
+
+static void
+s_lead_with_ten_entries (void)
+{
+    s_lead (1);
+    for (unsigned zone = 2; zone <= 3; zone++) {
+        s_answered (zone, 1, 1);
+        s_ack (zone, 1, 1);
+    }
+    for (uint64_t n = 1; n <= 9; n++)
+        s_write (n);
+    s_ack (2, 1, 10);
+    s_ack (3, 1, 10);
+    assert_int_equal (adr_store_commit (s_store), 10);
+    harness_forget (&s_harness);
+}
+
+static void
+test_a_member_that_takes_acknowledgements_back_gets_its_entries_again (void **state) /* [STORE-5] */
+{
+    (void) state;
+    s_lead_with_ten_entries ();
+    Adr__AppendAck ack = ADR__APPEND_ACK__INIT;
+    ack.term = 1;
+    ack.incarnation = 102;
+    ack.boot = 1;
+    ack.confirmed = 4;
+    ack.missing_from = 5;
+    harness_message (&s_harness, s_meta (2, ADR_ACTOR_REPLICATOR), ADR_NODE_META, ADR__KIND__APPEND_ACK, &ack.base,
+                     s_nothing);
+    assert_non_null (s_sent_to (2));
+    assert_int_equal (s_sent_to (2)->prev_index, 4);
+    assert_int_equal (s_sent_to (2)->count, 6);
+    harness_forget (&s_harness);
+    harness_message (&s_harness, s_meta (2, ADR_ACTOR_REPLICATOR), ADR_NODE_META, ADR__KIND__APPEND_ACK, &ack.base,
+                     s_nothing); /* an answer to what was on its way: nothing is sent twice */
+    assert_null (s_sent_to (2));
+}
+
+static void
+test_a_master_that_cannot_read_its_own_entry_hands_over (void **state) /* [STORE-5] */
+{
+    (void) state;
+    s_lead_with_ten_entries ();
+    s_write (10);
+    s_write (11);
+    s_ack (3, 1, 12); /* what was read ahead is of these now */
+    s_rot (1, 6);
+    s_answered (2, 1, 2);
+    s_ack_of_boot (2, 2, 1, 5);
+    assert_int_equal (adr_store_missing_from (s_store), 6);
+    assert_int_equal (harness_count (&s_harness, ADR__KIND__RESIGN), 0); /* the disk may only have stuttered */
+    harness_advance (&s_harness, 200 * ADR_MS);
+    assert_int_equal (harness_count (&s_harness, ADR__KIND__RESIGN), 1);
+    assert_false (((const Adr__Voters *) s_newest (ADR__KIND__VOTERS))->may_stand);
+}
+
+static void
+test_a_disk_that_stuttered_costs_no_mastership (void **state) /* [STORE-5] */
+{
+    (void) state;
+    s_lead_with_ten_entries ();
+    s_write (10);
+    s_write (11);
+    s_ack (3, 1, 12);
+    s_rot (1, 6);
+    s_answered (2, 1, 2);
+    s_ack_of_boot (2, 2, 1, 5);
+    assert_int_equal (adr_store_missing_from (s_store), 6);
+    s_unrot (1, 6);
+    for (int i = 0; i < 20; i++) {
+        s_answered (2, 1, 2);
+        harness_advance (&s_harness, 100 * ADR_MS);
+    }
+    assert_int_equal (adr_store_missing_from (s_store), 0);
+    assert_int_equal (harness_count (&s_harness, ADR__KIND__RESIGN), 0);
+    assert_int_equal (s_sent_to (2)->prev_index + s_sent_to (2)->count, 12);
 }
 
 /* --- a member that comes back as somebody new --------------------------------------------------------------------- */
@@ -607,6 +768,12 @@ main (void)
         cmocka_unit_test_setup_teardown (test_a_question_is_answered_by_a_master_that_is_farther_than_the_repeat,
                                          s_start, s_stop),
         cmocka_unit_test_setup_teardown (test_a_read_shares_no_question_that_left_before_it_came, s_start, s_stop),
+        cmocka_unit_test_setup_teardown (test_a_member_whose_entry_rots_before_it_is_applied_fetches_it, s_start,
+                                         s_stop),
+        cmocka_unit_test_setup_teardown (test_a_member_that_takes_acknowledgements_back_gets_its_entries_again, s_start,
+                                         s_stop),
+        cmocka_unit_test_setup_teardown (test_a_master_that_cannot_read_its_own_entry_hands_over, s_start, s_stop),
+        cmocka_unit_test_setup_teardown (test_a_disk_that_stuttered_costs_no_mastership, s_start, s_stop),
         cmocka_unit_test_setup_teardown (test_a_new_incarnation_with_a_slow_disk_is_admitted_under_load, s_start,
                                          s_stop),
         cmocka_unit_test_setup_teardown (test_a_new_incarnation_that_does_not_keep_up_is_not_admitted, s_start, s_stop),

@@ -472,6 +472,69 @@ test_scan_merges_index_and_memory (void **state)
     s_expect_scan (w, "x", NULL, "");
 }
 
+/* [STORE-5] An entry that cannot be read any more is a missing copy until it comes again. */
+static void
+test_an_entry_lost_at_run_time_is_missing_until_it_is_refilled (void **state)
+{
+    s_world_t *w = *state;
+    adr_status_t status;
+    adr_buffer_t bytes = { 0 };
+    w->options.cache_bytes = 0;
+    s_reopen (w);
+    for (uint64_t index = 1; index <= 5; index++)
+        s_append_op (w, 1, "a", index == 3 ? "three" : "else");
+    s_run (w);
+    s_commit_apply (w, 3);
+    adr_store_set_commit (w->store, 4);
+    assert_int_equal (adr_store_read_log (w->store, 3, 1, &bytes, &status), 1);
+    assert_false (adr_store_lose (w->store, 5)); /* above the commit index: not for us to say */
+    assert_false (adr_store_lose (w->store, 6));
+    assert_true (adr_store_lose (w->store, 3));
+    assert_false (adr_store_lose (w->store, 3));
+    adr_store_check (w->store);
+    assert_int_equal (adr_store_missing_from (w->store), 3);
+    assert_int_equal (adr_store_durable (w->store), 2);
+    assert_int_equal (adr_store_last (w->store).index, 5);
+    static adr_entry_t entry;
+    assert_int_not_equal (adr_entry_decode (&entry, adr_bytes (bytes.data, bytes.size)), 0);
+    assert_true (adr_store_refill (w->store, &entry, adr_bytes (bytes.data, bytes.size)));
+    adr_buffer_free (&bytes);
+    assert_int_equal (adr_store_missing_from (w->store), 0);
+    s_run (w);
+    assert_int_equal (adr_store_durable (w->store), 5);
+    s_expect (w, "a", "three"); /* the row names the new place */
+    s_reopen (w);
+    assert_int_equal (w->opening, ADR_STORE_OPENED);
+    assert_int_equal (adr_store_last (w->store).index, 5);
+}
+
+/* A log that has begun keeps an entry that no cut takes: its log time is what the next master goes on from [PART-4]. */
+static void
+test_a_trimmed_log_is_never_empty (void **state)
+{
+    s_world_t *w = *state;
+    adr_status_t status;
+    adr_buffer_t bytes = { 0 };
+    w->options.log_keep_max = 1;
+    s_reopen (w);
+    for (uint64_t index = 1; index <= 5; index++)
+        s_append_op (w, 1, "a", "value");
+    s_run (w);
+    s_commit_apply (w, 4);
+    adr_store_set_unlocked (w->store, 4);
+    s_run (w);
+    w->now += 1000 * ADR_MS;
+    s_run (w);
+    assert_int_not_equal (adr_store_log_start (w->store).index, 0);
+    adr_store_cut (w->store, 4);
+    s_run (w);
+    s_reopen (w);
+    assert_int_equal (w->opening, ADR_STORE_OPENED);
+    assert_int_equal (adr_store_last (w->store).index, 4);
+    assert_int_equal (adr_store_read_log (w->store, 4, 1, &bytes, &status), 1);
+    adr_buffer_free (&bytes);
+}
+
 /* [STORE-11] */
 static void
 test_full_disk_refuses_but_goes_on (void **state)
@@ -678,6 +741,8 @@ main (void)
         S_TEST (test_a_split_batch_names_the_newest_entrys_place),
         S_TEST (test_older_versions_are_kept_until_unlocked),
         S_TEST (test_scan_merges_index_and_memory),
+        S_TEST (test_an_entry_lost_at_run_time_is_missing_until_it_is_refilled),
+        S_TEST (test_a_trimmed_log_is_never_empty),
         S_TEST (test_full_disk_refuses_but_goes_on),
         S_TEST (test_the_reserve_is_for_what_holds_the_group_together),
         S_TEST (test_starts_use_up_no_segments),
