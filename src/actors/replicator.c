@@ -167,7 +167,7 @@ replicator_may_read (const replicator_t *self, int64_t arrived_ns)
         return false;
     if (!ADR_PLANT (READ_1_BEFORE_OPENING) && adr_store_commit (self->store) < self->opening)
         return false;
-    if (self->settings->reads_by_quorum)
+    if (self->settings->reads_by_quorum && !ADR_PLANT (READ_6_READS_BY_LEASE))
         return replicator_leads (self) && replicator_quorum_answers (self, arrived_ns);
     return replicator_lease_valid (self);
 }

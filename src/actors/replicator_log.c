@@ -11,6 +11,7 @@
 #define S_PATIENCE_MAX_NS (1000 * ADR_MS)
 #define S_NOTICE_NS (2 * ADR_MS) /* commit and unlocked alone are told at most this often */
 #define S_TIMER_NOTICE 2u
+#define S_LOG_TIME_NOTED_MS 60000        /* log time may be so far from the wall clock before it is spoken of */
 #define S_REREAD_FIRST_NS (100 * ADR_MS) /* what the disk refused is tried again */
 #define S_REREAD_NS (1000 * ADR_MS)      /* a bad sector may hold the disk up for long */
 
@@ -190,6 +191,18 @@ s_time_of_last (replicator_t *self)
         self->time_last_ms = self->entry.time_ms;
 }
 
+/* Expiry and grace times are late by so much, and dates of new records: an operator should know. */
+static void
+s_note_log_time (replicator_t *self)
+{
+    int64_t behind_ms = self->wall_ms - (int64_t) self->time_base_ms;
+    if (behind_ms > S_LOG_TIME_NOTED_MS || behind_ms < -S_LOG_TIME_NOTED_MS)
+        adr_note (self->effects, ADR_LEVEL_WARNING, "log time is not the wall clock's -> %s behind_ms=%lld",
+                  behind_ms > 0 ? "runs at double speed until it is; or is this host's clock ahead?"
+                                : "runs at half speed until it is; or is this host's clock behind?",
+                  (long long) behind_ms);
+}
+
 void
 replicator_become_streaming (replicator_t *self)
 {
@@ -209,7 +222,9 @@ replicator_become_streaming (replicator_t *self)
     self->stamp_count = 0;
     s_time_of_last (self);
     self->time_base_ns = self->now_ns;
-    self->time_base_ms = last.index == 0 ? (uint64_t) self->wall_ms : self->time_last_ms;
+    /* One more than the last: what is as old as the last may be refused unread, and somebody must begin [REPL-5]. */
+    self->time_base_ms = last.index == 0 ? (uint64_t) self->wall_ms : self->time_last_ms + 1;
+    s_note_log_time (self);
     self->opening = last.index + 1;
     self->voters_index = voters->at.index > adr_store_commit (self->store) ? voters->at.index : 0;
     for (uint32_t i = 1; i < self->peer_count; i++) {
@@ -227,18 +242,19 @@ replicator_become_streaming (replicator_t *self)
 }
 
 /* [PART-4] log time never falls, and from one entry to the next never runs more than twice as fast as the boot clock,
- * so that a wall clock that is set cannot expire what is kept by it; edges count on that, too [EDGE-6]. */
+ * so that a wall clock that is set cannot expire what is kept by it; edges count on that, too [EDGE-6]. Nor does it run
+ * less than half as fast: standing still behind a wall clock that was ahead, it would not pass the horizon. */
 static uint64_t
 s_stamp (replicator_t *self)
 {
     int64_t elapsed_ms = (self->now_ns - self->time_base_ns) / ADR_MS;
-    uint64_t stamp = self->time_base_ms + 2 * (uint64_t) elapsed_ms;
-    if (stamp > (uint64_t) self->wall_ms)
-        stamp = (uint64_t) self->wall_ms;
-    if (stamp < self->time_last_ms)
-        stamp = self->time_last_ms;
+    elapsed_ms -= elapsed_ms % 2; /* what is left counts for the next */
+    uint64_t least = self->time_base_ms + (uint64_t) elapsed_ms / 2;
+    uint64_t most = self->time_base_ms + 2 * (uint64_t) elapsed_ms;
+    uint64_t stamp = (uint64_t) self->wall_ms;
+    stamp = stamp < least ? least : stamp > most ? most : stamp;
     self->time_base_ms = stamp;
-    self->time_base_ns += elapsed_ms * ADR_MS; /* what is left of a millisecond counts for the next */
+    self->time_base_ns += elapsed_ms * ADR_MS;
     return stamp;
 }
 
@@ -476,36 +492,45 @@ replicator_send_acks (replicator_t *self)
                          (adr_bytes_t){ 0 });
 }
 
-/* [STORE-5] An entry that was sound cannot be read any more: this copy misses it, tells its master so, and does not
- * stand. */
+/* An entry of our log could not be read. The disk may only have stuttered: it is tried again before it is given up. */
 static void
-s_lose (replicator_t *self, uint64_t index)
+s_note_unreadable (replicator_t *self, uint64_t index)
 {
-    char text[96];
-    if (!adr_store_lose (self->store, index))
+    if (self->unreadable != 0)
         return;
-    ADR_MARK ("an entry is lost at run time");
-    snprintf (text, sizeof text, "entry %llu cannot be read any more -> this copy misses it lost=%llu",
-              (unsigned long long) index, (unsigned long long) ++self->entries_lost);
-    replicator_note_damage (self, text);
+    self->unreadable = index;
     self->reread_ns = self->now_ns + S_REREAD_FIRST_NS;
-    self->ack_due = self->confirmed > 0;
 }
 
-/* The disk may only have stuttered. A master whose disk did not has nobody who could send it the entry: it hands over. */
+/* [STORE-5] It was sound once, and is a missing copy now: we tell our master so and do not stand. A master has nobody
+ * who could send it: it hands over. */
+static void
+s_lose (replicator_t *self)
+{
+    char text[96];
+    ADR_MARK ("an entry is lost at run time");
+    snprintf (text, sizeof text, "entry %llu cannot be read any more -> this copy misses it lost=%llu",
+              (unsigned long long) self->unreadable, (unsigned long long) ++self->entries_lost);
+    replicator_note_damage (self, text);
+    self->ack_due = self->confirmed > 0;
+    if (replicator_leads (self))
+        replicator_resign (self, "this copy of the log is damaged", NULL);
+}
+
 void
 replicator_tend_lost (replicator_t *self)
 {
-    if (adr_store_missing_from (self->store) == 0 || self->now_ns < self->reread_ns)
+    bool missing = adr_store_missing_from (self->store) != 0;
+    if ((self->unreadable == 0 && !missing) || self->now_ns < self->reread_ns)
         return;
-    if (adr_store_reread (self->store)) {
+    self->reread_ns = self->now_ns + S_REREAD_NS;
+    if (missing && adr_store_reread (self->store)) {
         ADR_MARK ("a lost entry can be read again");
         self->ack_due = self->confirmed > 0;
-        return;
     }
-    self->reread_ns = self->now_ns + S_REREAD_NS;
-    if (replicator_leads (self))
-        replicator_resign (self, "this copy of the log is damaged", NULL);
+    if (self->unreadable != 0 && adr_store_lose (self->store, self->unreadable))
+        s_lose (self);
+    self->unreadable = 0;
 }
 
 /* --- master: the stream ------------------------------------------------------------------------------------------- */
@@ -655,7 +680,7 @@ s_send_append (replicator_t *self, peer_t *peer, size_t max)
     if (max && peer->next <= last)
         append.count = adr_store_read_log (self->store, peer->next, max, &self->scratch, &status);
     if (status == ADR_STATUS_DAMAGED)
-        s_lose (self, peer->next);
+        s_note_unreadable (self, peer->next);
     if (status != ADR_STATUS_OK || !adr_store_term_at (self->store, peer->next - 1, &append.prev_term)) {
         if (peer->patience_ns < S_PATIENCE_MAX_NS)
             adr_note (self->effects, ADR_LEVEL_WARNING,
@@ -822,7 +847,7 @@ s_apply (replicator_t *self)
     while (adr_store_applied (self->store) < until) {
         const adr_entry_t *entry;
         if (adr_store_apply (self->store, &entry) != ADR_STATUS_OK) {
-            s_lose (self, adr_store_applied (self->store) + 1);
+            s_note_unreadable (self, adr_store_applied (self->store) + 1);
             return;
         }
         self->time_committed_ms = entry->time_ms;

@@ -189,7 +189,8 @@ typedef struct replicator {
     adr_space_t space_noted;
     uint64_t read_retries_noted;
     uint64_t entries_lost;     /* since the start: they could be read once, and cannot any more */
-    int64_t reread_ns;         /* when the first of them is tried again */
+    uint64_t unreadable;       /* an entry that could not be read, and is tried once more; 0: none */
+    int64_t reread_ns;         /* when that, or the first missing one, is tried again */
     bool ids_unread;           /* request ids of entries that could not be read at the start are unknown */
 } replicator_t;
 

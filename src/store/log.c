@@ -138,10 +138,13 @@ adr_log_found (adr_log_t *self, uint64_t index)
     s_find_missing (self, index + 1);
 }
 
-/* Terms never fall along the log: the entry's lies between what is known before and behind it. */
+/* Terms never fall along the log: the entry's lies between what is known before and behind it. That of one that was
+ * lost at run time is known. */
 static bool
 s_fits (const adr_log_t *self, const adr_entry_t *entry, const adr_item_t *item)
 {
+    if (item->segment != 0)
+        return entry->term == item->term;
     uint64_t behind = entry->index;
     while (behind < self->last.index && adr_log_item (self, behind)->missing)
         behind++;
@@ -226,7 +229,7 @@ adr_log_term_at (const adr_log_t *self, uint64_t index, uint64_t *term)
         return false;
     const adr_item_t *item = adr_log_item (self, index);
     *term = item->term;
-    return !item->missing || index == self->last.index;
+    return !item->missing || item->segment != 0 || index == self->last.index;
 }
 
 const adr_voters_t *

@@ -192,7 +192,9 @@ adr_store_missing_from (const adr_store_t *self)
 bool
 adr_store_lose (adr_store_t *self, uint64_t index)
 {
-    if (index <= self->log.start.index || index > self->commit || adr_log_item (&self->log, index)->missing)
+    adr_bytes_t encoded;
+    if (index <= self->log.start.index || index > self->commit || adr_log_item (&self->log, index)->missing
+        || adr_journal_entry (self, index, false, &encoded))
         return false;
     ADR_MARK ("store: an entry is lost at run time");
     adr_log_lose (&self->log, index);

@@ -95,9 +95,9 @@ void adr_store_cut (adr_store_t *self, uint64_t index);
  * node keeps its vote (by adr_store_last, which is still the true end), does not stand, and acknowledges, applies and
  * serves nothing from there on; the missing entries come from a peer, in ascending order: */
 uint64_t adr_store_missing_from (const adr_store_t *self);
-/* The entry at `index` cannot be read any more, as apply or read_log have found: from now on this copy misses it. False,
- * and nothing is done, if it is missing already, not in the log, or above the commit index (it was acknowledged, and
- * recovery must judge). */
+/* The entry at `index` could not be read, as apply or read_log have found: if the disk refuses it again, this copy
+ * misses it from now on. False, and nothing is done, if it can be read, is missing already, is not in the log, or is
+ * above the commit index (then it was acknowledged, and recovery must judge). */
 ADR_WARN_UNUSED bool adr_store_lose (adr_store_t *self, uint64_t index);
 /* Tries the first missing entry again, if it was lost since the start: true if the disk gives it now. */
 ADR_WARN_UNUSED bool adr_store_reread (adr_store_t *self);
