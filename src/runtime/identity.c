@@ -125,6 +125,13 @@ adr_map_load (const char *path, char *error, size_t error_size)
     adr_buffer_free (&bytes);
     if (map == NULL)
         return NULL;
+    size_t size = adr_map_size_max (map);
+    if (size > ADR_MAP_MAX) {
+        s_fail (&place, "%s: the clusterMap is too large: with its groups' statuses it may take %zu bytes, at most %d fit "
+                "in a message", path, size, ADR_MAP_MAX);
+        adr_map_destroy (&map);
+        return NULL;
+    }
     adr_cert_chain_t chain = adr_cert_chain_of_map (map);
     for (uint32_t i = 0; i < map->node_count; i++)
         if (!s_check_node (map, &chain, &map->node[i], path, &place)) {

@@ -459,6 +459,18 @@ adr_map_merge (adr_map_t *map, const Adr__ClusterMap *message)
 /* What the messages of a map, or of its decoded bytes, may take: 4,096 nodes at 400 bytes, 12,288 ranges at 100. */
 #define S_ARENA_LIMIT (64 * 1024 * 1024)
 
+size_t
+adr_map_size_max (const adr_map_t *map)
+{
+    adr_arena_t arena;
+    adr_arena_init (&arena, 16 * 1024, S_ARENA_LIMIT);
+    Adr__ClusterMap *message = adr_map_message (map, &arena);
+    message->n_status = 0;
+    size_t size = adr__cluster_map__get_packed_size (message);
+    adr_arena_free (&arena);
+    return size + (size_t) map->group_count * ADR_GROUP_STATUS_MAX;
+}
+
 void
 adr_map_encode (const adr_map_t *map, adr_buffer_t *buffer)
 {

@@ -25,6 +25,10 @@ Adr__GroupStatus *adr_group_status_message (const adr_id_t *group, const adr_gro
 ADR_WARN_UNUSED bool adr_group_status_read (adr_id_t *group, adr_group_status_t *status,
                                             const Adr__GroupStatus *message);
 
+/* The most bytes that the map may take once every group has told its status; what may be more than ADR_MAP_MAX must
+ * never be loaded, for it could not be told. */
+size_t adr_map_size_max (const adr_map_t *map);
+
 /* Appends the encoded map. */
 void adr_map_encode (const adr_map_t *map, adr_buffer_t *buffer);
 /* A new map from its bytes, at most ADR_HEADER_MAX; false if they are none. */

@@ -203,6 +203,54 @@ test_partitions_are_even_slices (void **state)
         assert_in_range (count[i], 50, 150);
 }
 
+static void
+s_add_node (adr_map_t *map, uint32_t certificate_size)
+{
+    map->node = adr_realloc (map->node, (map->node_count + 1) * sizeof *map->node);
+    adr_map_node_t *node = &map->node[map->node_count];
+    *node = map->node[0];
+    node->certificate_size = certificate_size;
+    memset (node->certificate, 0xa5, certificate_size);
+    adr_put_u32 (node->id.bytes, ++map->node_count);
+    adr_put_u32 (node->curve_key, map->node_count);
+}
+
+/* The largest map that is loaded can be told whatever its groups' statuses come to be. */
+static void
+test_the_largest_map_fits_in_a_message (void **state)
+{
+    (void) state;
+    adr_map_t *map = harness_map (3);
+    while (adr_map_size_max (map) + ADR_CERTIFICATE_MAX < ADR_MAP_MAX)
+        s_add_node (map, 600);
+    size_t missing = ADR_MAP_MAX - adr_map_size_max (map);
+    for (uint32_t i = 0; missing > 0; i++) { /* to the last byte */
+        size_t more = missing < 400 ? missing : 400;
+        map->node[map->node_count - 1 - i].certificate_size += more;
+        missing = ADR_MAP_MAX - adr_map_size_max (map);
+    }
+    assert_int_equal (adr_map_size_max (map), ADR_MAP_MAX);
+    for (uint32_t i = 0; i < map->group_count; i++) {
+        adr_group_status_t *status = &map->group[i].status;
+        *status = (adr_group_status_t){ .term = UINT64_MAX, .sequence = UINT64_MAX, .commit = UINT64_MAX,
+                                        .unlocked = UINT64_MAX, .unlocked_known = true, .leaving = true,
+                                        .voter_count = ADR_VOTERS_MAX, .quorum = ADR_VOTERS_MAX,
+                                        .member_count = ADR_VOTERS_MAX * 2, .master = map->node[0].id };
+        for (uint32_t k = 0; k < status->member_count; k++)
+            status->member[k] = (adr_map_member_t){ .node = map->node[k % 6].id, .state = ADR_STATE_EVICTED,
+                                                    .incarnation = UINT64_MAX, .last_index = UINT64_MAX,
+                                                    .applied = UINT64_MAX, .voter = true };
+    }
+    adr_arena_t arena;
+    adr_arena_init (&arena, 16 * 1024, 64 * 1024 * 1024);
+    Adr__MapPush push = ADR__MAP_PUSH__INIT;
+    push.number = UINT64_MAX;
+    push.map = adr_map_message (map, &arena);
+    assert_in_range (adr__map_push__get_packed_size (&push), ADR_MAP_MAX / 2, ADR_HEADER_MAX);
+    adr_arena_free (&arena);
+    adr_map_destroy (&map);
+}
+
 int
 main (void)
 {
@@ -213,6 +261,7 @@ main (void)
         cmocka_unit_test (test_what_is_no_map_is_refused),
         cmocka_unit_test (test_what_hashes_where),
         cmocka_unit_test (test_partitions_are_even_slices),
+        cmocka_unit_test (test_the_largest_map_fits_in_a_message),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
