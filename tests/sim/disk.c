@@ -180,6 +180,9 @@ s_write (adr_disk_t *face, uint64_t number, uint64_t offset, const void *data, s
     if (!segment || offset > segment->size || size > segment->size - offset)
         return EINVAL;
     self->writes++;
+    memmove (self->recent + 1, self->recent, sizeof self->recent - sizeof self->recent[0]);
+    self->recent[0].segment = number;
+    self->recent[0].page = offset / SIM_PAGE;
     bool fails = self->fail_write;
     if (!alive || fails) /* a part of it may have come to the cache */
         size = (size_t) (adr_random_next (&self->random) % (size + 1));
@@ -521,4 +524,49 @@ sim_disk_damage (sim_disk_t *self, sim_damage_t damage)
     }
     self->harm |= SIM_HARM_JOURNAL;
     return true;
+}
+
+/* --- rot under a running process ---------------------------------------------------------------------------------- */
+
+static bool
+s_rot_page (sim_disk_t *self, sim_segment_t *segment, uint64_t number)
+{
+    sim_page_t *page = segment->page[number];
+    if (!page || page->dirty || memcmp (page->data, s_zeros, SIM_PAGE) == 0)
+        return false; /* pages that are only prepared hold zeros */
+    uint64_t bit = adr_random_next (&self->random) % (SIM_PAGE * 8);
+    page->data[bit / 8] ^= (uint8_t) (1u << bit % 8);
+    uint32_t at = self->rot_count++ % SIM_ROT_MAX;
+    self->rot[at].segment = segment->number;
+    self->rot[at].page = number;
+    self->rot[at].bit = bit;
+    return true;
+}
+
+/* Before the last few batches: while nothing behind a batch tells that it was durable, its rot would be taken for a torn
+ * tail, and nobody could tell otherwise [STORE-2]. */
+bool
+sim_disk_rot_newest (sim_disk_t *self)
+{
+    uint64_t last = self->recent[SIM_RECENT - 1].segment, end = self->recent[SIM_RECENT - 1].page;
+    for (uint32_t i = self->segment_count; i-- > 0;) {
+        sim_segment_t *segment = self->segment[i];
+        uint64_t pages = segment->number > last ? 0 : segment->number == last ? end : segment->size / SIM_PAGE;
+        for (uint64_t p = pages; p-- > SIM_HEADER_PAGES;)
+            if (s_rot_page (self, segment, p))
+                return true;
+    }
+    return false;
+}
+
+void
+sim_disk_unrot (sim_disk_t *self)
+{
+    for (uint32_t at = 0; at < SIM_ROT_MAX && at < self->rot_count; at++)
+        for (uint32_t i = 0; i < self->segment_count; i++) {
+            sim_segment_t *segment = self->segment[i];
+            if (segment->number == self->rot[at].segment && self->rot[at].page < segment->size / SIM_PAGE
+                && segment->page[self->rot[at].page])
+                segment->page[self->rot[at].page]->data[self->rot[at].bit / 8] ^= (uint8_t) (1u << self->rot[at].bit % 8);
+        }
 }

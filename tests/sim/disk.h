@@ -13,6 +13,9 @@
 
 #define SIM_SECTOR 512
 #define SIM_PAGE 4096
+#define SIM_ROT_MAX 16
+#define SIM_RECENT 4
+#define SIM_HEADER_PAGES 2 /* of a segment, before its batches */
 #define SIM_SEGMENTS_MAX 8192
 #define SIM_SPARE_MAX 8
 
@@ -107,6 +110,13 @@ typedef struct {
     bool recycles;          /* a new segment begins with bytes of an old file */
     uint32_t harm;          /* bits of sim_harm_t */
     uint64_t writes, syncs, reads; /* counters, for the report */
+    struct {
+        uint64_t segment, page, bit;
+    } rot[SIM_ROT_MAX];
+    uint32_t rot_count; /* ever; the newest are kept */
+    struct {
+        uint64_t segment, page;
+    } recent[SIM_RECENT]; /* where the last writes began */
 } sim_disk_t;
 
 void sim_disk_init (sim_disk_t *self, uint64_t seed, uint64_t capacity);
@@ -129,6 +139,10 @@ void sim_disk_copy_state (sim_disk_t *self);
 void sim_disk_restore_state (sim_disk_t *self);
 void sim_disk_copy_index (sim_disk_t *self);
 void sim_disk_restore_index (sim_disk_t *self);
+/* Flips a bit in the newest of what is safely in the journal; false if nothing is. */
+bool sim_disk_rot_newest (sim_disk_t *self);
+/* Takes that rot back, and, called again, brings it back: for a checker that must read what was written. */
+void sim_disk_unrot (sim_disk_t *self);
 int sim_state_get (void *state, const char *name, void *value, size_t room);
 
 #endif

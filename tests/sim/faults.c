@@ -245,6 +245,10 @@ s_lose (sim_world_t *world, sim_fault_t fault)
     sim_node_t *node = &world->node[place];
     if (node->boot == 0 || (fault != SIM_FAULT_LOST_INDEX && !sim_may_lose_disk (world, place)))
         return;
+    if (fault == SIM_FAULT_ROT && s_host_of (world, place)->up && sim_chance (&world->fault_random, 600000)) {
+        node->rots |= sim_disk_rot_newest (&node->disk); /* under the process that will read it */
+        return;
+    }
     sim_crash_t how = sim_chance (&world->fault_random, 500000) ? CRASH_KILL : CRASH_POWER;
     if (s_host_of (world, place)->up)
         sim_crash (world, node->host, how, s_length (world, 5, 3000), sim_fault_name (fault));

@@ -33,7 +33,6 @@ s_draw_cluster (sim_options_t *self, adr_random_t *random)
     self->bulk = s_coin (random);
     adr_settings_default (&self->settings);
     self->settings.quorum = self->zones == 5 && s_coin (random) ? 3 : self->zones == 1 ? 1 : 2;
-    self->settings.reads_by_quorum = sim_chance (random, 250000);
     self->settings.write_timeout_ns = s_draw (random, 1000, 10000) * ADR_MS;
     self->settings.read_timeout_ns = s_draw (random, 500, 5000) * ADR_MS;
     if (sim_chance (random, 250000)) {
@@ -121,6 +120,9 @@ s_draw_faults (sim_options_t *self, adr_random_t *random)
         self->triggers_left = (uint32_t) sim_pick (random, 1, 20);
         self->trigger_action = (int) sim_pick (random, 0, 5);
     }
+    /* Leases are worth nothing to a guest that may be paused unawares [READ-6]. */
+    self->settings.reads_by_quorum = s_coin (random);
+    self->guests = self->settings.reads_by_quorum && self->every_ns[SIM_FAULT_PAUSE] && s_coin (random);
     self->fault_time_ns = s_draw (random, 4, 16) * SIM_SECOND;
 }
 

@@ -79,6 +79,7 @@ typedef struct {
     uint32_t damages;          /* bits of sim_damage_t */
     bool recycles;
     int clients, keys, hot_keys;
+    bool guests;               /* hosts are virtual machines, whose clocks stand still while they are paused [READ-6] */
     bool lulls;                /* seconds in which nobody writes, so that who hears no polls is not behind */
     uint32_t think_max_us;     /* a client's pause between operations */
     uint32_t value_max;
@@ -210,6 +211,7 @@ typedef struct {
     sim_put_t *put;          /* waiting for the state writer, oldest first */
     uint32_t put_count, put_room, put_committing;
     bool slow_disk, full_disk, hung_disk;
+    bool rots;               /* its journal has rotted under a running process: single values may be unreadable */
     int64_t full_ns;         /* when its disk was full last; 0: never */
     uint64_t leads;          /* term in which its replicator was told to lead, until it is told or does otherwise */
     uint64_t lease_term;     /* the same, until it is told that its lease is given up */
@@ -229,7 +231,7 @@ typedef struct {
 typedef struct {
     bool up, paused, sound; /* sound: in the core of the liveness phase */
     uint64_t life;
-    int64_t resume_ns, offset_ns, wall_ms; /* wall_ms: how far its wall clock was set */
+    int64_t resume_ns, paused_clock_ns, offset_ns, wall_ms; /* wall_ms: how far its wall clock was set */
     int32_t drift_ppm;
     bool power_lost;  /* how it went down */
 } sim_host_t;

@@ -117,7 +117,7 @@ s_term_at (void *argument, uint64_t index, uint64_t *term)
     return adr_store_term_at (((s_view_t *) argument)->node->store, index, term);
 }
 
-/* The checker reads with a disk that does not fail: the injected errors are for the store. */
+/* The checker reads with a disk that does not fail, and has not rotted: the injected errors are for the store. */
 static bool
 s_entry_at (void *argument, uint64_t index, adr_bytes_t *bytes)
 {
@@ -128,6 +128,11 @@ s_entry_at (void *argument, uint64_t index, adr_bytes_t *bytes)
     adr_status_t status;
     adr_buffer_clear (&view->world->scratch);
     uint32_t count = adr_store_read_log (view->node->store, index, 1, &view->world->scratch, &status);
+    if (count == 0 && view->node->rots) {
+        sim_disk_unrot (disk);
+        count = adr_store_read_log (view->node->store, index, 1, &view->world->scratch, &status);
+        sim_disk_unrot (disk);
+    }
     disk->fail_reads = fail;
     *bytes = adr_bytes (view->world->scratch.data, view->world->scratch.size);
     return count > 0;
@@ -246,7 +251,9 @@ s_local_answer (sim_world_t *world, const sim_read_t *read, const Adr__Answer *a
         .node = read->node, .key = read->key, .found = found, .leads = world->node[read->node].leads != 0,
         .term = answer->version ? answer->version->term : 0, .index = answer->version ? answer->version->index : 0,
         .value = sim_value_hash (payload),
-        .oldest_ns = world->now_ns - settings->election_min_ns * 6 / 5 - settings->poll_ns,
+        .oldest_ns = world->options.guests /* no clock of a guest tells how old its evidence is */
+                         ? 0
+                         : world->now_ns - settings->election_min_ns * 6 / 5 - settings->poll_ns,
     };
     sim_reads_local (&world->reads, &shown);
 }

@@ -314,6 +314,13 @@ s_judge_opening (sim_world_t *self, int place, adr_store_opening_t opening)
     node->heard.fence = adr_store_term (node->store);
 }
 
+/* One whose journal rots reads all from the disk, or the rot would seldom be met. */
+static uint64_t
+s_cache_bytes (const sim_world_t *self, int place)
+{
+    return self->options.every_ns[SIM_FAULT_ROT] && place == sim_rotting_node (self) ? 0 : 64 * 1024;
+}
+
 /* False if the store cannot be opened now: the host tries again later. */
 static bool
 s_open_store (sim_world_t *self, int place)
@@ -324,7 +331,7 @@ s_open_store (sim_world_t *self, int place)
     adr_store_options_t options = {
         .cluster = self->cluster, .node = node->id, .group = self->group,
         .segment_bytes = self->options.segment_bytes, .flush_bytes = self->options.flush_bytes,
-        .flush_every_ns = self->options.flush_every_ns, .cache_bytes = 64 * 1024, .memory_max_bytes = 64 * 1024 * 1024,
+        .flush_every_ns = self->options.flush_every_ns, .cache_bytes = s_cache_bytes (self, place), .memory_max_bytes = 64 * 1024 * 1024,
         .founding = self->map->group[0].founding, .first_incarnation = was_founded ? 0 : node->incarnation,
     };
     char why[256] = "";
@@ -427,6 +434,7 @@ sim_pause (sim_world_t *self, int host, int64_t length_ns)
         return;
     SIM_TRACE (self, "host %d is stopped for %lld ms", host, (long long) (length_ns / ADR_MS));
     it->paused = true;
+    it->paused_clock_ns = sim_clock (self, host);
     it->resume_ns = self->now_ns + length_ns;
     sim_event_at (self, it->resume_ns, EV_RESUME, host, 0, it->life, NULL);
 }
@@ -552,6 +560,15 @@ s_turn (sim_world_t *self, const sim_event_t *event)
         sim_actor_turn (actor);
 }
 
+/* A guest that its hypervisor paused does not know it: its clock goes on from where it stood [READ-6]. */
+static void
+s_resume (sim_world_t *self, sim_host_t *host)
+{
+    host->paused = false;
+    if (self->options.guests)
+        host->offset_ns += host->paused_clock_ns - sim_clock (self, (int) (host - self->host));
+}
+
 static void
 s_happen (sim_world_t *self, const sim_event_t *event)
 {
@@ -583,7 +600,7 @@ s_happen (sim_world_t *self, const sim_event_t *event)
         sim_boot (self, event->a);
         break;
     case EV_RESUME:
-        self->host[event->a].paused = false;
+        s_resume (self, &self->host[event->a]);
         SIM_TRACE (self, "host %d goes on", event->a);
         break;
     case EV_STOP_NOW:
