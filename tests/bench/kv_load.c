@@ -3,13 +3,13 @@
  * process, measured where the answer arrives. Prints one line of JSON.
  *
  *     kv_load --profile F [--connections N] [--in-flight M] [--seconds S] [--warm S] [--op put|get|get-local]
- *             [--size BYTES] [--keys K] [--processes P] [--limit MS] [--edges E]
+ *             [--size BYTES] [--keys K] [--processes P] [--limit MS] [--edges E] [--prepared]
  *
  * N connections a process, M requests in flight on each; P processes share nothing. They go to the profile's first
  * edge, or in turn to its first E. Requests are libadrestia's own sessions, one a connection; but one ROUTER carries
  * them all, because a socket a connection costs more than the servers do: N connections stand for N programs, which
  * would run elsewhere, and the peer's generator is one loop over bare sockets, too. Gets read keys that a first child
- * wrote. */
+ * wrote, or that an earlier run did (--prepared). */
 
 #include "client/profile.h"
 #include "client/session.h"
@@ -40,7 +40,7 @@ typedef struct {
     uint32_t connections, in_flight, keys, processes, limit_ms, edges;
     double seconds, warm;
     size_t size;
-    bool get;
+    bool get, prepared;
     Adr__ReadMode mode;
 } s_options_t;
 
@@ -472,7 +472,8 @@ s_parse (s_options_t *options, int argc, char **argv)
         = { { "profile", 1, 0, 'p' }, { "connections", 1, 0, 'c' }, { "in-flight", 1, 0, 'i' },
             { "seconds", 1, 0, 's' }, { "warm", 1, 0, 'w' },        { "op", 1, 0, 'o' },
             { "size", 1, 0, 'z' },    { "keys", 1, 0, 'k' },        { "processes", 1, 0, 'P' },
-            { "limit", 1, 0, 'l' },   { "edges", 1, 0, 'e' },       { 0 } };
+            { "limit", 1, 0, 'l' },   { "edges", 1, 0, 'e' },
+            { "prepared", 0, 0, 'r' }, { 0 } };
     int option;
     bool good = true;
     while (good && (option = getopt_long (argc, argv, "", s_long, NULL)) != -1) {
@@ -488,13 +489,14 @@ s_parse (s_options_t *options, int argc, char **argv)
         case 'P': options->processes = s_number (optarg, 1, 256); break;
         case 'l': options->limit_ms = s_number (optarg, 1, ADR_REQUEST_TIME_MAX_MS); break;
         case 'e': options->edges = s_number (optarg, 1, ADR_PROFILE_EDGES_MAX); break;
+        case 'r': options->prepared = true; break;
         default: good = false;
         }
     }
     if (!good || optind != argc || options->seconds <= 0) {
         fprintf (stderr, "usage: kv_load --profile F [--connections N] [--in-flight M] [--seconds S] [--warm S]\n"
                          "  [--op put|get|get-local] [--size BYTES] [--keys K] [--processes P] [--limit MS]\n"
-                         "  [--edges E]\n");
+                         "  [--edges E] [--prepared]\n");
         exit (64);
     }
 }
@@ -511,7 +513,7 @@ main (int argc, char **argv)
     if (!options.profile && adr_profile_default (path, sizeof path))
         options.profile = path;
     s_result_t *all = adr_alloc (2 * sizeof *all);
-    if (options.get) {
+    if (options.get && !options.prepared) {
         s_options_t preload = options;
         preload.connections = 1;
         preload.in_flight = 64;
