@@ -9,8 +9,6 @@
 #include <sys/stat.h>
 #include <yaml.h>
 
-#define DEFAULT_OWNER "adrestia"
-
 struct adr_principal {
     char access_key[ADR_ACCESS_KEY_MAX + 1];
     char secret_key[ADR_SECRET_KEY_MAX + 1];
@@ -80,7 +78,7 @@ bool
 adr_credentials_add (adr_credentials_t *self, const char *access_key, const char *secret_key, const char *owner)
 {
     size_t access_size = strlen (access_key), secret_size = strlen (secret_key);
-    owner = owner ? owner : DEFAULT_OWNER;
+    owner = owner ? owner : ADR_OWNER_COMMON;
     if (access_size == 0 || access_size > ADR_ACCESS_KEY_MAX || secret_size == 0 || secret_size > ADR_SECRET_KEY_MAX
         || strlen (owner) > ADR_OWNER_MAX || *owner == '\0' || self->count == ADR_CREDENTIALS_MAX)
         return false;

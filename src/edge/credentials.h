@@ -17,6 +17,7 @@
 #define ADR_ACCESS_KEY_MAX 128
 #define ADR_SECRET_KEY_MAX 128
 #define ADR_OWNER_MAX 63
+#define ADR_OWNER_COMMON "adrestia" /* of keys that name none, and of buckets that the library made */
 
 typedef struct adr_credentials adr_credentials_t;
 /* Who asks. Only adr_authenticate (edge/auth.h) hands one out, once it has verified a signature; its inside is known to

@@ -44,6 +44,12 @@ s_decode (adr_bytes_t value)
     return NULL;
 }
 
+static bool
+s_is_owner (const adr_s3_call_t *call, const Adr__BucketRecord *record)
+{
+    return strcmp (*record->owner ? record->owner : ADR_OWNER_COMMON, adr_principal_owner (call->who)) == 0;
+}
+
 static void
 s_on_checked (void *argument, const adr_reply_t *reply)
 {
@@ -96,7 +102,7 @@ s_add_bucket (adr_s3_call_t *call, adr_bytes_t name, adr_bytes_t value, uint64_t
     Adr__BucketRecord *record = s_decode (value);
     if (!record)
         return;
-    if (strcmp (record->owner, adr_principal_owner (call->who)) == 0) {
+    if (s_is_owner (call, record)) {
         adr_buffer_t *to = &call->answer.body;
         adr_xml_open (to, "Bucket");
         adr_xml_bytes (to, "Name", name);
@@ -159,7 +165,7 @@ s_on_taken (void *argument, const adr_reply_t *reply)
     if (!adr_s3_came (call, reply->status, ADR_S3_OperationAborted, ADR_S3_OperationAborted))
         return;
     Adr__BucketRecord *record = s_decode (reply->value);
-    bool ours = record && strcmp (record->owner, adr_principal_owner (call->who)) == 0;
+    bool ours = record && s_is_owner (call, record);
     if (record)
         adr__bucket_record__free_unpacked (record, NULL);
     adr_s3_fail (call, ours ? ADR_S3_BucketAlreadyOwnedByYou : ADR_S3_BucketAlreadyExists, NULL);

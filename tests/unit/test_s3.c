@@ -440,6 +440,29 @@ test_put_against_delete_bucket (void **state)
     assert_true (kept > 0 && gone > 0);
 }
 
+static void
+s_ignore (void *argument, const adr_reply_t *reply)
+{
+    (void) argument;
+    (void) reply;
+}
+
+/* The library makes buckets without an owner: they are the common one's. */
+static void
+test_bucket_of_the_library (void **state)
+{
+    world_t *world = *state;
+    adr_session_op_t op = { .table = ADR_TABLE_BUCKET, .key = adr_s3_text ("made-by-library"),
+                            .value = adr_bytes ("\010\001", 2) }; /* layout 1 */
+    adr_s3_lock (world->s3);
+    adr_session_write (world->session, &op, 1, 0, s_ignore, NULL);
+    adr_s3_unlock (world->s3);
+    s_turn (world);
+    ASK (200, "<Name>made-by-library</Name>", "GET", "/");
+    ASK (409, "BucketAlreadyOwnedByYou", "PUT", "/made-by-library");
+    ASK (409, "BucketAlreadyExists", "PUT", "/made-by-library", .access = "BOB", .secret = "bob's secret");
+}
+
 static fake_fate_t
 s_lose_answers_of_bucket_deletes (void *argument, const fake_request_t *request)
 {
@@ -501,6 +524,7 @@ main (void)
         cmocka_unit_test_setup_teardown (test_given_up, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown (test_put_against_delete_bucket, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown (test_put_against_a_delete_in_doubt, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown (test_bucket_of_the_library, s_setup, s_teardown),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
