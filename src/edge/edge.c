@@ -200,7 +200,7 @@ s_queue (connection_t *self, const adr_s3_answer_t *answer)
     struct MHD_Response *response = s_make_response (self, answer);
     if (!response)
         return MHD_NO;
-    const char *at = (const char *) answer->headers.data, *end = at + answer->headers.size;
+    const char *at = (const char *) answer->headers.data, *end = answer->headers.size ? at + answer->headers.size : at;
     while (at < end) {
         const char *value = at + strlen (at) + 1;
         MHD_add_response_header (response, at, value);
