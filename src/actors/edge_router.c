@@ -199,7 +199,7 @@ s_on_map_changed (edge_router_t *self, const Adr__MapChanged *changed)
     adr_routes_update (&self->routes, map, &self->environment->node);
     for (uint32_t i = 0; i < count; i++)
         if (self->routes.group[i].master >= 0 && self->routes.group[i].master != before[i])
-            edge_router_nudge (self, i);
+            self->nudge[i] = self->nudge_due = true;
 }
 
 /* --- the actor ----------------------------------------------------------------------------------------------------- */
@@ -295,6 +295,7 @@ s_receive (void *actor, const adr_event_t *event, adr_effects_t *effects)
         break;
     case ADR_EVENT_TURN_END:
         self->pulls = 0;
+        edge_router_nudge (self);
         s_arm (self);
         break;
     case ADR_EVENT_STOP:

@@ -70,6 +70,8 @@ typedef struct {
     uint64_t held;        /* bytes that they keep */
     uint64_t serial;      /* of the newest request */
     adr_deadlines_t deadlines;
+    bool nudge[ADR_GROUPS_MAX]; /* groups that have another master since the last turn */
+    bool nudge_due;             /* any of them */
     int64_t wake_ns;      /* what the shell was asked for */
     uint32_t pulls;       /* maps given out in this turn */
     adr_random_t random;
@@ -103,7 +105,7 @@ void edge_router_try (edge_router_t *self, uint32_t place);
 void edge_router_try_later (edge_router_t *self, uint32_t place, bool at_once);
 void edge_router_on_timer (edge_router_t *self);
 /* A group has a new master: writes that wait elsewhere are tried there. */
-void edge_router_nudge (edge_router_t *self, uint32_t group);
+void edge_router_nudge (edge_router_t *self); /* at the end of a turn */
 void edge_router_learn_master (edge_router_t *self, uint32_t group, int node);
 
 /* edge_router_answers.c */

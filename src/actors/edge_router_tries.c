@@ -206,17 +206,23 @@ edge_router_on_timer (edge_router_t *self)
     }
 }
 
-/* A group has a new master: writes that wait elsewhere need not wait for their silence to end. */
+/* Writes that wait elsewhere than at their group's new master need not wait for their silence to end. Once a turn, for
+ * all groups: while a mastership changes, each answer may name the other of two masters, and each walk looks at every
+ * place. */
 void
-edge_router_nudge (edge_router_t *self, uint32_t group)
+edge_router_nudge (edge_router_t *self)
 {
+    if (!self->nudge_due)
+        return;
     for (uint32_t place = 0; place < self->places; place++) {
         edge_request_t *request = edge_router_place (self, place);
-        if (request->serial && request->kind == ADR__KIND__WRITE && request->group == group
-            && request->last != self->routes.group[group].master
+        if (request->serial && request->kind == ADR__KIND__WRITE && self->nudge[request->group]
+            && request->last != self->routes.group[request->group].master
             && self->now_ns - request->tried_ns >= S_NUDGE_AGE_NS)
             s_await (self, place, self->now_ns);
     }
+    memset (self->nudge, 0, sizeof self->nudge);
+    self->nudge_due = false;
 }
 
 void
@@ -225,5 +231,5 @@ edge_router_learn_master (edge_router_t *self, uint32_t group, int node)
     if (node < 0 || self->routes.group[group].master == node)
         return;
     self->routes.group[group].master = node;
-    edge_router_nudge (self, group);
+    self->nudge[group] = self->nudge_due = true;
 }
