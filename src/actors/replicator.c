@@ -24,8 +24,6 @@
 
 #define S_TIMER_TICK 1u
 #define S_TICK_NS (20 * ADR_MS)
-#define S_STATUS_NS (200 * ADR_MS)       /* a changed status is told at most this often */
-#define S_STATUS_REPEAT_NS (1000 * ADR_MS) /* and repeated this often, so that a lost one is made good */
 
 static const adr_bytes_t s_nothing;
 
@@ -97,79 +95,6 @@ replicator_note_damage (replicator_t *self, const char *what)
         return;
     self->damage_noted_ns = self->now_ns;
     adr_note (self->effects, ADR_LEVEL_WARNING, "%s", what);
-}
-
-/* --- lease --------------------------------------------------------------------------------------------------- */
-
-/* The instant that a majority of the newest voters reaches with what `value` gives for each; our own node, if it is a
- * voter, always reaches it. */
-static int64_t
-s_majority_instant (const replicator_t *self, int64_t (*value) (const replicator_t *, const peer_t *))
-{
-    const adr_voters_t *voters = adr_store_voters (self->store);
-    int64_t instant[ADR_VOTERS_MAX];
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < voters->count; i++) {
-        int64_t reached = 0;
-        for (uint32_t k = 0; k < self->peer_count; k++) {
-            const peer_t *peer = &self->peer[k];
-            if (adr_id_equal (&peer->node, &voters->voter[i].node)
-                && peer->incarnation == voters->voter[i].incarnation)
-                reached = k == 0 ? ADR_NEVER : value (self, peer);
-        }
-        uint32_t at = count++;
-        for (; at > 0 && instant[at - 1] < reached; at--)
-            instant[at] = instant[at - 1];
-        instant[at] = reached;
-    }
-    return count == 0 ? 0 : instant[adr_majority (count) - 1];
-}
-
-/* [ELECT-1] from when the poll was sent, not from when its answer came; nine tenths, because two clocks may each be
- * 5 % off. */
-static int64_t
-s_lease_of (const replicator_t *self, const peer_t *peer)
-{
-    (void) self;
-    if (peer->answered_ns == 0)
-        return 0;
-    if (ADR_PLANT (ELECT_1_LEASE_FROM_RECEIPT))
-        return peer->heard_ns + peer->promise_ns;
-    return peer->answered_ns + peer->promise_ns / 10 * 9;
-}
-
-static int64_t
-s_answered (const replicator_t *self, const peer_t *peer)
-{
-    (void) self;
-    return peer->answered_ns;
-}
-
-bool
-replicator_quorum_answers (const replicator_t *self, int64_t since_ns)
-{
-    return s_majority_instant (self, s_answered) > since_ns;
-}
-
-bool
-replicator_lease_valid (const replicator_t *self)
-{
-    if (!replicator_leads (self) && !(ADR_PLANT (ELECT_8_LEASE_AFTER_HANDOVER) && self->role == ROLE_LEAVING))
-        return false;
-    return s_majority_instant (self, s_lease_of) > self->now_ns;
-}
-
-/* [READ-1] nothing before the opening entry is committed; [READ-6] `quorum` trusts no lease. */
-bool
-replicator_may_read (const replicator_t *self, int64_t arrived_ns)
-{
-    if (self->role == ROLE_MEMBER)
-        return false;
-    if (!ADR_PLANT (READ_1_BEFORE_OPENING) && adr_store_commit (self->store) < self->opening)
-        return false;
-    if (self->settings->reads_by_quorum && !ADR_PLANT (READ_6_READS_BY_LEASE))
-        return replicator_leads (self) && replicator_quorum_answers (self, arrived_ns);
-    return replicator_lease_valid (self);
 }
 
 /* --- fence and roles ------------------------------------------------------------------------------------------ */
@@ -277,129 +202,6 @@ s_on_stood_down (replicator_t *self, const Adr__StoodDown *stood_down)
     s_forget_term (self);
 }
 
-static bool
-s_is_voter (const replicator_t *self)
-{
-    return adr_voters_find (adr_store_voters (self->store), &self->environment->node,
-                            self->environment->incarnation) >= 0;
-}
-
-/* Tells election who votes by our log, and where the log ends: at once when a term, the set or our right to stand
- * changed, and its end every 100 ms. */
-static void
-s_tell_voters (replicator_t *self)
-{
-    const adr_voters_t *voters = adr_store_voters (self->store);
-    adr_position_t last = adr_store_last (self->store);
-    bool may_stand = s_is_voter (self) && adr_store_missing_from (self->store) == 0;
-    bool same = self->told.at_ns != 0 && adr_position_compare (voters->at, self->told.voters_at) == 0
-                && may_stand == self->told.may_stand && self->told.last_term == last.term
-                && self->told.fence == self->fence;
-    if (same && self->now_ns - self->told.at_ns < 100 * ADR_MS)
-        return;
-    adr_voter_set_t set;
-    Adr__Voters told = ADR__VOTERS__INIT;
-    told.voters = adr_voter_set_fill (&set, voters);
-    told.last_term = last.term;
-    told.last_index = last.index;
-    told.term = self->fence;
-    told.may_stand = may_stand;
-    told.space = adr_store_space (self->store);
-    replicator_tell_election (self, ADR__KIND__VOTERS, &told.base);
-    self->told.voters_at = voters->at;
-    self->told.last_term = last.term;
-    self->told.fence = self->fence;
-    self->told.at_ns = self->now_ns;
-    self->told.may_stand = may_stand;
-}
-
-/* --- health and status ---------------------------------------------------------------------------------------- */
-
-adr_node_state_t
-replicator_state (const replicator_t *self)
-{
-    if (self->role == ROLE_LEAVING)
-        return ADR_STATE_ONLINE_SHEDDING;
-    adr_space_t space = adr_store_space (self->store);
-    if (space >= ADR_SPACE_SECOND_MARK)
-        return ADR_STATE_ONLINE_DEGRADED;
-    bool caught_up = self->role == ROLE_MASTER
-                         ? adr_store_commit (self->store) >= self->opening
-                         : replicator_evidence_fresh (self) && self->confirmed > 0
-                               && adr_store_applied (self->store) >= self->evidence_commit;
-    if (!s_is_voter (self) || !caught_up || adr_store_missing_from (self->store) != 0)
-        return ADR_STATE_ONLINE_STANDBY;
-    return space == ADR_SPACE_OK ? ADR_STATE_ONLINE_READY : ADR_STATE_ONLINE_DEGRADED;
-}
-
-static void
-s_on_ping (replicator_t *self, const adr_event_t *event, const Adr__Ping *ping)
-{
-    ProtobufCBinaryData unlock_set[PEERS_MAX];
-    adr_position_t last = adr_store_last (self->store);
-    Adr__Pong pong = ADR__PONG__INIT;
-    pong.number = ping->number;
-    pong.commit = adr_store_commit (self->store);
-    pong.unlocked_known = self->unlocked_known;
-    pong.unlocked = self->unlocked;
-    pong.unlock_set = unlock_set;
-    for (uint32_t i = 0; self->role != ROLE_MEMBER && i < self->peer_count; i++)
-        if (self->peer[i].in_unlock_set)
-            unlock_set[pong.n_unlock_set++] = adr_id_view (&self->peer[i].node);
-    pong.last_term = last.term;
-    pong.last_index = last.index;
-    pong.applied = adr_store_applied (self->store);
-    pong.state = replicator_state (self);
-    pong.space = adr_store_space (self->store);
-    pong.handing_over = self->role == ROLE_LEAVING;
-    self->effects->send (self->effects, event->message.from, ADR__KIND__PONG, &pong.base, s_nothing);
-}
-
-static void
-s_fill_member (const replicator_t *self, const peer_t *peer, Adr__NodeStatus *status)
-{
-    *status = (Adr__NodeStatus) ADR__NODE_STATUS__INIT;
-    bool own = peer == &self->peer[0];
-    bool heard = own || (peer->heard_ns && self->now_ns - peer->heard_ns < 2 * self->settings->election_max_ns);
-    status->node = adr_id_view (&peer->node);
-    status->state = own ? replicator_state (self) : heard ? peer->state : ADR_STATE_OFFLINE;
-    status->incarnation = peer->incarnation;
-    status->last_index = own ? adr_store_last (self->store).index : peer->last_index;
-    status->applied = own ? adr_store_applied (self->store) : peer->applied;
-    status->voter = adr_voters_find (adr_store_voters (self->store), &peer->node, peer->incarnation) >= 0;
-}
-
-static void
-s_send_status (replicator_t *self)
-{
-    int64_t since = self->now_ns - self->status_ns;
-    if (self->role == ROLE_MEMBER || since < (self->status_due ? S_STATUS_NS : S_STATUS_REPEAT_NS))
-        return;
-    Adr__NodeStatus member[PEERS_MAX], *pointer[PEERS_MAX];
-    Adr__GroupStatus status = ADR__GROUP_STATUS__INIT;
-    for (uint32_t i = 0; i < self->peer_count; i++) {
-        s_fill_member (self, &self->peer[i], &member[i]);
-        pointer[i] = &member[i];
-    }
-    const adr_voters_t *voters = adr_store_voters (self->store);
-    status.group = adr_id_view (&self->environment->group);
-    status.term = self->fence;
-    status.sequence = ++self->status_sequence;
-    status.master = adr_id_view (&self->environment->node);
-    status.commit = adr_store_commit (self->store);
-    status.unlocked = self->unlocked;
-    status.unlocked_known = self->unlocked_known;
-    status.member = pointer;
-    status.n_member = self->peer_count;
-    status.voters = voters->count;
-    status.quorum = voters->quorum;
-    status.leaving = self->role == ROLE_LEAVING;
-    adr_address_t to = { self->environment->node, ADR_ACTOR_MAP_KEEPER };
-    self->effects->send (self->effects, to, ADR__KIND__GROUP_STATUS, &status.base, s_nothing);
-    self->status_ns = self->now_ns;
-    self->status_due = false;
-}
-
 static void
 s_on_map_changed (replicator_t *self, const Adr__MapChanged *changed)
 {
@@ -451,8 +253,8 @@ s_turn_end (replicator_t *self)
     replicator_reads_questions (self);
     replicator_writes_verdicts (self);
     replicator_reads_ask (self);
-    s_tell_voters (self);
-    s_send_status (self);
+    replicator_tell_voters (self);
+    replicator_send_status (self);
 }
 
 static void
@@ -538,7 +340,7 @@ s_receive_message (replicator_t *self, const adr_event_t *event)
         s_on_stood_down (self, (const Adr__StoodDown *) header);
         break;
     case ADR__KIND__PING:
-        s_on_ping (self, event, (const Adr__Ping *) header);
+        replicator_on_ping (self, event, (const Adr__Ping *) header);
         break;
     case ADR__KIND__EVIDENCE:
         replicator_on_evidence (self, event);

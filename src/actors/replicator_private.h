@@ -1,6 +1,16 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* What the four files of the replicator share. replicator.c: the actor, its roles, the fence. replicator_log.c: the
- * stream, acknowledgements, commit, watermark, voters. replicator_write.c and replicator_read.c: requests. */
+/* What the files of the replicator share.
+ *
+ *     replicator.c          the actor: roles, the fence, its mailbox, its turns
+ *     replicator_status.c   what it tells of itself
+ *     replicator_lease.c    until when a master may be sure that it is one
+ *     replicator_log.c      a node's own log, whatever its role: at the start, applied, lost
+ *     replicator_lead.c     a master's log: what it appends, commits and unlocks
+ *     replicator_stream.c   what it sends to its members, and what they say
+ *     replicator_members.c  whom it counts on: the unlock set, voters
+ *     replicator_follow.c   a member's side
+ *     replicator_write.c    writes
+ *     replicator_read.c     reads */
 
 #ifndef ADR_REPLICATOR_PRIVATE_H
 #define ADR_REPLICATOR_PRIVATE_H
@@ -197,44 +207,74 @@ typedef struct replicator {
 /* --- replicator.c */
 bool replicator_leads (const replicator_t *self); /* master, not leaving */
 uint64_t replicator_lead_term (const replicator_t *self); /* of a master, leaving or not */
-/* True while no other node can have been elected: reads and verdicts may be answered [ELECT-1]. */
-bool replicator_lease_valid (const replicator_t *self);
-/* The same for a read that arrived then: by lease, or by a quorum of polls sent after it [READ-6]. */
-bool replicator_may_read (const replicator_t *self, int64_t arrived_ns);
-/* A member's: the newest poll says what is at most one minimum election timeout old, on this node's clock [READ-5]. */
-bool replicator_evidence_fresh (const replicator_t *self);
 void replicator_raise_fence (replicator_t *self, uint64_t term);
 void replicator_tell_election (replicator_t *self, uint16_t kind, const ProtobufCMessage *header);
 /* Asks election to hand over or step down, once a term. */
 void replicator_resign (replicator_t *self, const char *why, const adr_id_t *successor);
 void replicator_note_damage (replicator_t *self, const char *what);
 adr_address_t replicator_address (adr_id_t node);
+
+/* --- replicator_status.c */
 adr_node_state_t replicator_state (const replicator_t *self);
+void replicator_on_ping (replicator_t *self, const adr_event_t *event, const Adr__Ping *ping);
+void replicator_tell_voters (replicator_t *self); /* to election: who votes by our log, and where it ends */
+void replicator_send_status (replicator_t *self); /* a master's, to its map-keeper */
+
+/* --- replicator_lease.c */
+/* True while no other node can have been elected: reads and verdicts may be answered [ELECT-1]. */
+bool replicator_lease_valid (const replicator_t *self);
+/* The same for a read that arrived then: by lease, or by a quorum of polls sent after it [READ-6]. */
+bool replicator_may_read (const replicator_t *self, int64_t arrived_ns);
 /* The newest of: when a majority of the voters had answered the polls sent then. */
 bool replicator_quorum_answers (const replicator_t *self, int64_t since_ns);
 
 /* --- replicator_log.c */
-void replicator_log_open (replicator_t *self);                /* rebuilds what the log tells: request ids */
-void replicator_become_streaming (replicator_t *self);        /* a mastership begins */
-void replicator_on_append (replicator_t *self, const adr_event_t *event);
-void replicator_on_ack (replicator_t *self, const adr_event_t *event);
-void replicator_on_append_refused (replicator_t *self, const adr_event_t *event);
-void replicator_on_answered (replicator_t *self, const adr_event_t *event);
-void replicator_on_evidence (replicator_t *self, const adr_event_t *event);
+void replicator_log_open (replicator_t *self); /* rebuilds what the log tells: request ids */
+typedef void (replicator_entry_fn) (replicator_t *self, const adr_entry_t *entry, size_t size);
+/* Calls `each` for the entries from `first` on to the log's end. False if some cannot be read, and were passed by. */
+bool replicator_each_entry (replicator_t *self, uint64_t first, replicator_entry_fn *each);
+/* The entry is in the log now: its request id and log time. */
+void replicator_note_entry (replicator_t *self, const adr_entry_t *entry, size_t size);
+void replicator_note_unreadable (replicator_t *self, uint64_t index); /* an entry, when it was to be applied or sent */
+void replicator_tend_lost (replicator_t *self);                       /* each tick */
+void replicator_advance (replicator_t *self);                         /* commit, watermark, apply */
+
+/* --- replicator_lead.c */
+void replicator_become_streaming (replicator_t *self); /* a mastership begins */
 /* Appends self->entry (kind, ops, request, epoch set; term, index and time are set here). */
 void replicator_append_own (replicator_t *self);
-void replicator_advance (replicator_t *self); /* commit, watermark, apply */
-void replicator_stream (replicator_t *self);  /* once a turn: appends to members */
-void replicator_tend_lost (replicator_t *self); /* each tick */
-void replicator_send_acks (replicator_t *self);
+/* True if there is space for an entry that is nobody's write. */
+bool replicator_may_append (replicator_t *self);
+void replicator_commit (replicator_t *self); /* what a quorum holds */
+void replicator_unlock (replicator_t *self); /* what the unlock set holds */
+
+/* --- replicator_stream.c */
+peer_t *replicator_peer (replicator_t *self, const adr_id_t *node);
+void replicator_learn_peers (replicator_t *self);
+/* From now on the peer is another incarnation, or its place in our log is unknown. */
+void replicator_peer_reset (replicator_t *self, peer_t *peer, uint64_t incarnation);
+/* Acknowledgements and poll answers name the start of the peer that they come from. False: of one that is over. */
+bool replicator_note_boot (peer_t *peer, uint64_t boot);
+bool replicator_heard_lately (const replicator_t *self, const peer_t *peer);
+void replicator_on_space (replicator_t *self, peer_t *peer); /* a full member says that it has some again */
+void replicator_on_ack (replicator_t *self, const adr_event_t *event);
+void replicator_on_append_refused (replicator_t *self, const adr_event_t *event);
+void replicator_stream (replicator_t *self);               /* once a turn: appends to members */
+void replicator_repeat (replicator_t *self, peer_t *peer); /* each tick: what was not acknowledged in time */
+
+/* --- replicator_members.c */
+void replicator_on_answered (replicator_t *self, const adr_event_t *event);
 /* Voters that have at least so much space, as far as this master knows; *full: one of the others says that it has less
  * [STORE-11]. */
 uint32_t replicator_voters_with_space (const replicator_t *self, adr_space_t limit, bool *full);
-/* True if there is space for an entry that is nobody's write. */
-bool replicator_may_append (replicator_t *self);
 void replicator_tend_members (replicator_t *self); /* each tick: repeats, unlock set, admission */
-peer_t *replicator_peer (replicator_t *self, const adr_id_t *node);
-void replicator_learn_peers (replicator_t *self);
+
+/* --- replicator_follow.c */
+void replicator_on_append (replicator_t *self, const adr_event_t *event);
+void replicator_on_evidence (replicator_t *self, const adr_event_t *event);
+/* A member's: the newest poll says what is at most one minimum election timeout old, on this node's clock [READ-5]. */
+bool replicator_evidence_fresh (const replicator_t *self);
+void replicator_send_acks (replicator_t *self);
 
 /* --- replicator_write.c */
 void replicator_on_write (replicator_t *self, const adr_event_t *event);

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Whom a master counts on, looked at each tick: who keeps up, who belongs to the unlock set, who becomes a voter and
+ * who no longer is one, and whether it should lead at all. Implements READ-4, ELECT-7, ELECT-9, ELECT-10, REPL-4. */
+
+#include "actors/replicator_private.h"
+
+/* --- what polls tell ---------------------------------------------------------------------------------------------- */
+
+void
+replicator_on_answered (replicator_t *self, const adr_event_t *event)
+{
+    const Adr__Answered *answered = (const Adr__Answered *) event->message.header;
+    adr_id_t node = adr_id_of (answered->voter);
+    peer_t *peer = replicator_peer (self, &node);
+    if (self->role == ROLE_MEMBER || answered->term != self->fence || peer == NULL || answered->incarnation == 0)
+        return;
+    if (peer->incarnation != answered->incarnation)
+        replicator_peer_reset (self, peer, answered->incarnation);
+    if (!replicator_note_boot (peer, answered->boot))
+        return;
+    peer->heard_ns = self->now_ns;
+    peer->state = answered->state < ADR_STATE_COUNT ? (adr_node_state_t) answered->state : ADR_STATE_OFFLINE;
+    peer->space = answered->space <= ADR_SPACE_LAST ? (adr_space_t) answered->space : ADR_SPACE_LAST;
+    if (peer->full && peer->space < ADR_SPACE_SECOND_MARK)
+        replicator_on_space (self, peer);
+    peer->applied = answered->applied;
+    peer->last_index = answered->last_index;
+    if (answered->promise_ms && answered->sent_ns > peer->answered_ns) {
+        peer->answered_ns = answered->sent_ns;
+        peer->promise_ns = (int64_t) answered->promise_ms * ADR_MS;
+    }
+}
+
+uint32_t
+replicator_voters_with_space (const replicator_t *self, adr_space_t limit, bool *full)
+{
+    const adr_voters_t *voters = adr_store_voters (self->store);
+    uint32_t count = 0;
+    *full = false;
+    for (uint32_t i = 0; i < self->peer_count; i++) {
+        const peer_t *peer = &self->peer[i];
+        if (adr_voters_find (voters, &peer->node, peer->incarnation) < 0)
+            continue;
+        bool own = i == 0;
+        int64_t since = peer->heard_ns ? peer->heard_ns : self->lead_ns; /* who has not been asked yet may have some */
+        bool here = own || self->now_ns - since <= self->settings->election_min_ns;
+        bool lacks = (own ? adr_store_space (self->store) : peer->space) > limit;
+        count += here && !lacks;
+        *full |= here && lacks;
+    }
+    return count;
+}
+
+/* --- who keeps up ------------------------------------------------------------------------------------------------- */
+
+/* When the entry was appended, as far back as the stamps tell; 0: before that. */
+static int64_t
+s_appended_ns (const replicator_t *self, uint64_t index)
+{
+    uint32_t kept = self->stamp_count < STAMPS ? self->stamp_count : STAMPS;
+    int64_t found = self->now_ns;
+    for (uint32_t back = 1; back <= kept; back++) {
+        uint32_t at = (self->stamp_count - back) % STAMPS;
+        if (self->stamp[at].last_index < index)
+            return found;
+        found = self->stamp[at].at_ns;
+    }
+    return kept < STAMPS ? self->lead_ns : 0;
+}
+
+/* The oldest entry that the member has not acknowledged is of this mastership, and younger than the minimum election
+ * timeout and half of what the unlock set bears. Not "it has the log's end": under steady writes nobody whose syncs
+ * take longer than a write ever has. */
+static bool
+s_keeps_up (const replicator_t *self, const peer_t *peer)
+{
+    if (peer->probing || peer->incarnation == 0 || !replicator_heard_lately (self, peer) || peer->match < self->opening)
+        return false;
+    int64_t limit = self->settings->write_timeout_ns / 4;
+    if (limit > self->settings->election_min_ns)
+        limit = self->settings->election_min_ns;
+    return peer->match >= adr_store_last (self->store).index
+           || self->now_ns - s_appended_ns (self, peer->match + 1) < limit;
+}
+
+/* [READ-4] */
+static bool
+s_belongs_to_unlock_set (const replicator_t *self, const peer_t *peer)
+{
+    /* Near its first mark a member is degraded, and keeps up all the same [STORE-11]. */
+    bool ready = peer->state == ADR_STATE_ONLINE_READY
+                 || (peer->state == ADR_STATE_ONLINE_DEGRADED && peer->space == ADR_SPACE_FIRST_MARK);
+    if (adr_voters_find (adr_store_voters (self->store), &peer->node, peer->incarnation) < 0 || !ready || peer->full
+        || peer->heard_ns == 0
+        || self->now_ns - peer->heard_ns > self->settings->election_min_ns)
+        return false;
+    if (peer->match >= adr_store_last (self->store).index)
+        return true;
+    if (!peer->in_unlock_set)
+        return peer->keeps_up_ns != ADR_NEVER;
+    return self->now_ns - s_appended_ns (self, peer->match + 1) < self->settings->write_timeout_ns / 2
+           || ADR_PLANT (READ_4_SLOW_MEMBER_LOCKS);
+}
+
+static void
+s_tend_member (replicator_t *self, peer_t *peer)
+{
+    if (!s_keeps_up (self, peer))
+        peer->keeps_up_ns = ADR_NEVER;
+    else if (peer->keeps_up_ns == ADR_NEVER)
+        peer->keeps_up_ns = self->now_ns;
+    bool belongs = s_belongs_to_unlock_set (self, peer);
+    if (belongs != peer->in_unlock_set) {
+        peer->in_unlock_set = belongs;
+        peer->told_unlocked = UINT64_MAX; /* it is told at once */
+        self->status_due = true;
+    }
+    replicator_repeat (self, peer);
+}
+
+/* --- who votes ---------------------------------------------------------------------------------------------------- */
+
+static void
+s_propose_voters (replicator_t *self, const adr_voters_t *voters, const char *why)
+{
+    uint8_t value[ADR_VOTERS_BYTES_MAX];
+    adr_entry_t *entry = &self->entry;
+    adr_op_t *op = &entry->op[0];
+    entry->kind = ADR_ENTRY_VOTERS;
+    memset (entry->request, 0, sizeof entry->request);
+    entry->op_count = 1;
+    op->table = ADR_TABLE_GROUP;
+    op->flags = 0;
+    op->key = adr_bytes ("voters", 6);
+    op->value = adr_bytes (value, adr_voters_encode (voters, value));
+    adr_value_digest (op->value, op->digest);
+    replicator_append_own (self);
+    self->voters_index = adr_store_last (self->store).index;
+    adr_note (self->effects, ADR_LEVEL_NOTE, "%s -> voters entry %llu names %u voters", why,
+              (unsigned long long) self->voters_index, voters->count);
+}
+
+/* [ELECT-7] a voter that comes back as another incarnation is removed first; a second entry adds it again. */
+static bool
+s_remove_forgetful (replicator_t *self, const adr_voters_t *voters)
+{
+    for (uint32_t i = 1; i < self->peer_count; i++) {
+        int place = adr_voters_find_node (voters, &self->peer[i].node);
+        if (place < 0 || !replicator_heard_lately (self, &self->peer[i])
+            || voters->voter[place].incarnation == self->peer[i].incarnation)
+            continue;
+        adr_voters_t fewer = *voters;
+        fewer.voter[place] = fewer.voter[--fewer.count];
+        if (ADR_PLANT (ELECT_7_ONE_ENTRY))
+            fewer.voter[fewer.count++] = (adr_voter_t){ self->peer[i].node, self->peer[i].incarnation };
+        s_propose_voters (self, &fewer, "a voter came back without its memory");
+        return true;
+    }
+    return false;
+}
+
+static bool
+s_settled (const replicator_t *self, const peer_t *peer)
+{
+    return peer->keeps_up_ns != ADR_NEVER && self->now_ns - peer->keeps_up_ns >= self->settings->election_max_ns;
+}
+
+/* [ELECT-10] a group that is to have three voters does not stop at two. */
+static void
+s_admit (replicator_t *self, const adr_voters_t *voters)
+{
+    uint32_t settled = 0;
+    const peer_t *newcomer = NULL;
+    for (uint32_t i = 1; i < self->peer_count; i++) {
+        const peer_t *peer = &self->peer[i];
+        if (adr_voters_find_node (voters, &peer->node) >= 0 || !s_settled (self, peer))
+            continue;
+        settled++;
+        newcomer = peer;
+    }
+    if (newcomer == NULL || voters->count == ADR_VOTERS_MAX
+        || (voters->count == 1 && self->peer_count >= 3 && settled < 2))
+        return;
+    adr_voters_t more = *voters;
+    more.voter[more.count++] = (adr_voter_t){ newcomer->node, newcomer->incarnation };
+    s_propose_voters (self, &more, "a member has caught up");
+}
+
+static void
+s_tend_voters (replicator_t *self)
+{
+    bool may_propose = self->voters_index == 0 && adr_store_commit (self->store) >= self->opening;
+    if (ADR_PLANT (REPL_4_TWO_CHANGES_AT_ONCE))
+        may_propose = true;
+    if (!replicator_leads (self) || !may_propose || !replicator_may_append (self)) /* [REPL-4] */
+        return;
+    adr_voters_t voters = *adr_store_voters (self->store);
+    if (!s_remove_forgetful (self, &voters))
+        s_admit (self, &voters);
+}
+
+/* --- whether it should lead --------------------------------------------------------------------------------------- */
+
+/* Members leave the unlock set when their disks do not keep up [READ-4]; the master is always in it. With a disk that
+ * stands still it commits by the others' and would lock every record for ever [invariant 11]: so it must not lead. */
+static void
+s_tend_own_disk (replicator_t *self)
+{
+    if (adr_store_durable (self->store) >= self->own_waits_index) {
+        self->own_waits_index = adr_store_last (self->store).index;
+        self->own_waits_ns = self->now_ns;
+    }
+    if (replicator_leads (self) && self->now_ns - self->own_waits_ns > self->settings->write_timeout_ns / 2) {
+        ADR_MARK ("a master's own disk stands still");
+        replicator_resign (self, "the own disk does not keep up", NULL);
+    }
+}
+
+/* [STORE-11] Where those that are full would be needed, no other master commits more. */
+static bool
+s_waits_for_space (const replicator_t *self)
+{
+    const adr_voters_t *voters = adr_store_voters (self->store);
+    uint32_t able = 0, full = 0;
+    for (uint32_t i = 0; i < self->peer_count; i++) {
+        const peer_t *peer = &self->peer[i];
+        if (adr_voters_find (voters, &peer->node, peer->incarnation) < 0)
+            continue;
+        able += i == 0 || (replicator_heard_lately (self, peer) && !peer->full);
+        full += peer->full;
+    }
+    return full > 0 && able < adr_quorum_needed (voters->count, voters->quorum);
+}
+
+void
+replicator_tend_members (replicator_t *self)
+{
+    for (uint32_t i = 1; i < self->peer_count; i++)
+        s_tend_member (self, &self->peer[i]);
+    uint32_t at = self->stamp_count++ % STAMPS;
+    self->stamp[at].at_ns = self->now_ns;
+    self->stamp[at].last_index = adr_store_last (self->store).index;
+    s_tend_voters (self);
+    if (adr_store_commit (self->store) == adr_store_last (self->store).index || s_waits_for_space (self))
+        self->commit_moved_ns = self->now_ns;
+    /* [ELECT-9] alive in one actor only: a quorum answers the polls, and yet nothing is committed. */
+    if (replicator_leads (self) && self->now_ns - self->commit_moved_ns > self->settings->election_max_ns
+        && replicator_quorum_answers (self, self->now_ns - self->settings->election_min_ns)
+        && !ADR_PLANT (ELECT_9_STALLED_MASTER_STAYS))
+        replicator_resign (self, "commit stands still although a quorum answers", NULL);
+    s_tend_own_disk (self);
+}
