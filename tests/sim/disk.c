@@ -536,6 +536,7 @@ s_rot_page (sim_disk_t *self, sim_segment_t *segment, uint64_t number)
         return false; /* pages that are only prepared hold zeros */
     uint64_t bit = adr_random_next (&self->random) % (SIM_PAGE * 8);
     page->data[bit / 8] ^= (uint8_t) (1u << bit % 8);
+    self->harm |= SIM_HARM_JOURNAL;
     uint32_t at = self->rot_count++ % SIM_ROT_MAX;
     self->rot[at].segment = segment->number;
     self->rot[at].page = number;

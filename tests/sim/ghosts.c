@@ -54,7 +54,7 @@ sim_ghosts_note (sim_world_t *world, sim_pack_t *pack)
         return;
     if (pack->to_actor == ADR_ACTOR_ELECTION && sim_chance (&world->network_random, options->echo_ppm))
         s_appear (world, pack, s_late (world));
-    if (!options->ghosts || pack->bytes.size > S_SMALL)
+    if (!options->ghosts || pack->has_write || pack->bytes.size > S_SMALL) /* a write comes once, as over TCP */
         return;
     s_note (world, &world->ghosts[pack->from_node][0], pack);
     s_note (world, &world->ghosts[pack->to_node][1], pack);
