@@ -4,15 +4,15 @@
  * Why not after: protobuf-c copies a string with a NUL inside without a word, merges a message field that comes
  * twice, and allocates for every repeated and unknown field before anybody could count them. Here each field is
  * matched against the schema's own descriptor, singular fields come once, repeated ones at most as often as their
- * bound, unknown ones (a newer peer's) at most S_UNKNOWN_MAX times, and nothing is allocated. */
+ * bound, unknown ones (a newer peer's) at most ADR_FIELDS_UNKNOWN_MAX times, and nothing is allocated. */
 
 #include "wire/bounds.h"
 
 #include "core/entry.h"
 #include "core/map.h"
+#include "wire/field.h"
 #include "wire/pack.h"
 
-#define S_UNKNOWN_MAX 64 /* fields of newer versions in one message; each costs protobuf-c a copy */
 #define S_DEPTH_MAX 8    /* MapPush, ClusterMap, Registry, Group, VoterSet, Voter are six */
 #define S_TEXT_MAX 512   /* strings for people */
 
@@ -43,6 +43,7 @@ static const s_bounds_t s_messages[] = {
     S_MESSAGE (write, S_COUNT (3, ADR_OPS_MAX)),
     S_MESSAGE (op, S_BELOW (1, ADR_TABLE_COUNT), S_SIZE (2, ADR_KEY_MAX), S_BELOW (3, ADR_VALUE_MAX + 1)),
     S_MESSAGE (answer, S_BELOW (2, ADR_STATUS_COUNT), S_SIZE (8, ADR_ENDPOINT_MAX)),
+    S_MESSAGE (version_of, [0] = { false, false, 0, 0 }),
     S_MESSAGE (read, S_BELOW (2, ADR_TABLE_COUNT), S_SIZE (3, ADR_KEY_MAX)),
     S_MESSAGE (list, S_BELOW (2, ADR_TABLE_COUNT), S_SIZE (3, ADR_KEY_MAX), S_SIZE (4, ADR_KEY_MAX),
                S_SIZE (10, ADR_KEY_MAX)),
@@ -78,68 +79,10 @@ s_bounds_of (const ProtobufCMessageDescriptor *message)
     return s_none;
 }
 
-/* Reads a varint at the start of `rest` and moves behind it. */
-static bool
-s_varint (adr_bytes_t *rest, uint64_t *value)
-{
-    *value = 0;
-    for (unsigned i = 0; i < 10 && i < rest->size; i++) {
-        *value |= (uint64_t) (rest->data[i] & 127) << (7 * i);
-        if (rest->data[i] < 128) {
-            *rest = adr_bytes (rest->data + i + 1, rest->size - i - 1);
-            return true;
-        }
-    }
-    return false;
-}
-
-/* One field as it stands on the wire. */
-typedef struct {
-    uint32_t number, wire;
-    uint64_t value;    /* of a number */
-    adr_bytes_t bytes; /* of what has a length */
-} s_field_t;
-
-static bool
-s_fixed (adr_bytes_t *rest, s_field_t *field, size_t size)
-{
-    if (rest->size < size)
-        return false;
-    field->value = size == 8 ? adr_get_u64 (rest->data) : adr_get_u32 (rest->data);
-    *rest = adr_bytes (rest->data + size, rest->size - size);
-    return true;
-}
-
-static bool
-s_field_next (adr_bytes_t *rest, s_field_t *field)
-{
-    uint64_t tag;
-    if (!s_varint (rest, &tag) || tag >> 3 == 0 || tag >> 32 != 0)
-        return false;
-    field->number = (uint32_t) (tag >> 3);
-    field->wire = (uint32_t) tag & 7;
-    switch (field->wire) {
-    case PROTOBUF_C_WIRE_TYPE_VARINT:
-        return s_varint (rest, &field->value);
-    case PROTOBUF_C_WIRE_TYPE_64BIT:
-        return s_fixed (rest, field, 8);
-    case PROTOBUF_C_WIRE_TYPE_32BIT:
-        return s_fixed (rest, field, 4);
-    case PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED:
-        if (!s_varint (rest, &field->value) || field->value > rest->size)
-            return false;
-        field->bytes = adr_bytes (rest->data, (size_t) field->value);
-        *rest = adr_bytes (rest->data + field->bytes.size, rest->size - field->bytes.size);
-        return true;
-    default:
-        return false;
-    }
-}
-
 static bool s_message_holds (const ProtobufCMessageDescriptor *message, adr_bytes_t rest, int depth);
 
 static bool
-s_number_holds (const s_bound_t *bound, const s_field_t *field, uint32_t wire)
+s_number_holds (const s_bound_t *bound, const adr_field_t *field, uint32_t wire)
 {
     return field->wire == wire && (!bound->bound || field->value <= bound->max);
 }
@@ -153,7 +96,7 @@ s_bytes_hold (const s_bound_t *bound, size_t size, bool text)
 }
 
 static bool
-s_field_holds (const ProtobufCFieldDescriptor *type, const s_bound_t *bound, const s_field_t *field, int depth)
+s_field_holds (const ProtobufCFieldDescriptor *type, const s_bound_t *bound, const adr_field_t *field, int depth)
 {
     bool sized = field->wire == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED;
     switch (type->type) {
@@ -190,7 +133,7 @@ s_field_holds (const ProtobufCFieldDescriptor *type, const s_bound_t *bound, con
 
 /* Our messages number their fields from 1 without a gap (a test says so), so that a number is a place. */
 static const ProtobufCFieldDescriptor *
-s_field_type (const ProtobufCMessageDescriptor *message, uint32_t number)
+adr_field_type (const ProtobufCMessageDescriptor *message, uint32_t number)
 {
     return number <= message->n_fields ? &message->fields[number - 1] : NULL;
 }
@@ -204,12 +147,12 @@ s_message_holds (const ProtobufCMessageDescriptor *message, adr_bytes_t rest, in
     if (depth > S_DEPTH_MAX || message->n_fields >= S_FIELDS_MAX)
         return false;
     while (rest.size) {
-        s_field_t field;
-        if (!s_field_next (&rest, &field))
+        adr_field_t field;
+        if (!adr_field_next (&rest, &field))
             return false;
-        const ProtobufCFieldDescriptor *type = s_field_type (message, field.number);
+        const ProtobufCFieldDescriptor *type = adr_field_type (message, field.number);
         if (type == NULL) {
-            if (++unknown > S_UNKNOWN_MAX)
+            if (++unknown > ADR_FIELDS_UNKNOWN_MAX)
                 return false;
             continue;
         }
