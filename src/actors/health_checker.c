@@ -33,6 +33,8 @@
 
 /* Answers to older rounds are dropped: 64 rounds are 6 s at the default interval, and a lease lives far shorter. */
 #define S_ROUNDS 64
+/* A master that hands over waits for one position, while nobody can write: it asks this often. */
+#define S_HAND_OVER_NS (5 * ADR_MS)
 
 enum { S_TIMER_TICK = 1 };
 
@@ -62,6 +64,7 @@ typedef struct {
     uint64_t poll_round; /* of that poll, with its clock reading and promise, to be echoed */
     int64_t poll_sent_ns;
     bool poll_handing_over;
+    bool answer_due;         /* that poll waits for the replicator's next PONG */
     uint64_t answered_round; /* newest round of this mastership that it answered; 0: none */
     uint64_t boot;           /* of its newest answer; its stamps are of that life */
     int64_t stamp_ns;        /* stamp of its newest answer, on its own clock; 0: none */
@@ -128,15 +131,23 @@ s_ping (s_health_checker_t *self, int64_t now_ns, adr_effects_t *effects)
     s_send_own (self, ADR_ACTOR_REPLICATOR, ADR__KIND__PING, &ping, effects);
 }
 
+/* At most one ping is unanswered for a minimum election timeout. */
 static void
-s_tick (s_health_checker_t *self, int64_t now_ns, adr_effects_t *effects)
+s_ping_if_answered (s_health_checker_t *self, int64_t now_ns, adr_effects_t *effects)
 {
     bool answered = self->election_pong == self->ping && self->replicator_pong == self->ping;
     if (answered || now_ns - self->ping_sent_ns >= self->environment.settings.election_min_ns)
         s_ping (self, now_ns, effects);
-    self->tick_ns += self->environment.settings.poll_ns;
-    if (self->tick_ns <= now_ns)
-        self->tick_ns = now_ns + self->environment.settings.poll_ns;
+}
+
+static void
+s_tick (s_health_checker_t *self, int64_t now_ns, adr_effects_t *effects)
+{
+    int64_t every_ns = self->role == S_POLLING_FOR_HEALTH ? S_HAND_OVER_NS : self->environment.settings.poll_ns;
+    s_ping_if_answered (self, now_ns, effects);
+    self->tick_ns += every_ns;
+    if (self->tick_ns <= now_ns || self->tick_ns > now_ns + every_ns)
+        self->tick_ns = now_ns + every_ns;
     effects->wake (effects, S_TIMER_TICK, self->tick_ns);
 }
 
@@ -186,6 +197,56 @@ s_try_round (s_health_checker_t *self, int64_t now_ns, adr_effects_t *effects)
 }
 
 static void
+s_answer_poll (s_health_checker_t *self, s_peer_t *peer, uint32_t promised_ms, int64_t now_ns, adr_effects_t *effects)
+{
+    Adr__PollAnswer answer = ADR__POLL_ANSWER__INIT;
+    if (self->replicator_pong == 0)
+        return;
+    bool fresh = now_ns - self->pong_ns < self->environment.settings.election_min_ns;
+    answer.term = peer->poll.term;
+    answer.round = peer->poll_round;
+    answer.sent_ns = peer->poll_sent_ns;
+    answer.promise_ms = promised_ms;
+    answer.incarnation = self->environment.incarnation;
+    answer.boot = self->environment.boot;
+    answer.state = fresh ? self->pong.state : ADR_STATE_ONLINE_DEGRADED;
+    answer.last_term = self->pong.last_term;
+    answer.last_index = self->pong.last_index;
+    answer.applied = self->pong.applied;
+    answer.disk_free_permille = self->pong.disk_free_permille;
+    answer.space = self->pong.space;
+    answer.keep_from = self->pong.keep_from;
+    answer.stamp_ns = now_ns;
+    s_send (&peer->node, ADR_ACTOR_HEALTH_CHECKER, ADR__KIND__POLL_ANSWER, &answer, effects);
+}
+
+/* Polls of a master that hands over ask where this node's log ends now. */
+static void
+s_answer_what_is_due (s_health_checker_t *self, int64_t now_ns, adr_effects_t *effects)
+{
+    for (uint32_t i = 0; i < self->group.count; i++)
+        if (self->peer[i].answer_due) {
+            self->peer[i].answer_due = false;
+            s_answer_poll (self, &self->peer[i], 0, now_ns, effects);
+        }
+}
+
+static void
+s_note_pong (s_health_checker_t *self, const Adr__Pong *pong, int64_t now_ns)
+{
+    self->replicator_pong = pong->number;
+    self->pong_ns = now_ns;
+    self->pong = *pong;
+    self->pong.n_unlock_set = 0;
+    self->pong.unlock_set = NULL;
+    self->pong.base.unknown_fields = NULL;
+    self->pong.base.n_unknown_fields = 0;
+    self->unlock_count = 0;
+    for (size_t i = 0; i < pong->n_unlock_set && self->unlock_count < ADR_VOTERS_MAX * 2; i++)
+        self->unlock[self->unlock_count++] = adr_id_of (pong->unlock_set[i]);
+}
+
+static void
 s_on_pong (s_health_checker_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
     const Adr__Pong *pong = (const Adr__Pong *) event->message.header;
@@ -194,16 +255,8 @@ s_on_pong (s_health_checker_t *self, const adr_event_t *event, adr_effects_t *ef
     if (event->message.from.actor == ADR_ACTOR_ELECTION) {
         self->election_pong = pong->number;
     } else {
-        self->replicator_pong = pong->number;
-        self->pong_ns = event->now_ns;
-        self->pong = *pong;
-        self->pong.n_unlock_set = 0;
-        self->pong.unlock_set = NULL;
-        self->pong.base.unknown_fields = NULL;
-        self->pong.base.n_unknown_fields = 0;
-        self->unlock_count = 0;
-        for (size_t i = 0; i < pong->n_unlock_set && self->unlock_count < ADR_VOTERS_MAX * 2; i++)
-            self->unlock[self->unlock_count++] = adr_id_of (pong->unlock_set[i]);
+        s_note_pong (self, pong, event->now_ns);
+        s_answer_what_is_due (self, event->now_ns, effects);
     }
     s_try_round (self, event->now_ns, effects);
 }
@@ -253,35 +306,13 @@ s_on_stood_down (s_health_checker_t *self, const adr_event_t *event, adr_effects
         return;
     if (!down->lease_only)
         s_become_answering (self, effects);
-    else if (self->role == S_POLLING_FOR_PROMISES)
+    else if (self->role == S_POLLING_FOR_PROMISES) {
         s_become (self, S_POLLING_FOR_HEALTH, effects);
+        s_tick (self, event->now_ns, effects);
+    }
 }
 
 /* --- the member's half ----------------------------------------------------------------------------------------- */
-
-static void
-s_answer_poll (s_health_checker_t *self, s_peer_t *peer, uint32_t promised_ms, int64_t now_ns, adr_effects_t *effects)
-{
-    Adr__PollAnswer answer = ADR__POLL_ANSWER__INIT;
-    if (self->replicator_pong == 0)
-        return;
-    bool fresh = now_ns - self->pong_ns < self->environment.settings.election_min_ns;
-    answer.term = peer->poll.term;
-    answer.round = peer->poll_round;
-    answer.sent_ns = peer->poll_sent_ns;
-    answer.promise_ms = promised_ms;
-    answer.incarnation = self->environment.incarnation;
-    answer.boot = self->environment.boot;
-    answer.state = fresh ? self->pong.state : ADR_STATE_ONLINE_DEGRADED;
-    answer.last_term = self->pong.last_term;
-    answer.last_index = self->pong.last_index;
-    answer.applied = self->pong.applied;
-    answer.disk_free_permille = self->pong.disk_free_permille;
-    answer.space = self->pong.space;
-    answer.keep_from = self->pong.keep_from;
-    answer.stamp_ns = now_ns;
-    s_send (&peer->node, ADR_ACTOR_HEALTH_CHECKER, ADR__KIND__POLL_ANSWER, &answer, effects);
-}
 
 static void
 s_send_evidence (s_health_checker_t *self, s_peer_t *peer, adr_effects_t *effects)
@@ -312,6 +343,7 @@ s_on_poll (s_health_checker_t *self, const adr_event_t *event, adr_effects_t *ef
     peer->poll_round = poll->round;
     peer->poll_sent_ns = poll->sent_ns;
     peer->poll_handing_over = poll->handing_over || poll->promise_ms == 0;
+    peer->answer_due = false;
 
     Adr__PollSeen seen = ADR__POLL_SEEN__INIT;
     seen.term = poll->term;
@@ -346,8 +378,12 @@ s_on_poll_noted (s_health_checker_t *self, const adr_event_t *event, adr_effects
     if (!peer->waiting || noted->term != peer->poll.term || noted->round != peer->poll_round)
         return;
     peer->waiting = false;
-    if (!peer->poll_handing_over)
-        s_send_evidence (self, peer, effects);
+    if (peer->poll_handing_over) {
+        peer->answer_due = true;
+        s_ping_if_answered (self, event->now_ns, effects);
+        return;
+    }
+    s_send_evidence (self, peer, effects);
     if (!ADR_PLANT (ELECT_1_ANSWER_FIRST))
         s_answer_poll (self, peer, noted->promised_ms, event->now_ns, effects);
 }

@@ -130,20 +130,24 @@ s_pause (sim_world_t *world)
     sim_pause (world, host, s_length (world, 10, 4000));
 }
 
-/* SIGTERM: everybody hears STOP, and has two seconds. */
-static void
-s_drain (sim_world_t *world)
+/* SIGTERM: everybody hears STOP, and has that long. */
+void
+sim_drain (sim_world_t *world, int host, int64_t time_ns)
 {
-    int host = world->node[s_any_member (world)].host;
-    sim_host_t *it = &world->host[host];
-    if (!it->up)
-        return;
     SIM_TRACE (world, "host %d hears SIGTERM", host);
     for (int i = 0; i < world->node_count; i++)
         for (int kind = 0; world->node[i].host == host && kind < ADR_ACTOR_COUNT; kind++)
             if (world->node[i].actor[kind])
                 sim_actor_put (world->node[i].actor[kind], (sim_item_t){ .kind = ITEM_STOP });
-    sim_event_at (world, world->now_ns + s_length (world, 200, 2000), EV_STOP_NOW, host, CRASH_KILL, it->life, NULL);
+    sim_event_at (world, world->now_ns + time_ns, EV_STOP_NOW, host, CRASH_KILL, world->host[host].life, NULL);
+}
+
+static void
+s_drain (sim_world_t *world)
+{
+    int host = world->node[s_any_member (world)].host;
+    if (world->host[host].up)
+        sim_drain (world, host, s_length (world, 200, 2000));
 }
 
 static void

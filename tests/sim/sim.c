@@ -4,6 +4,7 @@
  *     sim --seed S [--trace]          one seed; with every event, one a line
  *     sim --seeds A-B [--jobs N]      a range
  *     sim --minutes M [--jobs N]      as many as there is time for, from a seed that the present second chooses
+ *     sim --gap kill|handover         200 seeds: how long no write is acknowledged when the master's host ends so
  *     sim --marks                     names the coverage marks that none of these seeds reached
  *     sim --plant NAME                (sim_planted) with this planted bug: succeeds if a seed finds it */
 
@@ -21,6 +22,7 @@
 
 #define S_JOBS_MAX 64
 #define S_MARKS_MAX 1024
+#define S_GAPS_MAX 1000
 
 extern adr_mark_t __start_adr_marks[], __stop_adr_marks[];
 
@@ -30,6 +32,7 @@ typedef struct {
     uint64_t done, failures, failed_seed, events, messages, elections, boots, writes, reads, unknown, digest;
     uint64_t injected[SIM_FAULT_COUNT];
     uint64_t marks[S_MARKS_MAX];
+    uint32_t gap_ms[S_GAPS_MAX];
     bool stop;
 } s_shared_t;
 
@@ -38,6 +41,7 @@ typedef struct {
     int jobs;
     double minutes;
     bool trace, marks, quiet, keep_going;
+    sim_fault_t gap;
     const char *plant;
 } s_options_t;
 
@@ -105,7 +109,12 @@ static bool
 s_run (uint64_t seed, const s_options_t *options, bool say)
 {
     s_seed = seed;
-    sim_world_t *world = sim_world_new (seed, options->trace ? stdout : NULL);
+    sim_options_t drawn;
+    if (options->gap)
+        sim_gap_options (&drawn, seed, options->gap);
+    else
+        sim_options_draw (&drawn, seed);
+    sim_world_t *world = sim_world_new (&drawn, options->trace ? stdout : NULL);
     sim_world_run (world);
     bool failed = world->verdict.failed;
     if (failed) {
@@ -117,6 +126,8 @@ s_run (uint64_t seed, const s_options_t *options, bool say)
                 " ms, trace digest %016" PRIx64 "\n",
                 seed, world->events, world->history.commit, world->elections, world->now_ns / ADR_MS, world->digest);
     fflush (stdout);
+    if (options->gap)
+        s_shared->gap_ms[seed % S_GAPS_MAX] = (uint32_t) (world->gap_ns / ADR_MS);
     s_account (world);
     s_share_marks ();
     sim_world_destroy (&world);
@@ -212,11 +223,30 @@ s_report (const s_options_t *options, double seconds)
     printf ("%zu of %zu marks reached\n", reached, count);
 }
 
+static int
+s_by_length (const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *) a, y = *(const uint32_t *) b;
+    return (x > y) - (x < y);
+}
+
+static void
+s_report_gaps (void)
+{
+    uint32_t *gap = s_shared->gap_ms, first = 0;
+    qsort (gap, S_GAPS_MAX, sizeof *gap, s_by_length);
+    while (first < S_GAPS_MAX - 1 && gap[first] == 0)
+        first++;
+    uint32_t count = S_GAPS_MAX - first;
+    printf ("%u gaps: median %u ms, nine tenths %u ms, worst %u ms\n", count, gap[first + count / 2],
+            gap[first + count * 9 / 10], gap[S_GAPS_MAX - 1]);
+}
+
 static _Noreturn void
 s_usage (void)
 {
-    fprintf (stderr, "usage: sim [--seed S | --seeds A-B | --minutes M] [--jobs N] [--trace] [--marks] [--keep-going] "
-                     "[--plant NAME]\n");
+    fprintf (stderr, "usage: sim [--seed S | --seeds A-B | --minutes M] [--gap kill|handover] [--jobs N] [--trace] [--marks] "
+                     "[--keep-going] [--plant NAME]\n");
     exit (64);
 }
 
@@ -236,6 +266,7 @@ s_parse (int argc, char **argv, s_options_t *options)
     static const struct option s_names[] = {
         { "seed", 1, NULL, 's' },   { "seeds", 1, NULL, 'r' }, { "minutes", 1, NULL, 'm' },    { "jobs", 1, NULL, 'j' },
         { "trace", 0, NULL, 't' },  { "marks", 0, NULL, 'k' }, { "keep-going", 0, NULL, 'g' }, { "plant", 1, NULL, 'p' },
+        { "gap", 1, NULL, 'a' },
         { NULL, 0, NULL, 0 },
     };
     char *end;
@@ -268,9 +299,16 @@ s_parse (int argc, char **argv, s_options_t *options)
         case 'p':
             options->plant = optarg;
             break;
+        case 'a':
+            options->gap = strcmp (optarg, "kill") == 0 ? SIM_FAULT_KILL : SIM_FAULT_DRAIN;
+            if (options->last == 0)
+                options->last = 200;
+            break;
         default:
             s_usage ();
         }
+    if (options->last == 0)
+        options->last = 1;
     if (optind != argc || options->jobs < 1 || options->jobs > S_JOBS_MAX || options->last < options->first)
         s_usage ();
 }
@@ -286,7 +324,7 @@ s_on_alarm (int signal)
 int
 main (int argc, char **argv)
 {
-    s_options_t options = { .first = 1, .last = 1, .jobs = 1 };
+    s_options_t options = { .first = 1, .jobs = 1 };
     s_parse (argc, argv, &options);
     s_program = argv[0];
     s_plant = options.plant;
@@ -312,6 +350,8 @@ main (int argc, char **argv)
     else
         s_run_range (&options);
     clock_gettime (CLOCK_MONOTONIC, &end);
+    if (options.gap)
+        s_report_gaps ();
     s_report (&options, (double) (end.tv_sec - begin.tv_sec) + (double) (end.tv_nsec - begin.tv_nsec) / 1e9);
     if (options.plant)
         printf ("planted %s: %s\n", options.plant, s_shared->failures ? "found" : "NOT FOUND");

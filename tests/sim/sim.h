@@ -7,6 +7,7 @@
  * disk.c state.c index.c   below the store
  * options.c    what a seed switches on, and how often
  * faults.c disk_faults.c   when it happens
+ * gap.c        one fault alone, and how long writes wait
  * workload.c   clients and what they ask; liveness.c the end
  * watch*.c     tell the checkers what leaves actors
  * check_*.c history.c      what must hold, in plain values
@@ -86,6 +87,7 @@ typedef struct {
     uint32_t weight[8];        /* by sim_op_kind_t */
     uint32_t conditional_percent, pipeline;
     int founding;              /* voters that the group is founded with */
+    sim_fault_t gap;           /* KILL or DRAIN: that once, to the master's host, and nothing else; 0: the usual */
 } sim_options_t;
 
 void sim_options_draw (sim_options_t *self, uint64_t seed);
@@ -126,6 +128,7 @@ typedef enum {
     EV_TRIGGER,     /* a fault that a message brought */
     EV_CLIENT,      /* a client looks at the clock */
     EV_ANSWER,      /* a pack at a client */
+    EV_DRAIN,       /* a host hears SIGTERM */
     EV_TICK         /* the checkers look around */
 } sim_event_kind_t;
 
@@ -345,11 +348,13 @@ typedef struct sim_world {
     adr_id_t node_ids[SIM_NODES_MAX];
     /* counters */
     uint64_t lost, cut_off, repeated, dropped_old, stale, messages, notes, elections, boots;
+    int64_t gap_at_ns, gap_ns, acknowledged_ns; /* when the fault comes, the longest time without an acknowledged write */
+    int gap_host; /* to which clients turn no more, then */
     FILE *trace;
 } sim_world_t;
 
 /* --- world.c */
-sim_world_t *sim_world_new (uint64_t seed, FILE *trace);
+sim_world_t *sim_world_new (const sim_options_t *options, FILE *trace);
 void sim_world_destroy (sim_world_t **self);
 /* Runs to the end of the liveness phase or to the first violation. */
 void sim_world_run (sim_world_t *self);
@@ -411,6 +416,8 @@ bool sim_may_lose_disk (const sim_world_t *world, int node);
 /* The one node of a seed whose journal rots, where that is switched on. */
 int sim_rotting_node (const sim_world_t *world);
 
+void sim_drain (sim_world_t *world, int host, int64_t time_ns);
+
 /* --- disk_faults.c */
 /* The disk is at this moment: true if the host has ended there. */
 bool sim_point (sim_world_t *world, int node, sim_point_t point);
@@ -419,6 +426,11 @@ void sim_before_boot (sim_world_t *world, int host);
 void sim_after_boot (sim_world_t *world, int host);
 void sim_doom (sim_world_t *world, int node); /* it has said the word that it was to end after */
 void sim_disk_fault (sim_world_t *world, sim_fault_t fault);
+
+/* --- gap.c */
+void sim_gap_options (sim_options_t *self, uint64_t seed, sim_fault_t fault);
+void sim_gap_tick (sim_world_t *world);
+void sim_gap_close (sim_world_t *world);
 
 /* --- workload.c */
 void sim_clients_start (sim_world_t *world);

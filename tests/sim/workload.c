@@ -133,7 +133,8 @@ s_pick_edge (sim_world_t *world)
     int64_t seen = 0;
     for (int i = 0; i < world->node_count; i++) {
         const sim_host_t *host = &world->host[world->node[i].host];
-        if (world->node[i].type != ADR_NODE_EDGE || (world->phase != PHASE_FAULTS && !host->sound))
+        if (world->node[i].type != ADR_NODE_EDGE || (world->phase != PHASE_FAULTS && !host->sound)
+            || (world->gap_at_ns && world->node[i].host == world->gap_host))
             continue;
         if (sim_pick (&world->client_random, 0, seen++) == 0)
             found = i;
@@ -252,8 +253,10 @@ s_end (sim_world_t *world, int place, sim_op_t *op, adr_status_t status)
     op->floors = NULL;
     SIM_TRACE (world, "client %d: request %016llx key %d ends %s", place, (unsigned long long) op->request, op->key[0],
                adr_status_name (status));
-    if (status == ADR_STATUS_OK && s_writes (op))
+    if (status == ADR_STATUS_OK && s_writes (op)) {
         client->ended_ok++;
+        sim_gap_close (world);
+    }
     else if (status == ADR_STATUS_OK || status == ADR_STATUS_NOT_FOUND)
         client->ended_read++;
     else if (status == ADR_STATUS_REFUSED)

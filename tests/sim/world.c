@@ -240,12 +240,12 @@ s_make_map (sim_world_t *self)
 }
 
 sim_world_t *
-sim_world_new (uint64_t seed, FILE *trace)
+sim_world_new (const sim_options_t *options, FILE *trace)
 {
     sim_world_t *self = adr_alloc (sizeof *self);
     self->trace = trace;
-    sim_options_draw (&self->options, seed);
-    adr_random_t random = { seed };
+    self->options = *options;
+    adr_random_t random = { options->seed };
     self->random.state = adr_random_next (&random);
     self->network_random.state = adr_random_next (&random);
     self->fault_random.state = adr_random_next (&random);
@@ -497,7 +497,9 @@ s_tick (sim_world_t *self)
 {
     s_note_read_errors (self);
     sim_faults_check (&self->faults, self->now_ns);
-    if (self->phase == PHASE_LIVENESS)
+    if (self->options.gap)
+        sim_gap_tick (self);
+    else if (self->phase == PHASE_LIVENESS)
         sim_liveness_tick (self);
     else if (self->now_ns >= self->options.fault_time_ns)
         sim_liveness_start (self);
@@ -519,6 +521,7 @@ s_event_host (const sim_world_t *self, const sim_event_t *event)
     case EV_BOOT:
     case EV_RESUME:
     case EV_STOP_NOW:
+    case EV_DRAIN:
         return event->a;
     case EV_NONE:
     case EV_FAULT:
@@ -605,6 +608,9 @@ s_happen (sim_world_t *self, const sim_event_t *event)
         break;
     case EV_STOP_NOW:
         sim_crash (self, event->a, (sim_crash_t) event->b, ADR_NEVER, "planned");
+        break;
+    case EV_DRAIN:
+        sim_drain (self, event->a, SIM_SECOND);
         break;
     case EV_FAULT:
         sim_fault_due (self, (sim_fault_t) event->a);
