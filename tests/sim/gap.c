@@ -10,34 +10,32 @@
 void
 sim_gap_options (sim_options_t *self, uint64_t seed, sim_fault_t fault)
 {
-    sim_options_draw (self, seed);
-    self->gap = fault;
-    self->zones = self->founding = 3;
-    self->split = false;
-    self->pki = self->bulk = true;
+    *self = (sim_options_t){ .seed = seed,
+                             .gap = fault,
+                             .zones = 3,
+                             .founding = 3,
+                             .pki = true,
+                             .bulk = true,
+                             .hop_ns = 50 * SIM_US,
+                             .wire_min_ns = 50 * SIM_US,
+                             .wire_max_ns = 300 * SIM_US,
+                             .late_max_ns = 10 * ADR_MS,
+                             .disk_write_ns = 50 * SIM_US,
+                             .disk_sync_ns = 600 * SIM_US,
+                             .drift_node = { -1, -1 },
+                             .fault_time_ns = 60 * SIM_SECOND, /* it ends earlier, by itself */
+                             .segment_bytes = 4 * 1024 * 1024,
+                             .flush_bytes = 1024 * 1024,
+                             .flush_every_ns = SIM_SECOND,
+                             .clients = SIM_CLIENTS_MAX,
+                             .keys = 64,
+                             .hot_keys = 1,
+                             .think_max_us = 40000,
+                             .value_max = 1024,
+                             .weight = { [OP_PUT] = 1 },
+                             .pipeline = 1 };
     adr_settings_default (&self->settings);
     self->settings.quorum = 2;
-    self->hop_ns = 50 * SIM_US;
-    self->wire_min_ns = 50 * SIM_US;
-    self->wire_max_ns = 300 * SIM_US;
-    self->disk_write_ns = 50 * SIM_US;
-    self->disk_sync_ns = 600 * SIM_US;
-    self->loss_ppm = self->repeat_ppm = self->late_ppm = self->stale_ppm = self->hop_late_ppm = 0;
-    self->reorder = false;
-    self->drift_node[0] = self->drift_node[1] = -1;
-    self->trigger_kind = 0;
-    memset (self->every_ns, 0, sizeof self->every_ns);
-    self->clients = SIM_CLIENTS_MAX;
-    self->keys = 64;
-    self->hot_keys = 1;
-    self->lulls = false;
-    self->think_max_us = 40000;
-    self->value_max = 1024;
-    memset (self->weight, 0, sizeof self->weight);
-    self->weight[OP_PUT] = 1;
-    self->conditional_percent = 0;
-    self->pipeline = 1;
-    self->fault_time_ns = 60 * SIM_SECOND; /* it ends earlier, by itself */
 }
 
 static int
