@@ -389,7 +389,10 @@ adr_edge_new (const adr_edge_options_t *options, char *error, size_t error_size)
 static bool
 s_listen (adr_edge_t *self)
 {
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
+    /* poll, not epoll: the library's edge-triggered epoll takes no note of an end that came with the last bytes, so that
+     * a client killed in the middle of an upload would keep its place, and its transfer, for the idle time. It costs 8 %
+     * of a small request, a third beside 800 idle connections. */
+    unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
     if (self->address.ss_family == AF_INET6)
         flags |= MHD_USE_IPv6;
     self->daemon = MHD_start_daemon (

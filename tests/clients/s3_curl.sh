@@ -74,6 +74,7 @@ is "it is gone, too" 404 NoSuchBucket -- "$endpoint/$bucket"
 
 # Bytes that are no request, and requests that are no good ones: the edge must live through all of them.
 host=${endpoint#*://} port=${host##*:} host=${host%:*}
+trap '' PIPE # it may answer, and close, before it has heard all
 send() {
     local out
     exec 3<>"/dev/tcp/$host/$port" || return
@@ -98,7 +99,7 @@ done
 # Of a request whose end two readers may see at two places nothing behind it is answered.
 answers() {
     exec 3<>"/dev/tcp/$host/$port" || return
-    printf '%b' "$1" >&3
+    printf '%b' "$1" >&3 2>/dev/null
     timeout 2 cat <&3 | grep -ac 'HTTP/1.1 '
     exec 3>&-
 }
