@@ -196,6 +196,13 @@ void adr_journal_segment_header (adr_store_t *self, adr_segment_header_t *header
 /* Writes the header's copies. */
 int adr_journal_segment_write (adr_store_t *self, const adr_segment_header_t *header);
 void adr_journal_append (adr_store_t *self, adr_frame_kind_t kind, adr_bytes_t content, adr_item_t *item);
+/* True if cutting it to what it holds gives anything back. */
+static inline bool
+adr_segment_is_loose (const adr_segment_t *segment)
+{
+    return segment->used > ADR_SEGMENT_FIRST && segment->size - segment->used >= 2 * ADR_BLOCK;
+}
+int adr_journal_seal_write (adr_store_t *self, uint64_t number, uint64_t salt, uint64_t offset);
 /* Bytes that batches may still fill without a new segment. */
 uint64_t adr_journal_left (const adr_store_t *self);
 bool adr_journal_batch_next (adr_store_t *self, int64_t now_ns);

@@ -50,7 +50,7 @@ s_seal_next (adr_store_t *self)
     bool follows = current->first_batch != 0 && current->first_batch <= journal->durable_batch;
     for (; journal->seal_next + (follows ? 0 : 1) < journal->current; journal->seal_next++) {
         adr_segment_t *segment = adr_journal_segment (self, journal->seal_next);
-        if (!segment || segment->used <= ADR_SEGMENT_FIRST || segment->size - segment->used < 2 * ADR_BLOCK)
+        if (!segment || !adr_segment_is_loose (segment))
             continue;
         self->background.segment = (adr_segment_header_t){ .number = journal->seal_next, .size = segment->used,
                                                            .salt = segment->salt };
@@ -148,7 +148,7 @@ s_background_next (adr_store_t *self, int64_t now_ns)
     bool may_grow = !self->starved || now_ns >= self->retry_at;
     if (self->starved && may_grow)
         self->retry_at = now_ns + S_RETRY_NS;
-    return s_seal_next (self) || (may_grow && s_segment_next (self, 1)) || (may_grow && s_flush_next (self, now_ns))
+    return (may_grow && s_segment_next (self, 1)) || s_seal_next (self) || (may_grow && s_flush_next (self, now_ns))
         || (may_grow && s_segment_next (self, S_RESERVE_SEGMENTS)) || s_start_next (self)
         || s_reindex_next (self) || s_space_next (self, now_ns);
 }
@@ -259,10 +259,8 @@ s_flush_rows (adr_store_t *self, adr_job_t *job)
 static int
 s_seal_write (adr_store_t *self, adr_job_t *job)
 {
-    uint8_t seal[ADR_BLOCK];
     const adr_segment_header_t *segment = &job->segment;
-    adr_seal_encode (segment->salt, segment->number, segment->size, seal);
-    int error = self->disk->write (self->disk, segment->number, segment->size, seal, sizeof seal);
+    int error = adr_journal_seal_write (self, segment->number, segment->salt, segment->size);
     job->no_space = s_is_full (error);
     return job->no_space ? 0 : error;
 }

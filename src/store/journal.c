@@ -73,6 +73,14 @@ adr_journal_segment_write (adr_store_t *self, const adr_segment_header_t *header
     return 0;
 }
 
+int
+adr_journal_seal_write (adr_store_t *self, uint64_t number, uint64_t salt, uint64_t offset)
+{
+    uint8_t seal[ADR_BLOCK];
+    adr_seal_encode (salt, number, offset, seal);
+    return self->disk->write (self->disk, number, offset, seal, sizeof seal);
+}
+
 /* --- the open batch ---------------------------------------------------------------------------------------- */
 
 static uint8_t *

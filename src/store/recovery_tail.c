@@ -113,6 +113,58 @@ s_target (adr_recovery_t *r, uint64_t needed, bool *exists, uint64_t *size)
     return error;
 }
 
+static bool
+s_is_full (int error)
+{
+    return error == ENOSPC || error == EDQUOT;
+}
+
+/* What former lives left uncut, at once: nothing is lost by it, whatever becomes of this recovery. */
+static int
+s_seal_all (adr_recovery_t *r)
+{
+    adr_store_t *self = r->self;
+    adr_journal_t *journal = &self->journal;
+    int error = 0;
+    for (; journal->seal_next < journal->current && !error; journal->seal_next++) {
+        adr_segment_t *segment = adr_journal_segment (self, journal->seal_next);
+        if (!segment || !adr_segment_is_loose (segment))
+            continue;
+        segment->size = segment->used;
+        error = adr_journal_seal_write (self, journal->seal_next, segment->salt, segment->used);
+        if (!error)
+            error = self->disk->sync (self->disk, journal->seal_next);
+        if (!error)
+            error = self->disk->truncate (self->disk, journal->seal_next, segment->used + ADR_BLOCK);
+    }
+    return s_is_full (error) ? 0 : error;
+}
+
+/* [STORE-11] The next start finds a prepared segment, should the disk be full by then and this life be too short to make
+ * one: a small one does. */
+static int
+s_prepare (adr_recovery_t *r)
+{
+    adr_store_t *self = r->self;
+    uint64_t number = self->journal.newest + 1, small = adr_journal_small (self);
+    if (self->journal.newest > self->journal.current)
+        return 0;
+    int error = adr_recovery_segment_begin (r, number, small, 0, false);
+    if (s_is_full (error)) {
+        ADR_MARK ("store: a start on a full disk makes space for the next one");
+        error = s_seal_all (r);
+        if (!error)
+            error = adr_recovery_segment_begin (r, number, small, 0, false);
+    }
+    if (!error)
+        error = self->disk->sync (self->disk, number);
+    if (!error)
+        self->journal.newest = number;
+    else
+        *adr_journal_segment_add (self, number) = (adr_segment_t){ 0 };
+    return s_is_full (error) ? 0 : error;
+}
+
 /* [STORE-1] Nobody is answered before what may stand in the page cache alone is in a new segment and synced. The
  * note that a recovery is at work there goes first, the note that it counts goes last. */
 int
@@ -143,6 +195,8 @@ adr_recovery_secure_tail (adr_recovery_t *r)
         error = s_target (r, needed, &exists, &size);
     if (!error)
         error = s_copy_tail (r, tail, exists, size - size % ADR_BLOCK);
+    if (!error)
+        error = s_prepare (r);
     if (!error)
         error = adr_recovery_note (r, journal->newest, 0);
     journal->durable_batch = journal->next_batch - 1;

@@ -183,9 +183,8 @@ s_plan_power_cut (sim_world_t *world)
 
 /* Somebody else fills the disk, to the first mark, the second, or to the last byte. */
 static void
-s_full_disk (sim_world_t *world)
+s_fill_disk (sim_world_t *world, int place)
 {
-    int place = s_any_member (world);
     sim_node_t *node = &world->node[place];
     if (node->full_disk)
         return;
@@ -199,10 +198,26 @@ s_full_disk (sim_world_t *world)
     sim_event_at (world, world->now_ns + s_length (world, 200, 8000), EV_MEND, place, 0, 0, NULL);
 }
 
+/* One disk, or all of them, as where they are of one size. */
+static void
+s_full_disk (sim_world_t *world)
+{
+    if (!sim_chance (&world->fault_random, 300000)) {
+        s_fill_disk (world, s_any_member (world));
+        return;
+    }
+    for (int i = 0; i < world->node_count; i++)
+        if (world->node[i].replicates)
+            s_fill_disk (world, i);
+}
+
 void
 sim_mend (sim_world_t *world, int place)
 {
     sim_node_t *node = &world->node[place];
+    if (node->full_for_good)
+        return;
+    node->made_full = false;
     if (node->full_disk)
         node->full_ns = world->now_ns;
     node->slow_disk = node->full_disk = false;

@@ -45,7 +45,7 @@ s_leave_alone (sim_world_t *world, int host)
 {
     adr_random_t *random = &world->fault_random;
     uint32_t bit = 1u << host, all = (1u << world->host_count) - 1;
-    int64_t how = sim_pick (random, 0, 7);
+    int64_t how = sim_pick (random, 0, 8);
     SIM_TRACE (world, "host %d is not in the core: %lld", host, (long long) how);
     switch (how) {
     case 0: /* down for good */
@@ -71,6 +71,13 @@ s_leave_alone (sim_world_t *world, int host)
     case 6: /* its disk answers nothing any more [READ-4] */
         for (int i = 0; i < world->node_count; i++)
             world->node[i].hung_disk |= world->node[i].host == host;
+        break;
+    case 7: /* its disk is full, and stays so [STORE-11] */
+        for (int i = 0; i < world->node_count; i++)
+            if (world->node[i].host == host && world->node[i].replicates) {
+                world->node[i].full_disk = world->node[i].full_for_good = true;
+                world->node[i].disk.taken = world->node[i].disk.capacity;
+            }
         break;
     default: /* it is only slow, or sound by chance */
         for (int i = 0; i < world->node_count; i++)

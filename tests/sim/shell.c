@@ -429,8 +429,10 @@ sim_actor_turn (sim_actor_t *self)
                       EV_PERSIST, self->node, 0, s_host (self)->life, NULL);
     }
     sim_watch_store (world, self);
-    if (self->class->kind == ADR_ACTOR_REPLICATOR)
+    if (self->class->kind == ADR_ACTOR_REPLICATOR) {
         sim_watch_elect_turn (world, self->node);
+        sim_watch_space (world, self->node);
+    }
     s_next_turn (self);
 }
 

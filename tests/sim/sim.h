@@ -215,6 +215,10 @@ typedef struct {
     uint32_t put_count, put_room, put_committing;
     bool slow_disk, full_disk, hung_disk;
     bool rots;               /* its journal has rotted under a running process: single values may be unreadable */
+    bool full_for_good;      /* nobody ever makes space */
+    bool made_full;          /* its store was made on a full disk: it never had space for a reserve */
+    bool on_reserve;         /* it was at the end of its replicator's last turn, ... */
+    uint64_t reserve_last;   /* ... and where its log ended then */
     int64_t full_ns;         /* when its disk was full last; 0: never */
     uint64_t leads;          /* term in which its replicator was told to lead, until it is told or does otherwise */
     uint64_t lease_term;     /* the same, until it is told that its lease is given up */
@@ -451,6 +455,10 @@ void sim_watch_elect_send (sim_world_t *world, const sim_actor_t *from, const ad
 void sim_watch_elect_deliver (sim_world_t *world, const sim_actor_t *to, const adr_event_t *event);
 void sim_watch_elect_turn (sim_world_t *world, int node);
 void sim_watch_lease (sim_world_t *world, int node, uint64_t term, int64_t since_ns);
+
+/* --- watch_space.c */
+/* After each turn of a replicator. */
+void sim_watch_space (sim_world_t *world, int node);
 
 /* --- liveness.c */
 void sim_liveness_start (sim_world_t *world);

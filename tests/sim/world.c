@@ -308,6 +308,9 @@ s_judge_opening (sim_world_t *self, int place, adr_store_opening_t opening)
         node->amnesic = adr_voters_find_node (&self->map->group[0].founding, &node->id) < 0; /* to be admitted first */
     }
     disk->harm &= SIM_HARM_JOURNAL;
+    node->on_reserve = false;
+    if (opening == ADR_STORE_NEW || opening == ADR_STORE_AMNESIA)
+        node->made_full = node->full_disk;
     node->incarnation = adr_store_incarnation (node->store);
     node->boot = adr_store_boot (node->store);
     memset (&node->heard, 0, sizeof node->heard);
@@ -342,7 +345,8 @@ s_open_store (sim_world_t *self, int place)
     if (why[0])
         sim_faults_said (&self->faults, place);
     if (opening == ADR_STORE_FAILED) {
-        if (!disk->dead && !disk->met_write && !disk->met_sync && !disk->met_read && !node->full_disk)
+        if (!disk->dead && !disk->met_write && !disk->met_sync && !disk->met_read
+            && !node->made_full && !(node->full_disk && strstr (why, "first segment"))) /* [STORE-11] */
             sim_fail (&self->verdict, "a store opens again", "%s: %s", node->name, why);
         adr_store_destroy (&node->store);
         return false;
