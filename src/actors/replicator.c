@@ -104,7 +104,8 @@ static void
 s_forget_term (replicator_t *self)
 {
     self->master = (adr_id_t){ 0 };
-    self->confirmed = 0;
+    if (!ADR_PLANT (REPL_1_ACK_OF_ANY_TERM))
+        self->confirmed = 0;
     self->acked = 0;
     self->ack_due = false;
     self->full = false;
@@ -170,6 +171,7 @@ s_on_lead (replicator_t *self, const Adr__Lead *lead)
     if (lead->term != self->fence || self->role != ROLE_MEMBER) /* [ELECT-4] */
         return;
     s_become (self, ROLE_MASTER);
+    self->confirmed = 0;
     self->master = self->environment->node;
     adr_note (self->effects, ADR_LEVEL_NOTE, "elected -> leads from index %llu on, term=%llu",
               (unsigned long long) adr_store_last (self->store).index + 1, (unsigned long long) self->fence);

@@ -60,6 +60,8 @@ s_make_way (replicator_t *self, const adr_entry_t *entry)
     ADR_MARK ("a log is cut");
     adr_store_cut (self->store, entry->index - 1);
     adr_request_table_cut (self->requests, entry->index - 1);
+    if (ADR_PLANT (REPL_1_ACK_OF_ANY_TERM) && self->confirmed >= entry->index)
+        self->confirmed = entry->index - 1;
     return true;
 }
 

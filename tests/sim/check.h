@@ -261,6 +261,10 @@ typedef struct {
     uint64_t lock_term, lock_first, lock_last;
     int64_t *appended_ns;
     uint64_t room;
+    /* What the newest master published as committed and not as unlocked: since when, and how often too late. */
+    uint64_t held_term, held_index;
+    int64_t held_since_ns, held_late_ns;
+    uint32_t held_late;
 } sim_bounds_t;
 
 void sim_bounds_init (sim_bounds_t *self, sim_verdict_t *verdict);
@@ -272,6 +276,9 @@ void sim_bounds_mailbox (sim_bounds_t *self, const char *who, uint64_t length);
 void sim_bounds_appended (sim_bounds_t *self, int64_t now_ns, uint64_t term, uint64_t last);
 /* Everything up to the index is unlocked. */
 void sim_bounds_unlocked (sim_bounds_t *self, uint64_t term, uint64_t index);
+/* A master published its watermarks: whoever is down, what is committed is unlocked in time while it rules. */
+void sim_bounds_published (sim_bounds_t *self, int64_t now_ns, uint64_t term, uint64_t commit, uint64_t unlocked,
+                           int64_t limit_ns);
 /* While nothing is wrong with the sound core: no record may be locked for longer than this. */
 void sim_bounds_locks (sim_bounds_t *self, int64_t now_ns, int64_t sound_since_ns, int64_t limit_ns);
 /* Log time has come from `first_ms` to `last_ms` since the world began [PART-4]. */
@@ -305,6 +312,7 @@ typedef enum {
     SIM_FAULT_OLD_INDEX,  /* ... of the index */
     SIM_FAULT_INDEX_ROT,  /* a row of the index cannot be read any more */
     SIM_FAULT_WALL,       /* the wall clock leaps */
+    SIM_FAULT_MUTE,       /* what a replicator says is lost, though the node's other actors are heard */
     SIM_FAULT_COUNT
 } sim_fault_t;
 

@@ -69,6 +69,30 @@ sim_bounds_unlocked (sim_bounds_t *self, uint64_t term, uint64_t index)
         self->lock_first = index + 1;
 }
 
+#define S_LATE_MAX 10                             /* a master that was stopped goes on with what it knew: */
+#define S_LATE_APART_NS (INT64_C (50) * 1000000) /* it is late if it says so again and again */
+
+void
+sim_bounds_published (sim_bounds_t *self, int64_t now_ns, uint64_t term, uint64_t commit, uint64_t unlocked,
+                      int64_t limit_ns)
+{
+    if (term < self->held_term)
+        return;
+    if (term > self->held_term || unlocked >= self->held_index) {
+        self->held_term = term;
+        self->held_index = commit;
+        self->held_since_ns = now_ns;
+        self->held_late = 0;
+    } else if (now_ns - self->held_since_ns > limit_ns && now_ns - self->held_late_ns > S_LATE_APART_NS) {
+        self->held_late_ns = now_ns;
+        if (++self->held_late > S_LATE_MAX)
+            sim_fail (self->verdict, "11: no record stays locked",
+                      "index %llu was committed %lld ms ago in term %llu, unlocked is %llu",
+                      (unsigned long long) self->held_index, (long long) ((now_ns - self->held_since_ns) / 1000000),
+                      (unsigned long long) term, (unsigned long long) unlocked);
+    }
+}
+
 void
 sim_bounds_locks (sim_bounds_t *self, int64_t now_ns, int64_t sound_since_ns, int64_t limit_ns)
 {

@@ -10,7 +10,8 @@ sim_fault_name (sim_fault_t fault)
     static const char *const s_names[SIM_FAULT_COUNT]
         = { "cut", "kill", "power", "crash-op", "pause", "stall", "drain", "slow-disk", "full-disk", "io-error",
             "read-error", "lost-disk", "lost-state", "lost-index", "rot", "loss", "repeat", "reorder", "late", "stale",
-            "drift", "point", "again", "recovery", "old-state", "old-index", "index-rot", "wall" };
+            "drift", "point", "again", "recovery", "old-state", "old-index", "index-rot", "wall",
+            "mute" };
     return (unsigned) fault < SIM_FAULT_COUNT ? s_names[fault] : "?";
 }
 

@@ -102,6 +102,31 @@ s_cut (sim_world_t *world)
     sim_event_at (world, world->now_ns + length, EV_HEAL, 0, 0, cut->number, NULL);
 }
 
+/* It goes on acknowledging polls and nothing else [READ-4]. */
+static void
+s_mute (sim_world_t *world)
+{
+    if (world->cut_count == SIM_CUTS_MAX || !world->options.bulk)
+        return;
+    adr_random_t *random = &world->point_random;
+    int64_t skip = sim_pick (random, 0, world->options.zones - 1);
+    int member = 0;
+    for (int i = 0; i < world->node_count; i++)
+        if (world->node[i].replicates && skip-- == 0)
+            member = i;
+    const sim_node_t *node = &world->node[member];
+    if (node->leads || !node->heard.in_set || world->now_ns < world->mute_until_ns)
+        return; /* a master would hand over; who is not in the set locks nothing; and one at a time */
+    uint32_t from = 1u << world->node[member].host, all = (1u << world->host_count) - 1;
+    int64_t length = sim_pick (random, 2, 12) * SIM_SECOND;
+    world->mute_until_ns = world->now_ns + length;
+    world->cut[world->cut_count++]
+        = (sim_cut_t){ .bulk = true, .from = from, .to = all & ~from, .number = ++world->cut_number };
+    SIM_TRACE (world, "cut %llu: %s's replicator is not heard for %lld ms", (unsigned long long) world->cut_number,
+               world->node[member].name, (long long) (length / ADR_MS));
+    sim_event_at (world, world->now_ns + length, EV_HEAL, 0, 0, world->cut_number, NULL);
+}
+
 void
 sim_heal (sim_world_t *world, uint64_t number)
 {
@@ -402,6 +427,9 @@ s_inject (sim_world_t *world, sim_fault_t fault)
     case SIM_FAULT_INDEX_ROT:
     case SIM_FAULT_WALL:
         sim_disk_fault (world, fault);
+        break;
+    case SIM_FAULT_MUTE:
+        s_mute (world);
         break;
     case SIM_FAULT_POINT:
     case SIM_FAULT_AGAIN:

@@ -228,6 +228,8 @@ sim_liveness_tick (sim_world_t *world)
     }
     if (!left)
         left = s_behind (world);
+    if (!left && world->bounds.lock_first <= world->bounds.lock_last)
+        left = "a record is locked";
     if (!left) {
         s_compare_stores (world);
         world->phase = PHASE_DONE;

@@ -149,6 +149,22 @@ s_draw_work (sim_options_t *self, adr_random_t *random)
     self->think_max_us *= (uint32_t) (self->clients * (int) self->pipeline + 3) / 4;
 }
 
+/* There is such a lane, and what is locked for too long is seen: half of the time by a master that nobody disturbs. */
+static void
+s_draw_mute (sim_options_t *self, adr_random_t *random)
+{
+    self->bulk = true;
+    self->settings.write_timeout_ns = s_draw (random, 1000, 2000) * ADR_MS;
+    if (s_coin (random))
+        return;
+    for (int fault = 0; fault < SIM_FAULT_COUNT; fault++)
+        if (fault != SIM_FAULT_MUTE && fault != SIM_FAULT_WALL && fault != SIM_FAULT_INDEX_ROT)
+            self->every_ns[fault] = 0;
+    self->trigger_kind = 0;
+    self->point = POINT_NONE;
+    self->again_ppm = self->recovery_ppm = 0;
+}
+
 /* From a sequence of its own: what is drawn above stays what it is in each seed. */
 static void
 s_draw_disks (sim_options_t *self, adr_random_t *random)
@@ -173,9 +189,13 @@ s_draw_disks (sim_options_t *self, adr_random_t *random)
         self->point_ppm = (uint32_t) s_draw (random, s_points[at].low, s_points[at].high);
         self->points_left = (uint32_t) sim_pick (random, 1, 20);
     }
-    for (int fault = SIM_FAULT_OLD_STATE; fault <= SIM_FAULT_WALL; fault++)
+    for (int fault = SIM_FAULT_OLD_STATE; fault <= SIM_FAULT_MUTE; fault++)
         if (s_coin (random))
             self->every_ns[fault] = s_draw (random, 400, 20000) * ADR_MS;
+    self->every_ns[SIM_FAULT_OLD_STATE] *= 3; /* each costs a start */
+    self->every_ns[SIM_FAULT_OLD_INDEX] *= 3;
+    if (self->every_ns[SIM_FAULT_MUTE])
+        s_draw_mute (self, random);
 }
 
 void

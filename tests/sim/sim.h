@@ -328,6 +328,7 @@ typedef struct sim_world {
     sim_cut_t cut[SIM_CUTS_MAX];
     uint32_t cut_count;
     uint64_t cut_number;
+    int64_t mute_until_ns;
     int64_t link_ns[SIM_NODES_MAX][SIM_NODES_MAX][SIM_LANES]; /* when the last pack of the link arrives */
     sim_ghosts_t ghosts[SIM_NODES_MAX][2], former[SIM_NODES_MAX][2]; /* from and to its present life, and the one before */
     sim_pack_t **spare;

@@ -188,16 +188,24 @@ sim_watch_store (sim_world_t *world, const sim_actor_t *actor)
 /* --- what leaves ---------------------------------------------------------------------------------------------- */
 
 static void
+s_published (sim_world_t *world, uint64_t term, uint64_t commit, uint64_t unlocked)
+{
+    const adr_settings_t *settings = &world->options.settings;
+    sim_reads_published (&world->reads, world->now_ns, unlocked);
+    sim_bounds_unlocked (&world->bounds, term, unlocked);
+    sim_bounds_published (&world->bounds, world->now_ns, term, commit, unlocked,
+                          settings->write_timeout_ns + settings->election_max_ns);
+}
+
+static void
 s_sent_append (sim_world_t *world, const sim_actor_t *from, const Adr__Append *append, adr_bytes_t payload)
 {
     const sim_node_t *node = &world->node[from->node];
     sim_terms_acted (&world->terms, append->term, from->node, node->boot, "an append");
     sim_log_append (&world->log, append->term, append->prev_term, append->prev_index, payload);
     sim_log_published (&world->log, append->term, append->commit, append->unlocked_known, append->unlocked);
-    if (append->unlocked_known) {
-        sim_reads_published (&world->reads, world->now_ns, append->unlocked);
-        sim_bounds_unlocked (&world->bounds, append->term, append->unlocked);
-    }
+    if (append->unlocked_known)
+        s_published (world, append->term, append->commit, append->unlocked);
 }
 
 static void
@@ -207,8 +215,7 @@ s_sent_pong (sim_world_t *world, const sim_actor_t *from, const Adr__Pong *pong)
     if (from->class->kind != ADR_ACTOR_REPLICATOR || !node->leads || !pong->unlocked_known)
         return;
     sim_log_published (&world->log, node->leads, pong->commit, true, pong->unlocked);
-    sim_reads_published (&world->reads, world->now_ns, pong->unlocked);
-    sim_bounds_unlocked (&world->bounds, node->leads, pong->unlocked);
+    s_published (world, node->leads, pong->commit, pong->unlocked);
 }
 
 /* What the log of that term's master has at the index; 0: it leads no more, or has nothing there. */
@@ -352,16 +359,20 @@ s_came_read (sim_world_t *world, int node, const adr_event_t *event)
 }
 
 static void
+s_hear_unlocked (sim_node_t *node, bool known, uint64_t unlocked)
+{
+    if (known && unlocked > node->heard.unlocked)
+        node->heard.unlocked = unlocked;
+}
+
+static void
 s_came_evidence (sim_node_t *node, const Adr__Evidence *evidence)
 {
     if (evidence->term != node->heard.fence || node->leads)
         return;
-    if (node->heard.evidence_term != evidence->term)
-        node->heard.unlocked = 0;
     node->heard.evidence_term = evidence->term;
     node->heard.in_set = evidence->in_unlock_set;
-    if (evidence->unlocked_known && evidence->unlocked > node->heard.unlocked)
-        node->heard.unlocked = evidence->unlocked;
+    s_hear_unlocked (node, evidence->unlocked_known, evidence->unlocked);
 }
 
 /* One that a higher fence has overtaken is ignored [ELECT-4]. */
@@ -374,13 +385,20 @@ s_came_lead (sim_node_t *node, const Adr__Lead *lead)
     node->voters_at = adr_store_voters (node->store)->at;
 }
 
+/* An append that is for this log tells what is unlocked, too. */
 static void
 s_came_append (sim_node_t *node, const Adr__Append *append)
 {
     if (append->term > node->leads)
         node->leads = node->lease_term = 0;
-    if (append->term > node->heard.fence && append->incarnation == node->incarnation)
-        node->heard.fence = append->term;
+    if (append->incarnation != node->incarnation || append->term < node->heard.fence || node->leads)
+        return;
+    if (append->term > node->heard.fence)
+        node->heard.unlocked = 0;
+    node->heard.fence = append->term;
+    uint64_t term;
+    if (adr_store_term_at (node->store, append->prev_index, &term) && term == append->prev_term)
+        s_hear_unlocked (node, append->unlocked_known, append->unlocked);
 }
 
 static void
@@ -402,8 +420,10 @@ s_came_to_replicator (sim_world_t *world, sim_node_t *node, const adr_event_t *e
     case ADR__KIND__FENCE:
         if (((const Adr__Fence *) header)->term > node->leads)
             node->leads = node->lease_term = 0;
-        if (((const Adr__Fence *) header)->term > node->heard.fence)
+        if (((const Adr__Fence *) header)->term > node->heard.fence) {
             node->heard.fence = ((const Adr__Fence *) header)->term;
+            node->heard.unlocked = 0;
+        }
         break;
     case ADR__KIND__APPEND:
         s_came_append (node, (const Adr__Append *) header);

@@ -510,6 +510,83 @@ test_applied_twice (void **state)
     BAD (world, "6:");
 }
 
+/* --- what an incarnation has told ------------------------------------------------------------------------------------------ */
+
+static void
+test_acknowledgements_and_fences (void **state)
+{
+    (void) state;
+    sim_verdict_t verdict = { 0 };
+    sim_tolds_t told;
+    sim_told_init (&told, &verdict);
+    sim_ack_t ack = { .term = 2, .confirmed = { 2, 5 }, .durable = 5, .master_term = 2 };
+    sim_told_ack (&told, 1, 7, &ack);
+    sim_told_fenced (&told, 1, 7, 3, (adr_position_t){ 2, 5 });
+    sim_told_fenced (&told, 1, 7, 4, (adr_position_t){ 3, 4 }); /* a later term's log is longer, however short */
+    sim_told_fenced (&told, 1, 8, 9, (adr_position_t){ 0, 0 }); /* somebody else */
+    sim_told_fenced (&told, 2, 7, 9, (adr_position_t){ 0, 0 });
+    assert_false (verdict.failed);
+    sim_told_fenced (&told, 2, 7, 9, (adr_position_t){ 1, 1 });
+    ack.term = 8;
+    sim_told_ack (&told, 2, 7, &ack);
+    assert_non_null (strstr (verdict.invariant, "a fence that was told holds"));
+    memset (&verdict, 0, sizeof verdict);
+    ack.term = 9;
+    sim_told_ack (&told, 2, 7, &ack);
+    sim_told_fenced (&told, 2, 7, 10, (adr_position_t){ 2, 4 });
+    assert_non_null (strstr (verdict.invariant, "covers what was acknowledged"));
+    memset (&verdict, 0, sizeof verdict);
+    ack.term = 10;
+    ack.durable = 4;
+    sim_told_ack (&told, 2, 7, &ack);
+    assert_non_null (strstr (verdict.invariant, "is durable"));
+    memset (&verdict, 0, sizeof verdict);
+    ack.durable = 5;
+    ack.master_term = 3;
+    sim_told_ack (&told, 2, 7, &ack);
+    assert_non_null (strstr (verdict.invariant, "the master's entry"));
+}
+
+static void
+test_questions_and_voters (void **state)
+{
+    (void) state;
+    sim_verdict_t verdict = { 0 };
+    sim_tolds_t told;
+    sim_told_init (&told, &verdict);
+    sim_told_question (&told, 1, 7, 4);
+    sim_told_question (&told, 1, 7, 5);
+    sim_told_question (&told, 1, 8, 1); /* a new incarnation is told apart by what it is */
+    sim_voters_change_t change = { .at = 9, .before = 3, .commit = 8, .commit_term = 2 };
+    sim_told_voters (&told, 1, 2, &change);
+    assert_false (verdict.failed);
+    sim_told_question (&told, 1, 8, 1);
+    assert_true (verdict.failed);
+    memset (&verdict, 0, sizeof verdict);
+    sim_told_voters (&told, 1, 3, &change);
+    assert_non_null (strstr (verdict.invariant, "opening"));
+    memset (&verdict, 0, sizeof verdict);
+    change.commit = 2;
+    sim_told_voters (&told, 1, 2, &change);
+    assert_non_null (strstr (verdict.invariant, "one change"));
+}
+
+static void
+test_evidence_of_local_reads (void **state)
+{
+    world_t *world = *state;
+    sim_evidence_t evidence = { .in_set = true, .unlocked = 5, .applied = 5 };
+    sim_reads_evidence (&world->reads, 1, &evidence);
+    GOOD (world);
+    evidence.applied = 4;
+    sim_reads_evidence (&world->reads, 1, &evidence);
+    BAD (world, "READ-5");
+    memset (&world->verdict, 0, sizeof world->verdict);
+    evidence = (sim_evidence_t){ .in_set = false, .unlocked = 5, .applied = 5 };
+    sim_reads_evidence (&world->reads, 1, &evidence);
+    BAD (world, "READ-4");
+}
+
 /* --- invariants 11 and 12 ----------------------------------------------------------------------------------------------------- */
 
 static void
@@ -540,6 +617,62 @@ test_bounds (void **state)
     sim_bounds_mailbox (&bounds, "nobody", bounds.mailbox_max + 1);
     assert_true (verdict.failed);
     sim_bounds_free (&bounds);
+}
+
+static void
+test_what_a_master_publishes (void **state)
+{
+    (void) state;
+    sim_verdict_t verdict = { 0 };
+    sim_bounds_t bounds;
+    const int64_t ms = 1000000;
+    sim_bounds_init (&bounds, &verdict);
+    sim_bounds_published (&bounds, 0, 1, 10, 5, 1000 * ms);
+    for (int64_t i = 1; i < 40; i++) /* what is committed is unlocked in time, though more is always waiting */
+        sim_bounds_published (&bounds, i * 500 * ms, 1, 10 + (uint64_t) i, 9 + (uint64_t) i, 1000 * ms);
+    sim_bounds_published (&bounds, 30000 * ms, 1, 60, 50, 1000 * ms);
+    for (int64_t i = 0; i < 10; i++) /* it was stopped, and needs a moment */
+        sim_bounds_published (&bounds, (40000 + i * 60) * ms, 1, 60, 50, 1000 * ms);
+    assert_false (verdict.failed);
+    for (int64_t i = 10; i < 14; i++)
+        sim_bounds_published (&bounds, (40000 + i * 60) * ms, 1, 60, 50, 1000 * ms);
+    assert_true (verdict.failed);
+    sim_bounds_free (&bounds);
+}
+
+static void
+test_log_time (void **state)
+{
+    (void) state;
+    sim_verdict_t verdict = { 0 };
+    sim_bounds_t bounds;
+    sim_bounds_init (&bounds, &verdict);
+    sim_bounds_time (&bounds, INT64_C (10000000000), 1000, 23000);
+    sim_bounds_time (&bounds, INT64_C (10000000000), 1000, 900);
+    assert_false (verdict.failed);
+    sim_bounds_time (&bounds, INT64_C (10000000000), 1000, 25000);
+    assert_true (verdict.failed);
+}
+
+static void
+test_openings (void **state)
+{
+    (void) state;
+    sim_verdict_t verdict = { 0 };
+    sim_faults_t faults;
+    sim_faults_init (&faults, &verdict);
+    sim_faults_opening (&faults, 1, &(sim_opening_t){ .harmed = false });
+    sim_faults_opening (&faults, 1, &(sim_opening_t){ .harmed = true, .misses = true });
+    sim_faults_opening (&faults, 1, &(sim_opening_t){ .harmed = true, .old_state = true, .forgot = true });
+    assert_false (verdict.failed);
+    sim_faults_opening (&faults, 1, &(sim_opening_t){ .forgot = true });
+    assert_true (verdict.failed);
+    memset (&verdict, 0, sizeof verdict);
+    sim_faults_opening (&faults, 1, &(sim_opening_t){ .misses = true });
+    assert_true (verdict.failed);
+    memset (&verdict, 0, sizeof verdict);
+    sim_faults_opening (&faults, 1, &(sim_opening_t){ .harmed = true, .old_state = true });
+    assert_true (verdict.failed);
 }
 
 static void
@@ -595,7 +728,13 @@ main (void)
         IN_WORLD (test_applied_and_refused),
         IN_WORLD (test_applied_twice),
         cmocka_unit_test (test_bounds),
+        cmocka_unit_test (test_what_a_master_publishes),
+        cmocka_unit_test (test_log_time),
+        cmocka_unit_test (test_openings),
         cmocka_unit_test (test_faults),
+        cmocka_unit_test (test_acknowledgements_and_fences),
+        cmocka_unit_test (test_questions_and_voters),
+        IN_WORLD (test_evidence_of_local_reads),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
