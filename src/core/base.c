@@ -110,6 +110,7 @@ adr_id_from_bytes (adr_id_t *id, const void *data, size_t size)
 
 #define S_COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
+/* [PART-1] The epoch first: logs of two groups cannot be compared otherwise. */
 int
 adr_version_compare (const adr_version_t *a, const adr_version_t *b)
 {

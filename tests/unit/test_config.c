@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* The configuration: the manual's defaults are the code's, and what is wrong is refused where it stands. */
 
+#include "core/limits.h"
 #include "runtime/config.h"
+#include "runtime/identity.h"
+#include "wire/map_codec.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -186,6 +190,47 @@ test_units (void **state)
     assert_false (adr_size_parse (&size, "99999999999GiB"));
 }
 
+/* A clusterMap that could not be told once its groups have statuses is refused by name, before its certificates are
+ * looked at. */
+static void
+test_a_map_that_is_too_large_is_refused (void **state)
+{
+    (void) state;
+    char path[] = "/tmp/adrestia-test-map-XXXXXX", error[512];
+    adr_map_t *map = adr_map_new ();
+    adr_buffer_t bytes = { 0 };
+    map->cluster.bytes[0] = 1;
+    snprintf (map->name, sizeof map->name, "c");
+    map->partition_count = 64;
+    map->quorum = 1;
+    map->zone_count = 1;
+    map->zone[0].id.bytes[0] = 2;
+    snprintf (map->zone[0].name, sizeof map->zone[0].name, "z1");
+    map->group_count = ADR_MAP_MAX / ADR_GROUP_STATUS_MAX + 1;
+    map->group = adr_realloc (map->group, map->group_count * sizeof *map->group);
+    memset (map->group, 0, map->group_count * sizeof *map->group);
+    for (uint32_t i = 0; i < map->group_count; i++) {
+        adr_put_u32 (map->group[i].id.bytes, i + 1);
+        map->group[i].type = ADR_NODE_META;
+        snprintf (map->group[i].name, sizeof map->group[i].name, "meta%u", i + 1);
+        map->group[i].founding = (adr_voters_t){ .count = 1, .quorum = 1 };
+        map->group[i].founding.voter[0].node.bytes[0] = 3;
+        map->group[i].founding.voter[0].incarnation = 7;
+    }
+    adr_map_encode (map, &bytes);
+    assert_true (bytes.size < ADR_HEADER_MAX);
+    int file = mkstemp (path);
+    assert_true (file >= 0);
+    assert_int_equal (write (file, bytes.data, bytes.size), bytes.size);
+    close (file);
+    assert_null (adr_map_load (path, error, sizeof error));
+    if (strstr (error, "too large") == NULL)
+        fail_msg ("%s", error);
+    unlink (path);
+    adr_buffer_free (&bytes);
+    adr_map_destroy (&map);
+}
+
 int
 main (void)
 {
@@ -193,6 +238,7 @@ main (void)
         cmocka_unit_test (test_manual_shows_the_defaults), cmocka_unit_test (test_manual_names_every_key),
         cmocka_unit_test (test_values),                    cmocka_unit_test (test_what_is_wrong_is_refused),
         cmocka_unit_test (test_files),                     cmocka_unit_test (test_units),
+        cmocka_unit_test (test_a_map_that_is_too_large_is_refused),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
