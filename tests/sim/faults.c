@@ -152,7 +152,16 @@ static void
 s_pause (sim_world_t *world)
 {
     int host = world->node[s_any_member (world)].host;
-    sim_pause (world, host, s_length (world, 10, 4000));
+    int64_t length = s_length (world, world->options.guests ? 500 : 10, 4000);
+    sim_pause (world, host, length);
+    if (!world->options.guests || world->cut_count == SIM_CUTS_MAX)
+        return;
+    /* Nor does it hear for a moment after it wakes up who was elected meanwhile. */
+    world->cut[world->cut_count++] = (sim_cut_t){ .both = true, .from = 1u << host,
+                                                  .to = ((1u << world->host_count) - 1) & ~(1u << host),
+                                                  .number = ++world->cut_number };
+    length += s_length (world, 10, 400);
+    sim_event_at (world, world->now_ns + length, EV_HEAL, 0, 0, world->cut_number, NULL);
 }
 
 /* SIGTERM: everybody hears STOP, and has that long. */

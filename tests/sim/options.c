@@ -123,6 +123,8 @@ s_draw_faults (sim_options_t *self, adr_random_t *random)
     /* Leases are worth nothing to a guest that may be paused unawares [READ-6]. */
     self->settings.reads_by_quorum = s_coin (random);
     self->guests = self->settings.reads_by_quorum && self->every_ns[SIM_FAULT_PAUSE] && s_coin (random);
+    if (self->guests)
+        self->every_ns[SIM_FAULT_PAUSE] = s_draw (random, 1000, 4000) * ADR_MS;
     self->fault_time_ns = s_draw (random, 4, 16) * SIM_SECOND;
 }
 
@@ -142,6 +144,8 @@ s_draw_work (sim_options_t *self, adr_random_t *random)
         self->weight[OP_PUT] = 16;
     if (self->weight[OP_GET] == 0 && s_coin (random))
         self->weight[OP_GET] = 16;
+    if (self->guests)
+        self->weight[OP_GET] += 32;
     self->conditional_percent = s_coin (random) ? (uint32_t) sim_pick (random, 5, 80) : 0;
     self->pipeline = s_coin (random) ? (uint32_t) sim_pick (random, 2, SIM_FLIGHT_MAX) : 1;
     self->lulls = s_coin (random);
