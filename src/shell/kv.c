@@ -233,9 +233,9 @@ static const struct {
     int (*run) (s_kv_t *self);
     const char *usage;
 } s_verbs[] = {
-    { "put", 4, 4, s_put, "kv put SPACE KEY VALUE|-" },
+    { "put", 4, 4, s_put, "kv put SPACE KEY VALUE|- [--if-absent|--if-exists|--if-version E.T.I]" },
     { "get", 3, 3, s_get, "kv get SPACE KEY" },
-    { "delete", 3, 3, s_delete, "kv delete SPACE KEY" },
+    { "delete", 3, 3, s_delete, "kv delete SPACE KEY [--if-exists|--if-version E.T.I]" },
     { "list", 2, 3, s_list, "kv list SPACE [PREFIX]" },
 };
 
