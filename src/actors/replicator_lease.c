@@ -54,6 +54,19 @@ replicator_quorum_answers (const replicator_t *self, int64_t since_ns)
     return s_majority_instant (self, s_answered) > since_ns;
 }
 
+static int64_t
+s_confirmed (const replicator_t *self, const peer_t *peer)
+{
+    (void) self;
+    return peer->confirmed_ns;
+}
+
+bool
+replicator_quorum_confirms (const replicator_t *self, int64_t since_ns)
+{
+    return s_majority_instant (self, s_confirmed) > since_ns;
+}
+
 bool
 replicator_lease_valid (const replicator_t *self)
 {

@@ -48,6 +48,7 @@ typedef struct {
     int64_t answered_ns;   /* when the newest poll that it answered was sent (our clock); 0: none in this term */
     int64_t promise_ns;    /* what that answer promised */
     int64_t heard_ns;      /* when that answer came */
+    int64_t confirmed_ns;  /* when it acknowledged or refused something last; 0: not in this term */
     int64_t keeps_up_ns;   /* since when it keeps up with the log's end; ADR_NEVER: it does not */
     adr_node_state_t state;
     adr_space_t space;
@@ -227,6 +228,8 @@ bool replicator_lease_valid (const replicator_t *self);
 bool replicator_may_read (const replicator_t *self, int64_t arrived_ns);
 /* The newest of: when a majority of the voters had answered the polls sent then. */
 bool replicator_quorum_answers (const replicator_t *self, int64_t since_ns);
+/* Since then a majority of the voters has acknowledged or refused appends. */
+bool replicator_quorum_confirms (const replicator_t *self, int64_t since_ns);
 
 /* --- replicator_log.c */
 void replicator_log_open (replicator_t *self); /* rebuilds what the log tells: request ids */

@@ -49,7 +49,8 @@ typedef struct {
     struct {
         uint64_t incarnation;
         int64_t until_ns;
-    } lease[SIM_NODES_MAX];   /* ... and until when each voter's newest answer holds up its lease */
+    } lease[SIM_NODES_MAX],   /* ... until when each voter's newest answer holds up its lease, ... */
+        heard[SIM_NODES_MAX]; /* ... and when each answered an append last */
 } sim_bound_t;
 
 typedef struct {
@@ -80,8 +81,11 @@ bool sim_promises_perhaps_bound (sim_promises_t *self, const sim_who_t *who, int
 void sim_promises_lease (sim_promises_t *self, const sim_who_t *who, uint64_t term);
 void sim_promises_prolongs (sim_promises_t *self, const sim_who_t *who, uint64_t term, int voter, uint64_t incarnation,
                             int64_t until_ns);
-/* By the master's own reckoning: has a majority answered lately? */
+/* By the master's own reckoning: has a majority answered polls lately? */
 bool sim_promises_quorum_answers (sim_promises_t *self, const sim_who_t *who, const adr_voters_t *voters);
+/* A member answers an append; when a majority had done so. */
+void sim_promises_confirms (sim_promises_t *self, const sim_who_t *who, int voter, uint64_t incarnation);
+int64_t sim_promises_quorum_confirms (sim_promises_t *self, const sim_who_t *who, const adr_voters_t *voters);
 /* The node read under its lease of this term at some moment since `since_ns`: a majority was bound to it then. */
 void sim_promises_lease_used (sim_promises_t *self, const sim_who_t *who, uint64_t term, const adr_voters_t *voters,
                               int64_t since_ns);
@@ -199,8 +203,10 @@ typedef struct {
     uint64_t pong[2]; /* of election, of replicator */
     uint64_t term, round;
     uint64_t commit, resigned; /* resigned: the term that its replicator wants to end */
-    int64_t stuck_since_ns, must_resign_ns;
-    uint32_t turns;
+    struct {
+        int64_t since_ns, must_resign_ns;
+        uint32_t turns;
+    } stuck, silent;
 } sim_alive_t;
 
 typedef struct {
@@ -217,8 +223,9 @@ void sim_polls_resigns (sim_polls_t *self, const sim_who_t *who, uint64_t term);
  * that was so, and nothing was committed, for `limit_ns`. */
 typedef struct {
     uint64_t term, commit, last;
-    bool quorum_answers;
-    int64_t limit_ns;
+    bool quorum_answers;  /* polls */
+    int64_t confirmed_ns; /* when a majority had answered appends */
+    int64_t limit_ns, silence_ns;
 } sim_leading_t;
 void sim_polls_leads (sim_polls_t *self, const sim_who_t *who, const sim_leading_t *now);
 

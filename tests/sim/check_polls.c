@@ -58,22 +58,34 @@ sim_polls_resigns (sim_polls_t *self, const sim_who_t *who, uint64_t term)
     s_of (self, who)->resigned = term;
 }
 
+/* True if it goes on for longer than the limit, and this actor had turns and time enough to see it. */
+static bool
+s_too_long (int64_t *since_ns, int64_t *over_ns, uint32_t *turns, bool goes_on, int64_t now_ns, int64_t limit_ns)
+{
+    if (!goes_on)
+        *since_ns = now_ns;
+    *turns = now_ns - *since_ns > limit_ns ? *turns + 1 : 0;
+    if (*turns <= 1)
+        *over_ns = now_ns;
+    return *turns > S_TURNS && now_ns - *over_ns > S_TIME_NS;
+}
+
 void
 sim_polls_leads (sim_polls_t *self, const sim_who_t *who, const sim_leading_t *now)
 {
     sim_alive_t *alive = s_of (self, who);
-    bool stuck = now->term && now->commit < now->last && now->commit == alive->commit && now->quorum_answers
-                 && alive->resigned != now->term;
+    int64_t now_ns = who->now_ns;
+    bool rules = now->term && now->quorum_answers && alive->resigned != now->term;
+    bool stuck = rules && now->commit < now->last && now->commit == alive->commit;
+    bool silent = rules && now->confirmed_ns <= alive->silent.since_ns;
     alive->commit = now->commit;
-    if (!stuck)
-        alive->stuck_since_ns = who->now_ns;
-    bool too_long = who->now_ns - alive->stuck_since_ns > now->limit_ns;
-    alive->turns = too_long ? alive->turns + 1 : 0;
-    if (alive->turns <= 1)
-        alive->must_resign_ns = who->now_ns;
-    if (alive->turns > S_TURNS && who->now_ns - alive->must_resign_ns > S_TIME_NS)
+    if (s_too_long (&alive->stuck.since_ns, &alive->stuck.must_resign_ns, &alive->stuck.turns, stuck, now_ns, now->limit_ns))
         sim_fail (self->verdict, "a master that commits nothing hands over [ELECT-9]",
-                  "node %d, term %llu: commit %llu of %llu for %lld ms, and a majority answers", who->node,
-                  S_U (now->term), S_U (now->commit), S_U (now->last),
-                  (long long) ((who->now_ns - alive->stuck_since_ns) / 1000000));
+                  "node %d, term %llu: commit %llu of %llu for %lld ms, and a majority answers", who->node, S_U (now->term),
+                  S_U (now->commit), S_U (now->last), (long long) ((now_ns - alive->stuck.since_ns) / 1000000));
+    if (s_too_long (&alive->silent.since_ns, &alive->silent.must_resign_ns, &alive->silent.turns, silent, now_ns,
+                    now->silence_ns))
+        sim_fail (self->verdict, "a master whose appends nobody answers hands over [ELECT-9]",
+                  "node %d, term %llu: no majority answers appends for %lld ms, and one answers polls", who->node,
+                  S_U (now->term), (long long) ((now_ns - alive->silent.since_ns) / 1000000));
 }

@@ -157,8 +157,10 @@ void
 sim_promises_lease (sim_promises_t *self, const sim_who_t *who, uint64_t term)
 {
     sim_bound_t *bound = s_of (self, who);
-    if (term)
+    if (term) {
         memset (bound->lease, 0, sizeof bound->lease);
+        memset (bound->heard, 0, sizeof bound->heard);
+    }
     bound->lease_term = term;
 }
 
@@ -244,6 +246,28 @@ bool
 sim_promises_quorum_answers (sim_promises_t *self, const sim_who_t *who, const adr_voters_t *voters)
 {
     return s_majority_until (self, who, s_of (self, who)->lease_term, voters, s_reckoned) > who->now_ns;
+}
+
+void
+sim_promises_confirms (sim_promises_t *self, const sim_who_t *who, int voter, uint64_t incarnation)
+{
+    sim_bound_t *bound = s_of (self, who);
+    bound->heard[voter].incarnation = incarnation;
+    bound->heard[voter].until_ns = who->now_ns;
+}
+
+static int64_t
+s_heard (const sim_promises_t *self, int voter, uint64_t incarnation, int master, uint64_t term)
+{
+    const sim_bound_t *bound = &self->node[master];
+    (void) term;
+    return bound->heard[voter].incarnation == incarnation ? bound->heard[voter].until_ns : 0;
+}
+
+int64_t
+sim_promises_quorum_confirms (sim_promises_t *self, const sim_who_t *who, const adr_voters_t *voters)
+{
+    return s_majority_until (self, who, s_of (self, who)->lease_term, voters, s_heard);
 }
 
 void

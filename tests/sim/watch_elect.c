@@ -314,6 +314,13 @@ s_is_present (const sim_world_t *world, int master, int from, uint64_t term, uin
 }
 
 static void
+s_came_confirmation (sim_world_t *world, const sim_who_t *who, int from)
+{
+    sim_promises_confirms (&world->promises, who, from, world->node[from].incarnation);
+    sim_votes_ack_came (&world->votes, who, from);
+}
+
+static void
 s_came_to_replicator (sim_world_t *world, const sim_who_t *who, int from, uint16_t kind, const ProtobufCMessage *header)
 {
     const Adr__Append *append = (const Adr__Append *) header;
@@ -331,11 +338,13 @@ s_came_to_replicator (sim_world_t *world, const sim_who_t *who, int from, uint16
         break;
     case ADR__KIND__APPEND_ACK:
         if (s_is_present (world, who->node, from, ack->term, ack->incarnation))
-            sim_votes_ack_came (&world->votes, who, from);
+            s_came_confirmation (world, who, from);
         break;
     case ADR__KIND__APPEND_REFUSED:
-        if (s_is_present (world, who->node, from, refused->term, refused->incarnation))
+        if (s_is_present (world, who->node, from, refused->term, refused->incarnation)) {
+            sim_promises_confirms (&world->promises, who, from, refused->incarnation);
             sim_votes_refusal_came (&world->votes, who, from, refused->term);
+        }
         break;
     case ADR__KIND__ANSWERED:
         until_ns = s_true (world, who->node, answered->sent_ns + answered->promise_ms * ADR_MS / 10 * 9);
@@ -408,6 +417,8 @@ sim_watch_elect_turn (sim_world_t *world, int place)
     sim_leading_t leading = {
         .term = node->lease_term, .commit = adr_store_commit (store), .last = adr_store_last (store).index,
         .limit_ns = world->options.settings.election_max_ns * 20 / 19, /* by a clock that is slow */
+        .silence_ns = world->options.settings.election_max_ns * 40 / 19,
+        .confirmed_ns = sim_promises_quorum_confirms (&world->promises, &who, adr_store_voters (store)),
         .quorum_answers = !s_waits_for_space (world)
                           && sim_promises_quorum_answers (&world->promises, &who, adr_store_voters (store)),
     };

@@ -386,9 +386,11 @@ test_polls_of_a_living_master (void **state)
 static void
 s_stands_still (world_t *world, int64_t from_ms, int turns)
 {
-    sim_leading_t leading = { .term = 5, .commit = 9, .last = 10, .quorum_answers = true, .limit_ns = 1000 * MS };
+    sim_leading_t leading = { .term = 5, .commit = 9, .last = 10, .quorum_answers = true, .limit_ns = 1000 * MS,
+                              .silence_ns = 2000 * MS };
     for (int i = 0; i < turns; i++) {
         sim_who_t who = s_who (0, 1, from_ms + i * 10);
+        leading.confirmed_ns = who.now_ns + 1;
         sim_polls_leads (&world->polls, &who, &leading);
     }
 }
@@ -406,6 +408,25 @@ test_a_master_that_commits_nothing (void **state)
     sim_polls_resigns (&world->polls, &who, 5);
     s_stands_still (world, 5100, 300);
     s_whole (world);
+}
+
+/* A master that has nothing to commit, and whose appends nobody answers. */
+static void
+test_a_master_that_nobody_confirms (void **state)
+{
+    world_t *world = *state;
+    sim_leading_t leading = { .term = 5, .commit = 9, .last = 9, .quorum_answers = true, .limit_ns = 1000 * MS,
+                              .silence_ns = 2000 * MS };
+    for (int i = 0; i < 300; i++) {
+        sim_who_t who = s_who (0, 1, i * 10);
+        if (i < 50)
+            sim_promises_confirms (&world->promises, &who, 1, 1);
+        leading.confirmed_ns = sim_promises_quorum_confirms (&world->promises, &who, &world->voters);
+        if (i < 240)
+            s_whole (world);
+        sim_polls_leads (&world->polls, &who, &leading);
+    }
+    s_broken (world, "nobody answers");
 }
 
 int
@@ -427,6 +448,7 @@ main (void)
         IN_WORLD (test_growth),
         IN_WORLD (test_polls_of_a_living_master),
         IN_WORLD (test_a_master_that_commits_nothing),
+        IN_WORLD (test_a_master_that_nobody_confirms),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
