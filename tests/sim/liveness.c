@@ -6,7 +6,6 @@
 #include "sim.h"
 
 #define S_LIMIT_NS (90 * SIM_SECOND)
-#define S_WORK_EACH 2 /* writes that each client must get through before it may be quiet */
 
 /* Zones that are in the core: enough for every quorum, and among them enough nodes that forgot nothing, and miss nothing: one
  * that has the longest log, and a hole in it, neither stands nor votes for others [STORE-5]. */
@@ -132,7 +131,7 @@ s_work_left (const sim_world_t *world)
     bool reads = world->options.weight[OP_GET] || world->options.weight[OP_GET_LOCAL];
     uint64_t ended_read = 0;
     for (int i = 0; i < world->options.clients; i++) {
-        if (world->client[i].ended_ok < S_WORK_EACH)
+        if (world->client[i].ended_ok < SIM_WORK_EACH)
             return "a client gets no write done";
         ended_read += world->client[i].ended_read;
     }

@@ -438,6 +438,7 @@ void sim_gap_tick (sim_world_t *world);
 void sim_gap_close (sim_world_t *world);
 
 /* --- workload.c */
+#define SIM_WORK_EACH 2 /* writes that each client must get through at the end before it may be quiet */
 void sim_clients_start (sim_world_t *world);
 void sim_client_wake (sim_world_t *world, int client, int slot, uint64_t number);
 void sim_client_answer (sim_world_t *world, int client, sim_pack_t *pack);

@@ -43,8 +43,11 @@ s_pick_key (sim_world_t *world)
 /* --- an operation is made ------------------------------------------------------------------------------------------ */
 
 static sim_op_kind_t
-s_pick_kind (sim_world_t *world)
+s_pick_kind (sim_world_t *world, const sim_client_t *client)
 {
+    /* What the end waits for must not wait for a throw of dice. */
+    if (world->phase == PHASE_LIVENESS && client->ended_ok < SIM_WORK_EACH && sim_chance (&world->client_random, 300000))
+        return OP_PUT;
     uint64_t second = (uint64_t) (world->now_ns / (2 * SIM_SECOND)) + 1;
     if (world->options.lulls && world->phase == PHASE_FAULTS && (world->options.seed * second >> 3) % 2)
         return OP_GET;
@@ -100,7 +103,7 @@ s_begin (sim_world_t *world, sim_client_t *client, sim_op_t *op)
 {
     adr_random_t *random = &world->client_random;
     memset (op, 0, sizeof *op);
-    op->kind = s_pick_kind (world);
+    op->kind = s_pick_kind (world, client);
     op->begun_ns = world->now_ns;
     op->limit_ns = sim_pick (random, 200, 4000) * ADR_MS;
     s_add_key (world, op, s_pick_key (world));
