@@ -232,6 +232,25 @@ s_waits_for_space (const replicator_t *self)
     return full > 0 && able < adr_quorum_needed (voters->count, voters->quorum);
 }
 
+/* [ELECT-9] Alive in parts only: a quorum answers the polls, and yet nothing is committed, or could be. Appends go another
+ * way than polls, and with them what members relay: a master that they do not reach would rule a group that cannot
+ * write. */
+static void
+s_tend_standstill (replicator_t *self)
+{
+    const adr_settings_t *settings = self->settings;
+    int64_t patience_ns = 2 * settings->election_max_ns;
+    if (!replicator_leads (self) || !replicator_quorum_answers (self, self->now_ns - settings->election_min_ns))
+        return;
+    if (self->now_ns - self->commit_moved_ns > settings->election_max_ns && !ADR_PLANT (ELECT_9_STALLED_MASTER_STAYS))
+        replicator_resign (self, "commit stands still although a quorum answers", NULL);
+    if (self->now_ns - self->lead_ns > patience_ns && !replicator_quorum_confirms (self, self->now_ns - patience_ns)
+        && !ADR_PLANT (ELECT_9_SILENT_LANE)) {
+        ADR_MARK ("a master's appends do not come through");
+        replicator_resign (self, "a quorum answers polls and no appends", NULL);
+    }
+}
+
 void
 replicator_tend_members (replicator_t *self)
 {
@@ -243,10 +262,6 @@ replicator_tend_members (replicator_t *self)
     s_tend_voters (self);
     if (adr_store_commit (self->store) == adr_store_last (self->store).index || s_waits_for_space (self))
         self->commit_moved_ns = self->now_ns;
-    /* [ELECT-9] alive in one actor only: a quorum answers the polls, and yet nothing is committed. */
-    if (replicator_leads (self) && self->now_ns - self->commit_moved_ns > self->settings->election_max_ns
-        && replicator_quorum_answers (self, self->now_ns - self->settings->election_min_ns)
-        && !ADR_PLANT (ELECT_9_STALLED_MASTER_STAYS))
-        replicator_resign (self, "commit stands still although a quorum answers", NULL);
+    s_tend_standstill (self);
     s_tend_own_disk (self);
 }

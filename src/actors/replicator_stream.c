@@ -127,6 +127,7 @@ replicator_on_ack (replicator_t *self, const adr_event_t *event)
         || (ack->incarnation != peer->incarnation && !ADR_PLANT (ELECT_7_ACK_OF_ANY_INCARNATION))
         || ack->confirmed > adr_store_last (self->store).index || !replicator_note_boot (peer, ack->boot))
         return;
+    peer->confirmed_ns = self->now_ns;
     if (ack->missing_from && ack->missing_from <= peer->match) /* [STORE-5] it had them, and must be sent them again */
         s_step_back (peer, ack->missing_from - 1);
     if (peer->probing)
@@ -165,8 +166,10 @@ replicator_on_append_refused (replicator_t *self, const adr_event_t *event)
         s_tell_higher_term (self, refused->term);
         return;
     }
-    if (refused->term != self->fence || refused->incarnation != peer->incarnation
-        || refused->prev_index <= peer->match)
+    if (refused->term != self->fence || refused->incarnation != peer->incarnation)
+        return;
+    peer->confirmed_ns = self->now_ns;
+    if (refused->prev_index <= peer->match)
         return; /* late: it has been confirmed since */
     uint64_t next = refused->conflict_term ? refused->conflict_first : refused->last_index + 1;
     if (next > refused->prev_index)
@@ -219,6 +222,14 @@ s_send_append (replicator_t *self, peer_t *peer, size_t max)
     peer->told_unlocked = append.unlocked;
 }
 
+/* [ELECT-9] With nothing to append the master asks whether an append would come through. */
+static bool
+s_is_silent (const replicator_t *self, const peer_t *peer)
+{
+    int64_t newest_ns = peer->told_ns > peer->confirmed_ns ? peer->told_ns : peer->confirmed_ns;
+    return self->now_ns - newest_ns >= self->settings->election_min_ns && !ADR_PLANT (ELECT_9_SILENT_LANE);
+}
+
 static void
 s_stream_to (replicator_t *self, peer_t *peer)
 {
@@ -233,7 +244,8 @@ s_stream_to (replicator_t *self, peer_t *peer)
     }
     while (peer->next <= last && peer->inflight < INFLIGHT_MAX && peer->patience_ns < S_PATIENCE_MAX_NS)
         s_send_append (self, peer, S_APPEND_BYTES);
-    if (peer->told_commit == adr_store_commit (self->store) && peer->told_unlocked == self->unlocked)
+    if (peer->told_commit == adr_store_commit (self->store) && peer->told_unlocked == self->unlocked
+        && !s_is_silent (self, peer))
         return;
     if (self->now_ns - peer->told_ns >= S_NOTICE_NS)
         s_send_append (self, peer, 0);
