@@ -179,7 +179,7 @@ s_admit (replicator_t *self, const adr_voters_t *voters)
         newcomer = peer;
     }
     if (newcomer == NULL || voters->count == ADR_VOTERS_MAX
-        || (voters->count == 1 && self->peer_count >= 3 && settled < 2))
+        || (voters->count == 1 && self->peer_count >= 3 && settled < 2 && !ADR_PLANT (ELECT_10_STOPS_AT_TWO)))
         return;
     adr_voters_t more = *voters;
     more.voter[more.count++] = (adr_voter_t){ newcomer->node, newcomer->incarnation };

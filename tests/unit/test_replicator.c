@@ -42,14 +42,15 @@ s_begin (uint64_t boot)
     harness_start (&s_harness, &adr_replicator_class, &environment);
 }
 
+/* Of the three zones' nodes the first so many are founding voters. */
 static int
-s_start (void **state)
+s_start_with (uint32_t voters)
 {
-    (void) state;
     char why[256];
     for (unsigned zone = 1; zone <= 3; zone++)
         s_incarnation[zone] = 100 + zone;
     s_map = harness_map (3);
+    s_map->group[0].founding.count = voters;
     s_disk = memory_disk_create ();
     s_state = memory_state_create ();
     s_index = memory_index_create ();
@@ -64,6 +65,20 @@ s_start (void **state)
                       ADR_STORE_NEW);
     s_begin (1);
     return 0;
+}
+
+static int
+s_start (void **state)
+{
+    (void) state;
+    return s_start_with (3);
+}
+
+static int
+s_start_alone (void **state)
+{
+    (void) state;
+    return s_start_with (1);
 }
 
 static int
@@ -781,6 +796,53 @@ test_a_mastership_begins_above_the_log_time_that_it_found (void **state) /* [PAR
     assert_int_equal (s_harness.notes[ADR_LEVEL_WARNING], warnings + 1);
 }
 
+/* --- who may lead, and how a group grows ----------------------------------------------------------------------------- */
+
+/* For so long the members of zones 2 to `last_zone` answer polls, and appends, too, if `acknowledge`. */
+static void
+s_live_on (unsigned last_zone, bool acknowledge, int64_t length_ns)
+{
+    for (int64_t passed = 0; passed < length_ns; passed += 50 * ADR_MS) {
+        for (unsigned zone = 2; zone <= last_zone; zone++) {
+            s_answered (zone, 1, 1);
+            if (acknowledge)
+                s_ack (zone, 1, adr_store_last (s_store).index);
+        }
+        harness_advance (&s_harness, 50 * ADR_MS);
+        s_sync ();
+    }
+}
+
+/* Its polls come through, and it has nothing to append: it asks, and hands over if nobody hears it. */
+static void
+test_a_master_whose_appends_nobody_answers_hands_over (void **state) /* [ELECT-9] */
+{
+    (void) state;
+    s_lead (1);
+    s_live_on (3, true, 4000 * ADR_MS);
+    assert_int_equal (harness_count (&s_harness, ADR__KIND__RESIGN), 0);
+    harness_forget (&s_harness);
+    s_live_on (3, false, 1500 * ADR_MS);
+    assert_true (harness_count (&s_harness, ADR__KIND__APPEND) >= 4); /* two to each */
+    assert_int_equal (harness_count (&s_harness, ADR__KIND__RESIGN), 0);
+    s_live_on (3, false, 700 * ADR_MS);
+    assert_int_equal (harness_count (&s_harness, ADR__KIND__RESIGN), 1);
+}
+
+/* Two voters do not survive one lost disk: a group that is to have three does not stop there. */
+static void
+test_a_group_grows_from_one_to_three (void **state) /* [ELECT-10] */
+{
+    (void) state;
+    s_lead (1);
+    s_live_on (2, true, 3000 * ADR_MS); /* the third is not there yet */
+    assert_int_equal (adr_store_voters (s_store)->count, 1);
+    s_live_on (3, true, 900 * ADR_MS); /* it has caught up, and must stay so for a maximum election timeout */
+    assert_int_equal (adr_store_voters (s_store)->count, 1);
+    s_live_on (3, true, 400 * ADR_MS);
+    assert_int_equal (adr_store_voters (s_store)->count, 3);
+}
+
 /* --- reads by quorum ------------------------------------------------------------------------------------------------ */
 
 static void
@@ -836,6 +898,8 @@ int
 main (void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown (test_a_master_whose_appends_nobody_answers_hands_over, s_start, s_stop),
+        cmocka_unit_test_setup_teardown (test_a_group_grows_from_one_to_three, s_start_alone, s_stop),
         cmocka_unit_test_setup_teardown (test_a_predecessor_that_contradicts_the_log_start_is_dropped, s_start, s_stop),
         cmocka_unit_test_setup_teardown (test_a_term_near_its_end_raises_no_fence, s_start, s_stop),
         cmocka_unit_test_setup_teardown (test_a_node_of_another_group_raises_no_fence, s_start, s_stop),
