@@ -162,6 +162,8 @@ s_ack (unsigned zone, uint64_t term, uint64_t confirmed)
     s_ack_of_boot (zone, 1, term, confirmed);
 }
 
+static adr_space_t s_space; /* what members say of their disks */
+
 static void
 s_answered (unsigned zone, uint64_t term, uint64_t boot)
 {
@@ -173,6 +175,7 @@ s_answered (unsigned zone, uint64_t term, uint64_t boot)
     answered.term = term;
     answered.sent_ns = s_harness.now_ns;
     answered.promise_ms = 500;
+    answered.space = s_space;
     harness_message (&s_harness, s_meta (1, ADR_ACTOR_HEALTH_CHECKER), ADR_NODE_META, ADR__KIND__ANSWERED,
                      &answered.base, s_nothing);
 }
@@ -894,6 +897,54 @@ test_a_read_by_quorum_waits_for_polls_sent_after_it_came (void **state) /* [READ
     assert_int_equal (harness_count (&s_harness, ADR__KIND__READ_INDEX_ANSWER), 1);
 }
 
+static void
+s_say_space (unsigned zone, adr_space_t space)
+{
+    s_space = space;
+    s_answered (zone, 1, 1);
+    s_space = ADR_SPACE_OK;
+}
+
+static void
+test_puts_need_space_at_as_many_voters_as_a_commit (void **state) /* [STORE-11] */
+{
+    (void) state;
+    s_lead_with_ten_entries ();
+    s_say_space (2, ADR_SPACE_SECOND_MARK);
+    s_write (20);
+    assert_int_equal (adr_store_last (s_store).index, 11); /* one full zone stops nobody */
+    s_say_space (3, ADR_SPACE_FIRST_MARK);
+    s_write (21);
+    assert_int_equal (adr_store_last (s_store).index, 11);
+    assert_int_equal (((const Adr__Answer *) s_newest (ADR__KIND__ANSWER))->status, ADR_STATUS_FULL);
+    s_say_space (2, ADR_SPACE_OK);
+    s_write (22);
+    assert_int_equal (adr_store_last (s_store).index, 12);
+}
+
+static void
+test_a_full_member_is_asked_seldom_and_gets_all_once_it_has_space (void **state) /* [STORE-11] */
+{
+    (void) state;
+    s_lead_with_ten_entries ();
+    for (uint64_t n = 20; n <= 22; n++)
+        s_write (n);
+    s_say_space (2, ADR_SPACE_SECOND_MARK);
+    Adr__AppendAck ack = ADR__APPEND_ACK__INIT;
+    ack.term = ack.boot = 1;
+    ack.incarnation = s_incarnation[2];
+    ack.confirmed = 11;
+    ack.full = true;
+    harness_forget (&s_harness);
+    harness_message (&s_harness, s_meta (2, ADR_ACTOR_REPLICATOR), ADR_NODE_META, ADR__KIND__APPEND_ACK, &ack.base, s_nothing);
+    s_say_space (2, ADR_SPACE_SECOND_MARK);
+    assert_null (s_sent_to (2));
+    s_say_space (2, ADR_SPACE_OK);
+    assert_non_null (s_sent_to (2));
+    assert_int_equal (s_sent_to (2)->prev_index, 11);
+    assert_int_equal (s_sent_to (2)->count, 2);
+}
+
 int
 main (void)
 {
@@ -902,6 +953,8 @@ main (void)
         cmocka_unit_test_setup_teardown (test_a_group_grows_from_one_to_three, s_start_alone, s_stop),
         cmocka_unit_test_setup_teardown (test_a_predecessor_that_contradicts_the_log_start_is_dropped, s_start, s_stop),
         cmocka_unit_test_setup_teardown (test_a_term_near_its_end_raises_no_fence, s_start, s_stop),
+        cmocka_unit_test_setup_teardown (test_puts_need_space_at_as_many_voters_as_a_commit, s_start, s_stop),
+        cmocka_unit_test_setup_teardown (test_a_full_member_is_asked_seldom_and_gets_all_once_it_has_space, s_start, s_stop),
         cmocka_unit_test_setup_teardown (test_a_node_of_another_group_raises_no_fence, s_start, s_stop),
         cmocka_unit_test_setup_teardown (test_a_member_that_lost_entries_over_a_restart_gets_them_in_the_same_term,
                                          s_start, s_stop),
