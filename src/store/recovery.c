@@ -174,7 +174,8 @@ s_open_index (adr_recovery_t *r)
     ADR_MARK ("store: the index is rebuilt");
     self->index_applied = (adr_position_t){ 0, 0 };
     r->start = (adr_position_t){ 0, 0 };
-    r->voters = self->options.founding;
+    /* The noted voters stay: they stand in an entry that is about to be read again, or they are the founding ones, whom
+     * nothing else names. */
     r->scan_segment = r->note.first;
     r->scan_batch = 1;
     int error = found == S_INDEX_NONE ? 0 : self->index->reset (self->index);

@@ -335,8 +335,11 @@ s_open_store (sim_world_t *self, int place)
         .cluster = self->cluster, .node = node->id, .group = self->group,
         .segment_bytes = self->options.segment_bytes, .flush_bytes = self->options.flush_bytes,
         .flush_every_ns = self->options.flush_every_ns, .cache_bytes = s_cache_bytes (self, place), .memory_max_bytes = 64 * 1024 * 1024,
-        .founding = self->map->group[0].founding, .first_incarnation = was_founded ? 0 : node->incarnation,
     };
+    if (!was_founded) { /* as a real node forgets the file that says so */
+        options.founding = self->map->group[0].founding;
+        options.first_incarnation = node->incarnation;
+    }
     char why[256] = "";
     adr_store_opening_t opening = adr_store_open (&node->store, &options, &disk->disk, &disk->state, &disk->index,
                                                   &disk->entropy, why, sizeof why);
