@@ -71,9 +71,12 @@ s_update_group (adr_route_group_t *group, const adr_map_t *map, const adr_map_gr
     const adr_map_node_t *nodes[ADR_ROUTE_NODES_MAX];
     uint32_t count = adr_map_group_nodes (map, &from->id, nodes, ADR_ROUTE_NODES_MAX);
     adr_id_t master = group->master >= 0 ? group->node[group->master].id : (adr_id_t){ { 0 } };
-    if (from->status.term > group->term) {
+    /* A term may be heard of before who leads in it. Once named, a master is not named again: it may be silent since. */
+    bool names = !adr_id_is_none (&from->status.master);
+    if (from->status.term > group->term || (from->status.term == group->term && names && !group->named)) {
         master = from->status.master;
         group->term = from->status.term;
+        group->named = names;
     }
     group->node_count = 0;
     for (int own = 1; own >= 0; own--)

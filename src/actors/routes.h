@@ -22,6 +22,7 @@ typedef struct {
     adr_route_node_t node[ADR_ROUTE_NODES_MAX]; /* our zone's first */
     int master;       /* the place of whom we take for the master; -1: nobody */
     uint64_t term;    /* of the newest status */
+    bool named;       /* ... which named its master */
     uint64_t seen_ms; /* newest log time that an answer told */
 } adr_route_group_t;
 

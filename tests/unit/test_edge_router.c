@@ -165,13 +165,15 @@ s_assert_open (void)
     assert_int_equal (harness_count (&s_router, ADR__KIND__ANSWER), 0);
 }
 
-/* The map says that the meta node of this zone leads in this term. */
+/* The map says that the meta node of this zone leads in this term; zone 0: nobody that it knows. */
 static void
 s_lead (unsigned zone, uint64_t term)
 {
     adr_id_t group = harness_id (0xb0 + ADR_NODE_META);
-    adr_group_status_t status = { .term = term, .sequence = 1,
-                                  .master = harness_id ((uint8_t) (0x10 * zone + ADR_NODE_META)) };
+    static uint64_t sequence;
+    adr_group_status_t status = { .term = term, .sequence = ++sequence };
+    if (zone)
+        status.master = harness_id ((uint8_t) (0x10 * zone + ADR_NODE_META));
     assert_true (adr_map_merge_status (s_map, &group, &status));
     adr_arena_t arena;
     adr_arena_init (&arena, 1024, 1 << 20);
@@ -315,6 +317,27 @@ test_a_new_master_gets_what_waits_elsewhere (void **state)
     harness_advance (&s_router, ADR_MS);
     assert_int_equal (harness_count (&s_router, ADR__KIND__WRITE), 2);
     s_assert_asked (ADR__KIND__WRITE, 3);
+}
+
+/* [EDGE-1] A silent one is not named again in its term. */
+static void
+test_a_term_may_be_heard_of_before_its_master (void **state)
+{
+    (void) state;
+    s_ask (s_write (), 10);
+    harness_advance (&s_router, 100 * ADR_MS);
+    s_lead (0, 9);
+    harness_advance (&s_router, ADR_MS);
+    assert_int_equal (harness_count (&s_router, ADR__KIND__WRITE), 1);
+    s_lead (3, 9);
+    harness_advance (&s_router, ADR_MS);
+    assert_int_equal (harness_count (&s_router, ADR__KIND__WRITE), 2);
+    s_assert_asked (ADR__KIND__WRITE, 3);
+    harness_advance (&s_router, 1000 * ADR_MS);
+    size_t asked = harness_count (&s_router, ADR__KIND__WRITE);
+    s_lead (3, 9);
+    harness_advance (&s_router, ADR_MS);
+    assert_int_equal (harness_count (&s_router, ADR__KIND__WRITE), asked);
 }
 
 /* [EDGE-3] DESIGN 13, invariant 6. */
@@ -620,6 +643,7 @@ main (void)
         S_TEST (test_silence_is_tried_elsewhere_with_the_same_request_id),
         S_TEST (test_a_read_is_repeated_sooner_and_the_first_answer_counts),
         S_TEST (test_a_new_master_gets_what_waits_elsewhere),
+        S_TEST (test_a_term_may_be_heard_of_before_its_master),
         S_TEST (test_a_silent_write_ends_unknown),
         S_TEST (test_a_write_that_every_node_refused_ends_refused),
         S_TEST (test_one_silent_try_among_refusals_ends_unknown),
