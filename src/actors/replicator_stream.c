@@ -125,7 +125,8 @@ replicator_on_ack (replicator_t *self, const adr_event_t *event)
     if (self->role == ROLE_MEMBER || peer == NULL
         || (ack->term != self->fence && !ADR_PLANT (REPL_1_ACK_OF_ANY_TERM))
         || (ack->incarnation != peer->incarnation && !ADR_PLANT (ELECT_7_ACK_OF_ANY_INCARNATION))
-        || ack->confirmed > adr_store_last (self->store).index || !replicator_note_boot (peer, ack->boot))
+        || ack->confirmed > adr_store_last (self->store).index
+        || (!ADR_PLANT (ELECT_7_ACK_OF_ANY_INCARNATION) && !replicator_note_boot (peer, ack->boot)))
         return;
     peer->confirmed_ns = self->now_ns;
     if (ack->missing_from && ack->missing_from <= peer->match) /* [STORE-5] it had them, and must be sent them again */
