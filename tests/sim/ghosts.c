@@ -4,6 +4,7 @@
 
 #include "sim.h"
 
+#define S_ANSWERS 3
 #define S_SMALL 2048 /* larger packs are entries, and those are the same in every life */
 
 static void
@@ -54,6 +55,8 @@ sim_ghosts_note (sim_world_t *world, sim_pack_t *pack)
         return;
     if (pack->to_actor == ADR_ACTOR_ELECTION && sim_chance (&world->network_random, options->echo_ppm))
         s_appear (world, pack, s_late (world));
+    if (pack->has_release)
+        s_keep (world, &world->release[world->release_count++ % SIM_GHOSTS], pack);
     if (!options->ghosts || pack->has_write || pack->bytes.size > S_SMALL) /* a write comes once, as over TCP */
         return;
     s_note (world, &world->ghosts[pack->from_node][0], pack);
@@ -75,6 +78,9 @@ s_forget (sim_world_t *world, sim_ghosts_t *ghosts)
 void
 sim_ghosts_free (sim_world_t *world)
 {
+    for (int i = 0; i < SIM_GHOSTS; i++)
+        if (world->release[i])
+            sim_pack_release (world, world->release[i]);
     for (int i = 0; i < SIM_NODES_MAX; i++)
         for (int end = 0; end < 2; end++) {
             s_forget (world, &world->ghosts[i][end]);
@@ -89,6 +95,7 @@ sim_ghosts_new_life (sim_world_t *world, int node)
         sim_ghosts_t *former = &world->former[node][end];
         s_forget (world, former);
         *former = world->ghosts[node][end];
+        former->replicator_count = S_ANSWERS;
         world->ghosts[node][end] = (sim_ghosts_t){ 0 };
         for (int i = 0; i < SIM_GHOSTS; i++) {
             if (former->election[i])
@@ -110,11 +117,17 @@ void
 sim_ghosts_join (sim_world_t *world, int node, uint16_t kind)
 {
     bool asks = kind == ADR__KIND__CALL || kind == ADR__KIND__VOTE_REQUEST;
-    bool shows = kind == ADR__KIND__POLL_ANSWER;
-    if ((!asks && !shows) || world->phase != PHASE_FAULTS || !sim_chance (&world->network_random, 200000))
+    /* Its first answers to polls: what it acknowledges then is not yet what it holds. */
+    uint64_t *answers_left = &world->former[node][0].replicator_count;
+    bool shows = kind == ADR__KIND__POLL_ANSWER && *answers_left > 0;
+    if ((!asks && !shows) || world->phase != PHASE_FAULTS || (asks && !sim_chance (&world->network_random, 200000)))
         return;
+    *answers_left -= shows;
     for (int i = 0; i < SIM_GHOSTS; i++) {
         sim_pack_t *told = world->former[node][1].election[i], *said = world->former[node][0].replicator[i];
+        /* An old hand-over is remembered while somebody calls: it lifts no promise but its own [ELECT-8]. */
+        if (kind == ADR__KIND__CALL && world->release[i] && sim_chance (&world->network_random, 200000))
+            s_appear (world, world->release[i], s_soon (world));
         if (asks && told)
             s_appear (world, told, s_soon (world));
         if (shows && said)

@@ -165,6 +165,8 @@ s_behind (const sim_world_t *world)
             || adr_store_applied (node->store) != world->history.commit
             || adr_store_last (node->store).index != world->history.commit)
             return "a sound node is behind";
+        if (node->amnesic && world->options.founding > 1) /* who grows from one waits for a third [ELECT-10] */
+            return "a sound node is not admitted";
     }
     return master ? NULL : "there is no master";
 }

@@ -76,6 +76,7 @@ s_send (adr_effects_t *effects, adr_address_t to, uint16_t kind, const ProtobufC
     sim_actor_t *self = (sim_actor_t *) effects;
     sim_watch_send (self->world, self, to, kind, header, payload);
     sim_pack_t *pack = s_open_pack (self, to);
+    pack->has_release |= kind == ADR__KIND__RELEASE;
     pack->has_write |= kind == ADR__KIND__WRITE;
     adr_pack_add (&pack->bytes, kind, header, payload);
 }

@@ -100,6 +100,7 @@ typedef struct sim_pack {
     int client;             /* place of the client, if one end is one */
     adr_actor_kind_t to_actor;
     uint8_t lane;
+    bool has_release; /* a master lifts promises for its successor */
     bool has_write; /* of a client: what is sent once must come once, as over one TCP connection */
     uint64_t incarnation, boot, sequence; /* as in the envelope */
     int64_t sent_ns;
@@ -331,6 +332,8 @@ typedef struct sim_world {
     int64_t mute_until_ns;
     int64_t link_ns[SIM_NODES_MAX][SIM_NODES_MAX][SIM_LANES]; /* when the last pack of the link arrives */
     sim_ghosts_t ghosts[SIM_NODES_MAX][2], former[SIM_NODES_MAX][2]; /* from and to its present life, and the one before */
+    sim_pack_t *release[SIM_GHOSTS]; /* some that masters have lifted promises with */
+    uint64_t release_count;
     sim_pack_t **spare;
     uint32_t spare_count, spare_room;
     adr_arena_t arena;

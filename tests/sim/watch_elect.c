@@ -408,9 +408,10 @@ s_watch_admission (sim_world_t *world, const sim_node_t *master)
 void
 sim_watch_elect_turn (sim_world_t *world, int place)
 {
+    const sim_node_t *node = &world->node[place];
+    s_watch_admission (world, node);
     if (world->options.guests)
         return;
-    const sim_node_t *node = &world->node[place];
     sim_who_t who = s_who (world, place);
     const adr_store_t *store = node->store;
     sim_changes_voters (&world->changes, &who, node->leads, adr_store_voters (store), adr_store_commit (store));
@@ -423,5 +424,4 @@ sim_watch_elect_turn (sim_world_t *world, int place)
                           && sim_promises_quorum_answers (&world->promises, &who, adr_store_voters (store)),
     };
     sim_polls_leads (&world->polls, &who, &leading);
-    s_watch_admission (world, node);
 }
