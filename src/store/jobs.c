@@ -165,11 +165,12 @@ int64_t
 adr_store_wake_at (const adr_store_t *self)
 {
     int64_t at = ADR_NEVER;
-    if (self->batch.kind == ADR_JOB_NONE && self->journal.witness_due && self->journal.witness_at < at)
+    /* Entries that wait for a segment go before their witness: what wakes them is the segment. */
+    if (self->batch.kind == ADR_JOB_NONE && self->journal.witness_due && self->journal.open.size == 0)
         at = self->journal.witness_at;
     if (self->background.kind != ADR_JOB_NONE)
         return at;
-    if (self->flush_at && self->flush_at < at)
+    if (self->flush_at && !self->starved && self->flush_at < at)
         at = self->flush_at;
     if (self->starved && self->retry_at < at)
         at = self->retry_at;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define S_WITNESS_NS (10 * ADR_MS)
+#define S_WITNESS_RETRY_NS (1000 * ADR_MS) /* where there is no space for it */
 
 /* --- segments ---------------------------------------------------------------------------------------------- */
 
@@ -326,8 +327,10 @@ adr_journal_batch_next (adr_store_t *self, int64_t now_ns)
     if (taken == 0) {
         if (!s_next_segment (self)) {
             ADR_MARK ("store: no segment is prepared");
-            if (journal->open.size == ADR_BATCH_HEADER_SIZE)
+            if (journal->open.size == ADR_BATCH_HEADER_SIZE) {
                 journal->open.size = 0;
+                journal->witness_at = now_ns + S_WITNESS_RETRY_NS;
+            }
             return false;
         }
         taken = s_taken (self, adr_journal_segment (self, journal->current));

@@ -34,8 +34,8 @@ s_copy_batch (adr_recovery_t *r, adr_scanned_t *batch, const uint8_t *previous)
     const adr_segment_t *to = adr_journal_segment (self, journal->current);
     uint64_t size = adr_batch_room (old.payload_size);
     const uint8_t *at = adr_recovery_peek (r, old.segment, from->size, old.offset, ADR_BATCH_HEADER_SIZE + old.payload_size);
-    if (!at)
-        return EIO;
+    if (!at || !adr_frames_check (&old, at + ADR_BATCH_HEADER_SIZE, from->salt))
+        return EIO; /* the scan has read it otherwise: it must not get checksums that call it sound */
     adr_buffer_t copy = { 0 };
     memset (adr_buffer_grow (&copy, (size_t) size), 0, (size_t) size);
     memcpy (copy.data, at, ADR_BATCH_HEADER_SIZE + old.payload_size);

@@ -32,8 +32,10 @@ adr_store_open (adr_store_t **self_pointer, const adr_store_options_t *options, 
     self->batch_max = self->options.segment_bytes / 4;
     if (self->batch_max > ADR_BATCH_MAX)
         self->batch_max = ADR_BATCH_MAX;
-    if (self->batch_max < ADR_ENTRY_MAX + ADR_FRAME_HEADER_SIZE && options->segment_bytes >= ADR_STORE_SEGMENT_MIN)
-        self->batch_max = ADR_ENTRY_MAX + ADR_FRAME_HEADER_SIZE;
+    /* The largest entry, and the cut that goes before it [STORE-12]. */
+    uint64_t least = ADR_FRAME_HEADER_SIZE + ADR_CUT_SIZE + ADR_FRAME_HEADER_SIZE + ADR_ENTRY_MAX;
+    if (self->batch_max < least && options->segment_bytes >= ADR_STORE_SEGMENT_MIN)
+        self->batch_max = least;
     adr_log_init (&self->log, options->cache_bytes);
     why[0] = '\0';
     adr_store_opening_t opening = adr_store_recover (self, why, why_size);

@@ -70,12 +70,13 @@ s_tear_down (void **state)
     return 0;
 }
 
-/* Runs every job that is due, time standing still. */
+/* Runs every job that is due, time standing still. The shell waits after that: it must not be told to wake up at once. */
 static void
 s_run (s_world_t *w)
 {
     store_run_jobs (w->store, w->now);
     adr_store_check (w->store);
+    assert_true (adr_store_wake_at (w->store) > w->now);
 }
 
 static void
@@ -376,6 +377,34 @@ test_cut_replaces_a_suffix_for_good (void **state)
 /* Two masters' entries of one index gather in one open batch, which the segment's end splits between them: the second
  * then stands, in what is kept, where the first stood in what goes. */
 static void
+test_the_largest_entry_goes_with_a_cut (void **state) /* [STORE-12] */
+{
+    s_world_t *w = *state;
+    w->options.segment_bytes = ADR_STORE_SEGMENT_MIN;
+    s_reopen (w);
+    s_append_op (w, 1, "a", "one");
+    s_run (w);
+    adr_entry_t *entry = adr_alloc (sizeof *entry);
+    *entry = (adr_entry_t){ .kind = ADR_ENTRY_WRITE, .term = 2, .index = 1, .op_count = 2 };
+    uint8_t *value = adr_alloc (ADR_ENTRY_MAX), *bytes = adr_alloc (ADR_ENTRY_MAX);
+    for (int i = 0; i < 2; i++) {
+        entry->op[i].table = ADR_TABLE_KV;
+        entry->op[i].key = s_text (i ? "b" : "a");
+    }
+    entry->op[0].value = adr_bytes (value, ADR_VALUE_MAX);
+    entry->op[1].value = adr_bytes (value, ADR_ENTRY_MAX - adr_entry_size (entry));
+    assert_int_equal (adr_entry_size (entry), ADR_ENTRY_MAX);
+    adr_entry_encode (entry, bytes);
+    adr_store_cut (w->store, 0);
+    adr_store_append (w->store, entry, adr_bytes (bytes, ADR_ENTRY_MAX));
+    s_run (w);
+    assert_int_equal (adr_store_durable (w->store), 1);
+    free (value);
+    free (bytes);
+    free (entry);
+}
+
+static void
 test_a_split_batch_names_the_newest_entrys_place (void **state) /* [STORE-12] */
 {
     s_world_t *w = *state;
@@ -581,6 +610,41 @@ test_full_disk_refuses_but_goes_on (void **state)
     assert_int_equal (adr_store_space (w->store), ADR_SPACE_OK);
 }
 
+/* Whatever waits for space: s_run looks. */
+static void
+test_a_full_disk_costs_no_processor_time (void **state)
+{
+    s_world_t *w = *state;
+    s_write_some (w, 1, 1);
+    s_commit_apply (w, 1);
+    adr_store_set_unlocked (w->store, 1);
+    s_run (w);
+    w->now += 600 * ADR_MS; /* a flush becomes due between two tries to make a segment */
+    w->disk->free_bytes = 0;
+    s_write_some (w, 2, 40);
+    for (int i = 0; i < 20; i++) {
+        w->now += 100 * ADR_MS;
+        s_run (w);
+    }
+    for (int i = 0; i < 2000; i++) /* they fill what is prepared; the rest waits */
+        s_append_op (w, 3, "key", "value");
+    s_run (w);
+    assert_true (adr_store_durable (w->store) < adr_store_last (w->store).index);
+    w->disk->free_bytes = UINT64_C (1) << 40;
+    w->now += 2000 * ADR_MS;
+    s_write_some (w, 3, 1);
+    assert_int_equal (adr_store_durable (w->store), adr_store_last (w->store).index);
+    w->disk->free_bytes = 0;
+    w->now += 2000 * ADR_MS;
+    s_write_some (w, 3, 1);
+    while (adr_journal_left (w->store) > 0) { /* the last batch finds no space for its witness */
+        s_append_op (w, 4, "key", "value");
+        s_run (w);
+    }
+    w->now += 20 * ADR_MS;
+    s_run (w);
+}
+
 static adr_entry_t
 s_entry (adr_entry_kind_t kind, uint8_t table, uint16_t flags)
 {
@@ -763,12 +827,14 @@ main (void)
         S_TEST (test_rolled_back_state_environment_is_amnesia),
         S_TEST (test_lost_end_of_the_journal_is_amnesia),
         S_TEST (test_cut_replaces_a_suffix_for_good),
+        S_TEST (test_the_largest_entry_goes_with_a_cut),
         S_TEST (test_a_split_batch_names_the_newest_entrys_place),
         S_TEST (test_older_versions_are_kept_until_unlocked),
         S_TEST (test_scan_merges_index_and_memory),
         S_TEST (test_an_entry_lost_at_run_time_is_missing_until_it_is_refilled),
         S_TEST (test_a_trimmed_log_is_never_empty),
         S_TEST (test_full_disk_refuses_but_goes_on),
+        S_TEST (test_a_full_disk_costs_no_processor_time),
         S_TEST (test_the_reserve_is_for_what_holds_the_group_together),
         S_TEST (test_starts_use_up_no_segments),
         S_TEST (test_a_segment_without_its_end_is_no_sealed_one),
