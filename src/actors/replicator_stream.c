@@ -143,7 +143,12 @@ replicator_on_ack (replicator_t *self, const adr_event_t *event)
     }
     if (peer->next <= peer->match)
         peer->next = peer->match + 1;
-    peer->sent_ns = peer->next - 1 > peer->match ? self->now_ns : ADR_NEVER;
+    /* What it misses was sent before, and an ack that only says so once more is no reason to wait longer [STORE-5]. */
+    bool again = ack->missing_from > peer->match && peer->sent_ns != ADR_NEVER;
+    if (peer->next - 1 <= peer->match)
+        peer->sent_ns = ADR_NEVER;
+    else if (!again)
+        peer->sent_ns = self->now_ns;
     if (ack->full)
         s_on_full (self, peer);
 }

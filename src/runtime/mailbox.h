@@ -47,8 +47,8 @@ void adr_parcel_destroy (adr_parcel_t **self);
 /* All of a list. */
 void adr_parcels_destroy (adr_parcel_t **list);
 
-/* Packs from outside are refused beyond `bytes_max`, those of this host beyond four times as much; word from the
- * runtime never is (each answers something of the reader's own, so it is bounded by what the reader asked). */
+/* Packs from outside are refused beyond `bytes_max`, those of this host beyond four times as much, its elections' and
+ * health_checkers' beyond five times; word from the runtime never is (each answers something of the reader's own, so it is bounded by what the reader asked). */
 adr_mailbox_t *adr_mailbox_new (size_t bytes_max);
 void adr_mailbox_destroy (adr_mailbox_t **self); /* and the parcels in it */
 

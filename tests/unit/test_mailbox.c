@@ -69,6 +69,13 @@ test_bounds (void **state)
     adr_parcel_t *inside = s_parcel (6, 30000, true);
     assert_false (adr_mailbox_put (mailbox, inside));
     adr_parcel_destroy (&inside);
+    adr_parcel_t *fence = s_parcel (7, 30000, true); /* what is said once, about who leads, has room of its own */
+    fence->from.actor = ADR_ACTOR_ELECTION;
+    assert_true (adr_mailbox_put (mailbox, fence));
+    adr_parcel_t *more = s_parcel (8, 30000, true);
+    more->from.actor = ADR_ACTOR_ELECTION;
+    assert_false (adr_mailbox_put (mailbox, more));
+    adr_parcel_destroy (&more);
     /* Word from the runtime itself is never refused. */
     assert_true (adr_mailbox_put (mailbox, adr_parcel_new (ADR_PARCEL_DURABLE)));
     adr_mailbox_destroy (&mailbox); /* and what is in it */

@@ -426,6 +426,32 @@ test_a_member_that_takes_acknowledgements_back_gets_its_entries_again (void **st
     assert_null (s_sent_to (2));
 }
 
+/* It lost them before it had acknowledged them, and under load its acknowledgements do not cease. */
+static void
+test_a_member_that_lost_what_it_had_not_acknowledged_gets_it_again (void **state) /* [STORE-5] */
+{
+    (void) state;
+    s_lead_with_ten_entries ();
+    Adr__AppendAck ack = ADR__APPEND_ACK__INIT;
+    ack.term = 1;
+    ack.incarnation = 102;
+    ack.boot = 1;
+    ack.confirmed = 10;
+    ack.missing_from = 11;
+    bool again = false;
+    for (uint64_t n = 10; n < 30 && !again; n++) {
+        harness_forget (&s_harness);
+        s_answered (2, 1, 1);
+        s_write (n);
+        s_ack (3, 1, n + 1);
+        harness_message (&s_harness, s_meta (2, ADR_ACTOR_REPLICATOR), ADR_NODE_META, ADR__KIND__APPEND_ACK, &ack.base,
+                         s_nothing);
+        harness_advance (&s_harness, 50 * ADR_MS);
+        again = n > 10 && s_sent_to (2) && s_sent_to (2)->prev_index == 10;
+    }
+    assert_true (again);
+}
+
 static void
 test_a_master_that_cannot_read_its_own_entry_hands_over (void **state) /* [STORE-5] */
 {
@@ -968,6 +994,8 @@ main (void)
         cmocka_unit_test_setup_teardown (test_a_member_whose_entry_rots_before_it_is_applied_fetches_it, s_start,
                                          s_stop),
         cmocka_unit_test_setup_teardown (test_a_member_that_takes_acknowledgements_back_gets_its_entries_again, s_start,
+                                         s_stop),
+        cmocka_unit_test_setup_teardown (test_a_member_that_lost_what_it_had_not_acknowledged_gets_it_again, s_start,
                                          s_stop),
         cmocka_unit_test_setup_teardown (test_a_master_that_cannot_read_its_own_entry_hands_over, s_start, s_stop),
         cmocka_unit_test_setup_teardown (test_a_disk_that_stuttered_costs_no_mastership, s_start, s_stop),
