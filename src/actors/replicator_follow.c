@@ -113,14 +113,17 @@ s_take_entry (replicator_t *self, const adr_entry_t *entry, adr_bytes_t encoded)
     return true;
 }
 
-static void
+/* False if there is no room for all of it now. */
+static bool
 s_take_entries (replicator_t *self, const Adr__Append *append, adr_bytes_t rest)
 {
     uint64_t confirmed = append->prev_index;
+    bool room = true;
     self->full = false;
     for (uint32_t i = 0; i < append->count; i++) {
         size_t size = adr_entry_decode (&self->entry, rest);
-        if (size == 0 || self->entry.index != confirmed + 1 || !adr_store_has_room (self->store))
+        room = adr_store_has_room (self->store);
+        if (size == 0 || self->entry.index != confirmed + 1 || !room)
             break;
         if (!s_take_entry (self, &self->entry, adr_bytes (rest.data, size)))
             break;
@@ -132,6 +135,7 @@ s_take_entries (replicator_t *self, const Adr__Append *append, adr_bytes_t rest)
     if (confirmed == append->prev_index && append->count == 0 && ADR_PLANT (REPL_1_CUT_AT_END)
         && confirmed >= adr_store_commit (self->store) && confirmed < adr_store_last (self->store).index)
         adr_store_cut (self->store, confirmed);
+    return room;
 }
 
 static void
@@ -163,9 +167,9 @@ replicator_on_append (replicator_t *self, const adr_event_t *event)
     self->master = event->message.from.node;
     if (!s_holds_predecessor (self, event, append))
         return;
-    s_take_entries (self, append, event->message.payload);
+    /* What there is no room for is not answered: the answer would bring it again at once. The master's patience does. */
+    self->ack_due |= s_take_entries (self, append, event->message.payload);
     s_hear_watermarks (self, append->commit, append->unlocked_known, append->unlocked);
-    self->ack_due = true;
 }
 
 /* --- evidence ----------------------------------------------------------------------------------------------------- */

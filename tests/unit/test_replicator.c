@@ -404,6 +404,46 @@ s_lead_with_ten_entries (void)
     harness_forget (&s_harness);
 }
 
+/* An append of the master in zone 2 with an entry of 1 MiB. */
+static void
+s_append_large (uint64_t term, uint64_t previous)
+{
+    static uint8_t s_value[ADR_VALUE_MAX], s_bytes[ADR_ENTRY_MAX];
+    Adr__Append append = ADR__APPEND__INIT;
+    adr_entry_t entry = { .kind = ADR_ENTRY_WRITE, .term = term, .index = previous + 1, .epoch = 1, .op_count = 1 };
+    entry.op[0].table = ADR_TABLE_KV;
+    entry.op[0].key = adr_bytes ("k", 1);
+    entry.op[0].value = adr_bytes (s_value, sizeof s_value);
+    adr_entry_encode (&entry, s_bytes);
+    append.term = term;
+    append.prev_term = previous ? term : 0;
+    append.prev_index = previous;
+    append.count = 1;
+    append.incarnation = 101;
+    harness_message (&s_harness, s_meta (2, ADR_ACTOR_REPLICATOR), ADR_NODE_META, ADR__KIND__APPEND, &append.base,
+                     adr_bytes (s_bytes, adr_entry_size (&entry)));
+}
+
+static void
+test_what_finds_no_room_is_not_answered_at_once (void **state)
+{
+    (void) state;
+    s_append_large (1, 0);
+    harness_durable (&s_harness);
+    for (uint64_t index = 1; adr_store_has_room (s_store); index++)
+        s_append_large (1, index);
+    uint64_t last = adr_store_last (s_store).index;
+    harness_forget (&s_harness);
+    for (int i = 0; i < 10; i++)
+        s_append_large (1, last);
+    assert_int_equal (adr_store_last (s_store).index, last);
+    assert_int_equal (harness_count (&s_harness, ADR__KIND__APPEND_ACK), 0);
+    s_sync ();
+    assert_int_equal (((const Adr__AppendAck *) s_newest (ADR__KIND__APPEND_ACK))->confirmed, last);
+    s_append_large (1, last);
+    assert_int_equal (adr_store_last (s_store).index, last + 1);
+}
+
 static void
 test_a_member_that_takes_acknowledgements_back_gets_its_entries_again (void **state) /* [STORE-5] */
 {
@@ -993,6 +1033,7 @@ main (void)
         cmocka_unit_test_setup_teardown (test_a_read_shares_no_question_that_left_before_it_came, s_start, s_stop),
         cmocka_unit_test_setup_teardown (test_a_member_whose_entry_rots_before_it_is_applied_fetches_it, s_start,
                                          s_stop),
+        cmocka_unit_test_setup_teardown (test_what_finds_no_room_is_not_answered_at_once, s_start, s_stop),
         cmocka_unit_test_setup_teardown (test_a_member_that_takes_acknowledgements_back_gets_its_entries_again, s_start,
                                          s_stop),
         cmocka_unit_test_setup_teardown (test_a_member_that_lost_what_it_had_not_acknowledged_gets_it_again, s_start,
