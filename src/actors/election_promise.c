@@ -40,6 +40,12 @@ s_note_poll (const election_t *self, uint64_t term, uint64_t round, const adr_id
     election_send_own (self, ADR_ACTOR_HEALTH_CHECKER, ADR__KIND__POLL_NOTED, &noted, effects);
 }
 
+static bool
+s_is_promised (const election_t *self, uint64_t term, const adr_id_t *master)
+{
+    return self->promise.term == term && adr_id_equal (&self->promise.master, master);
+}
+
 static void
 s_persist_promise (election_t *self, uint64_t promise_ms, adr_effects_t *effects)
 {
@@ -62,9 +68,9 @@ election_on_promise_durable (election_t *self, adr_effects_t *effects)
         return;
     }
     self->held.waiting = false;
-    /* What was promised may be over: then the answer must not leave. */
-    if (self->held.term == self->term && self->promise.term == self->held.term
-        && adr_id_equal (&self->promise.master, &self->held.master))
+    /* What was promised may be over, or lifted: then the answer must not leave. */
+    if (self->held.term == self->term && s_is_promised (self, self->held.term, &self->held.master)
+        && adr_id_is_none (&self->promise.lifted_for))
         s_note_poll (self, self->held.term, self->held.round, &self->held.master, self->held.promise_ms, true, effects);
     else
         ADR_MARK ("election: the term moved on while a promise became durable");
@@ -78,7 +84,7 @@ s_promise (election_t *self, const Adr__PollSeen *seen, const adr_id_t *master, 
 {
     promise_t *promise = &self->promise;
     int64_t until_ns = now_ns + seen->promise_ms * ADR_MS;
-    if (promise->term != seen->term || !adr_id_equal (&promise->master, master))
+    if (!s_is_promised (self, seen->term, master))
         *promise = (promise_t){ .term = seen->term, .master = *master };
     if (until_ns > promise->until_ns && !ADR_PLANT (ELECT_1_NO_PROMISE))
         promise->until_ns = until_ns;
@@ -132,8 +138,9 @@ election_on_poll_seen (election_t *self, const adr_event_t *event, adr_effects_t
     if (!s_is_its_master (self, seen, &master, effects))
         return;
     uint64_t term = seen->term > self->term ? seen->term : self->term;
-    if (seen->promise_ms == 0) {
-        /* Of a master that hands over: health only [ELECT-8], no evidence. */
+    bool lifted = s_is_promised (self, seen->term, &master) && !adr_id_is_none (&self->promise.lifted_for);
+    if (seen->promise_ms == 0 || lifted) {
+        /* Of a master that hands over, or sent before it did: health only [ELECT-8], no evidence. */
         election_hear_term (self, seen->term, event->now_ns, effects);
         s_note_poll (self, seen->term, seen->round, &master, 0, true, effects);
         return;

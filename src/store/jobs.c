@@ -11,7 +11,7 @@
 
 #include <errno.h>
 
-#define S_RESERVE_SEGMENTS 2 /* prepared, really written, for votes' entries, cuts, openings [STORE-11] */
+#define S_RESERVE_SEGMENTS 2 /* prepared, really written: one for batches, one for the next start [STORE-11] */
 #define S_SPACE_EVERY_NS (1000 * ADR_MS)
 #define S_RETRY_NS (1000 * ADR_MS)
 #define S_TRIM_SHARE 8 /* the log start moves when an eighth more than what is kept has gathered */
@@ -26,10 +26,10 @@ s_background (adr_store_t *self, adr_job_kind_t kind, const char *name)
 }
 
 static bool
-s_segment_next (adr_store_t *self, uint64_t wanted)
+s_segment_next (adr_store_t *self)
 {
     adr_journal_t *journal = &self->journal;
-    if (journal->newest - journal->current >= wanted)
+    if (journal->newest - journal->current >= S_RESERVE_SEGMENTS)
         return false;
     adr_job_t *job = &self->background;
     adr_journal_segment_header (self, &job->segment, journal->newest + 1, self->options.segment_bytes, 0);
@@ -148,9 +148,8 @@ s_background_next (adr_store_t *self, int64_t now_ns)
     bool may_grow = !self->starved || now_ns >= self->retry_at;
     if (self->starved && may_grow)
         self->retry_at = now_ns + S_RETRY_NS;
-    return (may_grow && s_segment_next (self, 1)) || s_seal_next (self) || (may_grow && s_flush_next (self, now_ns))
-        || (may_grow && s_segment_next (self, S_RESERVE_SEGMENTS)) || s_start_next (self)
-        || s_reindex_next (self) || s_space_next (self, now_ns);
+    return (may_grow && s_segment_next (self)) || s_seal_next (self) || (may_grow && s_flush_next (self, now_ns))
+        || s_start_next (self) || s_reindex_next (self) || s_space_next (self, now_ns);
 }
 
 adr_store_job_t *

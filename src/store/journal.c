@@ -208,12 +208,12 @@ s_standing (const adr_store_t *self, uint64_t index)
     return index;
 }
 
-/* [STORE-11] Prepared segments that batches leave alone: on a full disk the last one is the next start's, which copies
- * the tail there. */
+/* [STORE-11] Prepared segments that batches leave alone: the last one is the next start's, which copies the tail there.
+ * Always, because a disk may be full before anybody knows it. */
 static uint64_t
-s_kept_segments (const adr_store_t *self)
+s_kept_segments (void)
 {
-    return adr_store_on_reserve (self) && !ADR_PLANT (STORE_11_NOTHING_KEPT) ? 1 : 0;
+    return ADR_PLANT (STORE_11_NOTHING_KEPT) ? 0 : 1;
 }
 
 uint64_t
@@ -222,7 +222,7 @@ adr_journal_left (const adr_store_t *self)
     const adr_journal_t *journal = &self->journal;
     const adr_segment_t *segment = &journal->segment[journal->current - journal->first_segment];
     uint64_t left = segment->size - journal->offset;
-    for (uint64_t number = journal->current + 1; number + s_kept_segments (self) <= journal->newest; number++)
+    for (uint64_t number = journal->current + 1; number + s_kept_segments () <= journal->newest; number++)
         left += journal->segment[number - journal->first_segment].size - ADR_SEGMENT_FIRST;
     return left;
 }
@@ -232,7 +232,7 @@ static bool
 s_next_segment (adr_store_t *self)
 {
     adr_journal_t *journal = &self->journal;
-    if (journal->current + s_kept_segments (self) >= journal->newest)
+    if (journal->current + s_kept_segments () >= journal->newest)
         return false;
     adr_journal_segment (self, journal->current)->used = journal->offset;
     journal->current++;
