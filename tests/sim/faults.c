@@ -252,6 +252,7 @@ sim_mend (sim_world_t *world, int place)
     if (node->full_for_good)
         return;
     node->made_full = false;
+    node->full_starts = 0;
     if (node->full_disk)
         node->full_ns = world->now_ns;
     node->slow_disk = node->full_disk = false;

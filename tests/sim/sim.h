@@ -29,6 +29,7 @@
 
 #include <stdio.h>
 
+#define SIM_FULL_STARTS 2 /* that a full disk takes for sure */
 #define SIM_HOSTS_MAX SIM_NODES_MAX
 #define SIM_CLIENTS_MAX 16
 #define SIM_LANES 2
@@ -218,6 +219,7 @@ typedef struct {
     bool rots;               /* its journal has rotted under a running process: single values may be unreadable */
     bool full_for_good;      /* nobody ever makes space */
     bool made_full;          /* its store was made on a full disk: it never had space for a reserve */
+    uint32_t full_starts;    /* since its disk became full: each uses up a part of the reserve [STORE-11] */
     bool on_reserve;         /* it was at the end of its replicator's last turn, ... */
     uint64_t reserve_last;   /* ... and where its log ended then */
     int64_t full_ns;         /* when its disk was full last; 0: never */

@@ -311,6 +311,7 @@ s_judge_opening (sim_world_t *self, int place, adr_store_opening_t opening)
     node->on_reserve = false;
     if (opening == ADR_STORE_NEW || opening == ADR_STORE_AMNESIA)
         node->made_full = node->full_disk;
+    node->full_starts += node->full_disk;
     node->incarnation = adr_store_incarnation (node->store);
     node->boot = adr_store_boot (node->store);
     memset (&node->heard, 0, sizeof node->heard);
@@ -322,6 +323,14 @@ static uint64_t
 s_cache_bytes (const sim_world_t *self, int place)
 {
     return self->options.every_ns[SIM_FAULT_ROT] && place == sim_rotting_node (self) ? 0 : 64 * 1024;
+}
+
+/* [STORE-11] A full disk stops no start, as long as there is a reserve: one that was there when the disk became full, and
+ * each start takes its tail and two blocks of it. Segments here are of some 50 KiB, not of 16 MiB: two starts are sure. */
+static bool
+s_may_lack_space (const sim_node_t *node, const char *why)
+{
+    return node->made_full || (node->full_disk && (node->full_starts >= SIM_FULL_STARTS || strstr (why, "first segment")));
 }
 
 /* False if the store cannot be opened now: the host tries again later. */
@@ -349,7 +358,7 @@ s_open_store (sim_world_t *self, int place)
         sim_faults_said (&self->faults, place);
     if (opening == ADR_STORE_FAILED) {
         if (!disk->dead && !disk->met_write && !disk->met_sync && !disk->met_read
-            && !node->made_full && !(node->full_disk && strstr (why, "first segment"))) /* [STORE-11] */
+            && !s_may_lack_space (node, why))
             sim_fail (&self->verdict, "a store opens again", "%s: %s", node->name, why);
         adr_store_destroy (&node->store);
         return false;
