@@ -202,7 +202,8 @@ typedef struct {
     uint64_t ping, ping_polled;
     uint64_t pong[2]; /* of election, of replicator */
     uint64_t term, round;
-    uint64_t commit, resigned; /* resigned: the term that its replicator wants to end */
+    uint64_t led, commit, last; /* after the last turn of its replicator */
+    uint64_t resigned;          /* the term that its replicator wants to end */
     struct {
         int64_t since_ns, must_resign_ns;
         uint32_t turns;

@@ -75,10 +75,15 @@ sim_polls_leads (sim_polls_t *self, const sim_who_t *who, const sim_leading_t *n
 {
     sim_alive_t *alive = s_of (self, who);
     int64_t now_ns = who->now_ns;
-    bool rules = now->term && now->quorum_answers && alive->resigned != now->term;
-    bool stuck = rules && now->commit < now->last && now->commit == alive->commit;
+    /* As the last turn left it. Between two turns it may get no processor for seconds: an entry, or a term, that comes
+     * with the first turn after that has not waited all the while, as replicator_append_own says too. */
+    bool led = alive->led == now->term, waited = alive->commit < alive->last;
+    bool rules = now->term && led && now->quorum_answers && alive->resigned != now->term;
+    bool stuck = rules && waited && now->commit < now->last && now->commit == alive->commit;
     bool silent = rules && now->confirmed_ns <= alive->silent.since_ns;
+    alive->led = now->term;
     alive->commit = now->commit;
+    alive->last = now->last;
     if (s_too_long (&alive->stuck.since_ns, &alive->stuck.must_resign_ns, &alive->stuck.turns, stuck, now_ns, now->limit_ns))
         sim_fail (self->verdict, "a master that commits nothing hands over [ELECT-9]",
                   "node %d, term %llu: commit %llu of %llu for %lld ms, and a majority answers", who->node, S_U (now->term),

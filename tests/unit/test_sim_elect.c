@@ -382,17 +382,23 @@ test_polls_of_a_living_master (void **state)
     s_broken (world, "living master");
 }
 
-/* So many turns, 10 ms apart, of a master that commits nothing. */
+/* So many turns, 10 ms apart, of a master whose log ends there and whose commit index is 9. */
 static void
-s_stands_still (world_t *world, int64_t from_ms, int turns)
+s_leads (world_t *world, int64_t from_ms, int turns, uint64_t term, uint64_t last)
 {
-    sim_leading_t leading = { .term = 5, .commit = 9, .last = 10, .quorum_answers = true, .limit_ns = 1000 * MS,
+    sim_leading_t leading = { .term = term, .commit = 9, .last = last, .quorum_answers = true, .limit_ns = 1000 * MS,
                               .silence_ns = 2000 * MS };
     for (int i = 0; i < turns; i++) {
         sim_who_t who = s_who (0, 1, from_ms + i * 10);
         leading.confirmed_ns = who.now_ns + 1;
         sim_polls_leads (&world->polls, &who, &leading);
     }
+}
+
+static void
+s_stands_still (world_t *world, int64_t from_ms, int turns)
+{
+    s_leads (world, from_ms, turns, 5, 10);
 }
 
 static void
@@ -408,6 +414,30 @@ test_a_master_that_commits_nothing (void **state)
     sim_polls_resigns (&world->polls, &who, 5);
     s_stands_still (world, 5100, 300);
     s_whole (world);
+}
+
+/* An entry that comes when the replicator gets processor again did not wait before that. */
+static void
+test_what_waits_since_a_stall (void **state)
+{
+    world_t *world = *state;
+    s_leads (world, 0, 1, 5, 9);
+    s_leads (world, 4000, 100, 5, 10);
+    s_whole (world);
+    s_leads (world, 5000, 30, 5, 10);
+    s_broken (world, "hands over");
+}
+
+/* Nor does a master answer for how long entries had waited when it was elected. */
+static void
+test_what_waits_since_an_election (void **state)
+{
+    world_t *world = *state;
+    s_leads (world, 0, 1, 0, 10);
+    s_leads (world, 4000, 100, 5, 11);
+    s_whole (world);
+    s_leads (world, 5000, 30, 5, 11);
+    s_broken (world, "hands over");
 }
 
 /* A master that has nothing to commit, and whose appends nobody answers. */
@@ -448,6 +478,8 @@ main (void)
         IN_WORLD (test_growth),
         IN_WORLD (test_polls_of_a_living_master),
         IN_WORLD (test_a_master_that_commits_nothing),
+        IN_WORLD (test_what_waits_since_a_stall),
+        IN_WORLD (test_what_waits_since_an_election),
         IN_WORLD (test_a_master_that_nobody_confirms),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
