@@ -113,6 +113,7 @@ typedef struct {
     sim_candidate_t *vote; /* by term, of this incarnation */
     uint64_t vote_room, vote_max;
     uint64_t fence_asked, fence_heard; /* by, and of, its election since its start */
+    uint32_t voters_heard;             /* as the newest VOTERS that reached it said; 0: none since its start */
     uint64_t fenced;                   /* the highest that its replicator answered */
     adr_position_t fenced_last;
     adr_voters_t fenced_voters;
@@ -144,9 +145,10 @@ void sim_votes_init (sim_votes_t *self, sim_verdict_t *verdict, const adr_id_t *
 void sim_votes_free (sim_votes_t *self);
 /* What its replicator tells its election of its log: the fence, and the last entry's term. */
 void sim_votes_told_fence (sim_votes_t *self, const sim_who_t *who, uint64_t fence, uint64_t last_term);
-void sim_votes_heard_fence (sim_votes_t *self, const sim_who_t *who, uint64_t fence);
-/* Election asks for a fence; `alone`: it is the only voter, and calls nobody. */
-void sim_votes_asks_fence (sim_votes_t *self, const sim_who_t *who, uint64_t term, bool alone);
+/* ... and that reached it: the fence, and how many voters there are. */
+void sim_votes_heard_voters (sim_votes_t *self, const sim_who_t *who, uint64_t fence, uint32_t count);
+/* Election asks for a fence. */
+void sim_votes_asks_fence (sim_votes_t *self, const sim_who_t *who, uint64_t term);
 /* The replicator has fenced: `stored` is the fence on disk, `synced` how far its log is. */
 void sim_votes_fenced (sim_votes_t *self, const sim_who_t *who, uint64_t term, adr_position_t last,
                        const adr_voters_t *voters, uint64_t stored, uint64_t synced);

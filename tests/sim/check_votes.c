@@ -43,6 +43,7 @@ s_of (sim_votes_t *self, const sim_who_t *who)
     voter->boot = who->boot;
     voter->fence_asked = voter->fence_heard = voter->append_last = voter->append_term = voter->stand_term = 0;
     voter->append_any = false;
+    voter->voters_heard = 0;
     memset (voter->refused, 0, sizeof voter->refused);
     for (int i = 0; i < SIM_NODES_MAX; i++)
         voter->call_of[i].term = voter->call_of[i].number = voter->request_of[i].term = 0;
@@ -70,9 +71,10 @@ sim_votes_told_fence (sim_votes_t *self, const sim_who_t *who, uint64_t fence, u
 }
 
 void
-sim_votes_heard_fence (sim_votes_t *self, const sim_who_t *who, uint64_t fence)
+sim_votes_heard_voters (sim_votes_t *self, const sim_who_t *who, uint64_t fence, uint32_t count)
 {
     sim_voter_t *voter = s_of (self, who);
+    voter->voters_heard = count;
     if (fence > voter->fence_heard)
         voter->fence_heard = fence;
 }
@@ -166,15 +168,16 @@ s_check_called_for (sim_votes_t *self, const sim_who_t *who, const sim_voter_t *
 }
 
 void
-sim_votes_asks_fence (sim_votes_t *self, const sim_who_t *who, uint64_t term, bool alone)
+sim_votes_asks_fence (sim_votes_t *self, const sim_who_t *who, uint64_t term)
 {
     sim_voter_t *voter = s_of (self, who);
     if (term < voter->fence_heard || term < voter->vote_max)
         sim_fail (self->verdict, "terms start from vote and fence [ELECT-5]",
                   "node %d fences term %llu, has heard of fence %llu, and voted in term %llu", who->node, S_U (term),
                   S_U (voter->fence_heard), S_U (voter->vote_max));
-    /* For nobody else, and not to hand over: to stand itself. */
-    bool stands = !alone && term > voter->fence_asked && term > voter->vote_max;
+    /* For nobody else, and not to hand over: to stand itself. The only voter calls nobody; it is that by what it was
+     * told, not by its log, whose news may still be under way to it (its votes are counted by FENCED's set). */
+    bool stands = voter->voters_heard != 1 && term > voter->fence_asked && term > voter->vote_max;
     for (int i = 0; i < self->node_count; i++)
         stands = stands && voter->request_of[i].term != term;
     if (stands)

@@ -150,8 +150,7 @@ s_left_election (sim_world_t *world, const sim_who_t *who, const adr_address_t *
         s_sent_vote (world, who, other, (const Adr__Vote *) header);
         break;
     case ADR__KIND__FENCE:
-        sim_votes_asks_fence (&world->votes, who, ((const Adr__Fence *) header)->term,
-                              adr_store_voters (world->node[who->node].store)->count == 1);
+        sim_votes_asks_fence (&world->votes, who, ((const Adr__Fence *) header)->term);
         break;
     case ADR__KIND__LEAD:
         s_sent_lead (world, who, ((const Adr__Lead *) header)->term);
@@ -275,13 +274,16 @@ s_came_to_election (sim_world_t *world, const sim_who_t *who, int from, uint16_t
 {
     const Adr__Release *release = (const Adr__Release *) header;
     const Adr__Stand *stand = (const Adr__Stand *) header;
+    const Adr__Voters *news = (const Adr__Voters *) header;
     sim_asked_t asked;
+    adr_voters_t voters;
     switch (kind) {
     case ADR__KIND__POLL_SEEN:
         s_came_seen (world, who, (const Adr__PollSeen *) header);
         break;
     case ADR__KIND__VOTERS:
-        sim_votes_heard_fence (&world->votes, who, ((const Adr__Voters *) header)->term);
+        s_read_voters (&voters, news->voters);
+        sim_votes_heard_voters (&world->votes, who, news->term, voters.count);
         break;
     case ADR__KIND__CALL:
         asked = s_call ((const Adr__Call *) header);

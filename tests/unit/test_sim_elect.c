@@ -182,11 +182,11 @@ s_election (world_t *world)
     sim_votes_calls (&world->votes, &zero, &call);
     sim_votes_call_came (&world->votes, &one, 0, &call);
     sim_votes_supports (&world->votes, &one, 0, 7, 1);
-    sim_votes_asks_fence (&world->votes, &zero, 5, false);
+    sim_votes_asks_fence (&world->votes, &zero, 5);
     sim_votes_fenced (&world->votes, &zero, 5, call.last, &world->voters, 5, 9);
     sim_votes_requests (&world->votes, &zero, &request, 5, 0);
     sim_votes_request_came (&world->votes, &one, 0, &request);
-    sim_votes_asks_fence (&world->votes, &one, 5, false);
+    sim_votes_asks_fence (&world->votes, &one, 5);
     sim_votes_fenced (&world->votes, &one, 5, call.last, &world->voters, 5, 9);
     sim_votes_grants (&world->votes, &one, 0, 1, 5, 5, 0);
 }
@@ -224,7 +224,7 @@ test_nothing_is_forgotten (void **state)
     s_broken (world, "last term");
     sim_votes_accepts (&world->votes, &again, 4);
     s_broken (world, "term that is over");
-    sim_votes_asks_fence (&world->votes, &again, 4, false);
+    sim_votes_asks_fence (&world->votes, &again, 4);
     s_broken (world, "ELECT-5");
     sim_votes_append_came (&world->votes, &again, 4, 1, 9);
     sim_votes_sends_ack (&world->votes, &again, 4, 9);
@@ -275,11 +275,21 @@ test_who_may_be_asked (void **state)
     sim_asked_t call = s_asked (world, 4);
     call.number = 8;
     sim_votes_calls (&world->votes, &zero, &call);
-    sim_votes_asks_fence (&world->votes, &zero, 5, false);
+    sim_votes_asks_fence (&world->votes, &zero, 5);
     s_broken (world, "quorum of calls");
-    sim_votes_asks_fence (&world->votes, &zero, 6, true);
-    sim_votes_told_to_stand (&world->votes, &zero, 6);
-    sim_votes_asks_fence (&world->votes, &zero, 7, false);
+    /* Its log may name others by now: it was told that it is alone. Told of them, or started anew, it calls. */
+    sim_votes_heard_voters (&world->votes, &zero, 4, 1);
+    sim_votes_asks_fence (&world->votes, &zero, 6);
+    s_whole (world);
+    sim_votes_heard_voters (&world->votes, &zero, 4, 3);
+    sim_votes_asks_fence (&world->votes, &zero, 7);
+    s_broken (world, "quorum of calls");
+    sim_votes_heard_voters (&world->votes, &zero, 4, 1);
+    zero.boot++;
+    sim_votes_asks_fence (&world->votes, &zero, 8);
+    s_broken (world, "quorum of calls");
+    sim_votes_told_to_stand (&world->votes, &zero, 8);
+    sim_votes_asks_fence (&world->votes, &zero, 9);
     s_whole (world);
 }
 
