@@ -393,7 +393,9 @@ s_limit (election_t *self, int64_t now_ns, adr_effects_t *effects)
 {
     switch (self->role) {
     case ROLE_CALLING:
-        election_call_again (self, true, now_ns, effects);
+        /* [ELECT-2] It may be deaf, and while it calls nobody of a lower rank gets anywhere. */
+        ADR_MARK ("election: a caller gave up for a while");
+        election_become_following (self, self->term, now_ns, effects);
         break;
     case ROLE_CANDIDATE:
         ADR_MARK ("election: a candidate gave up");
@@ -431,7 +433,6 @@ static void
 s_on_map_changed (election_t *self, const adr_event_t *event)
 {
     adr_group_update (&self->group, ((const Adr__MapChanged *) event->message.header)->map);
-    election_forget_callers (self);
 }
 
 /* From the actors of this very node. */

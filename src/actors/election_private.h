@@ -95,12 +95,6 @@ typedef struct {
     uint32_t supports; /* bits of voters that support it */
     int64_t stand_after_ns;
 
-    /* supporting: a caller that is supported again and again and never asks for a vote does not hear */
-    struct {
-        int64_t supported_since_ns; /* 0: not since there was a master */
-        int64_t ignored_until_ns;
-    } caller[ADR_GROUP_NODES_MAX]; /* in the order of group.node */
-
     /* voting, standing, candidate: what the vote is about */
     fence_purpose_t fence_purpose; /* one fence in flight */
     uint64_t fence_term;
@@ -155,7 +149,6 @@ bool election_is_over (const election_t *self, const adr_id_t *node, uint64_t te
 bool election_is_bound (const election_t *self, const adr_id_t *candidate, int64_t now_ns);
 bool election_is_silent (const election_t *self, int64_t now_ns);
 void election_on_promise_durable (election_t *self, adr_effects_t *effects);
-void election_forget_callers (election_t *self);
 void election_on_poll_seen (election_t *self, const adr_event_t *event, adr_effects_t *effects);
 void election_on_ping (election_t *self, const adr_event_t *event, adr_effects_t *effects);
 

@@ -3,8 +3,6 @@
 
 #include "actors/election_private.h"
 
-#include <string.h>
-
 /* --- promises -------------------------------------------------------------------------------------------------- */
 
 /* Is this node promised to somebody other than `candidate` [ELECT-1]? A master is promised to itself as long as it
@@ -116,13 +114,6 @@ s_is_its_master (election_t *self, const Adr__PollSeen *seen, const adr_id_t *ma
     return false;
 }
 
-/* The election that calls were for is over, or one of the callers does hear. */
-void
-election_forget_callers (election_t *self)
-{
-    memset (self->caller, 0, sizeof self->caller);
-}
-
 void
 election_on_poll_seen (election_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
@@ -150,7 +141,6 @@ election_on_poll_seen (election_t *self, const adr_event_t *event, adr_effects_t
     else
         election_wait_for_evidence (self, event->now_ns, effects);
     election_set_leader (self, &master, effects);
-    election_forget_callers (self);
     s_promise (self, seen, &master, event->now_ns, effects);
 }
 

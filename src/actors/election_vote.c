@@ -119,28 +119,6 @@ s_outranks (const election_t *self, const adr_id_t *caller, adr_position_t calle
     return order > 0 || (order == 0 && adr_id_compare (caller, &self->environment.node) > 0);
 }
 
-/* [ELECT-2] A caller that was supported for a whole maximum election timeout and never asked for a vote does not hear:
- * it is ignored for two, or it would keep the others from standing. */
-static bool
-s_is_deaf (election_t *self, const adr_id_t *caller, int64_t now_ns)
-{
-    int64_t max_ns = self->environment.settings.election_max_ns;
-    int at = adr_group_find (&self->group, caller);
-    if (at < 0)
-        return true;
-    if (now_ns < self->caller[at].ignored_until_ns)
-        return true;
-    if (self->caller[at].supported_since_ns == 0) {
-        self->caller[at].supported_since_ns = now_ns;
-    } else if (now_ns >= self->caller[at].supported_since_ns + max_ns) {
-        ADR_MARK ("election: a caller that does not hear is ignored");
-        self->caller[at].supported_since_ns = 0;
-        self->caller[at].ignored_until_ns = now_ns + 2 * max_ns;
-        return true;
-    }
-    return false;
-}
-
 /* May this node support the call? Its own last position may lag a little; the vote compares exactly. */
 static bool
 s_may_support (const election_t *self, const Adr__Call *call, const adr_id_t *caller, int64_t now_ns)
@@ -168,8 +146,7 @@ election_on_call (election_t *self, const adr_event_t *event, adr_effects_t *eff
     if (self->role == ROLE_STARTING || self->role == ROLE_VOTING || self->role == ROLE_STANDING || self->role == ROLE_CANDIDATE
         || election_is_over (self, caller, call->term, effects))
         return;
-    if (call->voters == NULL || !s_may_support (self, call, caller, event->now_ns)
-        || s_is_deaf (self, caller, event->now_ns))
+    if (call->voters == NULL || !s_may_support (self, call, caller, event->now_ns))
         return;
     if (self->role == ROLE_CALLING)
         election_become_following (self, self->term, event->now_ns, effects);
@@ -260,7 +237,6 @@ s_become_voting (election_t *self, const Adr__VoteRequest *request, const adr_id
     election_become (self, ROLE_VOTING, request->term, effects);
     self->candidate = (adr_voter_t){ *candidate, request->incarnation };
     self->candidate_last = (adr_position_t){ request->last_term, request->last_index };
-    election_forget_callers (self);
     if (ADR_PLANT (ELECT_3_VOTE_WITHOUT_FENCE)) {
         if (adr_position_compare (self->candidate_last, self->last) >= 0)
             s_cast_vote (self, now_ns, effects);
