@@ -4,6 +4,8 @@
 #include "disk.h"
 #include "disk_parts.h"
 
+#include "store/layout.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -180,9 +182,6 @@ s_write (adr_disk_t *face, uint64_t number, uint64_t offset, const void *data, s
     if (!segment || offset > segment->size || size > segment->size - offset)
         return EINVAL;
     self->writes++;
-    memmove (self->recent + 1, self->recent, sizeof self->recent - sizeof self->recent[0]);
-    self->recent[0].segment = number;
-    self->recent[0].page = offset / SIM_PAGE;
     bool fails = self->fail_write;
     if (!alive || fails) /* a part of it may have come to the cache */
         size = (size_t) (adr_random_next (&self->random) % (size + 1));
@@ -208,11 +207,30 @@ s_clean (sim_disk_t *self, sim_page_t *page, bool fails)
 {
     if (fails)
         page->forgotten |= page->dirty & (uint8_t) adr_random_next (&self->random);
-    page->synced = fails ? UINT64_MAX : self->batch_syncs;
+    page->synced = fails ? UINT64_MAX : self->durable_batch;
     page->dirty = 0;
     if (!page->forgotten) {
         free (page->platter);
         page->platter = NULL;
+    }
+}
+
+/* A sync makes the batches durable whose headers are in its pages. Nothing else counts: a seal is synced behind a batch
+ * and witnesses nothing, and so does what a killed life left in a segment whose batches were copied since. */
+static void
+s_note_batches (sim_disk_t *self, const sim_segment_t *segment)
+{
+    adr_segment_header_t header;
+    bool sound = false;
+    for (uint32_t i = 0; i < SIM_HEADER_PAGES && !sound; i++)
+        sound = segment->page[i] && adr_segment_header_decode (&header, segment->page[i]->data);
+    for (uint32_t i = 0; i < segment->dirty_count && sound; i++) {
+        uint64_t offset = (uint64_t) segment->dirty[i] * SIM_PAGE;
+        const uint8_t *at = segment->page[segment->dirty[i]]->data;
+        adr_batch_header_t batch;
+        if (adr_batch_header_decode (&batch, header.salt, segment->number, offset, at)
+            && batch.number > self->durable_batch)
+            self->durable_batch = batch.number;
     }
 }
 
@@ -227,11 +245,8 @@ s_sync (adr_disk_t *face, uint64_t number)
         return EINVAL;
     self->syncs++;
     bool fails = self->fail_sync;
-    for (uint32_t i = 0; i < segment->dirty_count; i++)
-        if (segment->dirty[i] >= 2) { /* not the header's copies alone */
-            self->batch_syncs++;
-            break;
-        }
+    if (!fails)
+        s_note_batches (self, segment);
     for (uint32_t i = 0; i < segment->dirty_count; i++)
         s_clean (self, segment->page[segment->dirty[i]], fails);
     segment->dirty_count = 0;
@@ -302,10 +317,11 @@ s_remove (adr_disk_t *face, uint64_t number)
     return alive ? 0 : EIO;
 }
 
-/* Nobody asks for such a file again: it need not be kept. */
+/* Nobody asks for such a file again: it need not be kept. Who comes next counts its batches from one. */
 static int
 s_set_aside (adr_disk_t *face, uint64_t number)
 {
+    s_disk (face)->durable_batch = 0;
     return s_remove (face, number);
 }
 
@@ -369,6 +385,7 @@ s_lose_journal (sim_disk_t *self)
 {
     while (self->segment_count)
         s_drop (self, self->segment_count - 1);
+    self->durable_batch = 0;
 }
 
 void
@@ -467,10 +484,12 @@ sim_disk_power_cut (sim_disk_t *self)
 
 /* --- damage ----------------------------------------------------------------------------------------------------- */
 
+/* While nothing behind a batch tells that it was durable, its damage would be taken for a torn tail, and nobody could
+ * tell otherwise [STORE-2]. */
 static bool
 s_may_damage (const sim_disk_t *self, const sim_page_t *page)
 {
-    return page && page->dirty == 0 && page->synced < self->batch_syncs;
+    return page && page->dirty == 0 && page->synced < self->durable_batch;
 }
 
 /* The page that may be damaged and has `skip` newer ones before it. */
@@ -532,7 +551,7 @@ static bool
 s_rot_page (sim_disk_t *self, sim_segment_t *segment, uint64_t number)
 {
     sim_page_t *page = segment->page[number];
-    if (!page || page->dirty || memcmp (page->data, s_zeros, SIM_PAGE) == 0)
+    if (!s_may_damage (self, page) || memcmp (page->data, s_zeros, SIM_PAGE) == 0)
         return false; /* pages that are only prepared hold zeros */
     uint64_t bit = adr_random_next (&self->random) % (SIM_PAGE * 8);
     page->data[bit / 8] ^= (uint8_t) (1u << bit % 8);
@@ -544,19 +563,13 @@ s_rot_page (sim_disk_t *self, sim_segment_t *segment, uint64_t number)
     return true;
 }
 
-/* Before the last few batches: while nothing behind a batch tells that it was durable, its rot would be taken for a torn
- * tail, and nobody could tell otherwise [STORE-2]. */
 bool
 sim_disk_rot_newest (sim_disk_t *self)
 {
-    uint64_t last = self->recent[SIM_RECENT - 1].segment, end = self->recent[SIM_RECENT - 1].page;
-    for (uint32_t i = self->segment_count; i-- > 0;) {
-        sim_segment_t *segment = self->segment[i];
-        uint64_t pages = segment->number > last ? 0 : segment->number == last ? end : segment->size / SIM_PAGE;
-        for (uint64_t p = pages; p-- > SIM_HEADER_PAGES;)
-            if (s_rot_page (self, segment, p))
+    for (uint32_t i = self->segment_count; i-- > 0;)
+        for (uint64_t p = self->segment[i]->size / SIM_PAGE; p-- > SIM_HEADER_PAGES;)
+            if (s_rot_page (self, self->segment[i], p))
                 return true;
-    }
     return false;
 }
 

@@ -14,7 +14,6 @@
 #define SIM_SECTOR 512
 #define SIM_PAGE 4096
 #define SIM_ROT_MAX 16
-#define SIM_RECENT 4
 #define SIM_HEADER_PAGES 2 /* of a segment, before its batches */
 #define SIM_SEGMENTS_MAX 8192
 #define SIM_SPARE_MAX 8
@@ -24,7 +23,7 @@ typedef struct {
     uint8_t *platter;        /* what a power cut would leave of the sectors below; NULL: all the same */
     uint8_t dirty;           /* a bit a sector: written, not synced */
     uint8_t forgotten;       /* a bit a sector: a sync failed, the page is clean, the platter has the old bytes */
-    uint64_t synced;         /* which sync of batches made it durable */
+    uint64_t synced;         /* the newest durable batch when it became durable itself */
 } sim_page_t;
 
 typedef struct {
@@ -86,7 +85,7 @@ typedef struct {
     uint64_t capacity, used, taken; /* `taken`: by others than Adrestia */
     sim_segment_t *spare[SIM_SPARE_MAX]; /* files whose names are gone and whose bytes are not */
     uint32_t spare_count;
-    uint64_t batch_syncs;
+    uint64_t durable_batch; /* number of the newest one */
     /* state */
     sim_state_row_t state_row[SIM_STATE_NAMES_MAX];
     uint32_t state_count;
@@ -114,9 +113,6 @@ typedef struct {
         uint64_t segment, page, bit;
     } rot[SIM_ROT_MAX];
     uint32_t rot_count; /* ever; the newest are kept */
-    struct {
-        uint64_t segment, page;
-    } recent[SIM_RECENT]; /* where the last writes began */
 } sim_disk_t;
 
 void sim_disk_init (sim_disk_t *self, uint64_t seed, uint64_t capacity);
