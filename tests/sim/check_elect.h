@@ -130,7 +130,7 @@ typedef struct {
     bool append_any;
     struct {                           /* members that refuse its appends, and are sent the wrong ones again */
         uint64_t term, count;
-        int64_t since_ns;
+        int64_t since_ns, last_ns;
     } refused[SIM_NODES_MAX];
 } sim_voter_t;
 

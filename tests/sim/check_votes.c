@@ -9,6 +9,7 @@
 #define S_U(x) ((unsigned long long) (x))
 #define S_REFUSALS 8
 #define S_REFUSALS_NS INT64_C (3000000000)
+#define S_REFUSALS_APART_NS INT64_C (1000000000)
 #define S_TERMS_MAX 1000000 /* as check_terms.c: a higher one is a bug of its own */
 
 void
@@ -342,8 +343,13 @@ sim_votes_refusal_came (sim_votes_t *self, const sim_who_t *who, int from, uint6
     if (master->refused[from].count == 0 || master->refused[from].term != term) {
         master->refused[from].term = term;
         master->refused[from].count = 0;
-        master->refused[from].since_ns = who->now_ns;
+        master->refused[from].since_ns = master->refused[from].last_ns = who->now_ns;
     }
+    /* A master that was stopped meanwhile finds refusals from before, and has sent nothing since: a gap counts little. */
+    int64_t gap_ns = who->now_ns - master->refused[from].last_ns;
+    if (gap_ns > S_REFUSALS_APART_NS)
+        master->refused[from].since_ns += gap_ns - S_REFUSALS_APART_NS;
+    master->refused[from].last_ns = who->now_ns;
     if (++master->refused[from].count >= S_REFUSALS && who->now_ns - master->refused[from].since_ns > S_REFUSALS_NS)
         sim_fail (self->verdict, "a member that refuses is sent what it lacks [REPL-1, ELECT-7]",
                   "node %d has refused %llu appends of node %d in term %llu, and confirms nothing", from,

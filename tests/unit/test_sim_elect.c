@@ -309,6 +309,12 @@ test_refusals (void **state)
             sim_votes_ack_came (&world->votes, &who, 1);
     }
     s_broken (world, "sent what it lacks");
+    /* Stopped for seconds while refusals were under way: one of them is the first thing that it hears. */
+    for (int i = 0; i < 20; i++) {
+        sim_who_t who = s_who (1, 1, i < 19 ? 10 * i : 5000);
+        sim_votes_refusal_came (&world->votes, &who, 2, 5);
+    }
+    s_whole (world);
 }
 
 static void
