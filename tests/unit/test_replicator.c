@@ -253,9 +253,8 @@ test_a_node_of_another_group_raises_no_fence (void **state) /* [ELECT-5] */
 /* --- a member that starts again ----------------------------------------------------------------------------------- */
 
 static void
-test_a_member_that_lost_entries_over_a_restart_gets_them_in_the_same_term (void **state) /* [STORE-5] */
+s_lead_with_ten_entries (void)
 {
-    (void) state;
     s_lead (1);
     for (unsigned zone = 2; zone <= 3; zone++) {
         s_answered (zone, 1, 1);
@@ -267,6 +266,13 @@ test_a_member_that_lost_entries_over_a_restart_gets_them_in_the_same_term (void 
     s_ack (3, 1, 10);
     assert_int_equal (adr_store_commit (s_store), 10);
     harness_forget (&s_harness);
+}
+
+static void
+test_a_member_that_lost_entries_over_a_restart_gets_them_in_the_same_term (void **state) /* [STORE-5] */
+{
+    (void) state;
+    s_lead_with_ten_entries ();
     /* It comes back in the same term; entries from 5 on are damaged there. */
     s_answered (2, 1, 2);
     assert_non_null (s_sent_to (2));
@@ -386,22 +392,6 @@ test_a_member_whose_entry_rots_before_it_is_applied_fetches_it (void **state) /*
     assert_int_equal (adr_store_applied (s_store), 3);
     assert_int_equal (adr_store_missing_from (s_store), 0);
     assert_int_equal (s_harness.notes[ADR_LEVEL_ERROR] + s_harness.notes[ADR_LEVEL_WARNING], 1);
-}
-
-static void
-s_lead_with_ten_entries (void)
-{
-    s_lead (1);
-    for (unsigned zone = 2; zone <= 3; zone++) {
-        s_answered (zone, 1, 1);
-        s_ack (zone, 1, 1);
-    }
-    for (uint64_t n = 1; n <= 9; n++)
-        s_write (n);
-    s_ack (2, 1, 10);
-    s_ack (3, 1, 10);
-    assert_int_equal (adr_store_commit (s_store), 10);
-    harness_forget (&s_harness);
 }
 
 /* An append of the master in zone 2 with an entry of 1 MiB. */
