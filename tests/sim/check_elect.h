@@ -34,7 +34,7 @@ typedef struct {
     int64_t until_ns;
 } sim_round_t;
 
-#define SIM_ROUNDS_KEPT 64
+#define SIM_ROUNDS_KEPT 512
 typedef struct {
     uint64_t incarnation, boot;
     sim_promise_t promise[SIM_PROMISES_KEPT]; /* newest first */

@@ -7,6 +7,13 @@
 
 #define S_LIMIT_NS (90 * SIM_SECOND)
 
+/* A disk that was harmed may turn out, at its next start, to have forgotten something or to miss something. */
+static bool
+s_is_whole (const sim_node_t *node)
+{
+    return node->replicates && node->boot > 0 && !node->amnesic && !node->rots && node->disk.harm == 0;
+}
+
 /* Zones that are in the core: enough for every quorum, and among them enough nodes that forgot nothing, and miss nothing: one
  * that has the longest log, and a hole in it, neither stands nor votes for others [STORE-5]. */
 static uint32_t
@@ -18,7 +25,7 @@ s_pick_core (sim_world_t *world)
     uint32_t majority = adr_majority ((uint32_t) zones);
     uint32_t core = 0, whole = 0;
     for (int i = 0; i < world->node_count; i++)
-        if (world->node[i].replicates && !world->node[i].amnesic && !world->node[i].rots && world->node[i].boot > 0)
+        if (s_is_whole (&world->node[i]))
             whole |= 1u << world->node[i].zone;
     uint32_t wanted = (uint32_t) sim_pick (random, needed > majority ? needed : majority, zones);
     while ((uint32_t) __builtin_popcount (core & whole) < wanted && (core & whole) != whole)
@@ -106,7 +113,7 @@ void
 sim_liveness_start (sim_world_t *world)
 {
     world->phase = PHASE_LIVENESS;
-    world->phase_ns = world->now_ns;
+    world->phase_ns = world->core_runs_ns = world->now_ns;
     world->cut_count = 0;
     uint32_t core = s_pick_core (world);
     SIM_TRACE (world, "faults stop; zones of the sound core: %x", core);
@@ -209,12 +216,15 @@ s_compare_stores (sim_world_t *world)
     }
 }
 
+/* Locks are due some time after the whole core runs: one of its hosts may still be stopped, or start once more. */
 static void
 s_check_locks (sim_world_t *world)
 {
     const adr_settings_t *settings = &world->options.settings;
-    int64_t settled = world->phase_ns + 5 * settings->election_max_ns;
-    sim_bounds_locks (&world->bounds, world->now_ns, settled,
+    for (int host = 0; host < world->host_count; host++)
+        if (world->host[host].sound && (!world->host[host].up || world->host[host].paused))
+            world->core_runs_ns = world->now_ns;
+    sim_bounds_locks (&world->bounds, world->now_ns, world->core_runs_ns + 5 * settings->election_max_ns,
                       settings->write_timeout_ns + settings->election_max_ns + SIM_SECOND);
 }
 

@@ -317,6 +317,7 @@ typedef struct sim_world {
     int64_t now_ns;
     sim_phase_t phase;
     int64_t phase_ns; /* since when */
+    int64_t core_runs_ns; /* since when every sound host is up, and none is stopped */
     adr_random_t random, network_random, fault_random, client_random, shell_random, point_random;
     sim_event_t *heap;
     uint32_t heap_count, heap_room;
