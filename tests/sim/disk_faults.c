@@ -24,8 +24,8 @@ s_how (sim_world_t *world)
 
 /* --- moments of the disk ---------------------------------------------------------------------------------------- */
 
-bool
-sim_point (sim_world_t *world, int node, sim_point_t point)
+static bool
+s_has_come (sim_world_t *world, sim_point_t point)
 {
     sim_options_t *options = &world->options;
     if (point != options->point || world->phase != PHASE_FAULTS || options->points_left == 0
@@ -33,8 +33,27 @@ sim_point (sim_world_t *world, int node, sim_point_t point)
         return false;
     options->points_left--;
     sim_faults_injected (&world->faults, SIM_FAULT_POINT);
+    return true;
+}
+
+bool
+sim_point (sim_world_t *world, int node, sim_point_t point)
+{
+    if (!s_has_come (world, point))
+        return false;
     sim_crash (world, world->node[node].host, s_how (world), s_magnitude (world, 1, 500) * ADR_MS, "at a chosen point");
     return true;
+}
+
+/* The same in the middle of an actor's turn: after it. */
+void
+sim_point_soon (sim_world_t *world, int node, sim_point_t point)
+{
+    int host = world->node[node].host;
+    if (!s_has_come (world, point))
+        return;
+    sim_event_at (world, world->now_ns + s_magnitude (world, 1, 100000) * SIM_US, EV_STOP_NOW, host, (int) s_how (world),
+                  world->host[host].life, NULL);
 }
 
 /* Whether the batch takes back entries that stood before [STORE-12]. */

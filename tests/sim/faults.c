@@ -215,6 +215,15 @@ s_plan_power_cut (sim_world_t *world)
     disk->ops_left = (uint64_t) sim_pick (&world->fault_random, 1, 40);
 }
 
+/* Its process has had space for long enough to prepare its segments: it tries again each second. */
+static bool
+s_has_reserve (const sim_world_t *world, const sim_node_t *node)
+{
+    const sim_host_t *host = &world->host[node->host];
+    int64_t since_ns = node->full_ns > host->up_ns ? node->full_ns : host->up_ns;
+    return host->up && !host->paused && world->now_ns - since_ns > 2 * SIM_SECOND;
+}
+
 /* Somebody else fills the disk, to the first mark, the second, or to the last byte. */
 static void
 s_fill_disk (sim_world_t *world, int place)
@@ -225,11 +234,18 @@ s_fill_disk (sim_world_t *world, int place)
     sim_disk_t *disk = &node->disk;
     uint64_t free_bytes = disk->capacity - disk->used;
     uint64_t left = (uint64_t) sim_pick (&world->fault_random, 0, 4) * (free_bytes / 40);
+    if (world->options.full_to_the_last)
+        left = 0;
     disk->taken = free_bytes - left;
     node->full_disk = true;
+    if (s_has_reserve (world, node)) {
+        node->made_full = false;
+        node->full_starts = 0;
+    }
     node->full_ns = world->now_ns;
     SIM_TRACE (world, "%s has %llu bytes left", node->name, (unsigned long long) left);
-    sim_event_at (world, world->now_ns + s_length (world, 200, 8000), EV_MEND, place, 0, 0, NULL);
+    int64_t least_ms = world->options.full_to_the_last ? 4000 : 200;
+    sim_event_at (world, world->now_ns + s_length (world, least_ms, 8000), EV_MEND, place, 0, 0, NULL);
 }
 
 /* One disk, or all of them, as where they are of one size. */
@@ -251,8 +267,6 @@ sim_mend (sim_world_t *world, int place)
     sim_node_t *node = &world->node[place];
     if (node->full_for_good)
         return;
-    node->made_full = false;
-    node->full_starts = 0;
     if (node->full_disk)
         node->full_ns = world->now_ns;
     node->slow_disk = node->full_disk = false;
@@ -330,6 +344,19 @@ s_io_error (sim_world_t *world, sim_fault_t fault)
         disk->fail_sync = true;
 }
 
+/* At a moment that a message brought: what its life was told is still on its way. */
+static void
+s_lose_all (sim_world_t *world, int place)
+{
+    sim_node_t *node = &world->node[place];
+    if (!node->replicates || node->boot == 0 || !sim_may_lose_disk (world, place))
+        return;
+    sim_faults_injected (&world->faults, SIM_FAULT_LOST_DISK);
+    sim_crash (world, node->host, CRASH_KILL, s_length (world, 5, 500), sim_fault_name (SIM_FAULT_LOST_DISK));
+    sim_disk_lose (&node->disk);
+    node->amnesic = true;
+}
+
 /* --- triggers ---------------------------------------------------------------------------------------------------- */
 
 /* Some windows are a few messages wide: a message of the kind that this seed has chosen brings the fault with it. */
@@ -363,6 +390,9 @@ sim_triggered (sim_world_t *world, int node, int other)
         break;
     case 3:
         sim_pause (world, host, s_length (world, 50, 2000));
+        break;
+    case TRIGGER_LOSE_DISK:
+        s_lose_all (world, node);
         break;
     default:
         if (other < 0 || world->cut_count == SIM_CUTS_MAX || world->node[other].host == host)

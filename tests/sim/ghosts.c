@@ -120,13 +120,14 @@ sim_ghosts_join (sim_world_t *world, int node, uint16_t kind)
     /* Its first answers to polls: what it acknowledges then is not yet what it holds. */
     uint64_t *answers_left = &world->former[node][0].replicator_count;
     bool shows = kind == ADR__KIND__POLL_ANSWER && *answers_left > 0;
-    if ((!asks && !shows) || world->phase != PHASE_FAULTS || (asks && !sim_chance (&world->network_random, 200000)))
+    uint32_t ppm = world->options.ghost_ppm;
+    if ((!asks && !shows) || world->phase != PHASE_FAULTS || (asks && !sim_chance (&world->network_random, ppm)))
         return;
     *answers_left -= shows;
     for (int i = 0; i < SIM_GHOSTS; i++) {
         sim_pack_t *told = world->former[node][1].election[i], *said = world->former[node][0].replicator[i];
         /* An old hand-over is remembered while somebody calls: it lifts no promise but its own [ELECT-8]. */
-        if (kind == ADR__KIND__CALL && world->release[i] && sim_chance (&world->network_random, 200000))
+        if (kind == ADR__KIND__CALL && world->release[i] && sim_chance (&world->network_random, ppm))
             s_appear (world, world->release[i], s_soon (world));
         if (asks && told)
             s_appear (world, told, s_soon (world));

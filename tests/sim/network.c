@@ -113,9 +113,12 @@ s_hold (sim_world_t *world, sim_pack_t *pack)
     return true;
 }
 
+/* [ELECT-12] Whatever is about a term carries the term: elections must be safe in any order. */
 static bool
 s_is_old (sim_world_t *world, const sim_pack_t *pack)
 {
+    if (world->options.unordered && pack->to_actor == ADR_ACTOR_ELECTION)
+        return false;
     sim_sequence_t *seen = &world->node[pack->to_node].seen[pack->from_node][pack->lane];
     if (pack->incarnation == seen->incarnation
         && (pack->boot < seen->boot || (pack->boot == seen->boot && pack->sequence < seen->sequence)))

@@ -83,6 +83,7 @@ s_draw_network (sim_options_t *self, adr_random_t *random)
         self->stale_ppm = (uint32_t) s_draw (random, 10000, 500000);
     self->reorder = s_coin (random);
     self->ghosts = s_coin (random);
+    self->ghost_ppm = 200000;
     if (s_coin (random))
         self->echo_ppm = (uint32_t) s_draw (random, 3000, 500000);
     self->disk_write_ns = s_draw (random, 10, 500) * SIM_US;
@@ -109,7 +110,8 @@ s_draw_faults (sim_options_t *self, adr_random_t *random)
     for (size_t i = 0; i < sizeof s_rare / sizeof s_rare[0]; i++)
         self->every_ns[s_rare[i]] *= 3;
     static const uint16_t s_triggers[]
-        = { ADR__KIND__POLL_ANSWER, ADR__KIND__POLL_ANSWER, ADR__KIND__VOTE, ADR__KIND__SUPPORT, ADR__KIND__CALL, ADR__KIND__SUPPORT, ADR__KIND__VOTE_REQUEST, ADR__KIND__VOTE,
+        = { ADR__KIND__POLL_ANSWER, ADR__KIND__POLL_ANSWER, ADR__KIND__VOTE, ADR__KIND__SUPPORT, ADR__KIND__CALL,
+            ADR__KIND__SUPPORT, ADR__KIND__VOTE_REQUEST, ADR__KIND__VOTE,
             ADR__KIND__STAND, ADR__KIND__RELEASE, ADR__KIND__FENCE, ADR__KIND__FENCED, ADR__KIND__LEAD,
             ADR__KIND__APPEND, ADR__KIND__APPEND_ACK, ADR__KIND__READ_INDEX, ADR__KIND__STOOD_DOWN };
     if (sim_chance (random, 650000)) {
@@ -202,6 +204,86 @@ s_draw_disks (sim_options_t *self, adr_random_t *random)
         s_draw_mute (self, random);
 }
 
+/* --- focus: what takes several coincidences at once is drawn together in some seeds ------------------------------------ */
+
+static void
+s_calm (sim_options_t *self)
+{
+    for (int fault = 0; fault < SIM_FAULT_COUNT; fault++)
+        self->every_ns[fault] = 0;
+    self->trigger_kind = 0;
+    self->point = POINT_NONE;
+    self->again_ppm = self->recovery_ppm = 0;
+    self->guests = false;
+    self->fault_time_ns = 16 * SIM_SECOND;
+}
+
+/* Who has just asked for something, or been asked, forgets it, and its next life asks again, while what its former life
+ * was told is still on its way [ELECT-7]. */
+static void
+s_focus_on_second_lives (sim_options_t *self, adr_random_t *random)
+{
+    static const uint16_t s_kinds[] = { ADR__KIND__SUPPORT, ADR__KIND__VOTE, ADR__KIND__APPEND_ACK };
+    s_calm (self);
+    self->founding = self->zones;
+    self->unordered = true;
+    self->ghosts = true;
+    self->ghost_ppm = 800000;
+    self->trigger_kind = s_kinds[sim_pick (random, 0, 2)];
+    self->trigger_ppm = self->trigger_kind == ADR__KIND__APPEND_ACK ? 20000 : 400000;
+    self->triggers_left = 20;
+    self->trigger_action = TRIGGER_LOSE_DISK;
+    self->every_ns[SIM_FAULT_PAUSE] = s_draw (random, 500, 2000) * ADR_MS; /* kills would count starts, and calls with them */
+}
+
+/* Masters hand over again and again, members restart and hear each other one way, and old releases come back [ELECT-8]. */
+static void
+s_focus_on_hand_overs (sim_options_t *self, adr_random_t *random)
+{
+    s_calm (self);
+    self->founding = self->zones;
+    self->unordered = true;
+    self->ghost_ppm = 800000;
+    self->every_ns[SIM_FAULT_DRAIN] = s_draw (random, 300, 800) * ADR_MS;
+    self->every_ns[SIM_FAULT_CUT] = s_draw (random, 200, 800) * ADR_MS;
+}
+
+/* Disks are full to the last byte for long, and hosts start there, with segments of a few batches [STORE-11]. */
+static void
+s_focus_on_full_disks (sim_options_t *self, adr_random_t *random)
+{
+    s_calm (self);
+    self->value_max = 256;
+    self->segment_bytes = 64 * 1024;
+    self->flush_bytes = 16 * 1024;
+    self->keys = SIM_KEYS_MAX; /* what there is can be deleted, and nothing else goes into the log by then */
+    self->weight[OP_DELETE] = self->weight[OP_PUT] = 64;
+    self->think_max_us = 10000;
+    self->full_to_the_last = true;
+    self->point = POINT_LAST;
+    self->point_ppm = (uint32_t) s_draw (random, 2000, 50000);
+    self->points_left = 20;
+    self->every_ns[SIM_FAULT_FULL_DISK] = s_draw (random, 2000, 4000) * ADR_MS;
+    self->every_ns[SIM_FAULT_KILL] = s_draw (random, 1000, 4000) * ADR_MS;
+}
+
+static void
+s_draw_focus (sim_options_t *self, adr_random_t *random)
+{
+    if (!sim_chance (random, 200000) || self->zones < 3)
+        return;
+    switch (sim_pick (random, 0, 2)) {
+    case 0:
+        s_focus_on_second_lives (self, random);
+        break;
+    case 1:
+        s_focus_on_hand_overs (self, random);
+        break;
+    default:
+        s_focus_on_full_disks (self, random);
+    }
+}
+
 void
 sim_options_draw (sim_options_t *self, uint64_t seed)
 {
@@ -214,4 +296,6 @@ sim_options_draw (sim_options_t *self, uint64_t seed)
     s_draw_work (self, &random);
     adr_random_t disk_random = { seed * UINT64_C (0x9e3779b97f4a7c15) + 2 };
     s_draw_disks (self, &disk_random);
+    adr_random_t focus_random = { seed * UINT64_C (0xd1342543de82ef95) + 3 };
+    s_draw_focus (self, &focus_random);
 }

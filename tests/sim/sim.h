@@ -29,7 +29,7 @@
 
 #include <stdio.h>
 
-#define SIM_FULL_STARTS 2 /* that a full disk takes for sure */
+#define SIM_FULL_STARTS 1 /* that a full disk takes for sure */
 #define SIM_HOSTS_MAX SIM_NODES_MAX
 #define SIM_CLIENTS_MAX 16
 #define SIM_LANES 2
@@ -44,11 +44,13 @@ typedef enum {
     POINT_CUT,         /* ... takes back entries */
     POINT_NEW_SEGMENT, /* ... is the first of its segment, or a segment is being made */
     POINT_FLUSH,       /* an index transaction is not yet committed */
+    POINT_LAST,        /* the end of a full disk's reserve is near */
     POINT_PERSISTED,   /* the state environment holds it, and its actor does not know */
     POINT_COUNT
 } sim_point_t;
 
 /* --- options.c */
+#define TRIGGER_LOSE_DISK 6
 typedef struct {
     uint64_t seed;
     int zones;
@@ -63,14 +65,17 @@ typedef struct {
     int64_t hop_late_max_ns;
     uint32_t loss_ppm, repeat_ppm, late_ppm, stale_ppm;
     bool reorder;
+    bool unordered;            /* elections hear what is older than what they have heard, too */
+    bool full_to_the_last;     /* disks that fill up have nothing left, for long */
     bool ghosts;               /* what a former life of a node said, and was told, comes late */
+    uint32_t ghost_ppm;        /* ... and just when the next life asks */
     uint32_t echo_ppm;         /* what elections say comes a second time, seconds late */
     int64_t disk_write_ns, disk_sync_ns; /* longest normal */
     int drift_node[2];         /* hosts; -1: none */
     int32_t drift_ppm[2];
     uint16_t trigger_kind;     /* messages of this kind bring a fault with them; 0: none */
     uint32_t trigger_ppm, triggers_left;
-    int trigger_action;
+    int trigger_action;        /* as sim_triggered has them */
     int64_t every_ns[SIM_FAULT_COUNT]; /* mean time between two; 0: never */
     int64_t fault_time_ns;     /* how long faults go on */
     uint64_t segment_bytes, flush_bytes;
@@ -241,6 +246,7 @@ typedef struct {
 typedef struct {
     bool up, paused, sound; /* sound: in the core of the liveness phase */
     uint64_t life;
+    int64_t up_ns; /* when its life began, or it went on last */
     int64_t resume_ns, paused_clock_ns, offset_ns, wall_ms; /* wall_ms: how far its wall clock was set */
     int32_t drift_ppm;
     bool power_lost;  /* how it went down */
@@ -432,6 +438,7 @@ void sim_drain (sim_world_t *world, int host, int64_t time_ns);
 /* --- disk_faults.c */
 /* The disk is at this moment: true if the host has ended there. */
 bool sim_point (sim_world_t *world, int node, sim_point_t point);
+void sim_point_soon (sim_world_t *world, int node, sim_point_t point);
 bool sim_point_written (sim_world_t *world, int node, const adr_store_job_t *job);
 void sim_before_boot (sim_world_t *world, int host);
 void sim_after_boot (sim_world_t *world, int host);

@@ -34,6 +34,8 @@ sim_watch_space (sim_world_t *world, int place)
     uint64_t last = adr_store_last (node->store).index;
     for (uint64_t index = node->reserve_last + 1; on_reserve && node->on_reserve && index <= last; index++)
         s_check_entry (world, node, index);
+    if (adr_store_space (node->store) == ADR_SPACE_LAST)
+        sim_point_soon (world, place, POINT_LAST);
     node->on_reserve = on_reserve;
     node->reserve_last = last;
 }

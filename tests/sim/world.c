@@ -326,7 +326,8 @@ s_cache_bytes (const sim_world_t *self, int place)
 }
 
 /* [STORE-11] A full disk stops no start, as long as there is a reserve: one that was there when the disk became full, and
- * each start takes its tail and two blocks of it. Segments here are of some 50 KiB, not of 16 MiB: two starts are sure. */
+ * each start takes its tail and two blocks of it. Where a whole segment is hardly larger than the smallest, one start is
+ * sure: what it seals may be too little for another. */
 static bool
 s_may_lack_space (const sim_node_t *node, const char *why)
 {
@@ -392,6 +393,7 @@ sim_boot (sim_world_t *self, int host)
         }
     SIM_TRACE (self, "host %d boots, life %llu", host, (unsigned long long) self->host[host].life);
     self->host[host].up = true;
+    self->host[host].up_ns = self->now_ns;
     for (int i = 0; i < self->node_count; i++)
         if (self->node[i].host == host)
             s_boot_node (self, i);
@@ -584,6 +586,7 @@ static void
 s_resume (sim_world_t *self, sim_host_t *host)
 {
     host->paused = false;
+    host->up_ns = self->now_ns;
     if (self->options.guests)
         host->offset_ns += host->paused_clock_ns - sim_clock (self, (int) (host - self->host));
 }
