@@ -109,6 +109,10 @@ typedef struct {
 } sim_asked_t;
 
 typedef struct {
+    uint64_t number, incarnation, to_incarnation;
+} sim_support_t;
+
+typedef struct {
     uint64_t incarnation, boot;
     sim_candidate_t *vote; /* by term, of this incarnation */
     uint64_t vote_room, vote_max;
@@ -119,9 +123,7 @@ typedef struct {
     adr_voters_t fenced_voters;
     uint64_t stand_term;               /* a master told it to stand after this term */
     sim_asked_t call;                  /* its newest own */
-    struct {
-        uint64_t number, incarnation, to_incarnation;
-    } support[SIM_NODES_MAX];          /* that it was sent, as its votes */
+    sim_support_t support[SIM_NODES_MAX]; /* that it was sent, as its votes */
     struct {
         uint64_t term, incarnation, to_incarnation;
     } grant[SIM_NODES_MAX];

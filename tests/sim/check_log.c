@@ -104,6 +104,17 @@ s_kept (sim_log_t *self, int node, const sim_held_t *held, const sim_log_view_t 
                   S_U (held->term[index]), S_U (index), S_U (view->last), S_U (term));
 }
 
+/* What the log has replaced is not held any more, though what it misses further down still counts. */
+static void
+s_give_up_cut (sim_held_t *held, const sim_log_view_t *view)
+{
+    uint64_t term;
+    while (held->durable > 0
+           && (held->durable > view->last
+               || (view->term_at (view->argument, held->durable, &term) && term != held->term[held->durable])))
+        held->durable--;
+}
+
 /* Follows what the node's journal holds durably, so that it can be asked about when the node is down. */
 static void
 s_follow_durable (sim_log_t *self, int node, const sim_log_view_t *view)
@@ -127,6 +138,7 @@ s_follow_durable (sim_log_t *self, int node, const sim_log_view_t *view)
     held->mending = view->missing || (held->mending && view->durable < view->applied);
     if (view->durable < held->durable && !held->mending)
         held->durable = view->durable;
+    s_give_up_cut (held, view);
     if (view->durable >= held->room) {
         held->room = view->durable < 2048 ? 4096 : view->durable * 2;
         held->term = adr_realloc (held->term, held->room * sizeof *held->term);

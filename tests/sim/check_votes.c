@@ -137,9 +137,10 @@ sim_votes_supports (sim_votes_t *self, const sim_who_t *who, int caller, uint64_
     const sim_voter_t *voter = s_of (self, who);
     if (voter->call_of[caller].number == number)
         s_check_named (self, who, caller, &voter->call_of[caller], to_incarnation);
-    self->node[caller].support[who->node].number = number;
-    self->node[caller].support[who->node].incarnation = who->incarnation;
-    self->node[caller].support[who->node].to_incarnation = to_incarnation;
+    sim_support_t *given = &self->node[caller].support[who->node];
+    if (given->incarnation == who->incarnation && given->to_incarnation == to_incarnation && given->number > number)
+        return; /* a call of before came late, and was supported, too */
+    *given = (sim_support_t){ number, who->incarnation, to_incarnation };
 }
 
 void
