@@ -204,6 +204,25 @@ test_commit_by_a_quorum (void **state)
     assert_int_equal (world->history.commit, 3);
 }
 
+/* It misses entry 2, and has replaced what followed entry 3. */
+static void
+test_commit_of_a_holder_that_mends (void **state)
+{
+    world_t *world = *state;
+    s_fill (world, 0, 1, 3, 1);
+    s_fill (world, 0, 4, 4, 3);
+    s_fill (world, 1, 1, 3, 1);
+    s_fill (world, 1, 4, 5, 2);
+    s_view (world, 1, 5, 0, 0);
+    world->toy[1].term[4] = 3;
+    sim_log_view_t view = { .incarnation = 7, .boot = 1, .last = 4, .durable = 1, .missing = true, .voters = world->voters,
+                            .term_at = s_toy_term, .entry_at = s_toy_entry, .argument = &world->toy[1] };
+    sim_log_view (&world->log, 1, &view);
+    s_view (world, 1, 4, 0, 0);
+    s_view (world, 0, 4, 4, 3);
+    GOOD (world);
+}
+
 static void
 test_commit_without_a_quorum (void **state)
 {
@@ -702,6 +721,7 @@ main (void)
         cmocka_unit_test (test_terms_restart),
         cmocka_unit_test (test_leases_overlap),
         IN_WORLD (test_commit_by_a_quorum),
+        IN_WORLD (test_commit_of_a_holder_that_mends),
         IN_WORLD (test_commit_without_a_quorum),
         IN_WORLD (test_commit_of_a_holder_with_another_term),
         IN_WORLD (test_an_old_incarnation_holds_nothing),

@@ -208,6 +208,22 @@ test_an_election (void **state)
 }
 
 static void
+test_a_call_that_comes_late (void **state)
+{
+    world_t *world = *state;
+    sim_who_t zero = s_who (0, 1, 100), one = s_who (1, 1, 100);
+    sim_asked_t call = s_asked (world, 4), before = call;
+    before.number = 6;
+    sim_votes_calls (&world->votes, &zero, &call);
+    sim_votes_call_came (&world->votes, &one, 0, &call);
+    sim_votes_supports (&world->votes, &one, 0, 7, 1);
+    sim_votes_call_came (&world->votes, &one, 0, &before);
+    sim_votes_supports (&world->votes, &one, 0, 6, 1);
+    sim_votes_asks_fence (&world->votes, &zero, 5);
+    s_whole (world);
+}
+
+static void
 test_nothing_is_forgotten (void **state)
 {
     world_t *world = *state;
@@ -485,6 +501,7 @@ main (void)
         IN_WORLD (test_a_master_is_its_own),
         IN_WORLD (test_leases),
         IN_WORLD (test_an_election),
+        IN_WORLD (test_a_call_that_comes_late),
         IN_WORLD (test_nothing_is_forgotten),
         IN_WORLD (test_fence_and_disk_before_the_vote),
         IN_WORLD (test_who_may_be_asked),
