@@ -23,7 +23,8 @@ replicator_tell_voters (replicator_t *self)
 {
     const adr_voters_t *voters = adr_store_voters (self->store);
     adr_position_t last = adr_store_last (self->store);
-    bool may_stand = s_is_voter (self) && adr_store_missing_from (self->store) == 0;
+    bool misses = adr_store_missing_from (self->store) != 0 && !ADR_PLANT (STORE_5_DAMAGED_STANDS);
+    bool may_stand = s_is_voter (self) && !misses;
     bool same = self->told.at_ns != 0 && adr_position_compare (voters->at, self->told.voters_at) == 0
                 && may_stand == self->told.may_stand && self->told.last_term == last.term
                 && self->told.fence == self->fence;

@@ -51,6 +51,8 @@ s_index_said (adr_store_t *self, int error)
     if (error && error != ENOENT) {
         ADR_MARK ("store: a row of the index cannot be read");
         self->index_damaged = true;
+        if (ADR_PLANT (STORE_10_ROT_IS_ABSENCE))
+            return ENOENT;
     }
     return error;
 }

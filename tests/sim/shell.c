@@ -235,7 +235,8 @@ s_receive (sim_actor_t *self, adr_event_t *event)
 {
     sim_world_t *world = self->world;
     int host = world->node[self->node].host;
-    event->now_ns = sim_clock (world, host);
+    /* [ELECT-12] The clock is read for each event, as src/runtime/shell.c does. */
+    event->now_ns = ADR_PLANT (ELECT_12_NOW_ONCE_A_TURN) ? self->turn_began_ns : sim_clock (world, host);
     event->wall_ms = INT64_C (1700000000000) + event->now_ns / ADR_MS + world->host[host].wall_ms;
     world->events++;
     sim_watch_deliver (world, self, event);
@@ -337,6 +338,16 @@ s_hop (sim_world_t *world)
     return hop;
 }
 
+/* Until the turn's next event: its thread, too, may lose the processor for long. */
+static int64_t
+s_gap_within_turn (sim_world_t *world)
+{
+    int64_t gap = sim_pick (&world->shell_random, SIM_US, 200 * SIM_US);
+    if (world->phase == PHASE_FAULTS && sim_chance (&world->shell_random, world->options.hop_late_ppm))
+        gap += sim_pick (&world->shell_random, 0, world->options.hop_late_max_ns);
+    return gap;
+}
+
 /* Everything that the turn asked for leaves. */
 static void
 s_let_out (sim_actor_t *self)
@@ -407,12 +418,13 @@ sim_actor_turn (sim_actor_t *self)
     }
     if (!self->in_turn) {
         self->in_turn = true;
+        self->turn_began_ns = sim_clock (world, node->host);
         self->turn_left = (uint32_t) sim_pick (&world->shell_random, 1, 32);
     }
     while (self->turn_left > 0 && !world->verdict.failed && s_next_event (self)) {
         self->turn_left--;
         if (sim_chance (&world->shell_random, 30000)) { /* time passes within a turn */
-            s_schedule (self, world->now_ns + sim_pick (&world->shell_random, SIM_US, 200 * SIM_US));
+            s_schedule (self, world->now_ns + s_gap_within_turn (world));
             return;
         }
     }

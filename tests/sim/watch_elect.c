@@ -188,6 +188,15 @@ s_sent_fenced (sim_world_t *world, const sim_who_t *who, const Adr__Fenced *fenc
 }
 
 static void
+s_told_voters (sim_world_t *world, const sim_who_t *who, const Adr__Voters *told)
+{
+    sim_votes_told_fence (&world->votes, who, told->term, told->last_term);
+    if (told->may_stand && adr_store_missing_from (world->node[who->node].store) != 0)
+        sim_fail (&world->verdict, "who misses entries does not stand [STORE-5, REPL-7]",
+                  "%s tells its election that it may", world->node[who->node].name);
+}
+
+static void
 s_left_replicator (sim_world_t *world, const sim_who_t *who, uint16_t kind, const ProtobufCMessage *header)
 {
     switch (kind) {
@@ -195,8 +204,7 @@ s_left_replicator (sim_world_t *world, const sim_who_t *who, uint16_t kind, cons
         s_sent_fenced (world, who, (const Adr__Fenced *) header);
         break;
     case ADR__KIND__VOTERS:
-        sim_votes_told_fence (&world->votes, who, ((const Adr__Voters *) header)->term,
-                              ((const Adr__Voters *) header)->last_term);
+        s_told_voters (world, who, (const Adr__Voters *) header);
         break;
     case ADR__KIND__RESIGN:
         sim_polls_resigns (&world->polls, who, ((const Adr__Resign *) header)->term);
