@@ -721,6 +721,24 @@ test_starts_use_up_no_segments (void **state)
     s_expect (w, "key", "value");
 }
 
+/* Nobody knows yet that the disk is full, and batches go on until they find no segment: the last one that was prepared
+ * is the next start's all the same. */
+static void
+test_a_disk_that_fills_up_between_two_looks (void **state) /* [STORE-11] */
+{
+    s_world_t *w = *state;
+    s_write_some (w, 1, 10);
+    w->disk->free_bytes = 0;
+    while (adr_store_durable (w->store) == adr_store_last (w->store).index) {
+        s_append_op (w, 1, "key", "value");
+        s_run (w);
+    }
+    uint64_t durable = adr_store_durable (w->store);
+    s_reopen (w);
+    assert_int_equal (w->opening, ADR_STORE_OPENED);
+    assert_int_equal (adr_store_last (w->store).index, durable);
+}
+
 /* A segment that was cut to what it holds ends with a seal; one that lost its end does not. */
 static void
 test_a_segment_without_its_end_is_no_sealed_one (void **state) /* [STORE-4] */
@@ -837,6 +855,7 @@ main (void)
         S_TEST (test_a_full_disk_costs_no_processor_time),
         S_TEST (test_the_reserve_is_for_what_holds_the_group_together),
         S_TEST (test_starts_use_up_no_segments),
+        S_TEST (test_a_disk_that_fills_up_between_two_looks),
         S_TEST (test_a_segment_without_its_end_is_no_sealed_one),
         S_TEST (test_a_read_that_succeeds_when_repeated_is_counted),
         S_TEST (test_copies_are_never_log),
