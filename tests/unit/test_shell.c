@@ -92,6 +92,47 @@ test_timers (void **state)
     toy_free (&toy);
 }
 
+typedef struct {
+    int64_t now_ns[2];
+    uint64_t turn[2];
+    uint32_t count;
+} s_clock_t;
+
+/* Two messages of one turn; the first takes its time. */
+static void
+s_take_time (toy_t *self, const adr_event_t *event, adr_effects_t *effects)
+{
+    s_clock_t *clock = self->argument;
+    adr_address_t to = fixture_address (&fixture_shared, 0, ADR_ACTOR_REPLICATOR);
+    if (event->kind == ADR_EVENT_START)
+        for (uint64_t number = 1; number <= 2; number++)
+            fixture_send_append (effects, to, number, 1);
+    if (event->kind != ADR_EVENT_MESSAGE)
+        return;
+    clock->turn[clock->count] = self->turns;
+    clock->now_ns[clock->count++] = event->now_ns;
+    while (clock->count == 1 && adr_clock_now_ns () < event->now_ns + 5 * ADR_MS)
+        ;
+}
+
+static void
+test_the_clock_is_read_for_each_message (void **state) /* [ELECT-12] */
+{
+    (void) state;
+    s_clock_t clock = { .count = 0 };
+    toy_t toy;
+    toy_init (&toy, s_take_time, &clock);
+    adr_directory_t *directory = adr_directory_new (fixture_shared.map, NULL, 0);
+    adr_shell_t *shell = s_shell (directory, &toy_replicator_class, &toy, NULL, NULL, NULL);
+    adr_shell_start (shell);
+    assert_true (toy_wait (&toy, &toy.messages, 2));
+    adr_shell_destroy (&shell);
+    assert_int_equal (clock.turn[0], clock.turn[1]);
+    assert_true (clock.now_ns[1] >= clock.now_ns[0] + 5 * ADR_MS);
+    adr_directory_destroy (&directory);
+    toy_free (&toy);
+}
+
 /* --- messages between actors of one node ------------------------------------------------------------------------ */
 
 #define S_MANY 20000
@@ -382,6 +423,7 @@ main (void)
         cmocka_unit_test (test_who_may_say_what), cmocka_unit_test (test_nowhere),
         cmocka_unit_test (test_persist),          cmocka_unit_test (test_jobs),
         cmocka_unit_test (test_a_large_turn_leaves_early),
+        cmocka_unit_test (test_the_clock_is_read_for_each_message),
     };
     return cmocka_run_group_tests (tests, fixture_setup, fixture_teardown);
 }
