@@ -22,6 +22,13 @@ s_how (sim_world_t *world)
     return sim_chance (&world->point_random, 500000) ? CRASH_POWER : CRASH_KILL;
 }
 
+static void
+s_stop_soon (sim_world_t *world, int host, int64_t low_us, int64_t high_us)
+{
+    int64_t at_ns = world->now_ns + s_magnitude (world, low_us, high_us) * SIM_US;
+    sim_event_at (world, at_ns, EV_STOP_NOW, host, (int) s_how (world), world->host[host].life, NULL);
+}
+
 /* --- moments of the disk ---------------------------------------------------------------------------------------- */
 
 static bool
@@ -41,7 +48,8 @@ sim_point (sim_world_t *world, int node, sim_point_t point)
 {
     if (!s_has_come (world, point))
         return false;
-    sim_crash (world, world->node[node].host, s_how (world), s_magnitude (world, 1, 500) * ADR_MS, "at a chosen point");
+    sim_crash_t how = s_how (world);
+    sim_crash (world, world->node[node].host, how, s_magnitude (world, 1, 500) * ADR_MS, "at a chosen point");
     return true;
 }
 
@@ -49,11 +57,8 @@ sim_point (sim_world_t *world, int node, sim_point_t point)
 void
 sim_point_soon (sim_world_t *world, int node, sim_point_t point)
 {
-    int host = world->node[node].host;
-    if (!s_has_come (world, point))
-        return;
-    sim_event_at (world, world->now_ns + s_magnitude (world, 1, 100000) * SIM_US, EV_STOP_NOW, host, (int) s_how (world),
-                  world->host[host].life, NULL);
+    if (s_has_come (world, point))
+        s_stop_soon (world, world->node[node].host, 1, 100000);
 }
 
 /* Whether the batch takes back entries that stood before [STORE-12]. */
@@ -114,8 +119,7 @@ sim_after_boot (sim_world_t *world, int host)
         return;
     sim_faults_injected (&world->faults, SIM_FAULT_AGAIN);
     if (sim_chance (random, 250000)) {
-        sim_event_at (world, world->now_ns + s_magnitude (world, 200, 500000) * SIM_US, EV_STOP_NOW, host,
-                      (int) s_how (world), world->host[host].life, NULL);
+        s_stop_soon (world, host, 200, 500000);
         return;
     }
     uint16_t word = s_words[sim_pick (random, 0, sizeof s_words / sizeof s_words[0] - 1)];
@@ -127,11 +131,9 @@ sim_after_boot (sim_world_t *world, int host)
 void
 sim_doom (sim_world_t *world, int node)
 {
-    int host = world->node[node].host;
     world->node[node].doom_kind = 0;
     if (world->phase == PHASE_FAULTS)
-        sim_event_at (world, world->now_ns + s_magnitude (world, 1, 4000) * SIM_US, EV_STOP_NOW, host,
-                      (int) s_how (world), world->host[host].life, NULL);
+        s_stop_soon (world, world->node[node].host, 1, 4000);
 }
 
 /* --- clocks, yesterday's copies, the index ---------------------------------------------------------------------------- */
@@ -160,8 +162,10 @@ static void
 s_end (sim_world_t *world, int node, const char *why)
 {
     int host = world->node[node].host;
-    if (world->host[host].up)
-        sim_crash (world, host, s_how (world), s_magnitude (world, 1, 2000) * ADR_MS, why);
+    if (!world->host[host].up)
+        return;
+    sim_crash_t how = s_how (world);
+    sim_crash (world, host, how, s_magnitude (world, 1, 2000) * ADR_MS, why);
 }
 
 /* Yesterday's copy of the state environment comes back beside today's journal. Only what STORE-4 promises to notice:
