@@ -10,7 +10,7 @@ readonly BUILD_PACKAGES=(gcc make autoconf automake libtool pkg-config libc6-dev
     liblmdb-dev libyaml-dev libprotobuf-c-dev protobuf-c-compiler libmicrohttpd-dev libgnutls28-dev
     libxml2-dev libjansson-dev libedit-dev curl)
 # shellcheck disable=SC2034
-readonly TEST_PACKAGES=(libcmocka-dev python3 python3-boto3 s3cmd)
+readonly TEST_PACKAGES=(libcmocka-dev clang python3 python3-boto3 s3cmd)
 
 now_ms() {
     local seconds=${EPOCHREALTIME%[.,]*} micros=${EPOCHREALTIME#*[.,]}
