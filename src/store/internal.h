@@ -240,6 +240,8 @@ size_t adr_note_start_encode (const adr_job_t *start, uint8_t at[ADR_NOTE_START_
 #define ADR_META_APPLIED "applied" /* journal id, term, index */
 #define ADR_META_APPLIED_SIZE 32
 
+/* [STORE-11] True if this errno value says that there is no space: something to wait for, no failure. */
+bool adr_error_is_full (int error);
 /* [STORE-11] True while there is space for little more than what is written already. */
 bool adr_store_on_reserve (const adr_store_t *self);
 /* Notes whether the next start is to make the index anew. */

@@ -180,8 +180,8 @@ adr_store_wake_at (const adr_store_t *self)
 
 /* --- running a job: the shell's thread, nothing of the owner's is touched ----------------------------------- */
 
-static bool
-s_is_full (int error)
+bool
+adr_error_is_full (int error)
 {
     return error == ENOSPC || error == EDQUOT;
 }
@@ -210,11 +210,11 @@ static int
 s_segment_make (adr_store_t *self, adr_job_t *job)
 {
     int error = self->disk->create (self->disk, job->segment.number, job->segment.size);
-    if (s_is_full (error) && job->segment_small < job->segment.size) {
+    if (adr_error_is_full (error) && job->segment_small < job->segment.size) {
         job->segment.size = job->segment_small;
         error = self->disk->create (self->disk, job->segment.number, job->segment.size);
     }
-    if (s_is_full (error)) {
+    if (adr_error_is_full (error)) {
         job->no_space = true;
         return 0;
     }
@@ -261,7 +261,7 @@ s_seal_write (adr_store_t *self, adr_job_t *job)
 {
     const adr_segment_header_t *segment = &job->segment;
     int error = adr_journal_seal_write (self, segment->number, segment->salt, segment->size);
-    job->no_space = s_is_full (error);
+    job->no_space = adr_error_is_full (error);
     return job->no_space ? 0 : error;
 }
 
@@ -298,7 +298,7 @@ adr_store_note_reindex (adr_store_t *self, bool wanted)
 static int
 s_flush_error (adr_job_t *job, int error)
 {
-    job->no_space = s_is_full (error);
+    job->no_space = adr_error_is_full (error);
     job->again = error == EAGAIN;
     return job->no_space || job->again ? 0 : error;
 }
@@ -460,7 +460,7 @@ adr_store_flush_now (adr_store_t *self)
         if (!error)
             error = self->index->commit (self->index);
     } while (error == EAGAIN);
-    if (s_is_full (error) && adr_memtable_bytes (self->frozen) < self->options.memory_max_bytes)
+    if (adr_error_is_full (error) && adr_memtable_bytes (self->frozen) < self->options.memory_max_bytes)
         return 0; /* [STORE-11] it waits in memory, and is tried again like any other flush */
     if (!error)
         self->index_applied = self->applied;

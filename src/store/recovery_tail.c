@@ -113,12 +113,6 @@ s_target (adr_recovery_t *r, uint64_t needed, bool *exists, uint64_t *size)
     return error;
 }
 
-static bool
-s_is_full (int error)
-{
-    return error == ENOSPC || error == EDQUOT;
-}
-
 /* What former lives left uncut, at once: nothing is lost by it, whatever becomes of this recovery. */
 static int
 s_seal_all (adr_recovery_t *r)
@@ -137,7 +131,7 @@ s_seal_all (adr_recovery_t *r)
         if (!error)
             error = self->disk->truncate (self->disk, journal->seal_next, segment->used + ADR_BLOCK);
     }
-    return s_is_full (error) ? 0 : error;
+    return adr_error_is_full (error) ? 0 : error;
 }
 
 /* [STORE-11] The next start finds a prepared segment, should the disk be full by then and this life be too short to make
@@ -150,7 +144,7 @@ s_prepare (adr_recovery_t *r)
     if (self->journal.newest > self->journal.current)
         return 0;
     int error = adr_recovery_segment_begin (r, number, small, 0, false);
-    if (s_is_full (error)) {
+    if (adr_error_is_full (error)) {
         ADR_MARK ("store: a start on a full disk makes space for the next one");
         error = s_seal_all (r);
         if (!error)
@@ -162,7 +156,7 @@ s_prepare (adr_recovery_t *r)
         self->journal.newest = number;
     else
         *adr_journal_segment_add (self, number) = (adr_segment_t){ 0 };
-    return s_is_full (error) ? 0 : error;
+    return adr_error_is_full (error) ? 0 : error;
 }
 
 /* [STORE-1] Nobody is answered before what may stand in the page cache alone is in a new segment and synced. The
