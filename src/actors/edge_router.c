@@ -177,6 +177,7 @@ s_on_map_pull (edge_router_t *self, const adr_event_t *event)
         return;
     }
     adr_arena_init (&arena, 16 * 1024, 64 * 1024 * 1024);
+    adr_map_grow_older (self->map, &self->map_ns, self->now_ns);
     Adr__MapPush push = ADR__MAP_PUSH__INIT;
     push.number = pull->number;
     push.map = adr_map_message (self->map, &arena);
@@ -192,6 +193,7 @@ s_on_map_changed (edge_router_t *self, const Adr__MapChanged *changed)
         return;
     adr_map_destroy (&self->map);
     self->map = map;
+    self->map_ns = self->now_ns;
     int before[ADR_GROUPS_MAX];
     uint32_t count = self->routes.group_count;
     for (uint32_t i = 0; i < count; i++)

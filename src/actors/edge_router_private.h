@@ -61,6 +61,7 @@ typedef struct {
     const adr_environment_t *environment;
     adr_effects_t *effects; /* of the current event */
     int64_t now_ns;
+    int64_t map_ns; /* up to when the map's statuses are as old as they say */
     adr_map_t *map;
     adr_routes_t routes;
     edge_request_t *chunk[PLACES_MAX / CHUNK];

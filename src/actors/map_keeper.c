@@ -42,6 +42,7 @@ typedef struct {
     bool news;                  /* of this turn: who leads, or which state a node is in */
     bool progress;              /* since the last telling: indexes moved */
     bool push_due;              /* PKI: news that the zone has not been told */
+    int64_t aged_ns;            /* up to when statuses are as old as they say */
     int64_t told_ns;            /* when our own actors were told last */
     int64_t pushed_ns;
     uint64_t newer_epoch;       /* of a registry that was offered and not taken; said once */
@@ -116,7 +117,7 @@ static bool
 s_member_is_news (const adr_map_member_t *a, const adr_map_member_t *b)
 {
     return !adr_id_equal (&a->node, &b->node) || a->state != b->state || a->voter != b->voter
-           || a->incarnation != b->incarnation;
+           || a->incarnation != b->incarnation || a->boot != b->boot;
 }
 
 /* Who leads, who counts, or which state a node is in has changed, not indexes alone. */
@@ -184,6 +185,7 @@ s_on_master (s_keeper_t *self, const Adr__Master *master)
     status.sequence = 0;
     status.master = adr_id_of (master->master);
     status.leaving = false;
+    status.age_ms = 0;
     s_learn (self, &self->environment->group, &status);
 }
 
@@ -256,7 +258,7 @@ s_pull_if_silent (s_keeper_t *self)
 static void
 s_on_start (s_keeper_t *self)
 {
-    self->told_ns = self->pushed_ns = self->heard_ns = self->now_ns;
+    self->aged_ns = self->told_ns = self->pushed_ns = self->heard_ns = self->now_ns;
     if (self->pki_count) {
         s_pull (self, self->zone_pki >= 0 ? (uint32_t) self->zone_pki : 0);
         self->effects->wake (self->effects, S_TIMER_PULL, self->now_ns + S_PULL_NS);
@@ -359,6 +361,8 @@ s_receive (void *actor, const adr_event_t *event, adr_effects_t *effects)
     s_keeper_t *self = actor;
     self->effects = effects;
     self->now_ns = event->now_ns;
+    if (event->kind != ADR_EVENT_START)
+        adr_map_grow_older (self->map, &self->aged_ns, self->now_ns);
     switch (event->kind) {
     case ADR_EVENT_START:
         s_on_start (self);

@@ -262,10 +262,10 @@ s_turn_end (replicator_t *self)
 static void
 s_start (replicator_t *self)
 {
-    adr_note (self->effects, ADR_LEVEL_NOTE, "starts -> log ends at %llu, commit %llu, fence %llu, incarnation %llx",
+    adr_note (self->effects, ADR_LEVEL_NOTE, "starts -> log ends at %llu, commit %llu, fence %llu, incarnation %llx, start %llu",
               (unsigned long long) adr_store_last (self->store).index,
               (unsigned long long) adr_store_commit (self->store), (unsigned long long) self->fence,
-              (unsigned long long) self->environment->incarnation);
+              (unsigned long long) self->environment->incarnation, (unsigned long long) self->environment->boot);
     if (self->ids_unread)
         replicator_note_damage (self, "entries of the log cannot be read -> requests of their time are not executed");
     s_tick (self);

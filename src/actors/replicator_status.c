@@ -95,6 +95,7 @@ s_fill_member (const replicator_t *self, const peer_t *peer, Adr__NodeStatus *st
     status->node = adr_id_view (&peer->node);
     status->state = own ? replicator_state (self) : heard ? peer->state : ADR_STATE_OFFLINE;
     status->incarnation = peer->incarnation;
+    status->boot = own ? self->environment->boot : peer->boot;
     status->last_index = own ? adr_store_last (self->store).index : peer->last_index;
     status->applied = own ? adr_store_applied (self->store) : peer->applied;
     status->voter = adr_voters_find (adr_store_voters (self->store), &peer->node, peer->incarnation) >= 0;

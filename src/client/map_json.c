@@ -92,6 +92,7 @@ s_members (const adr_map_t *map, const adr_group_status_t *status)
                                   node ? node->name : "", "zone", s_zone_name (map, node), "state",
                                   adr_node_state_name (member->state), "voter", member->voter);
         json_object_set_new (json, "incarnation", s_number (member->incarnation));
+        json_object_set_new (json, "start", s_number (member->boot));
         json_object_set_new (json, "last_index", s_number (member->last_index));
         json_object_set_new (json, "applied", s_number (member->applied));
         json_object_set_new (json, "lag", s_number (lag));
@@ -123,6 +124,7 @@ s_group (const adr_map_t *map, const adr_map_group_t *group)
     json_object_set_new (json, "quorum", s_number (status->quorum));
     json_object_set_new (json, "zones", s_number (s_zone_count (map, group)));
     json_object_set_new (json, "redundant", json_boolean (s_zone_count (map, group) >= 2));
+    json_object_set_new (json, "age_ms", s_number (status->age_ms));
     json_object_set_new (json, "members", s_members (map, status));
     return json;
 }

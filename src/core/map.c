@@ -4,6 +4,8 @@
 
 #include "core/map.h"
 
+#include "core/actor.h"
+
 #include "core/entry.h"
 
 #include <sodium.h>
@@ -111,6 +113,17 @@ adr_map_owner (const adr_map_t *self, adr_node_type_t type, uint32_t partition)
             return adr_map_group (self, &range->group);
     }
     return NULL;
+}
+
+void
+adr_map_grow_older (adr_map_t *self, int64_t *since_ns, int64_t now_ns)
+{
+    int64_t by_ms = (now_ns - *since_ns) / ADR_MS;
+    *since_ns += by_ms * ADR_MS;
+    for (uint32_t i = 0; i < self->group_count; i++) {
+        uint32_t *age_ms = &self->group[i].status.age_ms;
+        *age_ms = *age_ms + by_ms < ADR_AGE_MAX_MS ? (uint32_t) (*age_ms + by_ms) : ADR_AGE_MAX_MS;
+    }
 }
 
 bool

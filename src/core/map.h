@@ -36,7 +36,7 @@ typedef struct {
 typedef struct {
     adr_id_t node;
     adr_node_state_t state;
-    uint64_t incarnation, last_index, applied;
+    uint64_t incarnation, boot, last_index, applied; /* boot: which start of it the master has heard */
     bool voter;
 } adr_map_member_t;
 
@@ -46,6 +46,7 @@ typedef struct {
     bool unlocked_known, leaving;
     adr_id_t master; /* none: unknown */
     uint32_t voter_count, quorum, member_count;
+    uint32_t age_ms; /* when this copy was told */
     adr_map_member_t member[ADR_VOTERS_MAX * 2];
 } adr_group_status_t;
 
@@ -95,6 +96,8 @@ uint32_t adr_map_group_nodes (const adr_map_t *self, const adr_id_t *group, cons
                               uint32_t room);
 /* The group that owns the partition of this node type; NULL if none does. */
 adr_map_group_t *adr_map_owner (const adr_map_t *self, adr_node_type_t type, uint32_t partition);
+/* Statuses become older by the time since `*since_ns`, which is moved up to now (to whole milliseconds). */
+void adr_map_grow_older (adr_map_t *self, int64_t *since_ns, int64_t now_ns);
 /* Takes the status over if it is newer than what the map holds for the group; true if it was. */
 bool adr_map_merge_status (adr_map_t *self, const adr_id_t *group, const adr_group_status_t *status);
 

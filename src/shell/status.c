@@ -62,7 +62,10 @@ s_parse (adr_shell_t *self, int argc, char **argv, const char *flag, bool *given
 
 /* --- status --------------------------------------------------------------------------------------------------- */
 
-/* The cluster is ready when each group has a master, and each member is a voter that is online-ready. What is not is
+/* A master says each second how its group is, and it takes two more to come here at the latest. */
+#define S_SILENT_S 5
+
+/* The cluster is ready when each group has a master, of which one has heard lately, and each member is a voter that is online-ready. What is not is
  * told in a line each. */
 static bool
 s_is_ready (const json_t *map, json_t *why)
@@ -71,6 +74,10 @@ s_is_ready (const json_t *map, json_t *why)
     size_t i, j;
     json_array_foreach (json_object_get (map, "groups"), i, group) {
         const json_t *members = json_object_get (group, "members");
+        json_int_t age_s = s_number (group, "age_ms") / 1000;
+        if (age_s >= S_SILENT_S)
+            json_array_append_new (why, json_sprintf ("%s: its master was heard of %" JSON_INTEGER_FORMAT " s ago",
+                                                      s_text (group, "name"), age_s));
         if (!json_is_string (json_object_get (group, "master")))
             json_array_append_new (why, json_sprintf ("%s has no master", s_text (group, "name")));
         else if ((json_int_t) json_array_size (members) < s_number (group, "zones"))
@@ -98,9 +105,9 @@ s_print_group (const json_t *group)
             s_number (group, "voters"), s_number (group, "quorum"),
             json_is_true (json_object_get (group, "redundant")) ? "" : "  not redundant");
     json_array_foreach (json_object_get (group, "members"), i, member)
-        printf ("  %-14s %-17s %-8s lag %" JSON_INTEGER_FORMAT "\n", s_text (member, "name"),
+        printf ("  %-14s %-17s %-8s lag %-7" JSON_INTEGER_FORMAT " start %" JSON_INTEGER_FORMAT "\n", s_text (member, "name"),
                 s_text (member, "state"), json_is_true (json_object_get (member, "voter")) ? "voter" : "standby",
-                s_number (member, "lag"));
+                s_number (member, "lag"), s_number (member, "start"));
 }
 
 static void

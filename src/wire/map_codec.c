@@ -141,6 +141,7 @@ s_fill_member (Adr__NodeStatus *to, const adr_map_member_t *member)
     to->node = s_id (&member->node);
     to->state = member->state;
     to->incarnation = member->incarnation;
+    to->boot = member->boot;
     to->last_index = member->last_index;
     to->applied = member->applied;
     to->voter = member->voter;
@@ -162,6 +163,7 @@ adr_group_status_message (const adr_id_t *group, const adr_group_status_t *statu
     to->leaving = status->leaving;
     to->voters = status->voter_count;
     to->quorum = status->quorum;
+    to->age_ms = status->age_ms;
     to->n_member = status->member_count;
     to->member = s_messages (arena, &adr__node_status__descriptor, status->member_count);
     for (uint32_t i = 0; i < status->member_count; i++)
@@ -423,7 +425,8 @@ adr_group_status_read (adr_id_t *group, adr_group_status_t *status, const Adr__G
                                     .leaving = message->leaving,
                                     .master = adr_id_of (message->master),
                                     .voter_count = message->voters,
-                                    .quorum = message->quorum };
+                                    .quorum = message->quorum,
+                                    .age_ms = message->age_ms < ADR_AGE_MAX_MS ? message->age_ms : ADR_AGE_MAX_MS };
     if (message->n_member > ADR_VOTERS_MAX * 2)
         return false;
     status->member_count = (uint32_t) message->n_member;
@@ -434,6 +437,7 @@ adr_group_status_read (adr_id_t *group, adr_group_status_t *status, const Adr__G
         status->member[i] = (adr_map_member_t){ .node = adr_id_of (member->node),
                                                 .state = (adr_node_state_t) member->state,
                                                 .incarnation = member->incarnation,
+                                                .boot = member->boot,
                                                 .last_index = member->last_index,
                                                 .applied = member->applied,
                                                 .voter = member->voter };

@@ -603,7 +603,12 @@ test_a_client_pulls_the_newest_map (void **state)
     assert_non_null (map);
     assert_int_equal (map->node_count, 12);
     assert_int_equal (map->group[0].status.term, 7);
+    assert_int_equal (map->group[0].status.age_ms, 0);
     adr_map_destroy (&map);
+    harness_advance (&s_router, 6000 * ADR_MS); /* [MAP-6] */
+    harness_message (&s_router, s_client, ADR_NODE_CLIENT, ADR__KIND__MAP_PULL, &pull.base, s_nothing);
+    push = (const Adr__MapPush *) s_last (ADR__KIND__MAP_PUSH)->header;
+    assert_int_equal (push->map->status[0]->age_ms, 6000);
 }
 
 static void

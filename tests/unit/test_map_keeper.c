@@ -253,6 +253,25 @@ test_a_pull_is_answered_with_the_statuses_or_with_all (void **state)
     assert_int_equal (some->map->n_status, 1);
 }
 
+/* [MAP-6] A dead master says nothing any more, and what it said last is no news for ever. */
+static void
+test_statuses_grow_old (void **state)
+{
+    (void) state;
+    s_start (ADR_NODE_PKI);
+    adr_group_status_t status = s_status (2, 3, 1);
+    status.age_ms = 500;
+    s_say (2, ADR_ACTOR_MAP_KEEPER, status);
+    harness_advance (&s_keeper, 7000 * ADR_MS);
+    Adr__MapPull pull = ADR__MAP_PULL__INIT;
+    pull.epoch = 1;
+    harness_forget (&s_keeper);
+    harness_message (&s_keeper, harness_address (2, ADR_NODE_EDGE, ADR_ACTOR_MAP_KEEPER), ADR_NODE_EDGE,
+                     ADR__KIND__MAP_PULL, &pull.base, s_nothing);
+    const Adr__MapPush *push = (const Adr__MapPush *) harness_sent (&s_keeper, ADR__KIND__MAP_PUSH, 0)->header;
+    assert_int_equal (push->map->status[0]->age_ms, 7500);
+}
+
 /* [MAP-5] */
 static void
 test_a_registry_is_never_taken_from_a_message (void **state)
@@ -300,6 +319,7 @@ main (void)
         S_TEST (test_progress_is_told_once_a_second),
         S_TEST (test_a_node_pulls_at_its_start_and_from_others_when_its_zone_s_pki_node_is_silent),
         S_TEST (test_a_pull_is_answered_with_the_statuses_or_with_all),
+        S_TEST (test_statuses_grow_old),
         S_TEST (test_a_registry_is_never_taken_from_a_message),
         S_TEST (test_the_own_election_s_word_is_news),
     };
