@@ -68,6 +68,7 @@ s_draw_network (sim_options_t *self, adr_random_t *random)
             self->settings.election_max_ns = 2 * self->settings.election_min_ns;
         }
     }
+    self->turn_gap_ppm = 30000;
     self->late_max_ns = s_draw (random, 10, 4000) * ADR_MS;
     if (s_coin (random)) {
         self->hop_late_ppm = (uint32_t) s_draw (random, 100, 20000);
@@ -267,17 +268,35 @@ s_focus_on_full_disks (sim_options_t *self, adr_random_t *random)
     self->every_ns[SIM_FAULT_KILL] = s_draw (random, 1000, 4000) * ADR_MS;
 }
 
+/* A master's threads stand still in the middle of their turns for longer than its lease [ELECT-12]. */
+static void
+s_focus_on_stolen_time (sim_options_t *self, adr_random_t *random)
+{
+    s_calm (self);
+    self->founding = self->zones;
+    self->settings.reads_by_quorum = false;
+    self->weight[OP_GET] = self->weight[OP_PUT] = 64;
+    self->keys = self->hot_keys;
+    self->pipeline = SIM_FLIGHT_MAX;
+    self->turn_gap_ppm = 200000;
+    self->hop_late_ppm = (uint32_t) s_draw (random, 500, 4000);
+    self->hop_late_max_ns = 4 * SIM_SECOND;
+}
+
 static void
 s_draw_focus (sim_options_t *self, adr_random_t *random)
 {
     if (!sim_chance (random, 200000) || self->zones < 3)
         return;
-    switch (sim_pick (random, 0, 2)) {
+    switch (sim_pick (random, 0, 3)) {
     case 0:
         s_focus_on_second_lives (self, random);
         break;
     case 1:
         s_focus_on_hand_overs (self, random);
+        break;
+    case 2:
+        s_focus_on_stolen_time (self, random);
         break;
     default:
         s_focus_on_full_disks (self, random);

@@ -423,7 +423,7 @@ sim_actor_turn (sim_actor_t *self)
     }
     while (self->turn_left > 0 && !world->verdict.failed && s_next_event (self)) {
         self->turn_left--;
-        if (sim_chance (&world->shell_random, 30000)) { /* time passes within a turn */
+        if (sim_chance (&world->shell_random, world->options.turn_gap_ppm)) { /* time passes within a turn */
             s_schedule (self, world->now_ns + s_gap_within_turn (world));
             return;
         }

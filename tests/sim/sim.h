@@ -61,6 +61,7 @@ typedef struct {
     int64_t hop_ns;            /* longest normal delay between two actors of a host */
     int64_t wire_min_ns, wire_max_ns;
     int64_t late_max_ns;
+    uint32_t turn_gap_ppm;     /* a turn goes on after a while */
     uint32_t hop_late_ppm;     /* a thread loses its processor between two things that it sends */
     int64_t hop_late_max_ns;
     uint32_t loss_ppm, repeat_ppm, late_ppm, stale_ppm;
