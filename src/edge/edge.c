@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* The HTTP edge: see edge.h. Carries bytes between libmicrohttpd's callbacks and a call (edge/s3.h).
  *
- * A request, as the library calls us:
+ * A connection, as the library calls us:
  *
- *     target -> FRESH --headers--> (wanted? "100 Continue" is withheld) HELD --> BODY --> ENDED --> queued --> completed
+ *     started -> HEADERS --all there--> (wanted? "100 Continue" is withheld) HELD --> BODY --> ENDED --> queued -+
+ *                   ^                                                                                            |
+ *                   `------------------------------------------ completed <--------------------------------------'
  *
  * Where the call says "wait", the connection is suspended, and resumed by the call's wake. Both decisions are made under
- * the lock of adr_s3_t, so no wake is lost. */
+ * the lock of adr_s3_t, so no wake is lost.
+ *
+ * The library ends who is idle. Who is slow is found by the transport's thread, which looks at all connections now and
+ * then, and shuts the socket of one down; the library takes that for a client that has gone. */
 
 #include "edge/edge.h"
 
@@ -14,16 +19,25 @@
 
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
+#include <linux/tcp.h>
 #include <microhttpd.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #define CONNECTIONS_MAX 1024
 #define IDLE_TIMEOUT_S 60
+/* Headers go in one packet or two: time to send those again a few times. */
+#define HEAD_TIMEOUT_S 20
+/* Bytes a second of a body or an answer: no line that people use is slower. In the mean over the idle time, so that a
+ * pause which that allows makes nobody slow. */
+#define RATE_MIN 1024
+#define RATE_WINDOW_S IDLE_TIMEOUT_S
+#define LOOKS 4 /* at each connection in the shorter of these times: a cut is late by the time between three at most */
 #define THREADS 2
 #define REQUESTS_BYTES_MAX (UINT64_C (256) << 20)
 #define DEFAULT_REGION "us-east-1"
@@ -34,6 +48,7 @@
  * "100 Continue" or would send more than so much: many clients do not look for an answer before they sent all. */
 #define DRAIN_MAX (UINT64_C (16) << 20)
 #define READ_BLOCK (64 * 1024)
+#define SECOND_NS INT64_C (1000000000)
 #define TICK_NS (INT64_C (100) * 1000000) /* of a session that cannot wake its transport */
 
 typedef struct connection connection_t;
@@ -49,18 +64,26 @@ struct adr_edge {
     adr_session_t *session; /* guarded by s3's lock; NULL once stopped */
     bool wakes;             /* the transport is told when to tick */
     bool stopping;          /* guarded by s3's lock */
-    connection_t *first;    /* all requests, guarded by s3's lock */
+    connection_t *first;    /* all connections, guarded by s3's lock */
+    int64_t look_ns;        /* between two looks at them */
+    int64_t look_at_ns;     /* guarded by s3's lock */
 };
 
-typedef enum { FRESH, HELD, BODY, ENDED } phase_t;
+typedef enum { HEADERS, HELD, BODY, ENDED } phase_t;
 
-/* One request on a connection. */
+/* A connection, and the request that it carries. */
 struct connection {
     adr_edge_t *edge;
     struct MHD_Connection *mhd;
-    adr_s3_call_t *call;
-    phase_t phase;
-    bool suspended; /* guarded by s3's lock */
+    int socket;
+    adr_s3_call_t *call; /* from the request line on */
+    phase_t phase;       /* of its thread, which changes it under s3's lock */
+    /* Guarded by s3's lock: */
+    bool suspended;
+    bool slow;       /* was cut for it */
+    bool turned;     /* no look yet since the phase changed: it sees from where on to count */
+    uint64_t moved;  /* when it was last fast enough, or at the first look of a phase */
+    int64_t slow_ns; /* since then, while it was not suspended */
     connection_t *next, *before;
 };
 
@@ -99,22 +122,35 @@ s_wait (connection_t *self)
     return stopped ? STOPPED : PARKED;
 }
 
-/* --- a request's life ---------------------------------------------------------------------------------------------- */
+/* --- a connection's life ------------------------------------------------------------------------------------------ */
 
 static void
-s_link (connection_t *self)
+s_enter (connection_t *self, phase_t phase)
 {
-    adr_edge_t *edge = self->edge;
+    adr_s3_lock (self->edge->s3);
+    self->turned |= self->phase != phase;
+    self->phase = phase;
+    adr_s3_unlock (self->edge->s3);
+}
+
+static connection_t *
+s_start (adr_edge_t *edge, struct MHD_Connection *mhd)
+{
+    connection_t *self = adr_alloc (sizeof *self);
+    self->edge = edge;
+    self->mhd = mhd;
+    self->socket = MHD_get_connection_info (mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     adr_s3_lock (edge->s3);
     self->next = edge->first;
     if (self->next)
         self->next->before = self;
     edge->first = self;
     adr_s3_unlock (edge->s3);
+    return self;
 }
 
 static void
-s_unlink (connection_t *self)
+s_close (connection_t *self)
 {
     adr_edge_t *edge = self->edge;
     adr_s3_lock (edge->s3);
@@ -125,43 +161,148 @@ s_unlink (connection_t *self)
     else
         edge->first = self->next;
     adr_s3_unlock (edge->s3);
+    free (self);
+}
+
+/* The library closes the socket after CLOSED. */
+static void
+s_on_connection (void *argument, struct MHD_Connection *mhd, void **connection,
+                 enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        *connection = s_start (argument, mhd);
+    else
+        s_close (*connection);
 }
 
 /* The request line was read: the only place where the library shows the target as it came. */
 static void *
 s_on_target (void *argument, const char *target, struct MHD_Connection *mhd)
 {
-    connection_t *self = adr_alloc (sizeof *self);
-    self->edge = argument;
-    self->mhd = mhd;
-    self->call = adr_s3_call_new (self->edge->s3, s_resume, self);
+    adr_edge_t *edge = argument;
+    connection_t *self = MHD_get_connection_info (mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    self->call = adr_s3_call_new (edge->s3, s_resume, self);
     adr_http_request_init (adr_s3_call_request (self->call), "", target, strlen (target));
-    s_link (self);
     return self;
+}
+
+/* Under s3's lock, which s_close waits for: the descriptor is nobody else's. */
+static void
+s_cut (connection_t *self)
+{
+    self->slow = true;
+    if (self->phase == HELD || self->phase == BODY) {
+        shutdown (self->socket, SHUT_RD); /* s_on_completed has something to say */
+        return;
+    }
+    /* What the kernel holds for it goes, too. */
+    struct linger at_once = { .l_onoff = 1 };
+    setsockopt (self->socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    shutdown (self->socket, SHUT_RDWR);
+}
+
+/* From one header of the answer to the next; NULL: the first. */
+static bool
+s_next_header (const adr_s3_answer_t *answer, const char **name, const char **value)
+{
+    const char *first = (const char *) answer->headers.data, *next = *name ? *value + strlen (*value) + 1 : first;
+    if (!first || next == first + answer->headers.size)
+        return false;
+    *name = next;
+    *value = next + strlen (next) + 1;
+    return true;
+}
+
+/* The library answers nothing before a body's end: the answer goes past it, if the socket has room. Nothing else is on
+ * its way to this client. */
+static void
+s_answer_past (connection_t *self, const adr_s3_answer_t *answer)
+{
+    char line[256];
+    const char *name = NULL, *value;
+    adr_buffer_t text = { 0 };
+    snprintf (line, sizeof line,
+              "HTTP/1.1 %u %s\r\nServer: adrestia\r\nConnection: close\r\nContent-Length: %zu\r\n"
+              "x-amz-request-id: %s\r\n",
+              answer->status, MHD_get_reason_phrase_for (answer->status), answer->body.size,
+              adr_s3_call_id (self->call));
+    adr_buffer_append (&text, line, strlen (line));
+    while (s_next_header (answer, &name, &value)) {
+        adr_buffer_append (&text, name, strlen (name));
+        adr_buffer_append (&text, ": ", 2);
+        adr_buffer_append (&text, value, strlen (value));
+        adr_buffer_append (&text, "\r\n", 2);
+    }
+    adr_buffer_append (&text, "\r\n", 2);
+    adr_buffer_append (&text, answer->body.data, answer->body.size);
+    (void) send (self->socket, text.data, text.size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    adr_buffer_free (&text);
 }
 
 static void
 s_on_completed (void *argument, struct MHD_Connection *mhd, void **request, enum MHD_RequestTerminationCode code)
 {
     connection_t *self = *request;
-    (void) argument;
+    adr_edge_t *edge = argument;
     (void) mhd;
-    (void) code;
     if (!self)
         return;
     *request = NULL;
-    s_unlink (self);
+    adr_s3_lock (edge->s3);
+    if (code == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED)
+        s_cut (self);
+    bool slow = self->slow;
+    adr_s3_unlock (edge->s3);
+    if (slow && (self->phase == HELD || self->phase == BODY)) {
+        adr_s3_call_time_out (self->call);
+        s_answer_past (self, adr_s3_call_answer (self->call));
+    }
     adr_s3_call_destroy (&self->call);
-    free (self);
+    s_enter (self, HEADERS);
 }
 
-static enum MHD_Result
-s_on_header (void *argument, enum MHD_ValueKind kind, const char *name, size_t name_size, const char *value,
-             size_t value_size)
+/* --- who is slow --------------------------------------------------------------------------------------------------- */
+
+/* Bytes that came or, of an answer, that the client has. The kernel counts what the library does not tell of: headers,
+ * lines between chunks, answers on their way. */
+static uint64_t
+s_moved (const connection_t *self)
 {
-    (void) kind;
-    adr_http_request_add (argument, name, name_size, value, value_size);
-    return MHD_YES;
+    struct tcp_info info = { 0 };
+    socklen_t size = sizeof info;
+    int rc = getsockopt (self->socket, IPPROTO_TCP, TCP_INFO, &info, &size);
+    adr_assert (rc == 0);
+    return self->phase == ENDED ? info.tcpi_bytes_acked : info.tcpi_bytes_received;
+}
+
+static void
+s_look (connection_t *self)
+{
+    const adr_edge_options_t *options = &self->edge->options;
+    bool headers = self->phase == HEADERS;
+    uint64_t moved = s_moved (self), much = (uint64_t) options->rate_window_s * RATE_MIN;
+    /* Without a byte of a request it is idle. */
+    bool fast = headers ? moved == self->moved : moved - self->moved >= much;
+    if (self->turned || fast) {
+        self->turned = false;
+        self->moved = moved;
+        self->slow_ns = 0;
+        return;
+    }
+    self->slow_ns += self->edge->look_ns;
+    if (self->slow_ns > (headers ? options->head_timeout_s : options->rate_window_s) * SECOND_NS)
+        s_cut (self);
+}
+
+static void
+s_look_at_all (adr_edge_t *self, int64_t now_ns)
+{
+    if (now_ns < self->look_at_ns)
+        return;
+    self->look_at_ns = now_ns + self->look_ns;
+    for (connection_t *one = self->first; one; one = one->next)
+        if (!one->suspended)
+            s_look (one);
 }
 
 /* --- answers ------------------------------------------------------------------------------------------------------- */
@@ -200,12 +341,9 @@ s_queue (connection_t *self, const adr_s3_answer_t *answer)
     struct MHD_Response *response = s_make_response (self, answer);
     if (!response)
         return MHD_NO;
-    const char *at = (const char *) answer->headers.data, *end = answer->headers.size ? at + answer->headers.size : at;
-    while (at < end) {
-        const char *value = at + strlen (at) + 1;
-        MHD_add_response_header (response, at, value);
-        at = value + strlen (value) + 1;
-    }
+    const char *name = NULL, *value;
+    while (s_next_header (answer, &name, &value))
+        MHD_add_response_header (response, name, value);
     MHD_add_response_header (response, "x-amz-request-id", adr_s3_call_id (self->call));
     MHD_add_response_header (response, "Server", "adrestia");
     /* Where the next request begins is not sure. */
@@ -213,6 +351,7 @@ s_queue (connection_t *self, const adr_s3_answer_t *answer)
         MHD_add_response_header (response, "Connection", "close");
     enum MHD_Result result = MHD_queue_response (self->mhd, answer->status, response);
     MHD_destroy_response (response);
+    s_enter (self, ENDED);
     return result;
 }
 
@@ -235,7 +374,7 @@ s_answer (connection_t *self)
         if (answer)
             return s_queue (self, answer);
         if (self->phase == HELD && !adr_s3_call_holds (self->call)) {
-            self->phase = BODY;
+            s_enter (self, BODY);
             return MHD_YES;
         }
         if (s_parked (self, &result))
@@ -270,6 +409,15 @@ s_would_send_much (const adr_http_request_t *request)
 }
 
 static enum MHD_Result
+s_on_header (void *argument, enum MHD_ValueKind kind, const char *name, size_t name_size, const char *value,
+             size_t value_size)
+{
+    (void) kind;
+    adr_http_request_add (argument, name, name_size, value, value_size);
+    return MHD_YES;
+}
+
+static enum MHD_Result
 s_on_headers (connection_t *self, const char *method)
 {
     adr_http_request_t *request = adr_s3_call_request (self->call);
@@ -280,7 +428,7 @@ s_on_headers (connection_t *self, const char *method)
         request->malformed = true;
     adr_s3_call_begin (self->call, s_wall_ms ());
     bool expects = s_expects_continue (request);
-    self->phase = expects ? HELD : BODY;
+    s_enter (self, expects ? HELD : BODY);
     if (expects)
         return s_answer (self);
     const adr_s3_answer_t *answer = adr_s3_call_answer (self->call);
@@ -313,14 +461,12 @@ s_on_request (void *argument, struct MHD_Connection *mhd, const char *url, const
     (void) version;
     if (!self)
         return MHD_NO;
-    if (self->phase == FRESH)
+    if (self->phase == HEADERS)
         return s_on_headers (self, method);
-    if (*size > 0) {
-        self->phase = BODY;
+    if (*size > 0)
         return s_on_body (self, data, size);
-    }
     if (self->phase == BODY) {
-        self->phase = ENDED;
+        s_enter (self, ENDED);
         adr_s3_call_end (self->call);
     }
     return s_answer (self);
@@ -372,10 +518,14 @@ adr_edge_new (const adr_edge_options_t *options, char *error, size_t error_size)
     own->domain = s_copy (options->domain, "");
     own->connections_max = own->connections_max ? own->connections_max : CONNECTIONS_MAX;
     own->idle_timeout_s = own->idle_timeout_s ? own->idle_timeout_s : IDLE_TIMEOUT_S;
+    own->head_timeout_s = own->head_timeout_s ? own->head_timeout_s : HEAD_TIMEOUT_S;
+    own->rate_window_s = own->rate_window_s ? own->rate_window_s : RATE_WINDOW_S;
     own->threads = own->threads ? own->threads : THREADS;
     own->requests_bytes_max = own->requests_bytes_max ? own->requests_bytes_max : REQUESTS_BYTES_MAX;
     if (own->connections_max < own->threads)
         own->threads = own->connections_max;
+    uint32_t shorter_s = own->head_timeout_s < own->rate_window_s ? own->head_timeout_s : own->rate_window_s;
+    self->look_ns = shorter_s * SECOND_NS / LOOKS;
     if (strlen (own->region) > 63)
         snprintf (error, error_size, "the region's name has more than 63 characters");
     else if (!s_read_address (self, own->listen))
@@ -398,6 +548,7 @@ s_listen (adr_edge_t *self)
     self->daemon = MHD_start_daemon (
         flags, 0, NULL, NULL, s_on_request, self, /* */
         MHD_OPTION_SOCK_ADDR, (struct sockaddr *) &self->address,              /* */
+        MHD_OPTION_NOTIFY_CONNECTION, s_on_connection, self,                   /* */
         MHD_OPTION_URI_LOG_CALLBACK, s_on_target, self,                        /* */
         MHD_OPTION_NOTIFY_COMPLETED, s_on_completed, self,                     /* */
         MHD_OPTION_CONNECTION_LIMIT, (unsigned) self->options.connections_max, /* */
@@ -437,8 +588,11 @@ adr_edge_start (adr_edge_t *self, const adr_id_t *cluster, const adr_id_t *node,
     self->session = session;
     __atomic_store_n (&self->s3, s3, __ATOMIC_RELEASE);
     adr_s3_unlock (s3);
-    if (s_listen (self))
+    if (s_listen (self)) {
+        if (wake)
+            wake (transport); /* connections are looked at from now on */
         return true;
+    }
     snprintf (error, error_size, "cannot listen on %s for HTTP", self->options.listen);
     adr_edge_stop (self);
     return false;
@@ -515,6 +669,9 @@ adr_edge_tick (void *argument, int64_t now_ns)
         /* Nobody calls when something is asked for that needs the clock. */
         if (!self->wakes && next > now_ns + TICK_NS)
             next = now_ns + TICK_NS;
+        s_look_at_all (self, now_ns);
+        if (next > self->look_at_ns)
+            next = self->look_at_ns;
     }
     adr_s3_unlock (s3);
     return next;

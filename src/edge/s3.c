@@ -605,6 +605,14 @@ adr_s3_call_body (adr_s3_call_t *self, const void *data, size_t size)
 }
 
 void
+adr_s3_call_time_out (adr_s3_call_t *self)
+{
+    adr_s3_lock (self->s3);
+    adr_s3_fail (self, ADR_S3_RequestTimeout, NULL);
+    adr_s3_unlock (self->s3);
+}
+
+void
 adr_s3_call_end (adr_s3_call_t *self)
 {
     adr_s3_lock (self->s3);

@@ -58,6 +58,8 @@ void adr_s3_call_begin (adr_s3_call_t *self, int64_t now_ms);
 bool adr_s3_call_holds (adr_s3_call_t *self);
 /* Takes bytes of the body, at most `size`; fewer: wait. After a failure it takes and forgets. */
 size_t adr_s3_call_body (adr_s3_call_t *self, const void *data, size_t size);
+/* The rest of the body came too slowly: unless there is an answer, it is RequestTimeout. */
+void adr_s3_call_time_out (adr_s3_call_t *self);
 /* There are no more bytes. Once. */
 void adr_s3_call_end (adr_s3_call_t *self);
 /* NULL: wait. Lent until destroy. */
