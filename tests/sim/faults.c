@@ -252,7 +252,7 @@ s_fill_disk (sim_world_t *world, int place)
 static void
 s_full_disk (sim_world_t *world)
 {
-    if (!sim_chance (&world->fault_random, 300000)) {
+    if (!world->options.full_to_the_last && !sim_chance (&world->fault_random, 300000)) {
         s_fill_disk (world, s_any_member (world));
         return;
     }

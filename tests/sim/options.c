@@ -249,7 +249,8 @@ s_focus_on_hand_overs (sim_options_t *self, adr_random_t *random)
     self->every_ns[SIM_FAULT_CUT] = s_draw (random, 200, 800) * ADR_MS;
 }
 
-/* Disks are full to the last byte for long, and hosts start there, with segments of a few batches [STORE-11]. */
+/* All disks are full to the last byte for long, and hosts end and start near their reserve's end, with segments of a few
+ * batches [STORE-11]. */
 static void
 s_focus_on_full_disks (sim_options_t *self, adr_random_t *random)
 {
@@ -257,15 +258,18 @@ s_focus_on_full_disks (sim_options_t *self, adr_random_t *random)
     self->value_max = 256;
     self->segment_bytes = 64 * 1024;
     self->flush_bytes = 16 * 1024;
-    self->keys = SIM_KEYS_MAX; /* what there is can be deleted, and nothing else goes into the log by then */
-    self->weight[OP_DELETE] = self->weight[OP_PUT] = 64;
+    self->keys = SIM_KEYS_MAX;
+    self->hot_keys = SIM_KEYS_MAX;
+    self->conditional_percent = 0;
+    self->lulls = false;
+    self->clients = 3; /* a delete a batch, and a batch a block */
+    self->pipeline = 1;
     self->think_max_us = 10000;
     self->full_to_the_last = true;
     self->point = POINT_LAST;
     self->point_ppm = (uint32_t) s_draw (random, 2000, 50000);
     self->points_left = 20;
     self->every_ns[SIM_FAULT_FULL_DISK] = s_draw (random, 2000, 4000) * ADR_MS;
-    self->every_ns[SIM_FAULT_KILL] = s_draw (random, 1000, 4000) * ADR_MS;
 }
 
 /* A master's threads stand still in the middle of their turns for longer than its lease [ELECT-12]. */
@@ -277,7 +281,9 @@ s_focus_on_stolen_time (sim_options_t *self, adr_random_t *random)
     self->settings.reads_by_quorum = false;
     self->weight[OP_GET] = self->weight[OP_PUT] = 64;
     self->keys = self->hot_keys;
-    self->pipeline = SIM_FLIGHT_MAX;
+    self->clients = self->zones; /* few: what came late must not stand far back in a mailbox */
+    self->pipeline = 1;
+    self->think_max_us = 100000;
     self->turn_gap_ppm = 200000;
     self->hop_late_ppm = (uint32_t) s_draw (random, 500, 4000);
     self->hop_late_max_ns = 4 * SIM_SECOND;
@@ -286,16 +292,17 @@ s_focus_on_stolen_time (sim_options_t *self, adr_random_t *random)
 static void
 s_draw_focus (sim_options_t *self, adr_random_t *random)
 {
-    if (!sim_chance (random, 200000) || self->zones < 3)
+    if (!sim_chance (random, 300000) || self->zones < 3)
         return;
-    switch (sim_pick (random, 0, 3)) {
+    switch (sim_pick (random, 0, 4)) {
     case 0:
         s_focus_on_second_lives (self, random);
         break;
     case 1:
+    case 2:
         s_focus_on_hand_overs (self, random);
         break;
-    case 2:
+    case 3:
         s_focus_on_stolen_time (self, random);
         break;
     default:

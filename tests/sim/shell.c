@@ -235,8 +235,7 @@ s_receive (sim_actor_t *self, adr_event_t *event)
 {
     sim_world_t *world = self->world;
     int host = world->node[self->node].host;
-    /* [ELECT-12] The clock is read for each event, as src/runtime/shell.c does. */
-    event->now_ns = ADR_PLANT (ELECT_12_NOW_ONCE_A_TURN) ? self->turn_began_ns : sim_clock (world, host);
+    event->now_ns = sim_clock (world, host); /* [ELECT-12] */
     event->wall_ms = INT64_C (1700000000000) + event->now_ns / ADR_MS + world->host[host].wall_ms;
     world->events++;
     sim_watch_deliver (world, self, event);
@@ -418,7 +417,6 @@ sim_actor_turn (sim_actor_t *self)
     }
     if (!self->in_turn) {
         self->in_turn = true;
-        self->turn_began_ns = sim_clock (world, node->host);
         self->turn_left = (uint32_t) sim_pick (&world->shell_random, 1, 32);
     }
     while (self->turn_left > 0 && !world->verdict.failed && s_next_event (self)) {

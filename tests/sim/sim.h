@@ -188,7 +188,6 @@ typedef struct {
     sim_timer_t timer[SIM_TIMERS_MAX];
     uint32_t timer_count;
     bool in_turn;
-    int64_t turn_began_ns; /* by the host's clock */
     uint32_t turn_left;
     int64_t turn_ns;  /* when its next turn is due, by the world's clock; ADR_NEVER: none is */
     int64_t stalled_ns;

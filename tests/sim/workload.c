@@ -42,6 +42,15 @@ s_pick_key (sim_world_t *world)
 
 /* --- an operation is made ------------------------------------------------------------------------------------------ */
 
+static bool
+s_any_disk_is_full (const sim_world_t *world)
+{
+    for (int i = 0; i < world->node_count; i++)
+        if (world->node[i].full_disk)
+            return true;
+    return false;
+}
+
 static sim_op_kind_t
 s_pick_kind (sim_world_t *world, const sim_client_t *client)
 {
@@ -51,6 +60,8 @@ s_pick_kind (sim_world_t *world, const sim_client_t *client)
     uint64_t second = (uint64_t) (world->now_ns / (2 * SIM_SECOND)) + 1;
     if (world->options.lulls && world->phase == PHASE_FAULTS && (world->options.seed * second >> 3) % 2)
         return OP_GET;
+    if (world->options.full_to_the_last && world->phase == PHASE_FAULTS) /* what was put meanwhile is deleted while nothing else is taken */
+        return s_any_disk_is_full (world) ? OP_DELETE : OP_PUT;
     uint32_t all = 0;
     for (int kind = 0; kind < OP_KIND_COUNT; kind++)
         all += world->options.weight[kind];
