@@ -289,12 +289,25 @@ s_focus_on_stolen_time (sim_options_t *self, adr_random_t *random)
     self->hop_late_max_ns = 4 * SIM_SECOND;
 }
 
+/* A member acknowledges polls and nothing else, and nobody disturbs its master [READ-4]. */
+static void
+s_focus_on_a_silent_lane (sim_options_t *self, adr_random_t *random)
+{
+    s_calm (self);
+    self->bulk = true;
+    self->settings.write_timeout_ns = s_draw (random, 1000, 2000) * ADR_MS;
+    self->every_ns[SIM_FAULT_MUTE] = s_draw (random, 400, 4000) * ADR_MS;
+    self->clients = 2; /* seldom a poll comes between an entry and its commit: whom it finds behind leaves the set by that */
+    self->pipeline = 1;
+    self->think_max_us = 1000000;
+}
+
 static void
 s_draw_focus (sim_options_t *self, adr_random_t *random)
 {
     if (!sim_chance (random, 300000) || self->zones < 3)
         return;
-    switch (sim_pick (random, 0, 4)) {
+    switch (sim_pick (random, 0, 5)) {
     case 0:
         s_focus_on_second_lives (self, random);
         break;
@@ -304,6 +317,9 @@ s_draw_focus (sim_options_t *self, adr_random_t *random)
         break;
     case 3:
         s_focus_on_stolen_time (self, random);
+        break;
+    case 4:
+        s_focus_on_a_silent_lane (self, random);
         break;
     default:
         s_focus_on_full_disks (self, random);
