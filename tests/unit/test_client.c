@@ -474,10 +474,11 @@ s_flow_on (void *argument, adr_result_t result, const adr_client_version_t *vers
     (void) version;
     (void) value;
     self->failed += result != ADR_OK;
-    __atomic_add_fetch (&self->done, 1, __ATOMIC_RELEASE);
-    if (self->left == 0)
+    bool more = self->left > 0;
+    self->left -= more;
+    __atomic_add_fetch (&self->done, 1, __ATOMIC_RELEASE); /* after the last one, there is no flow any more */
+    if (!more)
         return;
-    self->left--;
     if (self->get)
         adr_kv_start_get (self->client, "s", "k", 1, ADR_READ_STRONG, s_flow_on, self);
     else
