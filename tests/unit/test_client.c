@@ -52,6 +52,7 @@ s_tear_down (void **state)
     s_world_t *world = *state;
     char path[128];
     adr_client_destroy (&world->client);
+    fake_store_set_hint (world->store, NULL); /* it is an edge's */
     fake_edge_destroy (&world->edge[0]);
     fake_edge_destroy (&world->edge[1]);
     fake_store_destroy (&world->store);
