@@ -60,7 +60,8 @@ s_pick_kind (sim_world_t *world, const sim_client_t *client)
     uint64_t second = (uint64_t) (world->now_ns / (2 * SIM_SECOND)) + 1;
     if (world->options.lulls && world->phase == PHASE_FAULTS && (world->options.seed * second >> 3) % 2)
         return OP_GET;
-    if (world->options.full_to_the_last && world->phase == PHASE_FAULTS) /* what was put meanwhile is deleted while nothing else is taken */
+    /* What was put before is deleted while nothing else is taken. */
+    if (world->options.full_to_the_last && world->phase == PHASE_FAULTS)
         return s_any_disk_is_full (world) ? OP_DELETE : OP_PUT;
     uint32_t all = 0;
     for (int kind = 0; kind < OP_KIND_COUNT; kind++)

@@ -218,9 +218,6 @@ test_cut_replaces_a_suffix_for_good (void **state)
     fixture_expect (w, "a", "two");
 }
 
-/* [READ-5] */
-/* Two masters' entries of one index gather in one open batch, which the segment's end splits between them: the second
- * then stands, in what is kept, where the first stood in what goes. */
 static void
 test_the_largest_entry_goes_with_a_cut (void **state) /* [STORE-12] */
 {
@@ -249,6 +246,8 @@ test_the_largest_entry_goes_with_a_cut (void **state) /* [STORE-12] */
     free (entry);
 }
 
+/* Two masters' entries of one index gather in one open batch, which the segment's end splits between them: the second
+ * then stands, in what is kept, where the first stood in what goes. */
 static void
 test_a_split_batch_names_the_newest_entrys_place (void **state) /* [STORE-12] */
 {
@@ -279,7 +278,7 @@ test_a_split_batch_names_the_newest_entrys_place (void **state) /* [STORE-12] */
 }
 
 static void
-test_older_versions_are_kept_until_unlocked (void **state)
+test_older_versions_are_kept_until_unlocked (void **state) /* [READ-5] */
 {
     fixture_t *w = *state;
     adr_record_t record;
