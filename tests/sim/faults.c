@@ -239,7 +239,7 @@ s_fill_disk (sim_world_t *world, int place)
     disk->taken = free_bytes - left;
     node->full_disk = true;
     if (s_has_reserve (world, node)) {
-        node->made_full = false;
+        node->had_reserve = true;
         node->full_starts = 0;
     }
     node->full_ns = world->now_ns;

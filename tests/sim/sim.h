@@ -224,7 +224,7 @@ typedef struct {
     bool slow_disk, full_disk, hung_disk;
     bool rots;               /* its journal has rotted under a running process: single values may be unreadable */
     bool full_for_good;      /* nobody ever makes space */
-    bool made_full;          /* its store was made on a full disk: it never had space for a reserve */
+    bool had_reserve;        /* its store had, when its disk became full: a new one needs a while to make it */
     uint32_t full_starts;    /* since its disk became full: each uses up a part of the reserve [STORE-11] */
     bool on_reserve;         /* it was at the end of its replicator's last turn, ... */
     uint64_t reserve_last;   /* ... and where its log ended then */

@@ -310,7 +310,7 @@ s_judge_opening (sim_world_t *self, int place, adr_store_opening_t opening)
     disk->harm &= SIM_HARM_JOURNAL;
     node->on_reserve = false;
     if (opening == ADR_STORE_NEW || opening == ADR_STORE_AMNESIA)
-        node->made_full = node->full_disk;
+        node->had_reserve = false;
     node->full_starts += node->full_disk;
     node->incarnation = adr_store_incarnation (node->store);
     node->boot = adr_store_boot (node->store);
@@ -331,7 +331,7 @@ s_cache_bytes (const sim_world_t *self, int place)
 static bool
 s_may_lack_space (const sim_node_t *node, const char *why)
 {
-    return node->made_full || (node->full_disk && (node->full_starts >= SIM_FULL_STARTS || strstr (why, "first segment")));
+    return node->full_disk && (!node->had_reserve || node->full_starts >= SIM_FULL_STARTS || strstr (why, "first segment"));
 }
 
 /* False if the store cannot be opened now: the host tries again later. */
