@@ -86,8 +86,11 @@ replicator_become_streaming (replicator_t *self)
     self->stamp_count = 0;
     s_time_of_last (self);
     self->time_base_ns = self->now_ns;
-    /* One more than the last: what is as old as the last may be refused unread, and somebody must begin [REPL-5]. */
-    self->time_base_ms = last.index == 0 ? (uint64_t) self->wall_ms : self->time_last_ms + 1;
+    /* One more than the last, and than the horizon, which entries that were cut since may have raised: what is as old as
+     * that is refused unread, and somebody must begin [REPL-5]. */
+    uint64_t horizon = adr_request_table_horizon (self->requests);
+    uint64_t before = self->time_last_ms > horizon ? self->time_last_ms : horizon;
+    self->time_base_ms = last.index == 0 ? (uint64_t) self->wall_ms : before + 1;
     s_note_log_time (self);
     self->opening = last.index + 1;
     self->voters_index = voters->at.index > adr_store_commit (self->store) ? voters->at.index : 0;

@@ -56,6 +56,13 @@ fixture_start (void **state)
     return fixture_start_with (3);
 }
 
+void
+fixture_restart (void)
+{
+    harness_stop (&fixture.harness);
+    s_begin ();
+}
+
 int
 fixture_stop (void **state)
 {

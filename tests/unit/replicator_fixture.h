@@ -29,6 +29,8 @@ extern fixture_t fixture;
 int fixture_start_with (uint32_t voters);
 int fixture_start (void **state); /* all three */
 int fixture_stop (void **state);
+/* The actor alone, over the same store. */
+void fixture_restart (void);
 
 adr_address_t fixture_meta (unsigned zone, adr_actor_kind_t actor);
 /* A message without payload, from this actor of the zone's meta node. */

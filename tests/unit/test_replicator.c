@@ -281,6 +281,30 @@ test_a_mastership_begins_above_the_log_time_that_it_found (void **state) /* [PAR
     assert_int_equal (fixture.harness.notes[ADR_LEVEL_WARNING], warnings + 1);
 }
 
+/* Ids that it could not read at its start raised its horizon up to its log's end, which another master then cut: its own
+ * log goes on above the horizon all the same, or it would refuse every write, and so log nothing, for ever. */
+static void
+test_a_mastership_begins_above_the_horizon (void **state) /* [PART-4, REPL-5] */
+{
+    (void) state;
+    fixture_lead (1);
+    fixture_write (1);
+    harness_advance (&fixture.harness, 1000 * ADR_MS);
+    fixture_write (2);
+    fixture_sync ();
+    uint64_t horizon = s_time_of (3);
+    s_rot (1, 2);
+    fixture_restart ();
+    s_unrot (1, 2);
+    fixture_append (fixture_meta (2, ADR_ACTOR_REPLICATOR), 2, (adr_position_t){ 1, 1 }, 1);
+    harness_durable (&fixture.harness);
+    fixture_sync ();
+    assert_int_equal (adr_store_last (fixture.store).index, 2);
+    fixture_lead (3);
+    assert_int_equal (adr_store_last (fixture.store).index, 3);
+    assert_true (s_time_of (3) > horizon);
+}
+
 int
 main (void)
 {
@@ -296,6 +320,7 @@ main (void)
         FIXTURE_TEST (test_log_time_goes_on_from_what_the_log_holds),
         FIXTURE_TEST (test_log_time_goes_on_behind_a_wall_clock_that_was_ahead),
         FIXTURE_TEST (test_a_mastership_begins_above_the_log_time_that_it_found),
+        FIXTURE_TEST (test_a_mastership_begins_above_the_horizon),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
