@@ -90,7 +90,8 @@ s_become_calling (election_t *self, int64_t now_ns, adr_effects_t *effects)
     election_call_again (self, true, now_ns, effects);
 }
 
-/* A follower's time is up. */
+/* [ELECT-2] A follower's time is up: no poll came for a random election timeout. Unless its promise still runs, its
+ * master, and with it that zone, counts as lost. */
 void
 election_try_call (election_t *self, int64_t now_ns, adr_effects_t *effects)
 {

@@ -37,7 +37,9 @@
  * pause which that allows makes nobody slow. */
 #define RATE_MIN 1024
 #define RATE_WINDOW_S IDLE_TIMEOUT_S
-#define LOOKS 4 /* at each connection in the shorter of these times: a cut is late by the time between three at most */
+/* Of an answer over a longer time: a client's kernel takes steps of megabytes where its buffers are large. */
+#define ANSWER_WINDOW_S 600
+#define LOOKS 4 /* at each connection in the shorter of these times: a cut is late by two looks at most */
 #define THREADS 2
 #define REQUESTS_BYTES_MAX (UINT64_C (256) << 20)
 #define DEFAULT_REGION "us-east-1"
@@ -153,6 +155,7 @@ static void
 s_close (connection_t *self)
 {
     adr_edge_t *edge = self->edge;
+    adr_s3_call_destroy (&self->call); /* the library completes no request that it has refused twice */
     adr_s3_lock (edge->s3);
     if (self->next)
         self->next->before = self->before;
@@ -244,7 +247,6 @@ s_on_completed (void *argument, struct MHD_Connection *mhd, void **request, enum
 {
     connection_t *self = *request;
     adr_edge_t *edge = argument;
-    (void) mhd;
     if (!self)
         return;
     *request = NULL;
@@ -259,6 +261,7 @@ s_on_completed (void *argument, struct MHD_Connection *mhd, void **request, enum
     }
     adr_s3_call_destroy (&self->call);
     s_enter (self, HEADERS);
+    MHD_set_connection_option (mhd, MHD_CONNECTION_OPTION_TIMEOUT, edge->options.idle_timeout_s);
 }
 
 /* --- who is slow --------------------------------------------------------------------------------------------------- */
@@ -280,7 +283,10 @@ s_look (connection_t *self)
 {
     const adr_edge_options_t *options = &self->edge->options;
     bool headers = self->phase == HEADERS;
-    uint64_t moved = s_moved (self), much = (uint64_t) options->rate_window_s * RATE_MIN;
+    uint32_t limit_s = headers                ? options->head_timeout_s
+                       : self->phase == ENDED ? options->answer_window_s
+                                              : options->rate_window_s;
+    uint64_t moved = s_moved (self), much = (uint64_t) limit_s * RATE_MIN;
     /* Without a byte of a request it is idle. */
     bool fast = headers ? moved == self->moved : moved - self->moved >= much;
     if (self->turned || fast) {
@@ -290,7 +296,7 @@ s_look (connection_t *self)
         return;
     }
     self->slow_ns += self->edge->look_ns;
-    if (self->slow_ns > (headers ? options->head_timeout_s : options->rate_window_s) * SECOND_NS)
+    if (self->slow_ns > limit_s * SECOND_NS)
         s_cut (self);
 }
 
@@ -351,6 +357,8 @@ s_queue (connection_t *self, const adr_s3_answer_t *answer)
         MHD_add_response_header (response, "Connection", "close");
     enum MHD_Result result = MHD_queue_response (self->mhd, answer->status, response);
     MHD_destroy_response (response);
+    /* The library sees an answer move only when much of it has: from here on s_look alone tells. */
+    MHD_set_connection_option (self->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
     s_enter (self, ENDED);
     return result;
 }
@@ -520,6 +528,7 @@ adr_edge_new (const adr_edge_options_t *options, char *error, size_t error_size)
     own->idle_timeout_s = own->idle_timeout_s ? own->idle_timeout_s : IDLE_TIMEOUT_S;
     own->head_timeout_s = own->head_timeout_s ? own->head_timeout_s : HEAD_TIMEOUT_S;
     own->rate_window_s = own->rate_window_s ? own->rate_window_s : RATE_WINDOW_S;
+    own->answer_window_s = own->answer_window_s ? own->answer_window_s : ANSWER_WINDOW_S;
     own->threads = own->threads ? own->threads : THREADS;
     own->requests_bytes_max = own->requests_bytes_max ? own->requests_bytes_max : REQUESTS_BYTES_MAX;
     if (own->connections_max < own->threads)

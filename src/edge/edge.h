@@ -20,7 +20,8 @@ typedef struct {
     uint32_t connections_max;     /* 0: 1,024 */
     uint32_t idle_timeout_s;      /* 0: 60 */
     uint32_t head_timeout_s;      /* of a request's line and headers, from their first byte; 0: 20 */
-    uint32_t rate_window_s;       /* over which a body or an answer moves 1 KiB/s in the mean; 0: 60 */
+    uint32_t rate_window_s;       /* over which a body moves 1 KiB/s in the mean; 0: 60 */
+    uint32_t answer_window_s;     /* the same of an answer; 0: 600 */
     uint32_t threads;             /* that read, hash and write; 0: 2 */
     uint32_t transfers_max;       /* 0: 128 */
     uint32_t limit_ms;            /* of each request to the cluster; 0: ADR_SESSION_LIMIT_MS */

@@ -216,6 +216,6 @@ sim_disk_fault (sim_world_t *world, sim_fault_t fault)
         s_old_state (world);
     else if (fault == SIM_FAULT_OLD_INDEX)
         s_old_index (world);
-    else if (fault == SIM_FAULT_INDEX_ROT && world->options.zones >= 3)
+    else if (fault == SIM_FAULT_INDEX_ROT && world->options.founding >= 3) /* a single voter has nobody to hand over to */
         sim_disk_damage_index (&world->node[sim_rotting_node (world)].disk);
 }

@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -92,6 +93,7 @@ s_setup (void **state, uint32_t idle_timeout_s, uint32_t rate_window_s)
                                    .idle_timeout_s = idle_timeout_s,
                                    .head_timeout_s = 1,
                                    .rate_window_s = rate_window_s,
+                                   .answer_window_s = 1,
                                    .transfers_max = 2 };
     adr_id_t cluster = { { 1 } }, node = { { 2 } };
     s_world = world;
@@ -554,11 +556,34 @@ test_slow_reader (void **state)
     s_check_readers (*state);
 }
 
-/* The library finds it, as it sends nothing any more: the kernel's room is full. */
+/* The kernel's room for the answer is full. */
 static void
 test_silent_reader (void **state)
 {
     s_check_readers (*state);
+}
+
+/* A target with more parameters than the library has room for: it refuses that twice, and completes it never. */
+static void
+test_what_is_refused_leaves_nothing (void **state)
+{
+    char request[4096] = "GET /?";
+    for (int i = 0; i < 1500; i++)
+        strcat (request, "a&");
+    strcat (request, "a HTTP/1.1\r\nHost: x\r\n\r\n");
+    size_t before = 0;
+    for (int i = 0; i < 400; i++) {
+        peer_t peer = { .name = "many parameters" };
+        char answer[1024];
+        s_connect (*state, &peer);
+        assert_int_equal (send (peer.socket, request, strlen (request), MSG_NOSIGNAL), strlen (request));
+        while (recv (peer.socket, answer, sizeof answer, 0) > 0)
+            ;
+        s_free (&peer);
+        if (i == 199)
+            before = mallinfo2 ().uordblks;
+    }
+    assert_true (mallinfo2 ().uordblks < before + 500 * 1024); /* of a MiB and more if each left its request */
 }
 
 #define RATE(test) cmocka_unit_test_setup_teardown (test, s_setup_rate, s_teardown)
@@ -569,7 +594,7 @@ main (void)
 {
     const struct CMUnitTest tests[] = {
         RATE (test_slow_headers), RATE (test_slow_body), IDLE (test_silent_body),   RATE (test_slow_chunks),
-        RATE (test_slow_store),   RATE (test_steady),    RATE (test_slow_reader), IDLE (test_silent_reader),
+        RATE (test_what_is_refused_leaves_nothing), RATE (test_slow_store),   RATE (test_steady),    RATE (test_slow_reader), IDLE (test_silent_reader),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
