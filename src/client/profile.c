@@ -305,8 +305,7 @@ adr_profile_read (adr_profile_t *profile, const char *path, char *error, size_t 
         self.error[0] = 0;
     int file = open (path, O_RDONLY | O_CLOEXEC);
     if (file < 0)
-        return s_complain (&self, NULL, "%s -> name one by --profile or ADRESTIA_PROFILE; a lab's: eval \"$(adrestia-lab env)\"",
-                           strerror (errno));
+        return s_complain (&self, NULL, "%s", strerror (errno));
     char *text = adr_alloc (S_FILE_MAX + 1);
     ssize_t size = s_slurp (file, text, S_FILE_MAX + 1);
     close (file);
