@@ -9,6 +9,7 @@
 
 #include "core/base.h"
 #include "core/bytes.h"
+#include "core/limits.h"
 
 typedef struct adr_disk adr_disk_t;
 struct adr_disk {
@@ -62,8 +63,12 @@ typedef struct {
     uint64_t time_ms;
 } adr_index_row_t;
 
+#define ADR_TREE_NAME_MAX 32
+#define ADR_TREE_VALUE_MAX (1 + ADR_KEY_MAX)
+
 typedef struct adr_index adr_index_t;
 typedef struct adr_index_cursor adr_index_cursor_t;
+typedef struct adr_index_view adr_index_view_t;
 struct adr_index {
     /* ENOENT: no such record. EIO: damaged. */
     int (*get) (adr_index_t *self, uint8_t table, adr_bytes_t key, adr_index_row_t *row);
@@ -82,6 +87,21 @@ struct adr_index {
     int (*commit) (adr_index_t *self);
     void (*abort) (adr_index_t *self);
     int (*get_meta) (adr_index_t *self, const char *name, void *value, size_t room, size_t *size);
+    /* Beside the records stands a second ordered space of small values: names of at most ADR_TREE_NAME_MAX bytes, values
+     * of at most ADR_TREE_VALUE_MAX. A name is put or removed at most once a transaction. Removing what is not there
+     * is no error. */
+    int (*put_tree) (adr_index_t *self, adr_bytes_t name, adr_bytes_t value);
+    int (*remove_tree) (adr_index_t *self, adr_bytes_t name);
+    /* One committed moment of everything, for reads that belong together: by one thread, any, and not for long, because a
+     * transaction that must make the file larger waits for it; begin is not called by a thread that has one open.
+     * ENOENT: not there. EIO: damaged. What is lent is lent until the view is closed. */
+    int (*view) (adr_index_t *self, adr_index_view_t **view);
+    int (*view_row) (adr_index_view_t *view, uint8_t table, adr_bytes_t key, adr_index_row_t *row);
+    int (*view_meta) (adr_index_view_t *view, const char *name, void *value, size_t room, size_t *size);
+    int (*view_tree) (adr_index_view_t *view, adr_bytes_t name, adr_bytes_t *value);
+    /* The first name behind `after`. */
+    int (*view_next) (adr_index_view_t *view, adr_bytes_t after, adr_bytes_t *name, adr_bytes_t *value);
+    void (*view_close) (adr_index_view_t **view);
     /* Sets everything in it aside; it is empty, durably, when this returns. Made while no transaction and no cursor
      * is open: an index that is damaged, or of another journal, is rebuilt from the journal. */
     int (*reset) (adr_index_t *self);

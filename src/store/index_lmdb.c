@@ -11,7 +11,9 @@
  * the key that equals its 500 bytes and before any other that is greater.
  *
  *     root:   00, table, part          child:  01, u64 node (big-endian), part        a marker's part has 501 bytes
- *     value:  u32 checksum over key and rest, u8 kind: 1 a row, 2 a marker with u64 child */
+ *     value:  u32 checksum over key and rest, u8 kind: 1 a row, 2 a marker with u64 child
+ *
+ * Two more databases in the file, `meta` and `tree`, hold small values by name: u32 checksum over name and value, value. */
 
 #include "store/backend.h"
 #include "store/crc32c.h"
@@ -37,7 +39,6 @@
 #define S_KIND_MARKER 2
 #define S_FLAGS (MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD)
 #define S_MAP_FIRST (UINT64_C (1) << 30) /* of addresses, not of memory or disk */
-#define S_META_MAX 256
 #define S_NEXT_NODE "next-node"
 
 static_assert (S_LMDB_KEY_MAX <= 511, "LMDB's longest key");
@@ -46,7 +47,7 @@ typedef struct {
     adr_index_t index; /* first */
     char *path;
     MDB_env *environment;
-    MDB_dbi records, meta;
+    MDB_dbi records, meta, tree;
     MDB_txn *reader; /* reset between gets */
     MDB_txn *writer;
     pthread_rwlock_t remap; /* written while the map moves, read while anybody reads from it */
@@ -225,7 +226,7 @@ s_open (s_index_t *self, const char *path)
     int dead, error = mdb_env_create (&self->environment);
     if (error)
         return error;
-    error = mdb_env_set_maxdbs (self->environment, 2);
+    error = mdb_env_set_maxdbs (self->environment, 3);
     if (!error)
         error = mdb_env_set_mapsize (self->environment, S_MAP_FIRST);
     if (!error)
@@ -240,6 +241,8 @@ s_open (s_index_t *self, const char *path)
         error = mdb_dbi_open (transaction, "records", MDB_CREATE, &self->records);
     if (!error)
         error = mdb_dbi_open (transaction, "meta", MDB_CREATE, &self->meta);
+    if (!error)
+        error = mdb_dbi_open (transaction, "tree", MDB_CREATE, &self->tree);
     if (!error) {
         error = mdb_txn_commit (transaction);
         transaction = NULL;
@@ -310,25 +313,69 @@ s_set_aside (const s_index_t *self)
 /* --- reading ----------------------------------------------------------------------------------------------- */
 
 static int
+s_row_of (const s_index_t *self, MDB_txn *transaction, uint8_t table, adr_bytes_t key, adr_index_row_t *row)
+{
+    s_walk_t walk;
+    MDB_val value;
+    s_walk_begin (&walk, table, key);
+    int error = s_walk_to_end (self, transaction, &walk);
+    if (!error)
+        error = s_errno (mdb_get (transaction, self->records, &walk.key, &value));
+    return !error && !s_row_decode (&walk.key, &value, row) ? EIO : error;
+}
+
+/* Of `meta` and `tree`: u32 checksum over name and value, value. */
+static int
+s_small_of (const MDB_val *name, const MDB_val *found, adr_bytes_t *value)
+{
+    const uint8_t *at = found->mv_data;
+    if (found->mv_size < 4 || adr_get_u32 (at) != s_checksum (name, at, found->mv_size))
+        return EIO;
+    *value = adr_bytes (at + 4, found->mv_size - 4);
+    return 0;
+}
+
+static int
+s_meta_of (const s_index_t *self, MDB_txn *transaction, const char *name, void *value, size_t room, size_t *size)
+{
+    MDB_val key = { strlen (name), (void *) name }, found;
+    adr_bytes_t bytes = { 0 };
+    int error = s_errno (mdb_get (transaction, self->meta, &key, &found));
+    if (!error)
+        error = s_small_of (&key, &found, &bytes);
+    if (!error) {
+        *size = bytes.size;
+        memcpy (value, bytes.data, bytes.size < room ? bytes.size : room);
+    }
+    return error;
+}
+
+static int
+s_reader_begin (s_index_t *self)
+{
+    pthread_rwlock_rdlock (&self->remap);
+    int error = s_errno (mdb_txn_renew (self->reader));
+    if (error)
+        pthread_rwlock_unlock (&self->remap);
+    return error;
+}
+
+static void
+s_reader_end (s_index_t *self)
+{
+    mdb_txn_reset (self->reader);
+    pthread_rwlock_unlock (&self->remap);
+}
+
+static int
 s_get (adr_index_t *index, uint8_t table, adr_bytes_t key, adr_index_row_t *row)
 {
     s_index_t *self = (s_index_t *) index;
-    if (key.size > ADR_KEY_MAX)
-        return ENOENT;
-    pthread_rwlock_rdlock (&self->remap);
-    int error = s_errno (mdb_txn_renew (self->reader));
-    if (!error) {
-        s_walk_t walk;
-        MDB_val value;
-        s_walk_begin (&walk, table, key);
-        error = s_walk_to_end (self, self->reader, &walk);
-        if (!error)
-            error = s_errno (mdb_get (self->reader, self->records, &walk.key, &value));
-        if (!error && !s_row_decode (&walk.key, &value, row))
-            error = EIO;
-        mdb_txn_reset (self->reader);
-    }
-    pthread_rwlock_unlock (&self->remap);
+    int error = key.size > ADR_KEY_MAX ? ENOENT : s_reader_begin (self);
+    if (error)
+        return error;
+    error = s_row_of (self, self->reader, table, key, row);
+    s_reader_end (self);
     return error;
 }
 
@@ -336,22 +383,84 @@ static int
 s_get_meta (adr_index_t *index, const char *name, void *value, size_t room, size_t *size)
 {
     s_index_t *self = (s_index_t *) index;
-    pthread_rwlock_rdlock (&self->remap);
-    int error = s_errno (mdb_txn_renew (self->reader));
-    if (!error) {
-        MDB_val key = { strlen (name), (void *) name }, found;
-        error = s_errno (mdb_get (self->reader, self->meta, &key, &found));
-        const uint8_t *at = error ? NULL : found.mv_data;
-        if (!error && (found.mv_size < 4 || adr_get_u32 (at) != s_checksum (&key, at, found.mv_size)))
-            error = EIO;
-        if (!error) {
-            *size = found.mv_size - 4;
-            memcpy (value, at + 4, *size < room ? *size : room);
-        }
-        mdb_txn_reset (self->reader);
-    }
-    pthread_rwlock_unlock (&self->remap);
+    int error = s_reader_begin (self);
+    if (error)
+        return error;
+    error = s_meta_of (self, self->reader, name, value, room, size);
+    s_reader_end (self);
     return error;
+}
+
+/* --- views ------------------------------------------------------------------------------------------------- */
+
+struct adr_index_view {
+    s_index_t *index;
+    MDB_txn *transaction;
+    MDB_cursor *cursor; /* over the tree; NULL: not opened yet */
+};
+
+static int
+s_view (adr_index_t *index, adr_index_view_t **view_pointer)
+{
+    s_index_t *self = (s_index_t *) index;
+    adr_index_view_t *view = adr_alloc (sizeof *view);
+    view->index = self;
+    pthread_rwlock_rdlock (&self->remap);
+    int error = mdb_txn_begin (self->environment, NULL, MDB_RDONLY, &view->transaction);
+    if (error) {
+        pthread_rwlock_unlock (&self->remap);
+        free (view);
+        view = NULL;
+    }
+    *view_pointer = view;
+    return s_errno (error);
+}
+
+static void
+s_view_close (adr_index_view_t **view_pointer)
+{
+    adr_index_view_t *view = *view_pointer;
+    if (view->cursor)
+        mdb_cursor_close (view->cursor);
+    mdb_txn_abort (view->transaction);
+    pthread_rwlock_unlock (&view->index->remap);
+    free (view);
+    *view_pointer = NULL;
+}
+
+static int
+s_view_row (adr_index_view_t *view, uint8_t table, adr_bytes_t key, adr_index_row_t *row)
+{
+    return key.size > ADR_KEY_MAX ? ENOENT : s_row_of (view->index, view->transaction, table, key, row);
+}
+
+static int
+s_view_meta (adr_index_view_t *view, const char *name, void *value, size_t room, size_t *size)
+{
+    return s_meta_of (view->index, view->transaction, name, value, room, size);
+}
+
+static int
+s_view_tree (adr_index_view_t *view, adr_bytes_t name, adr_bytes_t *value)
+{
+    MDB_val key = { name.size, (void *) name.data }, found;
+    int error = mdb_get (view->transaction, view->index->tree, &key, &found);
+    return error ? s_errno (error) : s_small_of (&key, &found, value);
+}
+
+static int
+s_view_next (adr_index_view_t *view, adr_bytes_t after, adr_bytes_t *name, adr_bytes_t *value)
+{
+    MDB_val key = { after.size, (void *) after.data }, found;
+    int error = view->cursor ? 0 : mdb_cursor_open (view->transaction, view->index->tree, &view->cursor);
+    if (!error)
+        error = mdb_cursor_get (view->cursor, &key, &found, MDB_SET_RANGE);
+    if (!error && key.mv_size == after.size && memcmp (key.mv_data, after.data, after.size) == 0)
+        error = mdb_cursor_get (view->cursor, &key, &found, MDB_NEXT);
+    if (error)
+        return s_errno (error);
+    *name = adr_bytes (key.mv_data, key.mv_size);
+    return s_small_of (&key, &found, value);
 }
 
 /* --- cursors ----------------------------------------------------------------------------------------------- */
@@ -552,15 +661,38 @@ s_begin (adr_index_t *index)
 }
 
 static int
+s_put_small (s_index_t *self, MDB_dbi space, adr_bytes_t name, adr_bytes_t value)
+{
+    uint8_t stored[4 + ADR_TREE_VALUE_MAX];
+    adr_assert (self->writer && value.size <= ADR_TREE_VALUE_MAX);
+    MDB_val key = { name.size, (void *) name.data }, data = { 4 + value.size, stored };
+    memcpy (stored + 4, value.data, value.size);
+    adr_put_u32 (stored, s_checksum (&key, stored, data.mv_size));
+    return s_write_errno (self, mdb_put (self->writer, space, &key, &data, 0));
+}
+
+static int
 s_put_meta (adr_index_t *index, const char *name, adr_bytes_t value)
 {
     s_index_t *self = (s_index_t *) index;
-    uint8_t stored[4 + S_META_MAX];
-    adr_assert (self->writer && value.size <= S_META_MAX);
-    MDB_val key = { strlen (name), (void *) name }, data = { 4 + value.size, stored };
-    memcpy (stored + 4, value.data, value.size);
-    adr_put_u32 (stored, s_checksum (&key, stored, data.mv_size));
-    return s_write_errno (self, mdb_put (self->writer, self->meta, &key, &data, 0));
+    return s_put_small (self, self->meta, adr_bytes (name, strlen (name)), value);
+}
+
+static int
+s_put_tree (adr_index_t *index, adr_bytes_t name, adr_bytes_t value)
+{
+    s_index_t *self = (s_index_t *) index;
+    adr_assert (name.size <= ADR_TREE_NAME_MAX);
+    return s_put_small (self, self->tree, name, value);
+}
+
+static int
+s_remove_tree (adr_index_t *index, adr_bytes_t name)
+{
+    s_index_t *self = (s_index_t *) index;
+    MDB_val key = { name.size, (void *) name.data };
+    int error = mdb_del (self->writer, self->tree, &key, NULL);
+    return error == MDB_NOTFOUND ? 0 : s_write_errno (self, error);
 }
 
 /* The child that the walk's marker names; it is made if it is not there. */
@@ -670,7 +802,8 @@ adr_index_lmdb_create (const char *path, char *why, size_t why_size)
 {
     s_index_t *self = adr_alloc (sizeof *self);
     self->index = (adr_index_t){ s_get, s_seek, s_next, s_cursor_close, s_begin, s_put, s_remove, s_put_meta,
-                                 s_commit, s_abort, s_get_meta, s_reset };
+                                 s_commit, s_abort, s_get_meta, s_put_tree, s_remove_tree, s_view, s_view_row,
+                                 s_view_meta, s_view_tree, s_view_next, s_view_close, s_reset };
     self->path = strdup (path);
     adr_assert (self->path);
     pthread_rwlock_init (&self->remap, NULL);

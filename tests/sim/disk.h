@@ -43,8 +43,8 @@ typedef struct {
 
 typedef struct {
     uint8_t table;
-    uint8_t *key; /* owned by the arena of the index, as long as the disk lives */
-    size_t key_size;
+    const uint8_t *key; /* owned by the arena of the index, as long as the disk lives */
+    uint16_t key_size, value_size;
     bool removed, damaged;
     adr_index_row_t row;
 } sim_index_row_t;
@@ -60,6 +60,8 @@ typedef struct {
     uint8_t value[256];
     size_t size;
 } sim_index_meta_t;
+
+#define SIM_INDEX_META_MAX 16
 
 typedef struct sim_block sim_block_t;
 
@@ -96,7 +98,7 @@ typedef struct {
     sim_index_row_t *pending;
     uint32_t pending_count, pending_room;
     bool in_transaction;
-    sim_index_meta_t meta[16], pending_meta[16], old_meta[16];
+    sim_index_meta_t meta[SIM_INDEX_META_MAX], pending_meta[SIM_INDEX_META_MAX], old_meta[SIM_INDEX_META_MAX];
     uint32_t meta_count, pending_meta_count, old_meta_count;
     sim_block_t *keys;
     /* faults */

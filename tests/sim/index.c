@@ -20,6 +20,15 @@ struct adr_index_cursor {
     uint8_t table;
 };
 
+struct adr_index_view {
+    sim_disk_t *disk;
+    sim_index_rows_t *rows;
+    sim_index_meta_t meta[SIM_INDEX_META_MAX];
+    uint32_t meta_count;
+};
+
+#define S_TREE UINT8_MAX /* the table of the second space; a row's value stands behind its key */
+
 static sim_disk_t *
 s_disk (adr_index_t *face)
 {
@@ -152,15 +161,37 @@ static int
 s_put (adr_index_t *face, uint8_t table, adr_bytes_t key, const adr_index_row_t *row)
 {
     sim_disk_t *self = s_disk (face);
-    return s_add (self, (sim_index_row_t){ table, s_keep_key (self, key), key.size, false, false, *row });
+    return s_add (self, (sim_index_row_t){ .table = table, .key = s_keep_key (self, key),
+                                           .key_size = (uint16_t) key.size, .row = *row });
+}
+
+static int
+s_put_tree (adr_index_t *face, adr_bytes_t name, adr_bytes_t value)
+{
+    sim_disk_t *self = s_disk (face);
+    uint8_t joined[ADR_TREE_NAME_MAX + ADR_TREE_VALUE_MAX];
+    adr_assert (name.size <= ADR_TREE_NAME_MAX && value.size <= ADR_TREE_VALUE_MAX);
+    memcpy (joined, name.data, name.size);
+    memcpy (joined + name.size, value.data, value.size);
+    const uint8_t *kept = s_keep_key (self, adr_bytes (joined, name.size + value.size));
+    return s_add (self, (sim_index_row_t){ .table = S_TREE, .key = kept, .key_size = (uint16_t) name.size,
+                                           .value_size = (uint16_t) value.size });
+}
+
+static int
+s_remove_tree (adr_index_t *face, adr_bytes_t name)
+{
+    sim_disk_t *self = s_disk (face);
+    return s_add (self, (sim_index_row_t){ .table = S_TREE, .key = s_keep_key (self, name),
+                                           .key_size = (uint16_t) name.size, .removed = true });
 }
 
 static int
 s_remove (adr_index_t *face, uint8_t table, adr_bytes_t key)
 {
     sim_disk_t *self = s_disk (face);
-    return s_add (self, (sim_index_row_t){ .table = table, .key = s_keep_key (self, key), .key_size = key.size,
-                                           .removed = true });
+    return s_add (self, (sim_index_row_t){ .table = table, .key = s_keep_key (self, key),
+                                           .key_size = (uint16_t) key.size, .removed = true });
 }
 
 static void
@@ -169,7 +200,7 @@ s_set_meta (sim_index_meta_t *rows, uint32_t *count, const char *name, adr_bytes
     uint32_t at = 0;
     while (at < *count && strcmp (rows[at].name, name) != 0)
         at++;
-    adr_assert (at < 16 && strlen (name) < sizeof rows->name && value.size <= sizeof rows->value);
+    adr_assert (at < SIM_INDEX_META_MAX && strlen (name) < sizeof rows->name && value.size <= sizeof rows->value);
     if (at == *count)
         (*count)++;
     strcpy (rows[at].name, name);
@@ -257,16 +288,86 @@ s_abort (adr_index_t *face)
 }
 
 static int
-s_get_meta (adr_index_t *face, const char *name, void *value, size_t room, size_t *size)
+s_find_meta (const sim_index_meta_t *meta, uint32_t count, const char *name, void *value, size_t room, size_t *size)
 {
-    sim_disk_t *self = s_disk (face);
-    for (uint32_t i = 0; i < self->meta_count; i++)
-        if (strcmp (self->meta[i].name, name) == 0) {
-            *size = self->meta[i].size;
-            memcpy (value, self->meta[i].value, *size < room ? *size : room);
+    for (uint32_t i = 0; i < count; i++)
+        if (strcmp (meta[i].name, name) == 0) {
+            *size = meta[i].size;
+            memcpy (value, meta[i].value, *size < room ? *size : room);
             return 0;
         }
     return ENOENT;
+}
+
+static int
+s_get_meta (adr_index_t *face, const char *name, void *value, size_t room, size_t *size)
+{
+    const sim_disk_t *self = s_disk (face);
+    return s_find_meta (self->meta, self->meta_count, name, value, room, size);
+}
+
+/* --- views -------------------------------------------------------------------------------------------------- */
+
+static int
+s_view (adr_index_t *face, adr_index_view_t **view)
+{
+    sim_disk_t *self = s_disk (face);
+    *view = adr_alloc (sizeof **view);
+    **view = (adr_index_view_t){ .disk = self, .rows = self->rows, .meta_count = self->meta_count };
+    memcpy ((*view)->meta, self->meta, sizeof self->meta);
+    self->rows->references++;
+    return 0;
+}
+
+static int
+s_view_row (adr_index_view_t *view, uint8_t table, adr_bytes_t key, adr_index_row_t *row)
+{
+    uint32_t at = s_lower (view->rows, table, key);
+    if (at == view->rows->count || s_compare (&view->rows->row[at], table, key) != 0)
+        return ENOENT;
+    *row = view->rows->row[at].row;
+    return view->rows->row[at].damaged ? EIO : 0;
+}
+
+static int
+s_view_meta (adr_index_view_t *view, const char *name, void *value, size_t room, size_t *size)
+{
+    return s_find_meta (view->meta, view->meta_count, name, value, room, size);
+}
+
+static int
+s_view_at (const adr_index_view_t *view, uint32_t at, adr_bytes_t *name, adr_bytes_t *value)
+{
+    const sim_index_row_t *row = &view->rows->row[at];
+    *name = adr_bytes (row->key, row->key_size);
+    *value = adr_bytes (row->key + row->key_size, row->value_size);
+    return row->damaged ? EIO : 0;
+}
+
+static int
+s_view_tree (adr_index_view_t *view, adr_bytes_t name, adr_bytes_t *value)
+{
+    uint32_t at = s_lower (view->rows, S_TREE, name);
+    if (at == view->rows->count || s_compare (&view->rows->row[at], S_TREE, name) != 0)
+        return ENOENT;
+    return s_view_at (view, at, &name, value);
+}
+
+static int
+s_view_next (adr_index_view_t *view, adr_bytes_t after, adr_bytes_t *name, adr_bytes_t *value)
+{
+    uint32_t at = s_lower (view->rows, S_TREE, after);
+    if (at < view->rows->count && s_compare (&view->rows->row[at], S_TREE, after) == 0)
+        at++;
+    return at == view->rows->count ? ENOENT : s_view_at (view, at, name, value);
+}
+
+static void
+s_view_close (adr_index_view_t **view)
+{
+    s_release ((*view)->rows);
+    free (*view);
+    *view = NULL;
 }
 
 static int
@@ -284,7 +385,10 @@ sim_index_init (sim_disk_t *self)
 {
     self->index = (adr_index_t){ .get = s_get, .seek = s_seek, .next = s_next, .close = s_close, .begin = s_begin,
                                  .put = s_put, .remove = s_remove, .put_meta = s_put_meta, .commit = s_commit,
-                                 .abort = s_abort, .get_meta = s_get_meta, .reset = s_reset };
+                                 .abort = s_abort, .get_meta = s_get_meta, .put_tree = s_put_tree,
+                                 .remove_tree = s_remove_tree, .view = s_view, .view_row = s_view_row,
+                                 .view_meta = s_view_meta, .view_tree = s_view_tree, .view_next = s_view_next,
+                                 .view_close = s_view_close, .reset = s_reset };
     self->rows = s_new_rows (0);
 }
 

@@ -292,7 +292,10 @@ typedef struct {
     uint16_t key_size;
     uint8_t *key;
     adr_index_row_t row;
+    uint16_t value_size; /* of the second space, whose table is S_TREE; it stands behind the key */
 } s_row_t;
+
+#define S_TREE UINT8_MAX
 
 typedef struct {
     size_t users;
@@ -427,6 +430,26 @@ s_index_pend (memory_index_t *self, uint8_t table, adr_bytes_t key, const adr_in
 }
 
 static int
+s_index_put_tree (adr_index_t *index, adr_bytes_t name, adr_bytes_t value)
+{
+    static const adr_index_row_t s_none;
+    memory_index_t *self = (memory_index_t *) index;
+    adr_assert (name.size <= ADR_TREE_NAME_MAX && value.size <= ADR_TREE_VALUE_MAX);
+    (void) s_index_pend (self, S_TREE, name, &s_none);
+    s_row_t *pending = &self->pending[self->pending_count - 1];
+    pending->value_size = (uint16_t) value.size;
+    pending->key = adr_realloc (pending->key, name.size + value.size + 1);
+    memcpy (pending->key + name.size, value.data, value.size);
+    return 0;
+}
+
+static int
+s_index_remove_tree (adr_index_t *index, adr_bytes_t name)
+{
+    return s_index_pend ((memory_index_t *) index, S_TREE, name, NULL);
+}
+
+static int
 s_index_put (adr_index_t *index, uint8_t table, adr_bytes_t key, const adr_index_row_t *row)
 {
     return s_index_pend ((memory_index_t *) index, table, key, row);
@@ -453,8 +476,9 @@ static s_row_t
 s_row_copy (const s_row_t *row)
 {
     s_row_t copy = *row;
-    copy.key = adr_alloc ((size_t) row->key_size + 1);
-    memcpy (copy.key, row->key, row->key_size);
+    size_t size = (size_t) row->key_size + row->value_size;
+    copy.key = adr_alloc (size + 1);
+    memcpy (copy.key, row->key, size);
     return copy;
 }
 
@@ -512,6 +536,75 @@ s_index_get_meta (adr_index_t *index, const char *name, void *value, size_t room
     return 0;
 }
 
+struct adr_index_view {
+    memory_index_t *index;
+    s_rows_t *rows;
+};
+
+static int
+s_index_view (adr_index_t *index, adr_index_view_t **view)
+{
+    memory_index_t *self = (memory_index_t *) index;
+    *view = adr_alloc (sizeof **view);
+    **view = (adr_index_view_t){ self, self->rows };
+    self->rows->users++;
+    return 0;
+}
+
+static int
+s_index_view_row (adr_index_view_t *view, uint8_t table, adr_bytes_t key, adr_index_row_t *row)
+{
+    size_t at = s_rows_find (view->rows, table, key);
+    if (at == view->rows->count || s_row_order (&view->rows->row[at], table, key) != 0)
+        return ENOENT;
+    *row = view->rows->row[at].row;
+    return view->index->spoilt ? EIO : 0;
+}
+
+static int
+s_index_view_meta (adr_index_view_t *view, const char *name, void *value, size_t room, size_t *size)
+{
+    return s_index_get_meta (&view->index->index, name, value, room, size);
+}
+
+static adr_bytes_t
+s_row_value (const s_row_t *row)
+{
+    return adr_bytes (row->key + row->key_size, row->value_size);
+}
+
+static int
+s_index_view_tree (adr_index_view_t *view, adr_bytes_t name, adr_bytes_t *value)
+{
+    size_t at = s_rows_find (view->rows, S_TREE, name);
+    if (at == view->rows->count || s_row_order (&view->rows->row[at], S_TREE, name) != 0)
+        return ENOENT;
+    *value = s_row_value (&view->rows->row[at]);
+    return 0;
+}
+
+static int
+s_index_view_next (adr_index_view_t *view, adr_bytes_t after, adr_bytes_t *name, adr_bytes_t *value)
+{
+    size_t at = s_rows_find (view->rows, S_TREE, after);
+    if (at < view->rows->count && s_row_order (&view->rows->row[at], S_TREE, after) == 0)
+        at++;
+    if (at == view->rows->count)
+        return ENOENT;
+    const s_row_t *row = &view->rows->row[at];
+    *name = adr_bytes (row->key, row->key_size);
+    *value = s_row_value (row);
+    return 0;
+}
+
+static void
+s_index_view_close (adr_index_view_t **view)
+{
+    s_rows_release ((*view)->rows);
+    free (*view);
+    *view = NULL;
+}
+
 static int
 s_index_reset (adr_index_t *index)
 {
@@ -530,6 +623,8 @@ memory_index_create (void)
     memory_index_t *self = adr_alloc (sizeof *self);
     self->index = (adr_index_t){ s_index_get, s_index_seek, s_index_next, s_index_close, s_index_begin, s_index_put,
                                  s_index_remove, s_index_put_meta, s_index_commit, s_index_abort, s_index_get_meta,
+                                 s_index_put_tree, s_index_remove_tree, s_index_view, s_index_view_row,
+                                 s_index_view_meta, s_index_view_tree, s_index_view_next, s_index_view_close,
                                  s_index_reset };
     (void) s_index_reset (&self->index);
     return self;
@@ -573,7 +668,7 @@ memory_index_of (memory_index_t *self)
 size_t
 memory_index_count (const memory_index_t *self)
 {
-    return self->rows->count;
+    return s_rows_find (self->rows, S_TREE, adr_bytes (NULL, 0));
 }
 
 /* --- entropy ----------------------------------------------------------------------------------------------- */
