@@ -50,6 +50,13 @@ adr_get_u64 (const uint8_t *at)
 
 /* Big-endian, for keys whose byte order must be their numeric order. */
 static inline void
+adr_put_be32 (uint8_t *at, uint32_t value)
+{
+    for (int i = 0; i < 4; i++)
+        at[i] = (uint8_t) (value >> (24 - 8 * i));
+}
+
+static inline void
 adr_put_be64 (uint8_t *at, uint64_t value)
 {
     for (int i = 0; i < 8; i++)

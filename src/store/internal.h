@@ -5,6 +5,9 @@
  *     journal.c   the open batch, the batch that is out, segments and their jobs
  *     recovery.c  everything that happens before the actors run (with its own recovery.h)
  *     records.c   rows, values, scans
+ *     flush.c     applied and placed rows become rows of the index, in one transaction with the hash tree
+ *     place.c     records that come as copies: from a peer, or from a segment that is to go
+ *     sync.c      how far this copy is exact
  *     jobs.c      what blocks: which job is due, running it, what becomes of it
  *     store.c     life, and the face of the log */
 
@@ -14,6 +17,7 @@
 #include "store/layout.h"
 #include "store/memtable.h"
 #include "store/store.h"
+#include "store/tree.h"
 
 /* --- the log (log.c) --------------------------------------------------------------------------------------- */
 
@@ -74,6 +78,18 @@ void adr_log_cache_put (adr_log_t *self, adr_item_t *item, adr_bytes_t encoded);
 ADR_WARN_UNUSED bool adr_log_cache_get (const adr_log_t *self, const adr_item_t *item, adr_bytes_t *encoded);
 void adr_log_check (const adr_log_t *self);
 
+/* How far this copy is exact (sync.c), as the state environment notes it. */
+typedef struct {
+    adr_sync_t sync;
+    uint64_t window_to; /* while replaying: up to here an entry may meet newer rows */
+} adr_sync_note_t;
+
+#define ADR_NOTE_SYNC "sync"
+#define ADR_NOTE_SYNC_SIZE 16
+
+void adr_sync_note_encode (const adr_sync_note_t *note, uint8_t at[ADR_NOTE_SYNC_SIZE]);
+bool adr_sync_note_decode (adr_sync_note_t *note, const uint8_t at[ADR_NOTE_SYNC_SIZE]);
+
 /* --- the journal (journal.c) ------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -101,7 +117,9 @@ typedef enum {
     ADR_JOB_START,
     ADR_JOB_SEAL,
     ADR_JOB_SPACE,
-    ADR_JOB_REINDEX
+    ADR_JOB_REINDEX,
+    ADR_JOB_PLACE,
+    ADR_JOB_SYNC
 } adr_job_kind_t;
 
 typedef struct {
@@ -119,9 +137,17 @@ typedef struct {
     adr_segment_header_t segment;
     uint64_t segment_small; /* its size where there is no space for a whole one */
     bool no_space;
-    /* flush */
+    /* flush, place */
     adr_position_t applied;
     bool again;
+    bool has_root;         /* the tree's roots are those of `applied`, a checkpoint */
+    uint8_t root[ADR_HASH_SIZE];
+    uint64_t regressions;  /* rows that would have replaced newer ones [REPAIR-4] */
+    struct adr_placed *placed_end; /* the first one that is not in this transaction */
+    uint64_t placed_count;
+    /* sync */
+    adr_sync_note_t sync;
+    bool moves_base;
     /* start */
     adr_position_t start;
     adr_voters_t voters;
@@ -153,6 +179,27 @@ typedef struct {
     int64_t witness_at; /* 0: not yet known */
 } adr_journal_t;
 
+/* --- memory tables that wait for their flush ---------------------------------------------------------------- */
+
+#define ADR_FROZEN_MAX 4 /* one is flushed, the others were frozen by checkpoints meanwhile */
+
+typedef struct {
+    adr_memtable_t *table;
+    adr_position_t applied; /* the last entry whose rows are in it, or in an older one */
+    bool checkpoint;        /* ... is a checkpoint: the tree's roots are noted there */
+} adr_frozen_t;
+
+/* A record that came as a copy, from its frame in the open batch to its row in the index. Oldest first. */
+typedef struct adr_placed {
+    struct adr_placed *next;
+    uint64_t batch; /* that has its frame; 0: it is in the open one */
+    adr_index_row_t row;
+    bool drop;      /* no copy: the record goes, if it has that very version */
+    uint8_t table;
+    uint16_t key_size;
+    uint8_t key[];
+} adr_placed_t;
+
 struct adr_store {
     adr_store_options_t options;
     adr_disk_t *disk;
@@ -167,8 +214,19 @@ struct adr_store {
     adr_position_t applied;       /* in the memory tables */
     adr_position_t index_applied; /* durable in the index */
     adr_memtable_t *active;
-    adr_memtable_t *frozen; /* NULL, or waiting for its flush, or being flushed */
-    adr_position_t frozen_applied;
+    adr_frozen_t frozen[ADR_FROZEN_MAX]; /* oldest first; the first one may be being flushed */
+    uint32_t frozen_count;
+    adr_tree_t tree;              /* of the background lane, but for `root` between its jobs */
+    adr_store_checkpoint_t checkpoint;
+    uint64_t regressions;
+    struct {
+        adr_placed_t *first, **last;
+        adr_placed_t *unformed;   /* the first one whose frame is in the open batch */
+        uint64_t asked, done;     /* ever */
+    } placed;
+    adr_sync_note_t sync, sync_wanted; /* as noted durably; as it is to be */
+    adr_position_t sync_base;     /* where the log is to start; index 0: where it does */
+    adr_voters_t sync_voters;
     adr_job_t batch, background;
     int64_t flush_at;   /* 0: nothing to flush */
     int64_t retry_at;   /* after a full disk; 0: none */
@@ -196,6 +254,9 @@ void adr_journal_segment_header (adr_store_t *self, adr_segment_header_t *header
 /* Writes the header's copies. */
 int adr_journal_segment_write (adr_store_t *self, const adr_segment_header_t *header);
 void adr_journal_append (adr_store_t *self, adr_frame_kind_t kind, adr_bytes_t content, adr_item_t *item);
+/* Adds a copy's frame to the open batch and returns where its content goes. It may stand between a cut and what follows
+ * that, and says nothing about the log [STORE-8, STORE-12]. */
+uint8_t *adr_journal_append_copy (adr_store_t *self, size_t size);
 /* True if cutting it to what it holds gives anything back. */
 static inline bool
 adr_segment_is_loose (const adr_segment_t *segment)
@@ -246,9 +307,41 @@ bool adr_error_is_full (int error);
 bool adr_store_on_reserve (const adr_store_t *self);
 /* Notes whether the next start is to make the index anew. */
 int adr_store_note_reindex (adr_store_t *self, bool wanted);
+/* --- flush.c */
+/* Freezes the active table; false if too many wait already. */
+bool adr_store_freeze (adr_store_t *self, bool checkpoint);
+size_t adr_store_memory (const adr_store_t *self); /* bytes of all memory tables */
+bool adr_flush_next (adr_store_t *self, int64_t now_ns);
+int adr_put_applied (adr_store_t *self, const adr_position_t *at); /* in the open transaction */
+int adr_flush_write (adr_store_t *self, adr_job_t *job);
+int adr_flush_commit (adr_store_t *self, adr_job_t *job);
+void adr_flush_done (adr_store_t *self);
 /* Runs one flush of everything that is applied, on the caller's thread: recovery only. On a full disk it is left to the
  * background. */
 int adr_store_flush_now (adr_store_t *self);
+/* --- place.c */
+bool adr_place_next (adr_store_t *self);
+int adr_place_write (adr_store_t *self, adr_job_t *job);
+void adr_place_done (adr_store_t *self);
+/* The next copy's frame has got its place. */
+void adr_place_formed (adr_store_t *self, const adr_place_t *place, uint64_t batch);
+void adr_place_free (adr_store_t *self);
+/* One row of a transaction, from whichever source. */
+int adr_row_put (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, uint8_t table, adr_bytes_t key,
+                 const adr_index_row_t *row, bool placed);
+int adr_row_drop (adr_store_t *self, adr_index_view_t *view, const adr_placed_t *placed);
+/* Opens a transaction and the view of the moment before it; what the tree has gathered is put before the commit. */
+int adr_rows_begin (adr_store_t *self, adr_index_view_t **view);
+int adr_rows_put_tree (adr_store_t *self, adr_index_view_t *view);
+/* Gives up what was begun, if `error`. */
+int adr_rows_end (adr_store_t *self, adr_index_view_t **view, int error);
+/* --- sync.c */
+bool adr_sync_next (adr_store_t *self);
+int adr_sync_write (adr_store_t *self, adr_job_t *job);
+int adr_sync_note (adr_store_t *self, adr_job_t *job);
+void adr_sync_done (adr_store_t *self);
+/* True while no batch may be formed: the log is about to start elsewhere. */
+bool adr_sync_holds_batches (const adr_store_t *self);
 /* Where `entry` stands in the journal and what it says, put into the active memory table. */
 void adr_store_put_rows (adr_store_t *self, const adr_entry_t *entry, const adr_item_t *item);
 /* Rows of an entry that was refilled below `applied` name its new place. */

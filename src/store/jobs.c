@@ -64,25 +64,30 @@ s_seal_next (adr_store_t *self)
     return false;
 }
 
-/* Freezes the active table once it is large or old enough, and offers the frozen one once all of it is unlocked. */
 static bool
 s_flush_next (adr_store_t *self, int64_t now_ns)
 {
-    if (!self->frozen && self->applied.index > self->index_applied.index) {
-        if (self->flush_at == 0)
-            self->flush_at = now_ns + self->options.flush_every_ns;
-        if (now_ns >= self->flush_at || adr_memtable_bytes (self->active) >= self->options.flush_bytes) {
-            self->frozen = self->active;
-            self->frozen_applied = self->applied;
-            self->active = adr_memtable_create ();
-            self->flush_at = 0;
-        }
-    }
-    if (!self->frozen || adr_memtable_greatest (self->frozen) > self->unlocked)
+    if (!adr_flush_next (self, now_ns))
         return false;
-    self->background.applied = self->frozen_applied;
-    self->background.no_space = false;
     s_background (self, ADR_JOB_FLUSH, "flush");
+    return true;
+}
+
+static bool
+s_place_next (adr_store_t *self)
+{
+    if (!adr_place_next (self))
+        return false;
+    s_background (self, ADR_JOB_PLACE, "place");
+    return true;
+}
+
+static bool
+s_sync_next (adr_store_t *self)
+{
+    if (!adr_sync_next (self))
+        return false;
+    s_background (self, ADR_JOB_SYNC, "sync");
     return true;
 }
 
@@ -148,8 +153,8 @@ s_background_next (adr_store_t *self, int64_t now_ns)
     bool may_grow = !self->starved || now_ns >= self->retry_at;
     if (self->starved && may_grow)
         self->retry_at = now_ns + S_RETRY_NS;
-    return (may_grow && s_segment_next (self)) || s_seal_next (self) || (may_grow && s_flush_next (self, now_ns))
-        || s_start_next (self) || s_reindex_next (self) || s_space_next (self, now_ns);
+    return (may_grow && s_segment_next (self)) || s_seal_next (self) || s_sync_next (self)
+        || (may_grow && s_flush_next (self, now_ns)) || (may_grow && s_place_next (self)) || s_start_next (self) || s_reindex_next (self) || s_space_next (self, now_ns);
 }
 
 adr_store_job_t *
@@ -236,24 +241,6 @@ s_segment_note (adr_store_t *self, adr_job_t *job)
     return self->state->put (self->state, &put, 1);
 }
 
-static int
-s_flush_rows (adr_store_t *self, adr_job_t *job)
-{
-    const adr_memtable_t *table = self->frozen;
-    int error = self->index->begin (self->index);
-    for (const adr_memnode_t *node = adr_memtable_first (table); node && !error; node = adr_memnode_next (node))
-        error = self->index->put (self->index, node->table, adr_memnode_key (node), &node->newest->row);
-    uint8_t applied[ADR_META_APPLIED_SIZE];
-    memcpy (applied, self->journal.id.bytes, ADR_ID_SIZE);
-    adr_put_u64 (applied + 16, job->applied.term);
-    adr_put_u64 (applied + 24, job->applied.index);
-    if (!error)
-        error = self->index->put_meta (self->index, ADR_META_APPLIED, adr_bytes (applied, sizeof applied));
-    if (error)
-        self->index->abort (self->index);
-    return error;
-}
-
 /* The seal is there before the file is cut: without it such a file has lost its end. On a file system that needs space
  * to overwrite, it stays as it is. */
 static int
@@ -315,7 +302,13 @@ adr_store_job_write (adr_store_t *self, adr_store_job_t *public_job)
         public_job->error = s_segment_make (self, job);
         break;
     case ADR_JOB_FLUSH:
-        public_job->error = s_flush_error (job, s_flush_rows (self, job));
+        public_job->error = s_flush_error (job, adr_flush_write (self, job));
+        break;
+    case ADR_JOB_PLACE:
+        public_job->error = s_flush_error (job, adr_place_write (self, job));
+        break;
+    case ADR_JOB_SYNC:
+        public_job->error = adr_sync_write (self, job);
         break;
     case ADR_JOB_SEAL:
         public_job->error = s_seal_write (self, job);
@@ -342,8 +335,12 @@ adr_store_job_sync (adr_store_t *self, adr_store_job_t *public_job)
         public_job->error = s_segment_note (self, job);
         break;
     case ADR_JOB_FLUSH:
+    case ADR_JOB_PLACE:
         if (!job->no_space && !job->again)
-            public_job->error = s_flush_error (job, self->index->commit (self->index));
+            public_job->error = s_flush_error (job, adr_flush_commit (self, job));
+        break;
+    case ADR_JOB_SYNC:
+        public_job->error = adr_sync_note (self, job);
         break;
     case ADR_JOB_START:
         public_job->error = s_start_note (self, job);
@@ -388,17 +385,19 @@ s_segment_done (adr_store_t *self)
     self->journal.newest = job->segment.number;
 }
 
-static void
-s_flush_done (adr_store_t *self)
+/* False if it is to be tried again. */
+static bool
+s_rows_done (adr_store_t *self)
 {
     self->starved = self->background.no_space;
+    self->regressions += self->background.regressions;
+    self->index_damaged |= self->tree.broken;
     if (self->background.no_space || self->background.again) {
         ADR_MARK ("store: a flush is tried again");
-        return;
+        return false;
     }
-    self->index_applied = self->background.applied;
     self->space_stale = true;
-    adr_memtable_destroy (&self->frozen);
+    return true;
 }
 
 static void
@@ -410,7 +409,15 @@ s_background_done (adr_store_t *self)
         s_segment_done (self);
         break;
     case ADR_JOB_FLUSH:
-        s_flush_done (self);
+        if (s_rows_done (self))
+            adr_flush_done (self);
+        break;
+    case ADR_JOB_PLACE:
+        if (s_rows_done (self))
+            adr_place_done (self);
+        break;
+    case ADR_JOB_SYNC:
+        adr_sync_done (self);
         break;
     case ADR_JOB_START:
         adr_log_trim (&self->log, job->start.index);
@@ -444,26 +451,4 @@ adr_store_job_done (adr_store_t *self, adr_store_job_t *public_job)
         adr_assert (public_job == &self->background.job);
         s_background_done (self);
     }
-}
-
-int
-adr_store_flush_now (adr_store_t *self)
-{
-    adr_assert (!self->frozen && self->background.kind == ADR_JOB_NONE);
-    self->frozen = self->active;
-    self->frozen_applied = self->applied;
-    self->active = adr_memtable_create ();
-    self->background.applied = self->frozen_applied;
-    int error;
-    do {
-        error = s_flush_rows (self, &self->background);
-        if (!error)
-            error = self->index->commit (self->index);
-    } while (error == EAGAIN);
-    if (adr_error_is_full (error) && adr_memtable_bytes (self->frozen) < self->options.memory_max_bytes)
-        return 0; /* [STORE-11] it waits in memory, and is tried again like any other flush */
-    if (!error)
-        self->index_applied = self->applied;
-    adr_memtable_destroy (&self->frozen);
-    return error;
 }

@@ -108,6 +108,12 @@ s_cut_flush (adr_journal_t *journal)
     adr_put_u64 (at + 8, journal->cut_to.index);
 }
 
+uint8_t *
+adr_journal_append_copy (adr_store_t *self, size_t size)
+{
+    return s_frame_add (&self->journal.open, ADR_FRAME_COPY, size);
+}
+
 void
 adr_journal_append (adr_store_t *self, adr_frame_kind_t kind, adr_bytes_t content, adr_item_t *item)
 {
@@ -152,7 +158,10 @@ s_place_frames (adr_store_t *self, adr_job_t *job, size_t size)
         header->frame_count++;
         if (frame[4] == ADR_FRAME_CUT)
             header->last = (adr_position_t){ adr_get_u64 (content), adr_get_u64 (content + 8) };
-        else if (frame[4] != ADR_FRAME_COPY) { /* [STORE-8] */
+        else if (frame[4] == ADR_FRAME_COPY) { /* [STORE-8] */
+            adr_place_t place = { header->segment, header->offset + at, (uint32_t) frame_size, 0 };
+            adr_place_formed (self, &place, header->number);
+        } else {
             adr_position_t position = { adr_get_u64 (content + 8), adr_get_u64 (content + 16) };
             if (frame[4] == ADR_FRAME_ENTRY) {
                 header->last = position;
@@ -315,7 +324,7 @@ bool
 adr_journal_batch_next (adr_store_t *self, int64_t now_ns)
 {
     adr_journal_t *journal = &self->journal;
-    if (self->batch.kind != ADR_JOB_NONE)
+    if (self->batch.kind != ADR_JOB_NONE || adr_sync_holds_batches (self))
         return false;
     s_cut_flush (journal);
     if (journal->open.size == 0) {

@@ -39,6 +39,8 @@ adr_store_apply (adr_store_t *self, const adr_entry_t **entry)
     adr_assert (item->segment != 0);
     adr_store_put_rows (self, &self->entry, item);
     self->applied = (adr_position_t){ item->term, index };
+    if (self->entry.kind == ADR_ENTRY_CHECKPOINT && !adr_store_freeze (self, true))
+        ADR_MARK ("store: a checkpoint is passed by");
     *entry = &self->entry;
     return ADR_STATUS_OK;
 }
@@ -57,17 +59,39 @@ s_index_said (adr_store_t *self, int error)
     return error;
 }
 
+/* [STORE-10] Of the index: that there is none is believed only if the tree agrees. */
+static int
+s_index_row (adr_store_t *self, uint8_t table, adr_bytes_t key, adr_index_row_t *row)
+{
+    int error = self->index->get (self->index, table, key, row);
+    adr_index_view_t *view;
+    if (error == ENOENT && self->index->view (self->index, &view) == 0) {
+        if (adr_tree_has_slot (&self->tree, self->index, view, table, key))
+            error = self->index->view_row (view, table, key, row) == 0 ? 0 : EIO;
+        self->index->view_close (&view);
+    }
+    return s_index_said (self, error);
+}
+
+/* The memory tables, newest first: the active one is 0. */
+static const adr_memtable_t *
+s_table (const adr_store_t *self, uint32_t i)
+{
+    return i == 0 ? self->active : self->frozen[self->frozen_count - i].table;
+}
+
 /* The newest row of a record: memory tables first, they are newer. ENOENT, EIO or 0. */
 static int
 s_row (adr_store_t *self, uint8_t table, adr_bytes_t key, adr_index_row_t *row)
 {
-    const adr_memnode_t *node = adr_memtable_find (self->active, table, key);
-    if (!node && self->frozen)
-        node = adr_memtable_find (self->frozen, table, key);
-    if (!node)
-        return s_index_said (self, self->index->get (self->index, table, key, row));
-    *row = node->newest->row;
-    return 0;
+    for (uint32_t i = 0; i <= self->frozen_count; i++) {
+        const adr_memnode_t *node = adr_memtable_find (s_table (self, i), table, key);
+        if (node) {
+            *row = node->newest->row;
+            return 0;
+        }
+    }
+    return s_index_row (self, table, key, row);
 }
 
 void
@@ -161,17 +185,17 @@ s_unlocked_of (const adr_memnode_t *node, uint64_t unlocked, uint32_t epoch)
 adr_status_t
 adr_store_get_unlocked (adr_store_t *self, uint8_t table, adr_bytes_t key, uint64_t unlocked, adr_record_t *record)
 {
-    const adr_memnode_t *active = adr_memtable_find (self->active, table, key);
-    const adr_memnode_t *frozen = self->frozen ? adr_memtable_find (self->frozen, table, key) : NULL;
-    const adr_memnode_t *newest = active ? active : frozen;
-    uint32_t epoch = newest ? newest->newest->row.version.epoch : 0;
-    const adr_memrow_t *version = s_unlocked_of (active, unlocked, epoch);
-    if (!version)
-        version = s_unlocked_of (frozen, unlocked, epoch);
-    if (version)
-        return s_record (self, &version->row, table, key, true, record);
+    uint32_t epoch = 0;
+    for (uint32_t i = 0; i <= self->frozen_count; i++) {
+        const adr_memnode_t *node = adr_memtable_find (s_table (self, i), table, key);
+        if (node && epoch == 0)
+            epoch = node->newest->row.version.epoch;
+        const adr_memrow_t *version = s_unlocked_of (node, unlocked, epoch);
+        if (version)
+            return s_record (self, &version->row, table, key, true, record);
+    }
     adr_index_row_t row;
-    adr_status_t status = s_status (s_index_said (self, self->index->get (self->index, table, key, &row)));
+    adr_status_t status = s_status (s_index_row (self, table, key, &row));
     if (status != ADR_STATUS_OK)
         return status;
     if (row.version.index > unlocked && row.version.epoch >= epoch)
@@ -179,10 +203,11 @@ adr_store_get_unlocked (adr_store_t *self, uint8_t table, adr_bytes_t key, uint6
     return s_record (self, &row, table, key, true, record);
 }
 
-/* --- scans: three ordered sources, the newest of which wins ------------------------------------------------- */
+/* --- scans: several ordered sources, the newest of which wins ------------------------------------------------- */
 
 typedef struct {
-    const adr_memnode_t *node[2]; /* active, frozen; NULL at the end */
+    const adr_memnode_t *node[1 + ADR_FROZEN_MAX]; /* newest first; NULL at the end */
+    uint32_t node_count;
     adr_index_cursor_t *cursor;
     adr_bytes_t key; /* of the index's row */
     adr_index_row_t row;
@@ -209,9 +234,9 @@ static void
 s_merge_begin (adr_store_t *self, s_merge_t *merge, uint8_t table, adr_bytes_t from)
 {
     *merge = (s_merge_t){ 0 };
-    merge->node[0] = s_in_table (adr_memtable_seek (self->active, table, from), table);
-    if (self->frozen)
-        merge->node[1] = s_in_table (adr_memtable_seek (self->frozen, table, from), table);
+    merge->node_count = 1 + self->frozen_count;
+    for (uint32_t i = 0; i < merge->node_count; i++)
+        merge->node[i] = s_in_table (adr_memtable_seek (s_table (self, i), table, from), table);
     merge->error = s_index_said (self, self->index->seek (self->index, table, from, &merge->cursor));
     if (merge->error == 0)
         s_merge_step_index (self, merge);
@@ -219,14 +244,14 @@ s_merge_begin (adr_store_t *self, s_merge_t *merge, uint8_t table, adr_bytes_t f
         merge->error = 0;
 }
 
-/* The least key of the three, false at the end. */
+/* The least key of all, false at the end. */
 static bool
 s_merge_least (const s_merge_t *merge, adr_bytes_t *key)
 {
     bool found = merge->has_row;
     if (found)
         *key = merge->key;
-    for (int i = 0; i < 2; i++)
+    for (uint32_t i = 0; i < merge->node_count; i++)
         if (merge->node[i] && (!found || adr_bytes_compare (adr_memnode_key (merge->node[i]), *key) < 0)) {
             *key = adr_memnode_key (merge->node[i]);
             found = true;
@@ -238,7 +263,7 @@ s_merge_least (const s_merge_t *merge, adr_bytes_t *key)
 static adr_index_row_t
 s_merge_row (const s_merge_t *merge, adr_bytes_t key)
 {
-    for (int i = 0; i < 2; i++)
+    for (uint32_t i = 0; i < merge->node_count; i++)
         if (merge->node[i] && adr_bytes_equal (adr_memnode_key (merge->node[i]), key))
             return merge->node[i]->newest->row;
     return merge->row;
@@ -249,7 +274,7 @@ static void
 s_merge_pass (adr_store_t *self, s_merge_t *merge, uint8_t table, adr_bytes_t key)
 {
     bool pass_index = merge->has_row && adr_bytes_equal (merge->key, key);
-    for (int i = 0; i < 2; i++)
+    for (uint32_t i = 0; i < merge->node_count; i++)
         if (merge->node[i] && adr_bytes_equal (adr_memnode_key (merge->node[i]), key))
             merge->node[i] = s_in_table (adr_memnode_next (merge->node[i]), table);
     if (pass_index)

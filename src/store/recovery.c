@@ -131,11 +131,11 @@ s_replay_index (adr_recovery_t *r)
         const adr_entry_t *entry;
         if (adr_store_apply (self, &entry) != ADR_STATUS_OK)
             return EIO;
-        bool due = adr_memtable_bytes (self->active) >= self->options.flush_bytes && !self->frozen;
+        bool due = adr_memtable_bytes (self->active) >= self->options.flush_bytes && self->frozen_count == 0;
         int error = due ? adr_store_flush_now (self) : 0;
         if (error)
             return error;
-        if (self->frozen && adr_memtable_bytes (self->active) >= self->options.memory_max_bytes)
+        if (self->frozen_count && adr_memtable_bytes (self->active) >= self->options.memory_max_bytes)
             return ENOSPC;
     }
     /* Rows that the index holds of entries that were lost since still name the damaged place. */
@@ -220,7 +220,8 @@ s_is_forgotten (adr_recovery_t *r)
                (unsigned long long) r->last_segment, (unsigned long long) r->note.newest);
     else if ((unreadable = s_unreadable_end (r)) != 0)
         ADR_WHY (r, "segment %llu, where the journal may have ended, is unreadable", (unsigned long long) unreadable);
-    else if (log->last.index < self->index_applied.index || (r->start.index && log->last.index == r->start.index))
+    else if (log->last.index < self->index_applied.index
+             || (r->start.index && log->last.index == r->start.index && self->sync.sync != ADR_SYNC_REPLAYING))
         ADR_WHY (r, "the journal ends at index %llu, below what was applied", (unsigned long long) log->last.index);
     else if (lost > r->commit)
         ADR_WHY (r, "entries up to index %llu are lost, above the commit index %llu", (unsigned long long) lost,
@@ -228,6 +229,19 @@ s_is_forgotten (adr_recovery_t *r)
     else
         return false;
     return true;
+}
+
+/* [REPAIR-5] While a copy is being made its index says nothing about the log, and may be ahead of it: the end of the
+ * copying, which would have moved the log behind it, did not come. */
+static void
+s_distrust_index (adr_recovery_t *r)
+{
+    adr_store_t *self = r->self;
+    uint64_t index = r->commit < self->log.last.index ? r->commit : self->log.last.index, term;
+    if (index < self->index_applied.index && adr_log_term_at (&self->log, index, &term)) {
+        ADR_MARK ("store: the end of a copying did not come");
+        self->index_applied = (adr_position_t){ term, index };
+    }
 }
 
 static adr_store_opening_t
@@ -249,6 +263,8 @@ s_recover_noted (adr_recovery_t *r)
         ADR_WHY (r, "the journal contradicts itself");
         return s_amnesia (r);
     }
+    if (self->sync.sync == ADR_SYNC_COPYING)
+        s_distrust_index (r);
     if (s_is_forgotten (r))
         return s_amnesia (r);
     uint64_t term;

@@ -72,6 +72,16 @@ s_note_fence (adr_store_t *self)
         self->fence = adr_get_u64 (bytes);
 }
 
+static bool
+s_note_sync (adr_store_t *self)
+{
+    uint8_t bytes[ADR_NOTE_SYNC_SIZE];
+    int size = self->state->get (self->state, ADR_NOTE_SYNC, bytes, sizeof bytes);
+    bool sound = size == -1 || (size == (int) sizeof bytes && adr_sync_note_decode (&self->sync, bytes));
+    self->sync_wanted = self->sync;
+    return sound;
+}
+
 bool
 adr_recovery_reindex_is_noted (adr_recovery_t *r)
 {
@@ -107,6 +117,10 @@ adr_recovery_notes_read (adr_recovery_t *r)
     int size = self->state->get (self->state, ADR_NOTE_JOURNAL, bytes, sizeof bytes);
     s_note_fence (self);
     (void) s_note_u64 (self, ADR_NOTE_BOOT, &self->boot);
+    if (!s_note_sync (self)) {
+        ADR_WHY (r, "the state environment is unreadable");
+        return ADR_NOTES_BAD;
+    }
     (void) s_note_u64 (self, ADR_NOTE_TERM, &self->journal.noted_term);
     if (size == -1)
         return ADR_NOTES_NONE;
@@ -132,7 +146,9 @@ adr_recovery_notes_write (adr_recovery_t *r)
 {
     adr_store_t *self = r->self;
     uint8_t journal[S_NOTE_JOURNAL_SIZE] = { 0 }, segment[ADR_NOTE_SEGMENT_SIZE], term[8], boot[8];
-    uint8_t start[ADR_NOTE_START_SIZE];
+    uint8_t start[ADR_NOTE_START_SIZE], sync[ADR_NOTE_SYNC_SIZE];
+    self->sync = self->sync_wanted = (adr_sync_note_t){ 0 };
+    adr_sync_note_encode (&self->sync, sync);
     memcpy (journal, self->options.cluster.bytes, ADR_ID_SIZE);
     memcpy (journal + 16, self->options.group.bytes, ADR_ID_SIZE);
     memcpy (journal + 32, self->options.node.bytes, ADR_ID_SIZE);
@@ -145,12 +161,13 @@ adr_recovery_notes_write (adr_recovery_t *r)
     adr_job_t fresh = { .voters = self->options.founding, .scan_segment = self->journal.first_segment,
                         .scan_batch = 1 };
     size_t start_size = adr_note_start_encode (&fresh, start);
-    adr_state_put_t put[5 + S_TOLD_COUNT] = { { ADR_NOTE_JOURNAL, adr_bytes (journal, sizeof journal) },
+    adr_state_put_t put[6 + S_TOLD_COUNT] = { { ADR_NOTE_JOURNAL, adr_bytes (journal, sizeof journal) },
                                               { ADR_NOTE_SEGMENT, adr_bytes (segment, sizeof segment) },
                                               { ADR_NOTE_TERM, adr_bytes (term, sizeof term) },
                                               { ADR_NOTE_START, adr_bytes (start, start_size) },
-                                              { ADR_NOTE_BOOT, adr_bytes (boot, sizeof boot) } };
-    size_t count = 5;
+                                              { ADR_NOTE_BOOT, adr_bytes (boot, sizeof boot) },
+                                              { ADR_NOTE_SYNC, adr_bytes (sync, sizeof sync) } };
+    size_t count = 6;
     for (size_t i = 0; i < S_TOLD_COUNT; i++) /* a new incarnation has told nobody anything: empty */
         if (s_is_unreadable (self, s_told[i]))
             put[count++] = (adr_state_put_t){ s_told[i], adr_bytes (journal, 0) };

@@ -37,6 +37,8 @@ adr_store_open (adr_store_t **self_pointer, const adr_store_options_t *options, 
     if (self->batch_max < least && options->segment_bytes >= ADR_STORE_SEGMENT_MIN)
         self->batch_max = least;
     adr_log_init (&self->log, options->cache_bytes);
+    adr_tree_init (&self->tree, options->tree_key, options->partitions ? options->partitions : 1);
+    self->placed.last = &self->placed.first;
     why[0] = '\0';
     adr_store_opening_t opening = adr_store_recover (self, why, why_size);
     if (opening == ADR_STORE_FAILED)
@@ -53,7 +55,10 @@ adr_store_destroy (adr_store_t **self_pointer)
         return;
     adr_log_free (&self->log);
     adr_memtable_destroy (&self->active);
-    adr_memtable_destroy (&self->frozen);
+    while (self->frozen_count)
+        adr_memtable_destroy (&self->frozen[--self->frozen_count].table);
+    adr_tree_free (&self->tree);
+    adr_place_free (self);
     free (self->journal.segment);
     adr_buffer_free (&self->journal.open);
     adr_buffer_free (&self->batch.bytes);
@@ -291,17 +296,11 @@ adr_store_set_unlocked (adr_store_t *self, uint64_t unlocked)
         self->unlocked = unlocked;
 }
 
-static size_t
-s_memory (const adr_store_t *self)
-{
-    return adr_memtable_bytes (self->active) + (self->frozen ? adr_memtable_bytes (self->frozen) : 0);
-}
-
 bool
 adr_store_has_room (const adr_store_t *self)
 {
     return self->journal.open.size + self->batch.bytes.size < S_PENDING_MAX
-        && s_memory (self) < self->options.memory_max_bytes;
+        && adr_store_memory (self) < self->options.memory_max_bytes;
 }
 
 /* [STORE-11] The first mark leaves room for what must go on when puts do not: the segments that deletes and
@@ -360,7 +359,8 @@ adr_store_check (const adr_store_t *self)
     adr_assert (self->index_applied.index <= self->applied.index);
     adr_assert (self->applied.index <= self->commit || ADR_PLANT (STORE_6_INDEX_TO_LOG_END));
     adr_assert (self->log.start.index <= self->index_applied.index);
-    adr_assert (self->log.start.index == 0 || self->log.start.index < self->log.last.index);
+    adr_assert (self->log.start.index == 0 || self->log.start.index < self->log.last.index
+                || self->sync.sync != ADR_SYNC_EXACT);
     adr_assert (self->journal.durable_index <= self->log.last.index);
     adr_assert (self->journal.current <= self->journal.newest);
     adr_assert (self->journal.durable_batch < self->journal.next_batch);

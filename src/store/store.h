@@ -29,6 +29,8 @@ typedef struct {
     uint64_t log_keep_max;     /* bytes of log kept for members that are behind; 0 keeps all */
     uint64_t cache_bytes;      /* newest log bytes kept in memory for members and relays */
     uint64_t memory_max_bytes; /* memory tables; beyond it adr_store_room says no */
+    uint8_t tree_key[32];      /* of the hash tree: the cluster's own */
+    uint32_t partitions;       /* of the cluster's key space; 0: 1 */
     adr_voters_t founding;     /* the voters of an empty log; count 0 in a node that was not there at the founding */
     uint64_t first_incarnation; /* of a store that is new; 0 draws one. Never used again once a store was here */
 } adr_store_options_t;
@@ -158,6 +160,59 @@ ADR_WARN_UNUSED adr_status_t adr_store_get_unlocked (adr_store_t *self, uint8_t 
 typedef bool (adr_row_fn) (void *argument, adr_bytes_t key, const adr_record_t *record);
 ADR_WARN_UNUSED adr_status_t adr_store_scan (adr_store_t *self, uint8_t table, adr_bytes_t prefix, adr_bytes_t after,
                                              bool with_values, adr_row_fn *row, void *argument);
+
+/* --- hashes, copies, repair ----------------------------------------------------------------------------------- */
+
+/* [DESIGN 7] The newest checkpoint entry at which this copy has noted its hashes: once the index held exactly what stood
+ * before it, and the copy was exact. `at` all zeros: none yet. Lent until the next job_done. */
+typedef struct {
+    adr_position_t at;
+    uint8_t root[32];     /* of all partitions */
+    const uint8_t *roots; /* 32 bytes for each partition, then for the group's own records */
+    uint32_t root_count;
+} adr_store_checkpoint_t;
+const adr_store_checkpoint_t *adr_store_checkpoint (const adr_store_t *self);
+/* Rows that would have replaced newer ones, although this copy was exact [REPAIR-4]; ever. */
+uint64_t adr_store_regressions (const adr_store_t *self);
+
+/* Puts a record here that another copy holds: as a frame of kind copy, then, when that is durable, as a row of the
+ * index, if it has none as new [STORE-8]. `digest` must be the value's (false, and nothing is done, else). A tombstone
+ * has no value. Counted by adr_store_placed, in the order of the calls. False, too, while there is no room. */
+typedef struct {
+    uint8_t table;
+    adr_bytes_t key, value;
+    adr_version_t version;
+    bool deleted;
+    uint64_t time_ms;
+    uint8_t digest[ADR_DIGEST_SIZE];
+} adr_copy_t;
+ADR_WARN_UNUSED bool adr_store_place (adr_store_t *self, const adr_copy_t *copy);
+/* Takes the record away, if the index has that very version of it [REPAIR-2]; counted like a placed one. */
+void adr_store_drop (adr_store_t *self, uint8_t table, adr_bytes_t key, const adr_version_t *version);
+/* Copies that were asked for, and those whose rows are durable. */
+uint64_t adr_store_place_asked (const adr_store_t *self);
+uint64_t adr_store_placed (const adr_store_t *self);
+/* False while so many copies wait for the disk that no more should come. */
+ADR_WARN_UNUSED bool adr_store_place_room (const adr_store_t *self);
+
+/* How far this copy is a function of the log [REPAIR-1, REPAIR-5]; durable. */
+typedef enum {
+    ADR_SYNC_EXACT,     /* as far as it knows */
+    ADR_SYNC_COPYING,   /* rows come from peers: neither serves, nor acknowledges, nor stands */
+    ADR_SYNC_REPLAYING, /* the copy is whole, and fuzzy: entries up to a certain one may meet newer rows */
+    ADR_SYNC_UNPROVEN   /* exact, if all went well: the next checkpoint must agree with a majority's */
+} adr_sync_t;
+adr_sync_t adr_store_sync (const adr_store_t *self);
+/* Each takes effect when adr_store_sync says so. To COPYING: from any other. */
+void adr_store_sync_begin (adr_store_t *self);
+/* From COPYING to REPLAYING, in one durable step: the log starts at `base` with those voters (all entries before go; where
+ * base.index is 0, or the log holds that very entry, it stays as it is), and entries up to `window_to` may meet newer rows. */
+void adr_store_sync_end (adr_store_t *self, adr_position_t base, const adr_voters_t *voters, uint64_t window_to);
+/* From UNPROVEN to EXACT. */
+void adr_store_sync_proven (adr_store_t *self);
+/* The voters at an index of the log, or at its start; false if it is not in it, or missing. */
+ADR_WARN_UNUSED bool adr_store_base_at (const adr_store_t *self, uint64_t index, adr_position_t *base,
+                                        adr_voters_t *voters);
 
 /* --- jobs: what blocks ------------------------------------------------------------------------------------- */
 

@@ -467,13 +467,10 @@ test_copies_are_never_log (void **state)
 {
     fixture_t *w = *state;
     fixture_write_some (w, 1, 3);
-    adr_entry_t entry = fixture_entry (ADR_ENTRY_WRITE, ADR_TABLE_KV, 0);
-    entry.index = 4; /* as if it were the next one of the log */
-    uint8_t bytes[512];
-    size_t size = adr_entry_size (&entry);
-    adr_entry_encode (&entry, bytes);
-    adr_item_t nowhere;
-    adr_journal_append (w->store, ADR_FRAME_COPY, adr_bytes (bytes, size), &nowhere);
+    adr_copy_t copy = { .table = ADR_TABLE_KV, .key = fixture_text ("copied"), .value = fixture_text ("1"),
+                        .version = { 1, 1, 4 } }; /* as if it were the next one of the log */
+    adr_value_digest (copy.value, copy.digest);
+    assert_true (adr_store_place (w->store, &copy));
     fixture_run (w);
     for (int i = 0; i < 2; i++) {
         assert_int_equal (adr_store_last (w->store).index, 3);

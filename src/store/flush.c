@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Memory tables move into the index: all rows of one table, the hash tree's leaves and the applied index in one
+ * transaction, on the background lane.
+ *
+ * Owns: the frozen tables, the tree. Makes durable: rows, leaves, slots, the applied index. Assumes: one transaction at a
+ * time. Implements REPAIR-4 (what the index holds goes out of the tree, what it now holds comes in), REPAIR-1 (only rows
+ * of the window may meet newer ones; no roots before the copy is exact). */
+
+#include "store/internal.h"
+
+#include "core/actor.h"
+
+#include <errno.h>
+
+#define S_BROKEN "b" /* in the second space: the leaves are not to be believed */
+
+/* --- which, and when ------------------------------------------------------------------------------------------- */
+
+size_t
+adr_store_memory (const adr_store_t *self)
+{
+    size_t bytes = adr_memtable_bytes (self->active);
+    for (uint32_t i = 0; i < self->frozen_count; i++)
+        bytes += adr_memtable_bytes (self->frozen[i].table);
+    return bytes;
+}
+
+bool
+adr_store_freeze (adr_store_t *self, bool checkpoint)
+{
+    if (self->frozen_count == ADR_FROZEN_MAX)
+        return false;
+    self->frozen[self->frozen_count++] = (adr_frozen_t){ self->active, self->applied, checkpoint };
+    self->active = adr_memtable_create ();
+    self->flush_at = 0;
+    return true;
+}
+
+static uint64_t
+s_frozen_to (const adr_store_t *self)
+{
+    return self->frozen_count ? self->frozen[self->frozen_count - 1].applied.index : self->index_applied.index;
+}
+
+/* Freezes the active table once it is large or old enough, and offers the oldest frozen one once all of it is unlocked. */
+bool
+adr_flush_next (adr_store_t *self, int64_t now_ns)
+{
+    if (self->frozen_count == 0 && self->applied.index > s_frozen_to (self)) {
+        if (self->flush_at == 0)
+            self->flush_at = now_ns + self->options.flush_every_ns;
+        if (now_ns >= self->flush_at || adr_memtable_bytes (self->active) >= self->options.flush_bytes)
+            (void) adr_store_freeze (self, false);
+    }
+    if (self->frozen_count == 0 || adr_memtable_greatest (self->frozen[0].table) > self->unlocked)
+        return false;
+    self->background.applied = self->frozen[0].applied;
+    self->background.no_space = false;
+    return true;
+}
+
+/* --- one transaction ------------------------------------------------------------------------------------------- */
+
+/* A row or leaf that cannot be read: what it said cannot be taken out of the tree. Rows go on; the tree is believed no
+ * more, by nobody, until the index is made anew from the journal [STORE-10]. */
+static int
+s_tree_breaks (adr_store_t *self)
+{
+    if (self->tree.broken)
+        return 0;
+    ADR_MARK ("store: the hash tree is broken");
+    self->tree.broken = true;
+    return self->index->put_tree (self->index, adr_bytes (S_BROKEN, 1), adr_bytes (S_BROKEN, 1));
+}
+
+static int
+s_tree_swap (adr_store_t *self, adr_index_view_t *view, uint8_t table, adr_bytes_t key, const adr_index_row_t *old,
+             const adr_index_row_t *new)
+{
+    if (self->tree.broken)
+        return 0;
+    int error = adr_tree_swap (&self->tree, self->index, view, table, key, old, new);
+    return error == EIO ? s_tree_breaks (self) : error;
+}
+
+int
+adr_rows_begin (adr_store_t *self, adr_index_view_t **view)
+{
+    adr_bytes_t broken;
+    *view = NULL;
+    int error = self->index->begin (self->index);
+    if (error)
+        return error;
+    adr_tree_begin (&self->tree);
+    error = self->index->view (self->index, view);
+    if (!error && !self->tree.broken)
+        self->tree.broken = self->index->view_tree (*view, adr_bytes (S_BROKEN, 1), &broken) != ENOENT;
+    return error;
+}
+
+int
+adr_rows_put_tree (adr_store_t *self, adr_index_view_t *view)
+{
+    (void) view;
+    return self->tree.broken ? 0 : adr_tree_put (&self->tree, self->index);
+}
+
+int
+adr_rows_end (adr_store_t *self, adr_index_view_t **view, int error)
+{
+    if (*view)
+        self->index->view_close (view);
+    if (error) {
+        self->index->abort (self->index);
+        adr_tree_end (&self->tree, false);
+    }
+    return error;
+}
+
+/* [REPAIR-1] True if the copy is exactly what the log says up to that index, once it is applied up to there. */
+static bool
+s_is_exact (const adr_store_t *self, uint64_t applied)
+{
+    switch (self->sync.sync) {
+    case ADR_SYNC_EXACT:
+        return true;
+    case ADR_SYNC_COPYING:
+        return ADR_PLANT (REPAIR_1_ROOT_WHILE_COPYING);
+    case ADR_SYNC_REPLAYING:
+    case ADR_SYNC_UNPROVEN:
+        return applied >= self->sync.window_to;
+    }
+    return false;
+}
+
+int
+adr_row_put (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, uint8_t table, adr_bytes_t key,
+             const adr_index_row_t *row, bool placed)
+{
+    adr_index_row_t old;
+    int error = self->index->view_row (view, table, key, &old);
+    if (error && error != ENOENT && error != EIO)
+        return error;
+    if (error == EIO && (error = s_tree_breaks (self)) == 0)
+        return self->index->put (self->index, table, key, row);
+    bool known = error == 0;
+    int order = known ? adr_version_compare (&old.version, &row->version) : -1;
+    bool other = order == 0 && memcmp (old.digest, row->digest, sizeof old.digest) != 0;
+    if (order > 0 || (other && placed)) {
+        job->regressions += !placed && s_is_exact (self, row->version.index - 1);
+        if (!ADR_PLANT (REPAIR_1_REPLAY_OVERWRITES))
+            return 0;
+    }
+    error = self->index->put (self->index, table, key, row);
+    return error ? error : s_tree_swap (self, view, table, key, known ? &old : NULL, row);
+}
+
+int
+adr_row_drop (adr_store_t *self, adr_index_view_t *view, const adr_placed_t *placed)
+{
+    adr_index_row_t old;
+    adr_bytes_t key = adr_bytes (placed->key, placed->key_size);
+    int error = self->index->view_row (view, placed->table, key, &old);
+    if (error)
+        return error == ENOENT || error == EIO ? 0 : error;
+    if (adr_version_compare (&old.version, &placed->row.version) != 0)
+        return 0;
+    error = self->index->remove (self->index, placed->table, key);
+    return error ? error : s_tree_swap (self, view, placed->table, key, &old, NULL);
+}
+
+/* --- a flush --------------------------------------------------------------------------------------------------- */
+
+int
+adr_put_applied (adr_store_t *self, const adr_position_t *at)
+{
+    uint8_t applied[ADR_META_APPLIED_SIZE];
+    memcpy (applied, self->journal.id.bytes, ADR_ID_SIZE);
+    adr_put_u64 (applied + 16, at->term);
+    adr_put_u64 (applied + 24, at->index);
+    return self->index->put_meta (self->index, ADR_META_APPLIED, adr_bytes (applied, sizeof applied));
+}
+
+static int
+s_note_roots (adr_store_t *self, adr_job_t *job, adr_index_view_t *view)
+{
+    if (!self->frozen[0].checkpoint || self->tree.broken || !s_is_exact (self, job->applied.index))
+        return 0;
+    int error = adr_tree_roots (&self->tree, self->index, view);
+    if (error)
+        return error == EIO ? s_tree_breaks (self) : error;
+    adr_tree_group_root (&self->tree, job->root);
+    job->has_root = true;
+    return 0;
+}
+
+int
+adr_flush_write (adr_store_t *self, adr_job_t *job)
+{
+    const adr_memtable_t *table = self->frozen[0].table;
+    adr_index_view_t *view;
+    job->has_root = false;
+    job->regressions = 0;
+    int error = adr_rows_begin (self, &view);
+    for (const adr_memnode_t *node = adr_memtable_first (table); node && !error; node = adr_memnode_next (node))
+        error = adr_row_put (self, job, view, node->table, adr_memnode_key (node), &node->newest->row, false);
+    if (!error)
+        error = adr_rows_put_tree (self, view);
+    if (!error)
+        error = s_note_roots (self, job, view);
+    if (!error && !ADR_PLANT (REPAIR_4_APPLIED_LATER))
+        error = adr_put_applied (self, &job->applied);
+    return adr_rows_end (self, &view, error);
+}
+
+int
+adr_flush_commit (adr_store_t *self, adr_job_t *job)
+{
+    (void) job;
+    int error = self->index->commit (self->index);
+    adr_tree_end (&self->tree, error == 0);
+    return error;
+}
+
+void
+adr_flush_done (adr_store_t *self)
+{
+    const adr_job_t *job = &self->background;
+    self->index_applied = job->applied;
+    adr_memtable_destroy (&self->frozen[0].table);
+    self->frozen_count--;
+    memmove (&self->frozen[0], &self->frozen[1], self->frozen_count * sizeof self->frozen[0]);
+    if (!job->has_root)
+        return;
+    self->checkpoint.at = job->applied;
+    memcpy (self->checkpoint.root, job->root, ADR_HASH_SIZE);
+    self->checkpoint.roots = self->tree.root;
+    self->checkpoint.root_count = self->tree.partitions + 1;
+}
+
+const adr_store_checkpoint_t *
+adr_store_checkpoint (const adr_store_t *self)
+{
+    return &self->checkpoint;
+}
+
+uint64_t
+adr_store_regressions (const adr_store_t *self)
+{
+    return self->regressions;
+}
+
+int
+adr_store_flush_now (adr_store_t *self)
+{
+    adr_assert (self->frozen_count == 0 && self->background.kind == ADR_JOB_NONE);
+    (void) adr_store_freeze (self, false);
+    self->background.applied = self->frozen[0].applied;
+    int error;
+    do {
+        error = adr_flush_write (self, &self->background);
+        if (!error)
+            error = adr_flush_commit (self, &self->background);
+    } while (error == EAGAIN);
+    self->index_damaged |= self->tree.broken;
+    self->regressions += self->background.regressions;
+    if (adr_error_is_full (error) && adr_store_memory (self) < self->options.memory_max_bytes)
+        return 0; /* [STORE-11] it waits in memory, and is tried again like any other flush */
+    adr_memtable_destroy (&self->frozen[0].table);
+    self->frozen_count = 0;
+    if (!error)
+        self->index_applied = self->applied;
+    return error;
+}

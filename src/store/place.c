@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Records that come as copies: from a peer, when this copy is mended or filled, or out of a segment that is to go. A copy is
+ * a frame of its own kind in an ordinary batch, never log; once the batch is durable, an index transaction names it.
+ *
+ * Owns: copies on their way. Makes durable: their frames (with the batch), then their rows. Implements STORE-8 (copy, sync,
+ * index, in this order), REPAIR-2 (what goes, goes by its version). */
+
+#include "store/internal.h"
+
+#include "core/actor.h"
+
+#include <stdlib.h>
+
+#define S_OPEN_MAX (256 * 1024)  /* bytes in the open batch beyond which copies wait: clients' entries share its sync */
+#define S_WAITING_MAX 16384      /* copies whose rows are not durable yet */
+#define S_TRANSACTION_MAX 4096   /* rows of one transaction, so that a flush never waits long for one */
+
+static uint64_t
+s_waiting (const adr_store_t *self)
+{
+    return self->placed.asked - self->placed.done;
+}
+
+bool
+adr_store_place_room (const adr_store_t *self)
+{
+    return self->journal.open.size < S_OPEN_MAX && s_waiting (self) < S_WAITING_MAX
+        && adr_store_space (self) < ADR_SPACE_SECOND_MARK;
+}
+
+uint64_t
+adr_store_place_asked (const adr_store_t *self)
+{
+    return self->placed.asked;
+}
+
+uint64_t
+adr_store_placed (const adr_store_t *self)
+{
+    return self->placed.done;
+}
+
+static adr_placed_t *
+s_add (adr_store_t *self, uint8_t table, adr_bytes_t key, const adr_version_t *version)
+{
+    adr_placed_t *placed = adr_alloc (sizeof *placed + key.size);
+    placed->table = table;
+    placed->key_size = (uint16_t) key.size;
+    if (key.size)
+        memcpy (placed->key, key.data, key.size);
+    placed->row.version = *version;
+    *self->placed.last = placed;
+    self->placed.last = &placed->next;
+    self->placed.asked++;
+    return placed;
+}
+
+bool
+adr_store_place (adr_store_t *self, const adr_copy_t *copy)
+{
+    uint8_t digest[ADR_DIGEST_SIZE];
+    adr_value_digest (copy->value, digest);
+    if (!adr_store_place_room (self) || copy->key.size > ADR_KEY_MAX || copy->value.size > ADR_VALUE_MAX
+        || (memcmp (digest, copy->digest, sizeof digest) != 0 && !ADR_PLANT (REPAIR_3_DIGEST_UNCHECKED)))
+        return false;
+    adr_entry_t *entry = &self->entry;
+    *entry = (adr_entry_t){ .kind = ADR_ENTRY_WRITE, .term = copy->version.term, .index = copy->version.index,
+                            .epoch = copy->version.epoch, .time_ms = copy->time_ms, .op_count = 1 };
+    entry->op[0] = (adr_op_t){ .table = copy->table, .flags = copy->deleted ? ADR_OP_DELETE : 0, .key = copy->key,
+                               .value = copy->value };
+    memcpy (entry->op[0].digest, copy->digest, sizeof entry->op[0].digest);
+    adr_entry_encode (entry, adr_journal_append_copy (self, adr_entry_size (entry)));
+    adr_placed_t *placed = s_add (self, copy->table, copy->key, &copy->version);
+    placed->row.deleted = copy->deleted;
+    placed->row.value_size = (uint32_t) copy->value.size;
+    placed->row.time_ms = copy->time_ms;
+    memcpy (placed->row.digest, copy->digest, sizeof placed->row.digest);
+    if (!self->placed.unformed)
+        self->placed.unformed = placed;
+    return true;
+}
+
+void
+adr_store_drop (adr_store_t *self, uint8_t table, adr_bytes_t key, const adr_version_t *version)
+{
+    adr_placed_t *placed = s_add (self, table, key, version);
+    placed->drop = true;
+    placed->batch = self->journal.next_batch; /* behind the copies that were asked for before */
+}
+
+void
+adr_place_formed (adr_store_t *self, const adr_place_t *place, uint64_t batch)
+{
+    adr_placed_t *placed = self->placed.unformed;
+    adr_assert (placed && !placed->drop);
+    placed->row.place = *place;
+    placed->batch = batch;
+    do
+        placed = placed->next;
+    while (placed && placed->drop);
+    self->placed.unformed = placed;
+}
+
+/* The copies whose frames are durable. */
+bool
+adr_place_next (adr_store_t *self)
+{
+    adr_placed_t *placed = self->placed.first;
+    uint64_t count = 0;
+    while (placed && count < S_TRANSACTION_MAX && (placed->drop || placed->batch != 0)
+           && (placed->drop || placed->batch <= self->journal.durable_batch || ADR_PLANT (STORE_8_COPY_UNSYNCED))) {
+        placed = placed->next;
+        count++;
+    }
+    self->background.placed_end = placed;
+    self->background.placed_count = count;
+    self->background.no_space = false;
+    return count > 0;
+}
+
+int
+adr_place_write (adr_store_t *self, adr_job_t *job)
+{
+    adr_index_view_t *view;
+    job->regressions = 0;
+    int error = adr_rows_begin (self, &view);
+    for (const adr_placed_t *placed = self->placed.first; placed != job->placed_end && !error; placed = placed->next)
+        error = placed->drop ? adr_row_drop (self, view, placed)
+                             : adr_row_put (self, job, view, placed->table, adr_bytes (placed->key, placed->key_size),
+                                            &placed->row, true);
+    if (!error)
+        error = adr_rows_put_tree (self, view);
+    return adr_rows_end (self, &view, error);
+}
+
+static void
+s_take_first (adr_store_t *self)
+{
+    adr_placed_t *placed = self->placed.first;
+    self->placed.first = placed->next;
+    if (!self->placed.first)
+        self->placed.last = &self->placed.first;
+    if (self->placed.unformed == placed)
+        self->placed.unformed = NULL;
+    free (placed);
+}
+
+void
+adr_place_done (adr_store_t *self)
+{
+    while (self->placed.first != self->background.placed_end)
+        s_take_first (self);
+    self->placed.done += self->background.placed_count;
+}
+
+void
+adr_place_free (adr_store_t *self)
+{
+    while (self->placed.first)
+        s_take_first (self);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* How far a copy is a function of its log: exact, being copied from peers, replaying over a fuzzy copy, or not proven yet.
+ *
+ *     exact <---- proven ---- unproven <---- applied past the window ---- replaying
+ *       |                        |                                           ^
+ *       +------- begin ----------+---------------> copying ------- end ------+
+ *
+ * Owns: the note. Makes durable: it, and with its end the log's new start. Implements REPAIR-1, REPAIR-5 (the end is one
+ * durable step), REPL-7 (the base is durable before the first append on top of it). */
+
+#include "store/internal.h"
+
+#include "core/actor.h"
+
+#include <errno.h>
+
+void
+adr_sync_note_encode (const adr_sync_note_t *note, uint8_t at[ADR_NOTE_SYNC_SIZE])
+{
+    adr_put_u64 (at, note->sync);
+    adr_put_u64 (at + 8, note->window_to);
+}
+
+bool
+adr_sync_note_decode (adr_sync_note_t *note, const uint8_t at[ADR_NOTE_SYNC_SIZE])
+{
+    uint64_t sync = adr_get_u64 (at);
+    *note = (adr_sync_note_t){ (adr_sync_t) sync, adr_get_u64 (at + 8) };
+    return sync <= ADR_SYNC_UNPROVEN;
+}
+
+adr_sync_t
+adr_store_sync (const adr_store_t *self)
+{
+    if (self->sync.sync == ADR_SYNC_REPLAYING && self->applied.index >= self->sync.window_to)
+        return ADR_SYNC_UNPROVEN;
+    return self->sync.sync;
+}
+
+void
+adr_store_sync_begin (adr_store_t *self)
+{
+    self->sync_wanted = (adr_sync_note_t){ .sync = ADR_SYNC_COPYING };
+    self->sync_base = (adr_position_t){ 0, 0 };
+}
+
+void
+adr_store_sync_end (adr_store_t *self, adr_position_t base, const adr_voters_t *voters, uint64_t window_to)
+{
+    uint64_t term;
+    adr_assert (self->sync.sync == ADR_SYNC_COPYING);
+    self->sync_wanted = (adr_sync_note_t){ ADR_SYNC_REPLAYING, window_to };
+    self->sync_base = base;
+    if (base.index == 0 || (adr_log_term_at (&self->log, base.index, &term) && term == base.term))
+        self->sync_base = (adr_position_t){ 0, 0 };
+    else
+        self->sync_voters = *voters;
+}
+
+void
+adr_store_sync_proven (adr_store_t *self)
+{
+    if (adr_store_sync (self) == ADR_SYNC_UNPROVEN)
+        self->sync_wanted = (adr_sync_note_t){ .sync = ADR_SYNC_EXACT };
+}
+
+bool
+adr_store_base_at (const adr_store_t *self, uint64_t index, adr_position_t *base, adr_voters_t *voters)
+{
+    uint64_t term;
+    if (index > self->applied.index || !adr_log_term_at (&self->log, index, &term))
+        return false;
+    *base = (adr_position_t){ term, index };
+    *voters = *adr_log_voters_at (&self->log, index);
+    return true;
+}
+
+static bool
+s_is_wanted (const adr_store_t *self)
+{
+    return self->sync_wanted.sync != self->sync.sync || self->sync_wanted.window_to != self->sync.window_to;
+}
+
+/* Copies that are on their way were asked for by the copying that ends. */
+static bool
+s_may_end (const adr_store_t *self)
+{
+    return self->placed.first == NULL || self->sync_wanted.sync == ADR_SYNC_COPYING;
+}
+
+bool
+adr_sync_holds_batches (const adr_store_t *self)
+{
+    return self->background.kind == ADR_JOB_SYNC && self->background.moves_base;
+}
+
+bool
+adr_sync_next (adr_store_t *self)
+{
+    adr_job_t *job = &self->background;
+    bool moves = self->sync_base.index != 0;
+    if (!s_is_wanted (self) || !s_may_end (self)
+        || (moves && (self->batch.kind != ADR_JOB_NONE || self->journal.open.size != 0)))
+        return false;
+    job->sync = self->sync_wanted;
+    job->moves_base = moves;
+    job->start = self->sync_base;
+    job->voters = self->sync_voters;
+    job->scan_segment = self->journal.current;
+    job->scan_batch = self->journal.next_batch;
+    return true;
+}
+
+/* The applied index goes first: while the note still says that the copy is being made, nobody believes it. */
+int
+adr_sync_write (adr_store_t *self, adr_job_t *job)
+{
+    if (!job->moves_base)
+        return 0;
+    int error;
+    do {
+        error = self->index->begin (self->index);
+        if (!error)
+            error = adr_put_applied (self, &job->start);
+        if (!error)
+            error = self->index->commit (self->index);
+        else
+            self->index->abort (self->index);
+    } while (error == EAGAIN);
+    return error;
+}
+
+int
+adr_sync_note (adr_store_t *self, adr_job_t *job)
+{
+    uint8_t start[ADR_NOTE_START_SIZE], sync[ADR_NOTE_SYNC_SIZE];
+    adr_sync_note_encode (&job->sync, sync);
+    adr_state_put_t put[2] = { { ADR_NOTE_SYNC, adr_bytes (sync, sizeof sync) } };
+    if (job->moves_base)
+        put[1] = (adr_state_put_t){ ADR_NOTE_START, adr_bytes (start, adr_note_start_encode (job, start)) };
+    return self->state->put (self->state, put, job->moves_base ? 2 : 1);
+}
+
+/* The log is empty, behind its base; what stood in memory is in the copy, or older than it. */
+static void
+s_move_base (adr_store_t *self, const adr_job_t *job)
+{
+    ADR_MARK ("store: the log starts anew behind a copy");
+    adr_log_reset (&self->log, job->start, &job->voters);
+    while (self->frozen_count)
+        adr_memtable_destroy (&self->frozen[--self->frozen_count].table);
+    adr_memtable_destroy (&self->active);
+    self->active = adr_memtable_create ();
+    self->flush_at = 0;
+    self->applied = self->index_applied = job->start;
+    self->commit = job->start.index;
+    self->journal.end = job->start;
+    self->journal.durable_index = job->start.index;
+    self->journal.cut_pending = false;
+    self->journal.refilled_from = self->journal.refilled_to = 0;
+}
+
+void
+adr_sync_done (adr_store_t *self)
+{
+    const adr_job_t *job = &self->background;
+    if (job->moves_base)
+        s_move_base (self, job);
+    self->sync_base = (adr_position_t){ 0, 0 };
+    self->sync = job->sync;
+    if (self->sync.sync == ADR_SYNC_COPYING)
+        self->checkpoint = (adr_store_checkpoint_t){ 0 };
+}
