@@ -12,8 +12,6 @@
 
 #include <errno.h>
 
-#define S_BROKEN "b" /* in the second space: the leaves are not to be believed */
-
 /* --- which, and when ------------------------------------------------------------------------------------------- */
 
 size_t
@@ -70,7 +68,7 @@ s_tree_breaks (adr_store_t *self)
         return 0;
     ADR_MARK ("store: the hash tree is broken");
     self->tree.broken = true;
-    return self->index->put_tree (self->index, adr_bytes (S_BROKEN, 1), adr_bytes (S_BROKEN, 1));
+    return adr_tree_break (self->index);
 }
 
 static int
@@ -86,7 +84,6 @@ s_tree_swap (adr_store_t *self, adr_index_view_t *view, uint8_t table, adr_bytes
 int
 adr_rows_begin (adr_store_t *self, adr_index_view_t **view)
 {
-    adr_bytes_t broken;
     *view = NULL;
     int error = self->index->begin (self->index);
     if (error)
@@ -94,7 +91,7 @@ adr_rows_begin (adr_store_t *self, adr_index_view_t **view)
     adr_tree_begin (&self->tree);
     error = self->index->view (self->index, view);
     if (!error && !self->tree.broken)
-        self->tree.broken = self->index->view_tree (*view, adr_bytes (S_BROKEN, 1), &broken) != ENOENT;
+        self->tree.broken = adr_tree_is_broken (self->index, *view);
     return error;
 }
 

@@ -342,6 +342,10 @@ int adr_sync_note (adr_store_t *self, adr_job_t *job);
 void adr_sync_done (adr_store_t *self);
 /* True while no batch may be formed: the log is about to start elsewhere. */
 bool adr_sync_holds_batches (const adr_store_t *self);
+/* [STORE-3] The value that the row names, out of the frame's content that stands at its place; false if that is not the very
+ * operation. `entry` is room to decode it. */
+ADR_WARN_UNUSED bool adr_value_of (adr_bytes_t encoded, adr_entry_t *entry, const adr_index_row_t *row, uint8_t table,
+                                   adr_bytes_t key, adr_bytes_t *value);
 /* Where `entry` stands in the journal and what it says, put into the active memory table. */
 void adr_store_put_rows (adr_store_t *self, const adr_entry_t *entry, const adr_item_t *item);
 /* Rows of an entry that was refilled below `applied` name its new place. */

@@ -116,9 +116,9 @@ adr_store_repoint (adr_store_t *self, uint64_t index)
 }
 
 /* [STORE-3] What stands at the place must be the very operation that the row names. */
-static bool
-s_value_of (adr_bytes_t encoded, adr_entry_t *entry, const adr_index_row_t *row, uint8_t table, adr_bytes_t key,
-            adr_bytes_t *value)
+bool
+adr_value_of (adr_bytes_t encoded, adr_entry_t *entry, const adr_index_row_t *row, uint8_t table, adr_bytes_t key,
+              adr_bytes_t *value)
 {
     if (adr_entry_decode (entry, encoded) == 0 || row->place.op >= entry->op_count)
         return false;
@@ -139,11 +139,11 @@ s_value (adr_store_t *self, const adr_index_row_t *row, uint8_t table, adr_bytes
         const adr_item_t *item = adr_log_item (&self->log, index);
         if (!item->missing && item->segment == row->place.segment && item->offset == row->place.offset
             && adr_log_cache_get (&self->log, item, &encoded))
-            return s_value_of (encoded, &self->entry, row, table, key, value);
+            return adr_value_of (encoded, &self->entry, row, table, key, value);
     }
     adr_frame_t frame;
     return adr_journal_read (self, &row->place, false, &frame)
-        && s_value_of (frame.content, &self->entry, row, table, key, value);
+        && adr_value_of (frame.content, &self->entry, row, table, key, value);
 }
 
 static adr_status_t

@@ -284,6 +284,19 @@ adr_tree_slot (adr_index_view_t *view, const adr_index_t *index, uint32_t slice,
     return 0;
 }
 
+int
+adr_tree_break (adr_index_t *index)
+{
+    return index->put_tree (index, adr_bytes ("b", 1), adr_bytes ("", 0));
+}
+
+bool
+adr_tree_is_broken (const adr_index_t *index, adr_index_view_t *view)
+{
+    adr_bytes_t value;
+    return index->view_tree (view, adr_bytes ("b", 1), &value) != ENOENT;
+}
+
 bool
 adr_tree_has_slot (const adr_tree_t *self, const adr_index_t *index, adr_index_view_t *view, uint8_t table,
                    adr_bytes_t key)

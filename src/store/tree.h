@@ -9,6 +9,7 @@
  *
  *     'l', be32 slice                    a leaf, 32 bytes
  *     's', be32 slice, 16 bytes of order a slot: u8 table, key. The order is a keyed hash of (table, key), too
+ *     'b'                                a leaf could not be kept up to date: none is to be believed
  *
  * A slice is a bucket's number in the whole group: partition * buckets + bucket; behind the last one stands the slice of
  * the group's own records, which belong to no partition [PART-3]. */
@@ -78,6 +79,9 @@ int adr_tree_leaf (adr_index_view_t *view, const adr_index_t *index, uint32_t sl
  * own. The key is lent until the view is closed. ENOENT at the end. */
 int adr_tree_slot (adr_index_view_t *view, const adr_index_t *index, uint32_t slice, bool after,
                    uint8_t order[ADR_ORDER_SIZE], uint8_t *table, adr_bytes_t *key);
+/* The leaves are not to be believed, until the index is made anew: notes it, in the open transaction; asks. */
+int adr_tree_break (adr_index_t *index);
+bool adr_tree_is_broken (const adr_index_t *index, adr_index_view_t *view);
 /* [STORE-10] False only if the tree knows of no such record either. */
 bool adr_tree_has_slot (const adr_tree_t *self, const adr_index_t *index, adr_index_view_t *view, uint8_t table,
                         adr_bytes_t key);

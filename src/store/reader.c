@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* A second way into a store: see reader.h.
+ *
+ * Owns: what it has read of segments' headers. Makes durable: nothing. Implements STORE-3 (a value is what its row names)
+ * for reads by others than the owner. */
+
+#include "store/reader.h"
+
+#include "store/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define S_SALTS 64 /* segments whose salts are remembered */
+#define S_VALUE_TRIES 3 /* a segment may go while its row is read: the row then names another place */
+
+struct adr_reader {
+    adr_disk_t *disk;
+    adr_index_t *index;
+    adr_tree_t tree; /* its key and its shape only */
+    struct {
+        uint64_t segment, salt;
+    } salt[S_SALTS];
+    adr_buffer_t frame;
+    adr_entry_t entry;
+};
+
+/* --- life ------------------------------------------------------------------------------------------------------ */
+
+adr_reader_t *
+adr_reader_create (const adr_store_options_t *options, adr_disk_t *disk, adr_index_t *index)
+{
+    adr_reader_t *self = adr_alloc (sizeof *self);
+    self->disk = disk;
+    self->index = index;
+    adr_tree_init (&self->tree, options->tree_key, options->partitions ? options->partitions : 1);
+    return self;
+}
+
+void
+adr_reader_destroy (adr_reader_t **self_pointer)
+{
+    adr_reader_t *self = *self_pointer;
+    if (!self)
+        return;
+    adr_tree_free (&self->tree);
+    adr_buffer_free (&self->frame);
+    free (self);
+    *self_pointer = NULL;
+}
+
+uint32_t
+adr_reader_partitions (const adr_reader_t *self)
+{
+    return self->tree.partitions;
+}
+
+uint32_t
+adr_reader_buckets (const adr_reader_t *self, uint32_t partition)
+{
+    return partition < self->tree.partitions ? self->tree.buckets : 1;
+}
+
+uint32_t
+adr_reader_slice (const adr_reader_t *self, uint32_t partition, uint32_t bucket)
+{
+    return partition * self->tree.buckets + bucket;
+}
+
+/* --- one moment ------------------------------------------------------------------------------------------------ */
+
+static bool
+s_applied_of (adr_reader_t *self, adr_index_view_t *view, adr_position_t *applied)
+{
+    uint8_t bytes[ADR_META_APPLIED_SIZE];
+    size_t size = 0;
+    int error = self->index->view_meta (view, ADR_META_APPLIED, bytes, sizeof bytes, &size);
+    *applied = (adr_position_t){ 0, 0 };
+    if (error == ENOENT)
+        return true; /* nothing was flushed yet */
+    if (error || size != sizeof bytes)
+        return false;
+    *applied = (adr_position_t){ adr_get_u64 (bytes + 16), adr_get_u64 (bytes + 24) };
+    return true;
+}
+
+/* False, and no view, if its tree is not to be believed. */
+static bool
+s_view (adr_reader_t *self, adr_index_view_t **view, adr_position_t *applied)
+{
+    if (self->index->view (self->index, view) != 0)
+        return false;
+    if (!adr_tree_is_broken (self->index, *view) && s_applied_of (self, *view, applied))
+        return true;
+    self->index->view_close (view);
+    return false;
+}
+
+bool
+adr_reader_applied (adr_reader_t *self, adr_position_t *applied)
+{
+    adr_index_view_t *view;
+    if (self->index->view (self->index, &view) != 0)
+        return false;
+    bool read = s_applied_of (self, view, applied);
+    self->index->view_close (&view);
+    return read;
+}
+
+bool
+adr_reader_leaves (adr_reader_t *self, uint32_t partition, adr_buffer_t *leaves, adr_position_t *applied)
+{
+    adr_index_view_t *view;
+    if (partition > self->tree.partitions || !s_view (self, &view, applied))
+        return false;
+    int error = 0;
+    for (uint32_t bucket = 0; bucket < adr_reader_buckets (self, partition) && !error; bucket++)
+        error = adr_tree_leaf (view, self->index, adr_reader_slice (self, partition, bucket),
+                               adr_buffer_grow (leaves, ADR_HASH_SIZE));
+    self->index->view_close (&view);
+    return error == 0;
+}
+
+/* --- inventories ----------------------------------------------------------------------------------------------- */
+
+void
+adr_inventory_row_put (adr_buffer_t *rows, const adr_inventory_row_t *row)
+{
+    uint8_t *at = adr_buffer_grow (rows, ADR_INVENTORY_HEADER_SIZE + row->key.size);
+    at[0] = row->table;
+    at[1] = row->deleted;
+    adr_put_u16 (at + 2, (uint16_t) row->key.size);
+    adr_put_u32 (at + 4, row->value_size);
+    adr_put_u32 (at + 8, row->version.epoch);
+    adr_put_u64 (at + 12, row->version.term);
+    adr_put_u64 (at + 20, row->version.index);
+    adr_put_u64 (at + 28, row->time_ms);
+    memcpy (at + 36, row->digest, ADR_DIGEST_SIZE);
+    if (row->key.size)
+        memcpy (at + ADR_INVENTORY_HEADER_SIZE, row->key.data, row->key.size);
+}
+
+size_t
+adr_inventory_row_get (adr_inventory_row_t *row, adr_bytes_t bytes)
+{
+    const uint8_t *at = bytes.data;
+    if (bytes.size < ADR_INVENTORY_HEADER_SIZE)
+        return 0;
+    size_t key_size = adr_get_u16 (at + 2);
+    *row = (adr_inventory_row_t){
+        .table = at[0], .deleted = at[1] != 0, .value_size = adr_get_u32 (at + 4),
+        .version = { adr_get_u32 (at + 8), adr_get_u64 (at + 12), adr_get_u64 (at + 20) }, .time_ms = adr_get_u64 (at + 28)
+    };
+    if (row->table >= ADR_TABLE_COUNT || at[1] > 1 || key_size > ADR_KEY_MAX || row->value_size > ADR_VALUE_MAX
+        || (row->deleted && row->value_size) || bytes.size - ADR_INVENTORY_HEADER_SIZE < key_size
+        || row->version.index == 0 || row->version.term > ADR_TERM_MAX)
+        return 0;
+    memcpy (row->digest, at + 36, ADR_DIGEST_SIZE);
+    row->key = adr_bytes (at + ADR_INVENTORY_HEADER_SIZE, key_size);
+    return ADR_INVENTORY_HEADER_SIZE + key_size;
+}
+
+static adr_inventory_row_t
+s_inventory_row (uint8_t table, adr_bytes_t key, const adr_index_row_t *row)
+{
+    adr_inventory_row_t made = { .table = table, .deleted = row->deleted, .key = key, .value_size = row->value_size,
+                                 .version = row->version, .time_ms = row->time_ms };
+    memcpy (made.digest, row->digest, sizeof made.digest);
+    return made;
+}
+
+void
+adr_reader_hash_row (const adr_reader_t *self, const adr_inventory_row_t *row, uint8_t hash[32])
+{
+    uint8_t own[ADR_HASH_SIZE];
+    adr_index_row_t as_row = { .version = row->version, .deleted = row->deleted };
+    memcpy (as_row.digest, row->digest, sizeof as_row.digest);
+    adr_tree_record_hash (&self->tree, row->table, row->key, &as_row, own);
+    adr_hash_xor (hash, own);
+}
+
+uint32_t
+adr_reader_order (const adr_reader_t *self, uint8_t table, adr_bytes_t key, uint8_t order[16])
+{
+    return adr_tree_slice (&self->tree, table, key, order);
+}
+
+static int
+s_inventory (adr_reader_t *self, adr_index_view_t *view, uint32_t slice, size_t max, adr_buffer_t *rows)
+{
+    uint8_t order[ADR_ORDER_SIZE], table;
+    adr_bytes_t key;
+    size_t before = rows->size;
+    int error;
+    for (bool after = false; (error = adr_tree_slot (view, self->index, slice, after, order, &table, &key)) == 0;
+         after = true) {
+        adr_index_row_t row;
+        if ((error = self->index->view_row (view, table, key, &row)) != 0)
+            return error == ENOENT ? EIO : error; /* a slot without its row */
+        adr_inventory_row_t made = s_inventory_row (table, key, &row);
+        adr_inventory_row_put (rows, &made);
+        if (rows->size - before > max)
+            return EFBIG;
+    }
+    return error == ENOENT ? 0 : error;
+}
+
+bool
+adr_reader_inventory (adr_reader_t *self, uint32_t slice, size_t max, adr_buffer_t *rows, uint8_t hash[32],
+                      adr_position_t *applied)
+{
+    adr_index_view_t *view;
+    if (slice >= adr_tree_slices (&self->tree) || !s_view (self, &view, applied))
+        return false;
+    int error = adr_tree_leaf (view, self->index, slice, hash);
+    if (!error)
+        error = s_inventory (self, view, slice, max, rows);
+    self->index->view_close (&view);
+    return error == 0;
+}
+
+/* --- records --------------------------------------------------------------------------------------------------- */
+
+static adr_status_t
+s_row (adr_reader_t *self, uint8_t table, adr_bytes_t key, adr_index_row_t *row)
+{
+    adr_index_view_t *view;
+    if (self->index->view (self->index, &view) != 0)
+        return ADR_STATUS_DAMAGED;
+    int error = self->index->view_row (view, table, key, row);
+    self->index->view_close (&view);
+    return error == 0 ? ADR_STATUS_OK : error == ENOENT ? ADR_STATUS_NOT_FOUND : ADR_STATUS_DAMAGED;
+}
+
+adr_status_t
+adr_reader_row (adr_reader_t *self, uint8_t table, adr_bytes_t key, adr_inventory_row_t *row)
+{
+    adr_index_row_t found;
+    adr_status_t status = s_row (self, table, key, &found);
+    if (status == ADR_STATUS_OK)
+        *row = s_inventory_row (table, key, &found);
+    return status;
+}
+
+/* The salt that a segment's header names; headers are never written again while the segment lives, and a number is never
+ * used twice. */
+static bool
+s_salt_of (adr_reader_t *self, uint64_t segment, uint64_t *salt)
+{
+    uint8_t bytes[ADR_SEGMENT_HEADER_SIZE];
+    adr_segment_header_t header;
+    size_t at = (size_t) (segment % S_SALTS);
+    for (uint64_t copy = 0; self->salt[at].segment != segment && copy < ADR_SEGMENT_HEADER_COPIES; copy++)
+        if (self->disk->read (self->disk, segment, copy * ADR_BLOCK, bytes, sizeof bytes) == 0
+            && adr_segment_header_decode (&header, bytes) && header.number == segment) {
+            self->salt[at].segment = segment;
+            self->salt[at].salt = header.salt;
+        }
+    *salt = self->salt[at].salt;
+    return self->salt[at].segment == segment;
+}
+
+static bool
+s_read_value (adr_reader_t *self, const adr_index_row_t *row, uint8_t table, adr_bytes_t key, adr_bytes_t *value)
+{
+    const adr_place_t *place = &row->place;
+    uint64_t salt;
+    adr_frame_t frame;
+    if (!s_salt_of (self, place->segment, &salt) || place->size < ADR_FRAME_HEADER_SIZE
+        || place->size > ADR_ENTRY_MAX + ADR_FRAME_HEADER_SIZE)
+        return false;
+    adr_buffer_clear (&self->frame);
+    uint8_t *at = adr_buffer_grow (&self->frame, place->size);
+    return self->disk->read (self->disk, place->segment, place->offset, at, place->size) == 0
+        && adr_frame_read (&frame, adr_bytes (at, place->size), salt, place->segment, place->offset)
+        && adr_value_of (frame.content, &self->entry, row, table, key, value);
+}
+
+adr_status_t
+adr_reader_record (adr_reader_t *self, uint8_t table, adr_bytes_t key, adr_buffer_t *record)
+{
+    adr_index_row_t row;
+    for (int tries = 0; tries < S_VALUE_TRIES; tries++) {
+        adr_status_t status = s_row (self, table, key, &row);
+        adr_bytes_t value = { 0 };
+        if (status != ADR_STATUS_OK)
+            return status;
+        if (!row.deleted && !s_read_value (self, &row, table, key, &value))
+            continue;
+        adr_inventory_row_t made = s_inventory_row (table, key, &row);
+        adr_inventory_row_put (record, &made);
+        adr_buffer_append (record, value.data, value.size);
+        return ADR_STATUS_OK;
+    }
+    return ADR_STATUS_DAMAGED;
+}
