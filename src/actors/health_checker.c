@@ -173,7 +173,7 @@ s_send_round (s_health_checker_t *self, int64_t now_ns, adr_effects_t *effects)
     poll.commit = self->pong.commit;
     poll.unlocked_known = self->pong.unlocked_known;
     poll.unlocked = self->pong.unlocked;
-    poll.keep_from = self->pong.keep_from;
+    poll.keep_from = self->pong.keep_least;
     self->rounds[self->round % S_ROUNDS] = (s_round_t){ self->round, now_ns, poll.promise_ms };
     self->ping_polled = self->ping;
     for (uint32_t i = 0; i < self->group.count; i++) {
@@ -216,6 +216,7 @@ s_answer_poll (s_health_checker_t *self, s_peer_t *peer, uint32_t promised_ms, i
     answer.disk_free_permille = self->pong.disk_free_permille;
     answer.space = self->pong.space;
     answer.keep_from = self->pong.keep_from;
+    answer.sync = self->pong.sync;
     answer.stamp_ns = now_ns;
     s_send (&peer->node, ADR_ACTOR_HEALTH_CHECKER, ADR__KIND__POLL_ANSWER, &answer, effects);
 }
@@ -428,6 +429,7 @@ s_on_poll_answer (s_health_checker_t *self, const adr_event_t *event, adr_effect
     answered.last_index = answer->last_index;
     answered.applied = answer->applied;
     answered.keep_from = answer->keep_from;
+    answered.sync = answer->sync;
     s_send_own (self, ADR_ACTOR_ELECTION, ADR__KIND__ANSWERED, &answered, effects);
     s_send_own (self, ADR_ACTOR_REPLICATOR, ADR__KIND__ANSWERED, &answered, effects);
 }

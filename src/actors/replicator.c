@@ -237,8 +237,10 @@ static void
 s_tick (replicator_t *self)
 {
     self->tick_ns = self->now_ns + S_TICK_NS;
-    if (self->role != ROLE_MEMBER)
+    if (self->role != ROLE_MEMBER) {
         replicator_tend_members (self);
+        replicator_tend_checkpoint (self);
+    }
     replicator_tend_lost (self);
     replicator_reads_expire (self);
     s_note_disk (self);
@@ -249,6 +251,7 @@ static void
 s_turn_end (replicator_t *self)
 {
     replicator_advance (self);
+    replicator_repair_turn (self);
     s_answer_fence (self);
     replicator_stream (self);
     replicator_send_acks (self);
@@ -286,6 +289,8 @@ s_is_stranger (replicator_t *self, const adr_event_t *event)
     const ProtobufCMessage *header = event->message.header;
     const adr_address_t *from = &event->message.from;
     ProtobufCBinaryData origin = adr_id_view (&from->node);
+    if (from->actor == ADR_ACTOR_INVENTORY_SYNCER)
+        return !adr_id_equal (&from->node, &self->environment->node) && replicator_peer (self, &from->node) == NULL;
     if (from->actor == ADR_ACTOR_REPLICATOR) /* a relay names whoever asked its member */
         return replicator_peer (self, &from->node) == NULL;
     if (event->message.kind == ADR__KIND__WRITE)
@@ -349,6 +354,18 @@ s_receive_message (replicator_t *self, const adr_event_t *event)
         break;
     case ADR__KIND__ANSWERED:
         replicator_on_answered (self, event);
+        break;
+    case ADR__KIND__AGREED:
+        replicator_on_agreed (self, (const Adr__Agreed *) header);
+        break;
+    case ADR__KIND__PLACE:
+        replicator_on_place (self, event);
+        break;
+    case ADR__KIND__SYNC_END:
+        replicator_on_sync_end (self, (const Adr__SyncEnd *) header);
+        break;
+    case ADR__KIND__BASE_ASK:
+        replicator_on_base_ask (self, event);
         break;
     case ADR__KIND__MAP_CHANGED:
         s_on_map_changed (self, (const Adr__MapChanged *) header);
@@ -442,6 +459,7 @@ s_destroy (void **object)
     adr_buffer_free (&self->verdicts);
     adr_buffer_free (&self->scratch);
     adr_buffer_free (&self->values);
+    adr_buffer_free (&self->repair.queue);
     free (self);
     *object = NULL;
 }

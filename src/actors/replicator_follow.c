@@ -165,6 +165,9 @@ replicator_on_append (replicator_t *self, const adr_event_t *event)
     if (self->role != ROLE_MEMBER)
         return; /* a second master of one term: the checkers' business, never to be obeyed */
     self->master = event->message.from.node;
+    if ((append->log_start && replicator_is_behind (self, append->log_start))
+        || (adr_store_sync (self->store) == ADR_SYNC_COPYING && !ADR_PLANT (REPAIR_5_SICK_ACKNOWLEDGES)))
+        return; /* [REPAIR-5] what it takes now it would have to lose again: it says nothing */
     if (!s_holds_predecessor (self, event, append))
         return;
     /* What there is no room for is not answered: the answer would bring it again at once. The master's patience does. */
@@ -187,6 +190,7 @@ replicator_on_evidence (replicator_t *self, const adr_event_t *event)
     self->evidence_in_set = evidence->in_unlock_set;
     self->evidence_commit = self->evidence_commit_next;
     self->evidence_commit_next = evidence->commit;
+    adr_store_keep_from (self->store, evidence->keep_from);
     s_hear_watermarks (self, evidence->commit, evidence->unlocked_known, evidence->unlocked);
 }
 
@@ -205,6 +209,8 @@ void
 replicator_send_acks (replicator_t *self)
 {
     if (!self->ack_due || self->role != ROLE_MEMBER || self->fence_durable < self->fence)
+        return;
+    if (adr_store_sync (self->store) == ADR_SYNC_COPYING && !ADR_PLANT (REPAIR_5_SICK_ACKNOWLEDGES))
         return;
     uint64_t durable = adr_store_durable (self->store);
     uint64_t confirmed = self->confirmed < durable || ADR_PLANT (REPL_1_ACK_BEFORE_DURABLE) ? self->confirmed : durable;

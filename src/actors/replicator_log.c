@@ -51,6 +51,8 @@ void
 replicator_note_entry (replicator_t *self, const adr_entry_t *entry, size_t size)
 {
     (void) size;
+    if (entry->kind == ADR_ENTRY_CHECKPOINT)
+        self->repair.checkpoint_index = entry->index;
     s_note_origin (self, entry->index, entry->request, entry->time_ms);
 }
 

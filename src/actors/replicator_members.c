@@ -24,6 +24,8 @@ replicator_on_answered (replicator_t *self, const adr_event_t *event)
     if (peer->full && peer->space < ADR_SPACE_SECOND_MARK)
         replicator_on_space (self, peer);
     peer->applied = answered->applied;
+    peer->sync = answered->sync <= ADR_SYNC_UNPROVEN ? (adr_sync_t) answered->sync : ADR_SYNC_COPYING;
+    peer->keep_from = answered->keep_from;
     peer->last_index = answered->last_index;
     if (answered->promise_ms && answered->sent_ns > peer->answered_ns) {
         peer->answered_ns = answered->sent_ns;
@@ -173,7 +175,8 @@ s_admit (replicator_t *self, const adr_voters_t *voters)
     const peer_t *newcomer = NULL;
     for (uint32_t i = 1; i < self->peer_count; i++) {
         const peer_t *peer = &self->peer[i];
-        if (adr_voters_find_node (voters, &peer->node) >= 0 || !s_settled (self, peer))
+        if (adr_voters_find_node (voters, &peer->node) >= 0 || !s_settled (self, peer)
+            || (peer->sync != ADR_SYNC_EXACT && !ADR_PLANT (REPAIR_1_UNPROVEN_COUNTS)))
             continue;
         settled++;
         newcomer = peer;

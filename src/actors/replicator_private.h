@@ -10,6 +10,7 @@
  *     replicator_members.c  whom it counts on: the unlock set, voters
  *     replicator_follow.c   a member's side
  *     replicator_write.c    writes
+ *     replicator_repair.c   checkpoints, copies from peers, whether this copy is sick
  *     replicator_read.c     reads */
 
 #ifndef ADR_REPLICATOR_PRIVATE_H
@@ -19,6 +20,7 @@
 #include "actors/request_table.h"
 #include "core/actor.h"
 #include "core/map.h"
+#include "store/reader.h"
 #include "store/store.h"
 #include "wire/pack.h"
 
@@ -54,6 +56,8 @@ typedef struct {
     adr_space_t space;
     bool full;             /* it took no more for lack of space, and has told of none since [STORE-11] */
     uint64_t applied, last_index;
+    adr_sync_t sync;       /* how far its copy is exact, ... */
+    uint64_t keep_from;    /* ... and what of the log it needs; 0: all, or not heard yet in this term */
     bool in_unlock_set;
 } peer_t;
 
@@ -202,6 +206,21 @@ typedef struct replicator {
     uint64_t entries_lost;     /* since the start: they could be read once, and cannot any more */
     uint64_t unreadable;       /* an entry that could not be read, and is tried once more; 0: none */
     int64_t reread_ns;         /* when that, or the first missing one, is tried again */
+    struct {
+        adr_buffer_t queue;       /* records from peers that wait for room in the store, from queue_at on */
+        size_t queue_at;
+        uint64_t admitted;        /* bytes of them that the store has taken, ever */
+        uint64_t keep_from;       /* while a copy is made: the log is needed from there on */
+        bool begun;               /* a copy is to be made, and that is not durable yet */
+        uint64_t checkpoint_index; /* of the newest checkpoint in the log; a master's, when it appended its last one */
+        int64_t checkpoint_ns;
+        adr_position_t noted, agreed; /* checkpoints: at which this copy noted its roots, at which a majority has the same */
+        int64_t noted_ns;
+        adr_sync_t told_sync;     /* to inventory_syncer */
+        bool told_proven;
+        uint64_t told_placed, told_admitted;
+        int64_t told_ns;
+    } repair;
     bool ids_unread;           /* request ids of entries that could not be read at the start are unknown */
 } replicator_t;
 
@@ -278,6 +297,19 @@ void replicator_on_evidence (replicator_t *self, const adr_event_t *event);
 /* A member's: the newest poll says what is at most one minimum election timeout old, on this node's clock [READ-5]. */
 bool replicator_evidence_fresh (const replicator_t *self);
 void replicator_send_acks (replicator_t *self);
+
+/* --- replicator_repair.c */
+bool replicator_is_exact (const replicator_t *self); /* may serve what it holds */
+void replicator_tend_checkpoint (replicator_t *self); /* each tick of a master */
+void replicator_on_agreed (replicator_t *self, const Adr__Agreed *agreed);
+void replicator_on_place (replicator_t *self, const adr_event_t *event);
+void replicator_on_sync_end (replicator_t *self, const Adr__SyncEnd *end);
+void replicator_on_base_ask (replicator_t *self, const adr_event_t *event);
+/* True if our log ends before the master's starts: then this copy is sick from now on. */
+bool replicator_is_behind (replicator_t *self, uint64_t log_start);
+uint64_t replicator_keep_from (const replicator_t *self);
+uint64_t replicator_keep_least (const replicator_t *self);
+void replicator_repair_turn (replicator_t *self);
 
 /* --- replicator_write.c */
 void replicator_on_write (replicator_t *self, const adr_event_t *event);

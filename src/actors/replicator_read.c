@@ -149,7 +149,7 @@ s_answer_newest (replicator_t *self, const read_waiter_t *waiter)
 static bool
 s_may_read_locally (const replicator_t *self)
 {
-    if (!self->unlocked_known || (adr_store_applied (self->store) < self->unlocked && !ADR_PLANT (READ_5_LAGGING_READS)))
+    if (!replicator_is_exact (self) || !self->unlocked_known || (adr_store_applied (self->store) < self->unlocked && !ADR_PLANT (READ_5_LAGGING_READS)))
         return false;
     if (self->role != ROLE_MEMBER)
         return replicator_lease_valid (self);
@@ -204,9 +204,22 @@ replicator_reads_unlocked (replicator_t *self)
 
 /* --- strong reads ------------------------------------------------------------------------------------------------------ */
 
+/* [REPAIR-5] What a copy holds that is not proven is told to nobody. True: the waiter has heard so, and is gone. */
+static bool
+s_is_sick (replicator_t *self, read_waiter_t *waiter)
+{
+    if (replicator_is_exact (self))
+        return false;
+    s_fail (self, waiter, ADR_STATUS_NOT_MASTER, "this copy is being repaired");
+    free (waiter);
+    return true;
+}
+
 static void
 s_wait_applied (replicator_t *self, read_waiter_t *waiter, uint64_t index)
 {
+    if (s_is_sick (self, waiter))
+        return;
     if (adr_store_applied (self->store) >= index || ADR_PLANT (READ_2_BEFORE_APPLIED)) {
         s_answer_newest (self, waiter);
         free (waiter);
@@ -225,6 +238,8 @@ replicator_reads_applied (replicator_t *self)
     uint64_t applied = adr_store_applied (self->store);
     for (read_waiter_t *waiter = s_queue_take (&self->applying), *next; waiter; waiter = next) {
         next = waiter->next;
+        if (s_is_sick (self, waiter))
+            continue;
         if (waiter->index > applied) {
             s_queue_push (&self->applying, waiter);
             continue;

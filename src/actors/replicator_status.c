@@ -24,7 +24,8 @@ replicator_tell_voters (replicator_t *self)
     const adr_voters_t *voters = adr_store_voters (self->store);
     adr_position_t last = adr_store_last (self->store);
     bool misses = adr_store_missing_from (self->store) != 0 && !ADR_PLANT (STORE_5_DAMAGED_STANDS);
-    bool may_stand = s_is_voter (self) && !misses;
+    bool copies = adr_store_sync (self->store) == ADR_SYNC_COPYING && !ADR_PLANT (REPAIR_5_SICK_STANDS);
+    bool may_stand = s_is_voter (self) && !misses && !copies;
     bool same = self->told.at_ns != 0 && adr_position_compare (voters->at, self->told.voters_at) == 0
                 && may_stand == self->told.may_stand && self->told.last_term == last.term
                 && self->told.fence == self->fence;
@@ -38,6 +39,8 @@ replicator_tell_voters (replicator_t *self)
     told.term = self->fence;
     told.may_stand = may_stand;
     told.space = adr_store_space (self->store);
+    if (!replicator_is_exact (self)) /* it leaves the call to those who can serve at once, as one on its reserve does */
+        told.space = ADR_SPACE_SECOND_MARK;
     replicator_tell_election (self, ADR__KIND__VOTERS, &told.base);
     self->told.voters_at = voters->at;
     self->told.last_term = last.term;
@@ -58,7 +61,7 @@ replicator_state (const replicator_t *self)
                          ? adr_store_commit (self->store) >= self->opening
                          : replicator_evidence_fresh (self) && self->confirmed > 0
                                && adr_store_applied (self->store) >= self->evidence_commit;
-    if (!s_is_voter (self) || !caught_up || adr_store_missing_from (self->store) != 0)
+    if (!s_is_voter (self) || !caught_up || adr_store_missing_from (self->store) != 0 || !replicator_is_exact (self))
         return ADR_STATE_ONLINE_STANDBY;
     return space == ADR_SPACE_OK ? ADR_STATE_ONLINE_READY : ADR_STATE_ONLINE_DEGRADED;
 }
@@ -83,6 +86,10 @@ replicator_on_ping (replicator_t *self, const adr_event_t *event, const Adr__Pin
     pong.state = replicator_state (self);
     pong.space = adr_store_space (self->store);
     pong.handing_over = self->role == ROLE_LEAVING;
+    pong.sync = adr_store_sync (self->store);
+    pong.keep_from = replicator_keep_from (self);
+    if (self->role != ROLE_MEMBER)
+        pong.keep_least = replicator_keep_least (self);
     self->effects->send (self->effects, event->message.from, ADR__KIND__PONG, &pong.base, s_nothing);
 }
 

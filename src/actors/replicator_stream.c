@@ -188,6 +188,21 @@ replicator_on_append_refused (replicator_t *self, const adr_event_t *event)
 
 /* --- what they are sent ------------------------------------------------------------------------------------------- */
 
+/* [DESIGN 5] What this member lacks is no longer in the log: it hears where that starts, and mends itself from any peer. */
+static bool
+s_begins_at_start (replicator_t *self, peer_t *peer, Adr__Append *append)
+{
+    adr_position_t start = adr_store_log_start (self->store);
+    if (start.index == 0 || peer->next > start.index)
+        return false;
+    peer->probing = true;
+    append->count = 0;
+    append->log_start = append->prev_index = start.index;
+    append->prev_term = start.term;
+    adr_buffer_clear (&self->scratch);
+    return true;
+}
+
 static void
 s_send_append (replicator_t *self, peer_t *peer, size_t max)
 {
@@ -206,10 +221,11 @@ s_send_append (replicator_t *self, peer_t *peer, size_t max)
                       (unsigned long long) peer->next, (unsigned long long) adr_store_log_start (self->store).index);
         peer->patience_ns = S_PATIENCE_MAX_NS;
         peer->sent_ns = self->now_ns;
-        return;
-    }
+        if (status == ADR_STATUS_DAMAGED || !s_begins_at_start (self, peer, &append))
+            return;
+    } else
+        append.prev_index = peer->next - 1;
     append.term = self->fence;
-    append.prev_index = peer->next - 1;
     append.commit = adr_store_commit (self->store);
     append.unlocked_known = self->unlocked_known;
     append.unlocked = self->unlocked;

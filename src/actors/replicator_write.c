@@ -420,6 +420,10 @@ replicator_on_write (replicator_t *self, const adr_event_t *event)
         s_refuse (self, write, ADR_STATUS_NOT_MASTER, "this master cannot read its log");
         return;
     }
+    if (!replicator_is_exact (self)) { /* conditions are checked against what it holds */
+        s_refuse (self, write, ADR_STATUS_NOT_MASTER, "this copy is being repaired");
+        return;
+    }
     s_current_t current[ADR_OPS_MAX];
     if (ADR_PLANT (REPL_5_CONDITION_FIRST) && !s_conditions_hold (self, write, current))
         return;

@@ -47,6 +47,8 @@ adr_settings_default (adr_settings_t *settings)
         .request_window_ns = 150000 * ADR_MS,
         .pipeline_max_bytes = 16 * 1024 * 1024,
         .request_max_bytes = 64 * 1024 * 1024,
+        .checkpoint_ns = 10000 * ADR_MS,
+        .repair_rate = 256 * 1024 * 1024,
         .quorum = 2,
     };
 }

@@ -156,7 +156,8 @@ const char *
 adr_actor_name (adr_actor_kind_t kind)
 {
     static const char *const s_names[] = { "none", "health-checker", "election", "replicator", "edge-router",
-                                           "map-keeper", "cert-signer", "client" };
+                                           "map-keeper", "cert-signer", "client", "merkle-gossiper",
+                                           "inventory-syncer" };
     return S_NAME (s_names, kind, "unknown-actor");
 }
 

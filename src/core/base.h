@@ -102,6 +102,8 @@ typedef enum {
     ADR_ACTOR_MAP_KEEPER = 5,
     ADR_ACTOR_CERT_SIGNER = 6,
     ADR_ACTOR_CLIENT = 7, /* whoever asked: a CURVE client's connection, or the HTTP edge of the same host */
+    ADR_ACTOR_MERKLE_GOSSIPER = 8,
+    ADR_ACTOR_INVENTORY_SYNCER = 9,
     ADR_ACTOR_COUNT
 } adr_actor_kind_t;
 

@@ -57,6 +57,8 @@ static const s_row_t s_rows[] = {
     { "timing", "request-window", S_DURATION, S_AT (settings.request_window_ns), 2 * ADR_REQUEST_TIME_MAX_MS * S_MS,
       3600 * 1000 * S_MS },
     { "store", "segment-size", S_SIZE, S_AT (store.segment_bytes), 4 * S_MIB, S_GIB },
+    { "timing", "checkpoint", S_DURATION, S_AT (settings.checkpoint_ns), 100 * S_MS, 3600 * 1000 * S_MS },
+    { "store", "repair-rate", S_SIZE, S_AT (settings.repair_rate), 64 * S_KIB, 1024 * S_GIB },
     { "store", "flush-size", S_SIZE, S_AT (store.flush_bytes), 64 * S_KIB, S_GIB },
     { "store", "flush-interval", S_DURATION, S_AT (store.flush_every_ns), 100 * S_MS, 3600 * 1000 * S_MS },
     { "store", "log-keep-max", S_SIZE, S_AT (store.log_keep_max), 16 * S_MIB, 1024 * S_GIB },

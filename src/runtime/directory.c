@@ -211,6 +211,8 @@ adr_directory_lane (adr_node_type_t from_type, adr_actor_kind_t from, adr_node_t
 {
     if (to == ADR_ACTOR_CLIENT)
         return ADR_POST_CLIENT;
+    if (from == ADR_ACTOR_INVENTORY_SYNCER && to == from)
+        return ADR_POST_BULK;
     bool data = from_type == ADR_NODE_DATA || to_type == ADR_NODE_DATA;
     return data && s_moves_data (from) && s_moves_data (to) ? ADR_POST_BULK : ADR_POST_CONTROL;
 }

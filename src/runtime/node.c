@@ -8,6 +8,7 @@
 #include "runtime/shell.h"
 #include "runtime/state_writer.h"
 #include "store/backend.h"
+#include "store/reader.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +27,7 @@ struct adr_node {
     adr_disk_t *disk; /* these three of a replicating node */
     adr_index_t *index;
     adr_store_t *store;
+    adr_reader_t *reader; /* the inventory_syncer's */
     adr_state_t *state;
     uint64_t incarnation, boot;
     adr_state_writer_t *state_writer;
@@ -65,6 +67,25 @@ s_read_first_incarnation (const char *path, uint64_t *incarnation, char *error, 
         if (!good)
             snprintf (error, error_size, "%s: expected a decimal number above zero", path);
     }
+    adr_buffer_free (&text);
+    return good;
+}
+
+/* The key of the hash trees [DESIGN 7], the same at every replicating node of the cluster. */
+static bool
+s_read_hash_key (const char *folder, uint8_t key[32], char *error, size_t error_size)
+{
+    char path[PATH_MAX];
+    adr_buffer_t text = { 0 };
+    size_t size = 0;
+    if (!s_path (path, folder, "hash.key", error, error_size) || !adr_file_read (path, 66, &text, error, error_size))
+        return false;
+    bool good = text.size >= 64
+                && sodium_hex2bin (key, 32, (const char *) text.data, 64, NULL, &size, NULL) == 0 && size == 32;
+    if (!good)
+        snprintf (error, error_size, "%s: expected 64 hexadecimal digits; all replicating nodes have the same", path);
+    if (text.data)
+        sodium_memzero (text.data, text.size);
     adr_buffer_free (&text);
     return good;
 }
@@ -153,8 +174,12 @@ s_open_replicating (adr_node_t *self, const adr_map_t *map, const adr_config_t *
         || !s_read_first_incarnation (path, &incarnation, error, error_size))
         return false;
     adr_store_options_t options = s_store_options (self, map, config, incarnation);
-    if (!s_open_store (self, &options, folder, error, error_size))
+    options.partitions = map->partition_count;
+    if (!s_read_hash_key (folder, options.tree_key, error, error_size)
+        || !s_open_store (self, &options, folder, error, error_size))
         return false;
+    self->reader = adr_reader_create (&options, self->disk, self->index);
+    sodium_memzero (options.tree_key, sizeof options.tree_key);
     return incarnation == 0 || s_remove_first_incarnation (folder, path, error, error_size);
 }
 
@@ -233,6 +258,8 @@ s_environment (adr_node_t *self, const adr_map_t *map, const adr_config_t *confi
     randombytes_buf (&environment.seed, sizeof environment.seed);
     if (kind == ADR_ACTOR_REPLICATOR)
         environment.store = self->store;
+    if (kind == ADR_ACTOR_INVENTORY_SYNCER)
+        environment.reader = self->reader;
     if (kind == ADR_ACTOR_CERT_SIGNER && self->identity.has_authority)
         environment.authority = &self->identity.authority;
     return environment;
@@ -304,6 +331,7 @@ adr_node_destroy (adr_node_t **self)
         adr_job_thread_destroy (&node->job_thread[lane]);
     for (uint32_t i = 0; i < node->shell_count; i++)
         adr_shell_destroy (&node->shell[i]);
+    adr_reader_destroy (&node->reader);
     if (node->store)
         adr_store_destroy (&node->store);
     if (node->index)

@@ -4,7 +4,7 @@
  *
  *     DIR/ca/          root.key root.cert authority-ZONE.cert: to be kept offline; no host reads it
  *     DIR/ZONE/        one host: adrestia.yaml cluster.map, and a folder a node: edge1/ meta1/ data1/ pki1/
- *     DIR/ZONE/NODE/   node.cert node.key, incarnation where it replicates, authority.cert authority.key at a PKI node;
+ *     DIR/ZONE/NODE/   node.cert node.key, incarnation and hash.key where it replicates, authority.cert authority.key at a PKI node;
  *                      with --split adrestia.yaml and cluster.map stand here, one host a node
  *     DIR/client.yaml client.cert client.key client-sign.key     the profile of the library and the shell
  *     DIR/s3-credentials                                          the first access key
@@ -288,18 +288,32 @@ s_write_authority (const s_options_t *options, const adr_founded_t *authority, c
            && s_write_keys (options, folder, "authority.key", &authority->keys);
 }
 
+/* What a replicating node needs beside its certificate: its place among the founding voters, the key of the hash trees. */
+static bool
+s_write_replicating (const s_options_t *options, const adr_founding_t *founding, const adr_founded_t *founded,
+                     const char *folder)
+{
+    char number[24], key[2 * sizeof founding->hash_key + 2];
+    snprintf (number, sizeof number, "%llu\n", (unsigned long long) founded->incarnation);
+    sodium_bin2hex (key, sizeof key, founding->hash_key, sizeof founding->hash_key);
+    strcat (key, "\n");
+    bool written = s_write_text (options, folder, "incarnation", 0600, number)
+                   && s_write_text (options, folder, "hash.key", 0600, key);
+    sodium_memzero (key, sizeof key);
+    return written;
+}
+
 static bool
 s_write_node (const s_options_t *options, const adr_founding_t *founding, uint32_t zone, adr_node_type_t type)
 {
     const adr_map_node_t *node = adr_founding_node (founding, zone, type);
     const adr_founded_t *founded = &founding->node[zone][type - 1];
-    char name[ADR_NAME_MAX + 1], folder[2 * ADR_NAME_MAX + 2], number[32];
+    char name[ADR_NAME_MAX + 1], folder[2 * ADR_NAME_MAX + 2];
     s_folder_name (node, name);
     snprintf (folder, sizeof folder, "%s/%s", founding->map->zone[zone].name, name);
-    snprintf (number, sizeof number, "%llu\n", (unsigned long long) founded->incarnation);
     return s_make_folder (options, folder) && s_write_certificate (options, folder, "node.cert", founded)
            && s_write_keys (options, folder, "node.key", &founded->keys)
-           && (type == ADR_NODE_EDGE || s_write_text (options, folder, "incarnation", 0600, number))
+           && (type == ADR_NODE_EDGE || s_write_replicating (options, founding, founded, folder))
            && (type != ADR_NODE_PKI || s_write_authority (options, &founding->authority[zone], folder));
 }
 

@@ -211,6 +211,7 @@ struct adr_store {
     adr_log_t log;
     adr_journal_t journal;
     uint64_t commit, unlocked;
+    uint64_t keep_from; /* [REPAIR-6] */
     adr_position_t applied;       /* in the memory tables */
     adr_position_t index_applied; /* durable in the index */
     adr_memtable_t *active;

@@ -303,6 +303,12 @@ adr_store_has_room (const adr_store_t *self)
         && adr_store_memory (self) < self->options.memory_max_bytes;
 }
 
+void
+adr_store_keep_from (adr_store_t *self, uint64_t index)
+{
+    self->keep_from = index;
+}
+
 /* [STORE-11] The first mark leaves room for what must go on when puts do not: the segments that deletes and
  * membership will fill, and the pages that index commits need before they free any. */
 static uint64_t

@@ -119,6 +119,8 @@ void adr_store_set_commit (adr_store_t *self, uint64_t commit);
 void adr_store_set_unlocked (adr_store_t *self, uint64_t unlocked);
 /* False while so much waits for the disk, or stands in memory, that nothing more should be appended. */
 ADR_WARN_UNUSED bool adr_store_has_room (const adr_store_t *self);
+/* [REPAIR-6] Members still need the log's entries behind this index; 0: all of them, or nobody has told yet. */
+void adr_store_keep_from (adr_store_t *self, uint64_t index);
 /* [STORE-11] How much space there is for what. */
 typedef enum {
     ADR_SPACE_OK,

@@ -24,6 +24,7 @@
 #include "core/actor.h"
 #include "core/map.h"
 #include "disk.h"
+#include "store/reader.h"
 #include "store/store.h"
 #include "wire/pack.h"
 
@@ -79,6 +80,7 @@ typedef struct {
     int trigger_action;        /* as sim_triggered has them */
     int64_t every_ns[SIM_FAULT_COUNT]; /* mean time between two; 0: never */
     int64_t fault_time_ns;     /* how long faults go on */
+    uint64_t log_keep_max; /* 0: all */
     uint64_t segment_bytes, flush_bytes;
     int64_t flush_every_ns;
     sim_point_t point;
@@ -217,6 +219,7 @@ typedef struct {
     sim_actor_t *actor[ADR_ACTOR_COUNT];
     sim_disk_t disk;
     adr_store_t *store;
+    adr_reader_t *reader;
     uint64_t incarnation, boot;
     adr_store_job_t *job[ADR_LANE_COUNT];
     sim_put_t *put;          /* waiting for the state writer, oldest first */

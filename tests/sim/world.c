@@ -279,7 +279,8 @@ sim_world_new (const sim_options_t *options, FILE *trace)
 static const adr_actor_class_t *const s_edge_classes[] = { &adr_edge_router_class, &adr_map_keeper_class, NULL };
 static const adr_actor_class_t *const s_pki_classes[] = { &adr_map_keeper_class, NULL };
 static const adr_actor_class_t *const s_group_classes[]
-    = { &adr_replicator_class, &adr_election_class, &adr_health_checker_class, &adr_map_keeper_class, NULL };
+    = { &adr_replicator_class, &adr_election_class, &adr_health_checker_class, &adr_map_keeper_class,
+        &adr_merkle_gossiper_class, &adr_inventory_syncer_class, NULL };
 
 static const char *const s_openings[] = { "opened", "new", "amnesia", "damaged", "failed" };
 
@@ -346,6 +347,9 @@ s_open_store (sim_world_t *self, int place)
         .segment_bytes = self->options.segment_bytes, .flush_bytes = self->options.flush_bytes,
         .flush_every_ns = self->options.flush_every_ns, .cache_bytes = s_cache_bytes (self, place), .memory_max_bytes = 64 * 1024 * 1024,
     };
+    options.log_keep_max = self->options.log_keep_max;
+    options.partitions = self->map->partition_count;
+    memcpy (options.tree_key, self->cluster.bytes, ADR_ID_SIZE);
     if (!was_founded) { /* as a real node forgets the file that says so */
         options.founding = self->map->group[0].founding;
         options.first_incarnation = node->incarnation;
@@ -364,6 +368,7 @@ s_open_store (sim_world_t *self, int place)
         adr_store_destroy (&node->store);
         return false;
     }
+    node->reader = adr_reader_create (&options, &disk->disk, &disk->index);
     s_judge_opening (self, place, opening);
     return true;
 }
@@ -413,6 +418,7 @@ s_end_node (sim_world_t *self, int place, sim_crash_t how)
     sim_node_t *node = &self->node[place];
     for (int kind = 0; kind < ADR_ACTOR_COUNT; kind++)
         sim_actor_destroy (&node->actor[kind]);
+    adr_reader_destroy (&node->reader);
     if (node->store)
         adr_store_destroy (&node->store);
     memset (node->job, 0, sizeof node->job);

@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* inventory_syncer: makes this copy whole again out of its peers' copies, and is a source for theirs.
+ *
+ * Owns: passes over the partitions, what of them is under way. Makes durable: nothing itself; the replicator's store does,
+ * and progress is what the index holds: a bucket that is whole hashes to what the peer's hashes to, whoever starts anew.
+ * Assumes: REPAIR_STATE comes when it changes. Implements docs/protocol/inventory_syncer.md (REPAIR-1, REPAIR-2, REPAIR-3,
+ * REPAIR-5, REPAIR-6's keep-from).
+ *
+ * Mailbox
+ *     REPAIR_STATE    own replicator         how far this copy is exact, what of the copies is durable
+ *     DIVERGED        own merkle_gossiper    those partitions differ from that peer's
+ *     BASE            a peer's replicator    who voted where the log may start
+ *     LEAVES, INVENTORY, RECORDS             a peer's, answers
+ *     LEAVES_ASK, INVENTORY_ASK, RECORDS_ASK a peer's, questions
+ *     MAP_CHANGED     own map_keeper
+ * Sends
+ *     the same questions and answers to inventory_syncers; BASE_ASK to a peer's replicator; PLACE, SYNC_END to its own.
+ *
+ *              REPAIR_STATE: copying                      all whole, and the log reaches back to all of it
+ *     idle ──────────────────────────▶ copying: pass after pass ──────────────────────────▶ SYNC_END, idle
+ *       │          DIVERGED                                                                     ▲
+ *       └──────────────────────▶ mending: those partitions, from that peer ─────────────────────┘ */
+
+#include "actors/inventory_syncer_private.h"
+
+#include <stdlib.h>
+
+#define S_TICK_NS (50 * ADR_MS)
+#define S_BLAME_NS (1000 * ADR_MS)      /* a peer that gave nothing is left alone for so long */
+#define S_BASE_PATIENCE_NS (500 * ADR_MS)
+
+enum { S_TIMER_TICK = 1 };
+
+/* --- sending --------------------------------------------------------------------------------------------------- */
+
+void
+syncer_send (inventory_syncer_t *self, const adr_id_t *node, uint16_t kind, const void *header, adr_bytes_t payload)
+{
+    self->effects->send (self->effects, (adr_address_t){ *node, ADR_ACTOR_INVENTORY_SYNCER }, kind, header, payload);
+}
+
+static void
+s_send_own_replicator (inventory_syncer_t *self, uint16_t kind, const void *header, adr_bytes_t payload)
+{
+    adr_address_t to = { self->environment.node, ADR_ACTOR_REPLICATOR };
+    self->effects->send (self->effects, to, kind, header, payload);
+}
+
+/* [REPAIR-6] Even an empty one says from where on the log is needed. */
+static void
+s_send_place (inventory_syncer_t *self)
+{
+    Adr__Place place = ADR__PLACE__INIT;
+    place.number = self->pass;
+    place.keep_from = self->mode == MODE_COPYING && self->floor_known ? self->floor : 0;
+    s_send_own_replicator (self, ADR__KIND__PLACE, &place, adr_bytes (self->place.data, self->place.size));
+    self->place_bytes += self->place.size;
+    adr_buffer_clear (&self->place);
+}
+
+void
+syncer_flush_places (inventory_syncer_t *self)
+{
+    if (self->place.size)
+        s_send_place (self);
+}
+
+/* --- peers ----------------------------------------------------------------------------------------------------- */
+
+void
+syncer_blame (inventory_syncer_t *self, int peer, const char *why)
+{
+    char name[ADR_ID_TEXT_SIZE];
+    self->failed_peers++;
+    self->bad_until_ns[peer] = self->now_ns + S_BLAME_NS;
+    adr_id_format (&self->group.node[peer], name);
+    adr_note (self->effects, ADR_LEVEL_NOTE, "node %s: %s -> another one is asked", name, why);
+}
+
+/* A healthy peer at random, not the master if there is a choice; -1: none. */
+static int
+s_choose_peer (inventory_syncer_t *self)
+{
+    int choice[ADR_GROUP_NODES_MAX], count = 0, master = -1;
+    for (uint32_t i = 0; i < self->group.count; i++) {
+        if (self->now_ns < self->bad_until_ns[i])
+            continue;
+        if (adr_id_equal (&self->group.node[i], &self->master))
+            master = (int) i;
+        else
+            choice[count++] = (int) i;
+    }
+    return count ? choice[adr_random_next (&self->random) % (uint64_t) count] : master;
+}
+
+/* --- passes ---------------------------------------------------------------------------------------------------- */
+
+static void
+s_count_parts (inventory_syncer_t *self)
+{
+    self->todo_count = self->done_count = 0;
+    for (uint32_t i = 0; i < self->part_count; i++) {
+        self->todo_count += self->part[i] == PART_TODO;
+        self->done_count += self->part[i] == PART_DONE;
+    }
+}
+
+static void
+s_end_lanes (inventory_syncer_t *self)
+{
+    for (size_t i = 0; i < LANES; i++)
+        syncer_lane_end (&self->lane[i]);
+}
+
+static void
+s_become (inventory_syncer_t *self, repair_mode_t mode)
+{
+    s_end_lanes (self);
+    adr_buffer_clear (&self->place);
+    self->mode = mode;
+    self->base_number = 0;
+    self->floor_known = false;
+}
+
+/* [REPAIR-1] Every partition is looked at anew: what is whole already costs its hashes only. */
+static void
+s_begin_pass (inventory_syncer_t *self)
+{
+    self->pass++;
+    self->floor_known = false;
+    self->base_number = 0;
+    for (uint32_t i = 0; i < self->part_count; i++)
+        self->part[i] = PART_TODO;
+    s_count_parts (self);
+    adr_note (self->effects, ADR_LEVEL_NOTE, "this copy is sick -> pass %llu over %u partitions begins",
+              (unsigned long long) self->pass, self->part_count);
+}
+
+void
+syncer_see_applied (inventory_syncer_t *self, uint64_t applied, bool leaves)
+{
+    if (applied > self->ceiling)
+        self->ceiling = applied;
+    if (!leaves || (self->floor_known && applied >= self->floor) || self->mode != MODE_COPYING)
+        return;
+    self->floor = self->floor_known && ADR_PLANT (REPAIR_1_LARGEST_FLOOR) ? self->floor : applied;
+    self->floor_known = true;
+    syncer_flush_places (self);
+    s_send_place (self);
+}
+
+void
+syncer_part_done (inventory_syncer_t *self, lane_t *lane, bool whole)
+{
+    self->part[lane->partition] = whole ? PART_DONE : PART_TODO;
+    syncer_lane_end (lane);
+    s_count_parts (self);
+    syncer_flush_places (self);
+}
+
+static void
+s_fill_lanes (inventory_syncer_t *self)
+{
+    uint32_t partition = 0;
+    for (size_t i = 0; i < LANES && self->todo_count; i++) {
+        if (self->lane[i].stage != LANE_IDLE)
+            continue;
+        int peer = self->mode == MODE_MENDING ? self->mend_peer : s_choose_peer (self);
+        while (partition < self->part_count && self->part[partition] != PART_TODO)
+            partition++;
+        if (peer < 0 || self->now_ns < self->bad_until_ns[peer] || partition == self->part_count)
+            return;
+        self->part[partition] = PART_BUSY;
+        syncer_lane_begin (self, &self->lane[i], partition, peer);
+        s_count_parts (self);
+    }
+}
+
+static bool
+s_lanes_are_idle (const inventory_syncer_t *self)
+{
+    for (size_t i = 0; i < LANES; i++)
+        if (self->lane[i].stage != LANE_IDLE)
+            return false;
+    return true;
+}
+
+/* What was pulled is in the index, durably [REPAIR-5]. */
+static bool
+s_is_placed (const inventory_syncer_t *self)
+{
+    return self->place.size == 0 && self->admitted_bytes == self->place_bytes
+           && (self->placed == self->asked || ADR_PLANT (REPAIR_5_END_BEFORE_DURABLE));
+}
+
+/* The master first: it is its log that follows. */
+static void
+s_ask_base (inventory_syncer_t *self)
+{
+    if (self->base_number != 0 && self->now_ns - self->base_ns < S_BASE_PATIENCE_NS)
+        return;
+    int master = adr_group_find (&self->group, &self->master);
+    int peer = self->base_number == 0 && master >= 0 ? master : s_choose_peer (self);
+    if (peer < 0)
+        return;
+    Adr__BaseAsk ask = ADR__BASE_ASK__INIT;
+    self->base_number = ask.number = ++self->number;
+    self->base_ns = self->now_ns;
+    ask.index = self->floor;
+    self->effects->send (self->effects, (adr_address_t){ self->group.node[peer], ADR_ACTOR_REPLICATOR },
+                         ADR__KIND__BASE_ASK, &ask.base, adr_bytes (NULL, 0));
+}
+
+static void
+s_end_mending (inventory_syncer_t *self)
+{
+    adr_note (self->effects, ADR_LEVEL_NOTE, "the partitions that differed at checkpoint %llu are compared -> mended=%llu",
+              (unsigned long long) self->mend_at.index, (unsigned long long) self->mended_records);
+    s_become (self, MODE_IDLE);
+}
+
+static void
+s_go_on (inventory_syncer_t *self)
+{
+    if (self->mode == MODE_IDLE)
+        return;
+    syncer_lanes_go_on (self);
+    s_fill_lanes (self);
+    if (self->todo_count || !s_lanes_are_idle (self))
+        return;
+    syncer_flush_places (self);
+    if (!s_is_placed (self))
+        return;
+    if (self->mode == MODE_COPYING)
+        s_ask_base (self);
+    else
+        s_end_mending (self);
+}
+
+/* --- mailbox --------------------------------------------------------------------------------------------------- */
+
+static void
+s_on_repair_state (inventory_syncer_t *self, const Adr__RepairState *state)
+{
+    self->sync = state->sync <= ADR_SYNC_UNPROVEN ? (adr_sync_t) state->sync : ADR_SYNC_COPYING;
+    self->proven = state->proven;
+    self->master = adr_id_of (state->master);
+    self->applied = state->applied;
+    self->asked = state->asked;
+    self->placed = state->placed;
+    self->admitted_bytes = state->place_bytes;
+    self->purged_to = state->purged_to;
+    if (self->sync == ADR_SYNC_COPYING && self->mode != MODE_COPYING) {
+        s_become (self, MODE_COPYING);
+        s_begin_pass (self);
+    }
+    if (self->sync != ADR_SYNC_COPYING && self->mode == MODE_COPYING)
+        s_become (self, MODE_IDLE);
+    s_go_on (self);
+}
+
+static void
+s_on_diverged (inventory_syncer_t *self, const Adr__Diverged *diverged)
+{
+    adr_id_t node = adr_id_of (diverged->node);
+    int peer = adr_group_find (&self->group, &node);
+    if (peer < 0 || self->mode != MODE_IDLE || self->sync == ADR_SYNC_COPYING || self->sync == ADR_SYNC_REPLAYING)
+        return; /* the next checkpoint will say it again */
+    s_become (self, MODE_MENDING);
+    self->mend_peer = peer;
+    self->mend_at = (adr_position_t){ diverged->term, diverged->index };
+    for (uint32_t i = 0; i < self->part_count; i++)
+        self->part[i] = PART_LEFT;
+    for (size_t i = 0; i < diverged->n_partition; i++)
+        if (diverged->partition[i] < self->part_count)
+            self->part[diverged->partition[i]] = PART_TODO;
+    s_count_parts (self);
+    adr_note (self->effects, ADR_LEVEL_NOTE, "%u partitions differ at checkpoint %llu -> their inventories are compared",
+              self->todo_count, (unsigned long long) diverged->index);
+    s_go_on (self);
+}
+
+/* [REPAIR-1] The log must reach back to the least applied index of any bucket; what did not is copied again. */
+static void
+s_on_base (inventory_syncer_t *self, const Adr__Base *base)
+{
+    Adr__SyncEnd end = ADR__SYNC_END__INIT;
+    adr_voters_t voters;
+    if (self->mode != MODE_COPYING || base->number != self->base_number || self->base_number == 0)
+        return;
+    if (!base->ok || base->index != self->floor || !adr_voter_set_read (&voters, base->voters)) {
+        ADR_MARK ("the log does not reach back to a copy");
+        s_begin_pass (self);
+        return;
+    }
+    adr_note (self->effects, ADR_LEVEL_NOTE,
+              "every partition is copied -> the log goes on behind index %llu, exact from %llu on pulled=%llu records=%llu",
+              (unsigned long long) base->index, (unsigned long long) self->ceiling,
+              (unsigned long long) self->pulled_bytes, (unsigned long long) self->pulled_records);
+    end.term = base->term;
+    end.index = base->index;
+    end.voters = base->voters;
+    end.window_to = self->ceiling;
+    s_send_own_replicator (self, ADR__KIND__SYNC_END, &end, adr_bytes (NULL, 0));
+    self->base_ns = self->now_ns + PATIENCE_NS; /* asked again if nothing comes of it */
+}
+
+static void
+s_on_map_changed (inventory_syncer_t *self, const Adr__MapChanged *changed)
+{
+    adr_group_t old = self->group;
+    adr_group_update (&self->group, changed->map);
+    if (old.count == self->group.count && memcmp (old.node, self->group.node, old.count * sizeof old.node[0]) == 0)
+        return;
+    /* Lanes name peers by their place. */
+    memset (self->bad_until_ns, 0, sizeof self->bad_until_ns);
+    for (size_t i = 0; i < LANES; i++)
+        if (self->lane[i].stage != LANE_IDLE)
+            syncer_part_done (self, &self->lane[i], false);
+    if (self->mode == MODE_MENDING)
+        s_become (self, MODE_IDLE);
+}
+
+static void
+s_receive_message (inventory_syncer_t *self, const adr_event_t *event)
+{
+    const ProtobufCMessage *header = event->message.header;
+    bool own = adr_id_equal (&event->message.from.node, &self->environment.node);
+    if (!own && adr_group_find (&self->group, &event->message.from.node) < 0)
+        return; /* of another group */
+    switch ((Adr__Kind) event->message.kind) {
+    case ADR__KIND__REPAIR_STATE:
+        s_on_repair_state (self, (const Adr__RepairState *) header);
+        break;
+    case ADR__KIND__DIVERGED:
+        s_on_diverged (self, (const Adr__Diverged *) header);
+        break;
+    case ADR__KIND__BASE:
+        s_on_base (self, (const Adr__Base *) header);
+        break;
+    case ADR__KIND__LEAVES:
+        syncer_on_leaves (self, event);
+        break;
+    case ADR__KIND__INVENTORY:
+        syncer_on_inventory (self, event);
+        break;
+    case ADR__KIND__RECORDS:
+        syncer_on_records (self, event);
+        break;
+    case ADR__KIND__LEAVES_ASK:
+        syncer_on_leaves_ask (self, event);
+        break;
+    case ADR__KIND__INVENTORY_ASK:
+        syncer_on_inventory_ask (self, event);
+        break;
+    case ADR__KIND__RECORDS_ASK:
+        syncer_on_records_ask (self, event);
+        break;
+    case ADR__KIND__MAP_CHANGED:
+        s_on_map_changed (self, (const Adr__MapChanged *) header);
+        break;
+    default: /* kinds that wire/table.c never lets through to this actor */
+        break;
+    }
+}
+
+/* --- time ------------------------------------------------------------------------------------------------------ */
+
+/* Credit gathers for a second at most. */
+static void
+s_gather_credit (inventory_syncer_t *self)
+{
+    int64_t rate = (int64_t) self->environment.settings.repair_rate, passed = self->now_ns - self->credit_ns;
+    if (passed > 1000 * ADR_MS)
+        passed = 1000 * ADR_MS;
+    self->credit_ns = self->now_ns;
+    self->credit += rate / 1000 * passed / ADR_MS;
+    if (self->credit > rate)
+        self->credit = rate;
+}
+
+static void
+s_tick (inventory_syncer_t *self)
+{
+    s_gather_credit (self);
+    for (size_t i = 0; i < LANES; i++) {
+        lane_t *lane = &self->lane[i];
+        bool waits = lane->stage != LANE_IDLE && lane->stage != LANE_WAITING;
+        if (waits && self->now_ns - lane->sent_ns > PATIENCE_NS) {
+            ADR_MARK ("a source does not answer");
+            syncer_blame (self, lane->peer, "it does not answer");
+            syncer_part_done (self, lane, false);
+        }
+    }
+    /* A peer that gives nothing mends nobody: the next checkpoint tells what still differs. */
+    if (self->mode == MODE_MENDING && self->now_ns < self->bad_until_ns[self->mend_peer])
+        s_become (self, MODE_IDLE);
+    s_go_on (self);
+    self->tick_ns = self->now_ns + S_TICK_NS;
+    self->effects->wake (self->effects, S_TIMER_TICK, self->tick_ns);
+}
+
+static void
+s_receive (void *object, const adr_event_t *event, adr_effects_t *effects)
+{
+    inventory_syncer_t *self = object;
+    self->effects = effects;
+    self->now_ns = event->now_ns;
+    if (event->kind == ADR_EVENT_MESSAGE)
+        s_receive_message (self, event);
+    else if (event->kind == ADR_EVENT_START || (event->kind == ADR_EVENT_TIMER && event->timer == S_TIMER_TICK))
+        s_tick (self);
+    self->effects = NULL;
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------ */
+
+static void *
+s_create (const adr_environment_t *environment)
+{
+    inventory_syncer_t *self = adr_alloc (sizeof *self);
+    self->environment = *environment;
+    self->reader = environment->reader;
+    self->random.state = environment->seed;
+    adr_group_init (&self->group, environment);
+    self->part_count = adr_reader_partitions (self->reader) + 1;
+    self->part = adr_alloc (self->part_count * sizeof *self->part);
+    /* Answers to questions of a former life find no lane. */
+    self->number = (environment->incarnation + environment->boot) << 32;
+    self->sync = ADR_SYNC_COPYING; /* until the replicator says otherwise nobody is served */
+    return self;
+}
+
+static void
+s_destroy (void **object)
+{
+    inventory_syncer_t *self = *object;
+    if (self == NULL)
+        return;
+    s_end_lanes (self);
+    for (size_t i = 0; i < SERVED_MAX; i++)
+        adr_buffer_free (&self->served[i].rows);
+    adr_buffer_free (&self->place);
+    adr_buffer_free (&self->scratch);
+    free (self->part);
+    free (self);
+    *object = NULL;
+}
+
+static void
+s_check (const void *object)
+{
+    const inventory_syncer_t *self = object;
+    adr_assert (self->admitted_bytes <= self->place_bytes);
+    adr_assert (self->todo_count + self->done_count <= self->part_count);
+    for (size_t i = 0; i < LANES; i++)
+        adr_assert (self->lane[i].stage == LANE_IDLE || self->part[self->lane[i].partition] == PART_BUSY);
+}
+
+const adr_actor_class_t adr_inventory_syncer_class
+    = { ADR_ACTOR_INVENTORY_SYNCER, s_create, s_destroy, s_receive, s_check };

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* What the files of the inventory_syncer share.
+ *
+ *     inventory_syncer.c        the actor: what is to be repaired, passes, their end, its mailbox
+ *     inventory_syncer_pull.c   one partition after the other: leaves, inventories, records
+ *     inventory_syncer_serve.c  the source's side */
+
+#ifndef ADR_INVENTORY_SYNCER_PRIVATE_H
+#define ADR_INVENTORY_SYNCER_PRIVATE_H
+
+#include "actors/group.h"
+#include "core/actor.h"
+#include "core/map.h"
+#include "store/reader.h"
+#include "wire/pack.h"
+
+#define HASH_SIZE 32
+#define LANES 8                         /* partitions that are pulled at once */
+#define INVENTORY_MAX (16 * 1024 * 1024) /* of one bucket: 200,000 records of it */
+#define PIECE_MAX (160 * 1024)          /* of one answer: a pack with room for its headers [DESIGN 3] */
+#define SERVED_MAX 16                   /* inventories that are kept for askers who page through them */
+#define PLACE_MAX (192 * 1024)          /* of one PLACE, about */
+#define PLACE_WINDOW (2 * 1024 * 1024)  /* bytes that the own replicator has not taken yet */
+#define PATIENCE_NS (2000 * ADR_MS)     /* a peer that does not answer for so long is replaced by another */
+
+typedef enum {
+    MODE_IDLE,
+    MODE_COPYING, /* this copy is sick: every partition from whichever peer, pass after pass [REPAIR-1] */
+    MODE_MENDING, /* two copies differ at a checkpoint: those partitions, from that peer [REPAIR-3] */
+    MODE_COUNT
+} repair_mode_t;
+
+typedef enum {
+    LANE_IDLE,
+    LANE_LEAVES,    /* the peer was asked for its leaves */
+    LANE_INVENTORY, /* ... for the inventory of a bucket that differs */
+    LANE_RECORDS,   /* ... for records that this copy lacks */
+    LANE_WAITING    /* has something to ask for, once rate and window allow it */
+} lane_stage_t;
+
+/* One partition that is being pulled. */
+typedef struct {
+    lane_stage_t stage;
+    uint32_t partition;
+    int peer;            /* place in the group */
+    uint64_t number;     /* of what it was asked last */
+    int64_t sent_ns;
+    adr_buffer_t leaves; /* the peer's, then ... */
+    uint32_t bucket;     /* ... the next one to compare */
+    adr_buffer_t inventory;
+    uint32_t inventory_size;
+    uint8_t inventory_hash[HASH_SIZE];
+    uint64_t inventory_applied;
+    adr_buffer_t wanted; /* rows of records to pull; keys are asked for from wanted_at on */
+    size_t wanted_at;
+    bool lacking;        /* the peer could not give something: the partition is asked of another one */
+} lane_t;
+
+typedef enum { PART_TODO, PART_BUSY, PART_DONE, PART_LEFT } part_t; /* LEFT: not to be looked at */
+
+/* An inventory that an asker pages through. */
+typedef struct {
+    adr_id_t node;
+    uint64_t number, used; /* `used`: when, in requests */
+    uint64_t applied;
+    uint8_t hash[HASH_SIZE];
+    adr_buffer_t rows;
+} served_t;
+
+typedef struct inventory_syncer {
+    adr_environment_t environment;
+    adr_reader_t *reader;
+    adr_group_t group;
+    int64_t bad_until_ns[ADR_GROUP_NODES_MAX]; /* in the order of group.node: it gave nothing, lately */
+    adr_random_t random;
+    adr_effects_t *effects; /* of the current event */
+    int64_t now_ns;
+
+    /* What the own replicator said last. */
+    adr_sync_t sync;
+    bool proven;
+    adr_id_t master;
+    uint64_t applied, purged_to;
+    uint64_t asked, placed, admitted_bytes;
+
+    repair_mode_t mode;
+    int mend_peer;
+    adr_position_t mend_at;
+    part_t *part;       /* of each partition, and of the group's own records */
+    uint32_t part_count, done_count, todo_count;
+    lane_t lane[LANES];
+    uint64_t number;    /* of the last question asked; answers to older ones find no lane */
+    uint64_t pass, floor, ceiling; /* of this pass: least and greatest applied index that any answer showed */
+    bool floor_known;
+    uint64_t base_number; /* of the question for a base; 0: none is open */
+    int64_t base_ns;
+    adr_buffer_t place;   /* copies that go to the replicator with the next PLACE */
+    uint64_t place_bytes; /* ever sent there */
+    int64_t credit;       /* bytes that may still be asked for now [repair_rate] */
+    int64_t credit_ns;
+    int64_t tick_ns;
+
+    /* Counters, since the start. */
+    uint64_t pulled_bytes, pulled_records, mended_records, failed_peers, false_inventories;
+
+    served_t served[SERVED_MAX];
+    uint64_t served_clock;
+    adr_buffer_t scratch;
+} inventory_syncer_t;
+
+/* --- inventory_syncer.c */
+void syncer_send (inventory_syncer_t *self, const adr_id_t *node, uint16_t kind, const void *header, adr_bytes_t payload);
+void syncer_flush_places (inventory_syncer_t *self); /* what has gathered goes to the replicator */
+void syncer_see_applied (inventory_syncer_t *self, uint64_t applied, bool leaves);
+/* The partition is as good as that peer's; or is to be asked of another one. */
+void syncer_part_done (inventory_syncer_t *self, lane_t *lane, bool whole);
+/* That peer is left alone for a while. */
+void syncer_blame (inventory_syncer_t *self, int peer, const char *why);
+
+/* --- inventory_syncer_pull.c */
+void syncer_lane_begin (inventory_syncer_t *self, lane_t *lane, uint32_t partition, int peer);
+void syncer_lane_end (lane_t *lane);
+void syncer_lanes_go_on (inventory_syncer_t *self); /* those that wait for rate or window */
+void syncer_on_leaves (inventory_syncer_t *self, const adr_event_t *event);
+void syncer_on_inventory (inventory_syncer_t *self, const adr_event_t *event);
+void syncer_on_records (inventory_syncer_t *self, const adr_event_t *event);
+
+/* --- inventory_syncer_serve.c */
+void syncer_on_leaves_ask (inventory_syncer_t *self, const adr_event_t *event);
+void syncer_on_inventory_ask (inventory_syncer_t *self, const adr_event_t *event);
+void syncer_on_records_ask (inventory_syncer_t *self, const adr_event_t *event);
+
+#endif

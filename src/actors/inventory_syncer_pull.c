@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* One partition after the other: the peer's leaves against ours, the inventory of each bucket that differs, the records
+ * that this copy lacks. Implements REPAIR-2 (an inventory is believed only if it hashes to what it says), REPAIR-3 (the
+ * newer version wins; who is merely behind is not wrong). */
+
+#include "actors/inventory_syncer_private.h"
+
+#include <stdio.h>
+
+static bool
+s_mends (const inventory_syncer_t *self)
+{
+    return self->mode == MODE_MENDING;
+}
+
+static void
+s_ask (inventory_syncer_t *self, lane_t *lane, lane_stage_t stage, uint16_t kind, const void *header, adr_bytes_t payload)
+{
+    lane->stage = stage;
+    lane->sent_ns = self->now_ns;
+    syncer_send (self, &self->group.node[lane->peer], kind, header, payload);
+}
+
+void
+syncer_lane_end (lane_t *lane)
+{
+    adr_buffer_free (&lane->leaves);
+    adr_buffer_free (&lane->inventory);
+    adr_buffer_free (&lane->wanted);
+    *lane = (lane_t){ .stage = LANE_IDLE };
+}
+
+void
+syncer_lane_begin (inventory_syncer_t *self, lane_t *lane, uint32_t partition, int peer)
+{
+    Adr__LeavesAsk ask = ADR__LEAVES_ASK__INIT;
+    lane->partition = partition;
+    lane->peer = peer;
+    lane->number = ask.number = ++self->number;
+    ask.partition = partition;
+    ask.mend = s_mends (self);
+    s_ask (self, lane, LANE_LEAVES, ADR__KIND__LEAVES_ASK, &ask, adr_bytes (NULL, 0));
+}
+
+/* The lane that waits for that answer of that peer, or NULL. */
+static lane_t *
+s_lane_of (inventory_syncer_t *self, const adr_event_t *event, uint64_t number, lane_stage_t stage)
+{
+    for (size_t i = 0; i < LANES; i++) {
+        lane_t *lane = &self->lane[i];
+        if (lane->stage == stage && lane->number == number
+            && adr_id_equal (&self->group.node[lane->peer], &event->message.from.node))
+            return lane;
+    }
+    return NULL;
+}
+
+static void
+s_give_up (inventory_syncer_t *self, lane_t *lane, const char *why)
+{
+    syncer_blame (self, lane->peer, why);
+    syncer_part_done (self, lane, false);
+}
+
+/* --- records --------------------------------------------------------------------------------------------------- */
+
+static size_t
+s_wanted_row (const lane_t *lane, size_t at, adr_inventory_row_t *row)
+{
+    size_t size = adr_inventory_row_get (row, adr_bytes (lane->wanted.data + at, lane->wanted.size - at));
+    adr_assert (size != 0); /* made here */
+    return size;
+}
+
+/* As many keys as one answer will hold. */
+static uint64_t
+s_keys_of_one_answer (inventory_syncer_t *self, const lane_t *lane)
+{
+    uint64_t expected = 0;
+    adr_buffer_clear (&self->scratch);
+    for (size_t at = lane->wanted_at; at < lane->wanted.size && self->scratch.size < PIECE_MAX;) {
+        adr_inventory_row_t row;
+        at += s_wanted_row (lane, at, &row);
+        uint64_t size = ADR_INVENTORY_HEADER_SIZE + row.key.size + row.value_size;
+        if (expected > 0 && expected + size > PIECE_MAX)
+            break;
+        expected += size;
+        uint8_t *key = adr_buffer_grow (&self->scratch, 3 + row.key.size);
+        key[0] = row.table;
+        adr_put_u16 (key + 1, (uint16_t) row.key.size);
+        if (row.key.size)
+            memcpy (key + 3, row.key.data, row.key.size);
+    }
+    return expected;
+}
+
+static void
+s_ask_records (inventory_syncer_t *self, lane_t *lane)
+{
+    if (self->credit <= 0 || self->place_bytes - self->admitted_bytes > PLACE_WINDOW) {
+        lane->stage = LANE_WAITING;
+        return;
+    }
+    Adr__RecordsAsk ask = ADR__RECORDS_ASK__INIT;
+    self->credit -= (int64_t) s_keys_of_one_answer (self, lane);
+    lane->number = ask.number = ++self->number;
+    ask.mend = s_mends (self);
+    s_ask (self, lane, LANE_RECORDS, ADR__KIND__RECORDS_ASK, &ask, adr_bytes (self->scratch.data, self->scratch.size));
+}
+
+void
+syncer_lanes_go_on (inventory_syncer_t *self)
+{
+    for (size_t i = 0; i < LANES; i++)
+        if (self->lane[i].stage == LANE_WAITING)
+            s_ask_records (self, &self->lane[i]);
+}
+
+/* --- inventories ----------------------------------------------------------------------------------------------- */
+
+static void
+s_ask_inventory (inventory_syncer_t *self, lane_t *lane, uint32_t offset)
+{
+    Adr__InventoryAsk ask = ADR__INVENTORY_ASK__INIT;
+    if (offset == 0) {
+        adr_buffer_clear (&lane->inventory);
+        lane->number = ++self->number;
+    }
+    ask.number = lane->number;
+    ask.slice = adr_reader_slice (self->reader, lane->partition, lane->bucket);
+    ask.offset = offset;
+    ask.mend = s_mends (self);
+    s_ask (self, lane, LANE_INVENTORY, ADR__KIND__INVENTORY_ASK, &ask, adr_bytes (NULL, 0));
+}
+
+/* Goes on to the next bucket whose leaves differ. */
+static void
+s_next_bucket (inventory_syncer_t *self, lane_t *lane)
+{
+    adr_position_t applied;
+    adr_buffer_clear (&self->scratch);
+    if (!adr_reader_leaves (self->reader, lane->partition, &self->scratch, &applied)) {
+        syncer_part_done (self, lane, false);
+        return;
+    }
+    for (; lane->bucket < lane->leaves.size / HASH_SIZE; lane->bucket++)
+        if (memcmp (self->scratch.data + lane->bucket * HASH_SIZE, lane->leaves.data + lane->bucket * HASH_SIZE, HASH_SIZE)
+            != 0) {
+            s_ask_inventory (self, lane, 0);
+            return;
+        }
+    if (lane->lacking)
+        s_give_up (self, lane, "not all of its records can be read");
+    else
+        syncer_part_done (self, lane, true);
+}
+
+void
+syncer_on_leaves (inventory_syncer_t *self, const adr_event_t *event)
+{
+    const Adr__Leaves *leaves = (const Adr__Leaves *) event->message.header;
+    lane_t *lane = s_lane_of (self, event, leaves->number, LANE_LEAVES);
+    if (lane == NULL)
+        return;
+    if (!leaves->ok || event->message.payload.size != adr_reader_buckets (self->reader, lane->partition) * HASH_SIZE) {
+        s_give_up (self, lane, "it is no source now");
+        return;
+    }
+    syncer_see_applied (self, leaves->applied, true);
+    self->pulled_bytes += event->message.payload.size;
+    adr_buffer_clear (&lane->leaves);
+    adr_buffer_append (&lane->leaves, event->message.payload.data, event->message.payload.size);
+    lane->bucket = 0;
+    s_next_bucket (self, lane);
+}
+
+/* [REPAIR-2] Its rows ascend, belong to that bucket, and hash to what it says. */
+static bool
+s_inventory_is_true (const inventory_syncer_t *self, const lane_t *lane)
+{
+    uint8_t sum[HASH_SIZE] = { 0 }, order[16], before[16] = { 0 };
+    uint32_t slice = adr_reader_slice (self->reader, lane->partition, lane->bucket);
+    adr_bytes_t rest = adr_bytes (lane->inventory.data, lane->inventory.size);
+    for (bool first = true; rest.size; first = false) {
+        adr_inventory_row_t row;
+        size_t size = adr_inventory_row_get (&row, rest);
+        if (size == 0 || adr_reader_order (self->reader, row.table, row.key, order) != slice
+            || (!first && memcmp (before, order, sizeof order) >= 0))
+            return false;
+        memcpy (before, order, sizeof before);
+        adr_reader_hash_row (self->reader, &row, sum);
+        rest = adr_bytes (rest.data + size, rest.size - size);
+    }
+    return memcmp (sum, lane->inventory_hash, HASH_SIZE) == 0 || ADR_PLANT (REPAIR_2_INVENTORY_UNCHECKED);
+}
+
+/* [invariant 12] What is mended is named. */
+static void
+s_note_mended (inventory_syncer_t *self, const adr_inventory_row_t *row, const char *what)
+{
+    char key[65];
+    size_t size = row->key.size < sizeof key - 1 ? row->key.size : sizeof key - 1;
+    for (size_t i = 0; i < size; i++)
+        key[i] = row->key.data[i] > ' ' && row->key.data[i] < 127 ? (char) row->key.data[i] : '.';
+    key[size] = '\0';
+    adr_note (self->effects, ADR_LEVEL_WARNING, "record %u/%s %s -> taken from the peer version=%u.%llu.%llu", row->table,
+              key, what, row->version.epoch, (unsigned long long) row->version.term,
+              (unsigned long long) row->version.index);
+}
+
+/* [REPAIR-3] True if this copy should have the peer's row and has less, or cannot read what it has. */
+static bool
+s_is_wanted (inventory_syncer_t *self, const adr_inventory_row_t *row, uint64_t own_applied)
+{
+    adr_inventory_row_t own;
+    adr_status_t status = adr_reader_row (self->reader, row->table, row->key, &own);
+    int order = status == ADR_STATUS_OK ? adr_version_compare (&own.version, &row->version) : -1;
+    if (order == 0 && memcmp (own.digest, row->digest, sizeof own.digest) != 0)
+        s_note_mended (self, row, "has the same version and another value here: damaged, nothing is overwritten");
+    if (order >= 0 && !ADR_PLANT (REPAIR_3_OLDER_WINS))
+        return false;
+    if (!s_mends (self))
+        return true;
+    if (row->version.index > own_applied && !ADR_PLANT (REPAIR_3_BEHIND_IS_WRONG))
+        return false;
+    self->mended_records++;
+    s_note_mended (self, row, status == ADR_STATUS_OK ? "is older here" : "is missing here");
+    return true;
+}
+
+static void
+s_want (inventory_syncer_t *self, lane_t *lane, const adr_inventory_row_t *row)
+{
+    if (row->deleted)
+        adr_inventory_row_put (&self->place, row); /* there is nothing more to pull */
+    else
+        adr_inventory_row_put (&lane->wanted, row);
+}
+
+/* The bucket is compared; what it lacks is pulled before the next one. */
+static void
+s_bucket_is_here (inventory_syncer_t *self, lane_t *lane)
+{
+    adr_position_t own = { 0, 0 };
+    adr_bytes_t rest = adr_bytes (lane->inventory.data, lane->inventory.size);
+    adr_buffer_clear (&lane->wanted);
+    lane->wanted_at = 0;
+    bool known = adr_reader_applied (self->reader, &own);
+    while (known && rest.size) {
+        adr_inventory_row_t row;
+        size_t size = adr_inventory_row_get (&row, rest);
+        if (s_is_wanted (self, &row, own.index))
+            s_want (self, lane, &row);
+        rest = adr_bytes (rest.data + size, rest.size - size);
+        if (self->place.size > PLACE_MAX)
+            syncer_flush_places (self);
+    }
+    lane->bucket++;
+    if (lane->wanted.size)
+        s_ask_records (self, lane);
+    else
+        s_next_bucket (self, lane);
+}
+
+void
+syncer_on_inventory (inventory_syncer_t *self, const adr_event_t *event)
+{
+    const Adr__Inventory *inventory = (const Adr__Inventory *) event->message.header;
+    adr_bytes_t piece = event->message.payload;
+    lane_t *lane = s_lane_of (self, event, inventory->number, LANE_INVENTORY);
+    if (lane == NULL || (inventory->ok && inventory->offset != lane->inventory.size))
+        return; /* a piece that came twice */
+    if (!inventory->ok || inventory->hash.len != HASH_SIZE || inventory->size > INVENTORY_MAX
+        || piece.size > inventory->size - lane->inventory.size
+        || (piece.size == 0 && inventory->size > lane->inventory.size)) {
+        s_give_up (self, lane, "it gives no inventory");
+        return;
+    }
+    adr_buffer_append (&lane->inventory, piece.data, piece.size);
+    self->pulled_bytes += piece.size;
+    if (lane->inventory.size < inventory->size) {
+        s_ask_inventory (self, lane, (uint32_t) lane->inventory.size);
+        return;
+    }
+    memcpy (lane->inventory_hash, inventory->hash.data, HASH_SIZE);
+    lane->inventory_applied = inventory->applied;
+    syncer_see_applied (self, inventory->applied, false);
+    if (s_inventory_is_true (self, lane)) {
+        s_bucket_is_here (self, lane);
+        return;
+    }
+    ADR_MARK ("an inventory is false");
+    self->false_inventories++;
+    s_give_up (self, lane, "its inventory does not hash to what it says");
+}
+
+/* --- what comes ------------------------------------------------------------------------------------------------ */
+
+static size_t
+s_record_size (adr_bytes_t rest)
+{
+    adr_inventory_row_t row;
+    size_t size = adr_inventory_row_get (&row, rest);
+    return size == 0 || rest.size - size < row.value_size ? 0 : size + row.value_size;
+}
+
+/* Whole records only go to the replicator, which checks their digests. */
+static bool
+s_take_records (inventory_syncer_t *self, adr_bytes_t rest)
+{
+    self->pulled_bytes += rest.size;
+    while (rest.size) {
+        size_t size = s_record_size (rest);
+        if (size == 0)
+            return false;
+        adr_buffer_append (&self->place, rest.data, size);
+        self->pulled_records++;
+        rest = adr_bytes (rest.data + size, rest.size - size);
+    }
+    return true;
+}
+
+void
+syncer_on_records (inventory_syncer_t *self, const adr_event_t *event)
+{
+    const Adr__Records *records = (const Adr__Records *) event->message.header;
+    lane_t *lane = s_lane_of (self, event, records->number, LANE_RECORDS);
+    if (lane == NULL)
+        return;
+    if (!records->ok || records->asked == 0 || !s_take_records (self, event->message.payload)) {
+        s_give_up (self, lane, "it gives no records");
+        return;
+    }
+    syncer_see_applied (self, records->applied, false);
+    lane->lacking |= records->damaged != 0;
+    for (uint32_t i = 0; i < records->asked && lane->wanted_at < lane->wanted.size; i++) {
+        adr_inventory_row_t row;
+        lane->wanted_at += s_wanted_row (lane, lane->wanted_at, &row);
+    }
+    syncer_flush_places (self);
+    if (lane->wanted_at < lane->wanted.size)
+        s_ask_records (self, lane);
+    else
+        s_next_bucket (self, lane);
+}

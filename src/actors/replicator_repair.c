@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* The replicator's side of repair, whatever its role: checkpoints and what they say, copies that come from peers, whether
+ * this copy is sick. The comparing itself is merkle_gossiper's, the pulling inventory_syncer's.
+ *
+ * Implements REPAIR-1 (who is exact, and when it is believed), REPAIR-5 (a sick copy takes no part), REPAIR-6 (what the log
+ * is kept for), REPL-7 (bases). */
+
+#include "actors/replicator_private.h"
+
+#define S_STATE_NS (500 * ADR_MS)     /* the repair state is repeated this often */
+#define S_URGENT_NS (1000 * ADR_MS)   /* checkpoints while some copy is not proven */
+#define S_COPYING_NS (5000 * ADR_MS)  /* ... while one is being made, which needs proven sources */
+#define S_BELIEVED_NS (5000 * ADR_MS) /* an agreement stands so long after the next roots were noted */
+
+static const adr_bytes_t s_nothing;
+
+bool
+replicator_is_exact (const replicator_t *self)
+{
+    return adr_store_sync (self->store) == ADR_SYNC_EXACT || ADR_PLANT (REPAIR_5_SICK_SERVES);
+}
+
+/* --- checkpoints ----------------------------------------------------------------------------------------------- */
+
+static bool
+s_voters_are (const replicator_t *self, adr_sync_t sync)
+{
+    if (adr_store_sync (self->store) == sync)
+        return true;
+    for (uint32_t i = 1; i < self->peer_count; i++)
+        if (replicator_heard_lately (self, &self->peer[i]) && self->peer[i].sync == sync)
+            return true;
+    return false;
+}
+
+/* A master's: when something has changed for long enough, or somebody waits for one. */
+void
+replicator_tend_checkpoint (replicator_t *self)
+{
+    int64_t since = self->now_ns - self->repair.checkpoint_ns;
+    bool changed = adr_store_last (self->store).index > self->repair.checkpoint_index;
+    bool due = (changed && since >= self->settings->checkpoint_ns)
+               || (since >= S_URGENT_NS && s_voters_are (self, ADR_SYNC_UNPROVEN))
+               || (since >= S_COPYING_NS && s_voters_are (self, ADR_SYNC_COPYING));
+    if (!due || !replicator_leads (self) || adr_store_commit (self->store) < self->opening || !replicator_may_append (self))
+        return;
+    self->entry.kind = ADR_ENTRY_CHECKPOINT;
+    self->entry.op_count = 0;
+    memset (self->entry.request, 0, sizeof self->entry.request);
+    replicator_append_own (self);
+    self->repair.checkpoint_index = adr_store_last (self->store).index;
+    self->repair.checkpoint_ns = self->now_ns;
+}
+
+static void
+s_tell_checkpoint (replicator_t *self)
+{
+    const adr_store_checkpoint_t *newest = adr_store_checkpoint (self->store);
+    if (adr_position_compare (newest->at, self->repair.noted) == 0)
+        return;
+    self->repair.noted = newest->at;
+    self->repair.noted_ns = self->now_ns;
+    if (newest->at.index == 0)
+        return;
+    adr_voter_set_t set;
+    Adr__CheckpointNoted noted = ADR__CHECKPOINT_NOTED__INIT;
+    noted.term = newest->at.term;
+    noted.index = newest->at.index;
+    noted.root = (ProtobufCBinaryData){ sizeof newest->root, (uint8_t *) newest->root };
+    noted.voters = adr_voter_set_fill (&set, adr_store_voters (self->store));
+    noted.sync = adr_store_sync (self->store);
+    adr_address_t to = { self->environment->node, ADR_ACTOR_MERKLE_GOSSIPER };
+    self->effects->send (self->effects, to, ADR__KIND__CHECKPOINT_NOTED, &noted.base,
+                         adr_bytes (newest->roots, newest->root_count * 32));
+}
+
+void
+replicator_on_agreed (replicator_t *self, const Adr__Agreed *agreed)
+{
+    adr_position_t at = { agreed->term, agreed->index };
+    if (adr_position_compare (at, self->repair.agreed) <= 0)
+        return;
+    self->repair.agreed = at;
+    if (adr_store_sync (self->store) != ADR_SYNC_UNPROVEN)
+        return;
+    ADR_MARK ("a copy is proven");
+    adr_note (self->effects, ADR_LEVEL_NOTE, "%u voters agree at checkpoint %llu -> this copy is exact", agreed->same,
+              (unsigned long long) at.index);
+    adr_store_sync_proven (self->store);
+}
+
+/* [REPAIR-2] May be a source: its last roots are those of another voter, too. */
+static bool
+s_is_proven (const replicator_t *self)
+{
+    if (!replicator_is_exact (self) || self->repair.agreed.index == 0)
+        return false;
+    return adr_position_compare (self->repair.agreed, self->repair.noted) >= 0
+           || self->now_ns - self->repair.noted_ns < S_BELIEVED_NS;
+}
+
+/* --- copies ---------------------------------------------------------------------------------------------------- */
+
+/* One record of a PLACE; 0 if the bytes are none. */
+static size_t
+s_copy_of (adr_bytes_t bytes, adr_copy_t *copy)
+{
+    adr_inventory_row_t row;
+    size_t size = adr_inventory_row_get (&row, bytes);
+    if (size == 0 || bytes.size - size < row.value_size)
+        return 0;
+    *copy = (adr_copy_t){ .table = row.table, .key = row.key, .value = adr_bytes (bytes.data + size, row.value_size),
+                          .version = row.version, .deleted = row.deleted, .time_ms = row.time_ms };
+    memcpy (copy->digest, row.digest, sizeof copy->digest);
+    return size + row.value_size;
+}
+
+/* As many as the store has room for now. What does not fit its digest is left out: the source is wrong [REPAIR-3]. */
+static void
+s_place (replicator_t *self)
+{
+    adr_buffer_t *queue = &self->repair.queue;
+    adr_copy_t copy;
+    while (self->repair.queue_at < queue->size && adr_store_place_room (self->store)) {
+        size_t size = s_copy_of (adr_bytes (queue->data + self->repair.queue_at, queue->size - self->repair.queue_at), &copy);
+        adr_assert (size != 0); /* the inventory_syncer sends whole ones */
+        if (!adr_store_place (self->store, &copy)) {
+            ADR_MARK ("a copy does not fit its digest");
+            replicator_note_damage (self, "a record of a peer does not fit its digest -> it is not taken");
+        }
+        self->repair.queue_at += size;
+        self->repair.admitted += size;
+    }
+    if (self->repair.queue_at == queue->size)
+        queue->size = self->repair.queue_at = 0;
+}
+
+void
+replicator_on_place (replicator_t *self, const adr_event_t *event)
+{
+    const Adr__Place *place = (const Adr__Place *) event->message.header;
+    self->repair.keep_from = place->keep_from;
+    adr_buffer_append (&self->repair.queue, event->message.payload.data, event->message.payload.size);
+}
+
+void
+replicator_on_sync_end (replicator_t *self, const Adr__SyncEnd *end)
+{
+    adr_voters_t voters;
+    if (adr_store_sync (self->store) != ADR_SYNC_COPYING || !adr_voter_set_read (&voters, end->voters))
+        return;
+    ADR_MARK ("a copy is whole");
+    adr_store_sync_end (self->store, (adr_position_t){ end->term, end->index }, &voters, end->window_to);
+}
+
+void
+replicator_on_base_ask (replicator_t *self, const adr_event_t *event)
+{
+    const Adr__BaseAsk *ask = (const Adr__BaseAsk *) event->message.header;
+    adr_position_t at = { 0, 0 };
+    adr_voters_t voters;
+    adr_voter_set_t set;
+    Adr__Base base = ADR__BASE__INIT;
+    base.number = ask->number;
+    base.index = ask->index;
+    base.log_start = adr_store_log_start (self->store).index;
+    base.ok = adr_store_sync (self->store) != ADR_SYNC_COPYING
+              && adr_store_base_at (self->store, ask->index, &at, &voters);
+    base.term = at.term;
+    if (base.ok)
+        base.voters = adr_voter_set_fill (&set, &voters);
+    adr_address_t to = { event->message.from.node, ADR_ACTOR_INVENTORY_SYNCER };
+    self->effects->send (self->effects, to, ADR__KIND__BASE, &base.base, s_nothing);
+}
+
+/* --- sick ------------------------------------------------------------------------------------------------------ */
+
+/* The log of its master starts behind what this copy holds [DESIGN 5]. */
+bool
+replicator_is_behind (replicator_t *self, uint64_t log_start)
+{
+    uint64_t term;
+    bool reaches = adr_store_last (self->store).index > log_start
+                   || (adr_store_last (self->store).index == log_start && log_start != 0);
+    if (reaches && (adr_store_log_start (self->store).index >= log_start
+                    || adr_store_term_at (self->store, log_start, &term)))
+        return false;
+    if (adr_store_sync (self->store) == ADR_SYNC_COPYING || self->repair.begun)
+        return true;
+    ADR_MARK ("a copy is sick: the log starts behind it");
+    adr_note (self->effects, ADR_LEVEL_WARNING, "the log of the master starts at %llu, ours ends at %llu -> this copy is sick and is made anew from its peers",
+              (unsigned long long) log_start, (unsigned long long) adr_store_last (self->store).index);
+    self->repair.begun = true;
+    adr_store_sync_begin (self->store);
+    return true;
+}
+
+/* [REPAIR-6] What of the log this node still needs itself: entries behind that index; 0: all. */
+uint64_t
+replicator_keep_from (const replicator_t *self)
+{
+    return adr_store_sync (self->store) == ADR_SYNC_COPYING ? self->repair.keep_from : adr_store_applied (self->store);
+}
+
+/* A master's: the least of all nodes of the group. One that was not heard in this mastership may need everything. */
+uint64_t
+replicator_keep_least (const replicator_t *self)
+{
+    uint64_t least = replicator_keep_from (self);
+    for (uint32_t i = 1; i < self->peer_count; i++)
+        if (self->peer[i].keep_from < least)
+            least = self->peer[i].keep_from;
+    return least;
+}
+
+/* --- turns ----------------------------------------------------------------------------------------------------- */
+
+static void
+s_tell_state (replicator_t *self)
+{
+    Adr__RepairState state = ADR__REPAIR_STATE__INIT;
+    state.sync = adr_store_sync (self->store);
+    state.proven = s_is_proven (self);
+    state.master = adr_id_view (&self->master);
+    state.applied = adr_store_applied (self->store);
+    state.asked = adr_store_place_asked (self->store);
+    state.placed = adr_store_placed (self->store);
+    state.place_bytes = self->repair.admitted;
+    bool news = state.sync != self->repair.told_sync || state.proven != self->repair.told_proven
+                || state.placed != self->repair.told_placed || state.place_bytes != self->repair.told_admitted;
+    if (!news && self->now_ns - self->repair.told_ns < S_STATE_NS && self->repair.told_ns != 0)
+        return;
+    self->repair.told_sync = (adr_sync_t) state.sync;
+    self->repair.told_proven = state.proven;
+    self->repair.told_placed = state.placed;
+    self->repair.told_admitted = state.place_bytes;
+    self->repair.told_ns = self->now_ns;
+    adr_address_t to = { self->environment->node, ADR_ACTOR_INVENTORY_SYNCER };
+    self->effects->send (self->effects, to, ADR__KIND__REPAIR_STATE, &state.base, s_nothing);
+}
+
+void
+replicator_repair_turn (replicator_t *self)
+{
+    if (adr_store_sync (self->store) == ADR_SYNC_COPYING)
+        self->repair.begun = false;
+    s_place (self);
+    s_tell_checkpoint (self);
+    s_tell_state (self);
+}
