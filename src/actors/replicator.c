@@ -452,7 +452,8 @@ static void
 s_check (const void *object)
 {
     const replicator_t *self = object;
-    adr_assert (adr_node_state_is_online (self->state));
+    adr_assert (adr_node_state_is_online (self->state) || self->state == ADR_STATE_EVICTED);
+    adr_assert (self->sick.syncing == (self->sick.reason != SICK_NOT));
     adr_assert (self->fence_durable <= self->fence);
     adr_assert (self->role != ROLE_MASTER || adr_id_equal (&self->master, &self->environment->node));
     adr_assert (self->role == ROLE_MEMBER || self->confirmed == 0);

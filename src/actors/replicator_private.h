@@ -201,7 +201,7 @@ typedef struct replicator {
     adr_node_state_t state;    /* decided once a turn, and before it is told */
     uint64_t moves[ADR_TRIGGER_COUNT]; /* of this node and, as a master saw them, of its peers; since the start */
     struct {
-        bool syncing;          /* repair is at work: the node serves nobody [REPAIR-5] */
+        bool syncing;          /* repair is at work, which nothing begins yet: the node serves nobody [REPAIR-5] */
         sick_reason_t reason;
     } sick;
     adr_request_table_t *requests;

@@ -139,7 +139,7 @@ test_a_higher_term_makes_a_master_a_standby (void **state) /* [ELECT-4] */
 
 /* --- the disk [STORE-11] ------------------------------------------------------------------------------------------ */
 
-/* Of the second mark, which is two segments and two index flushes of the fixture's store; the first is twice as much. */
+/* In quarters of the second mark: two segments and two index flushes of this store. The first is twice as much. */
 static void
 s_free (uint64_t quarters)
 {
