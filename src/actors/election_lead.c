@@ -92,8 +92,8 @@ s_note_answer (election_t *self, const Adr__Answered *answered)
 static bool
 s_is_ready (const answer_t *answer)
 {
-    return (answer->state == ADR_STATE_ONLINE_READY && answer->space < ADR_SPACE_SECOND_MARK)
-           || (answer->state == ADR_STATE_ONLINE_DEGRADED && answer->space == ADR_SPACE_FIRST_MARK);
+    adr_node_state_facts_t known = { .space = answer->space };
+    return adr_node_state_has (answer->state, ADR_EFFECT_SUCCEEDS, &known);
 }
 
 /* The ready voter with space that answered within a minimum election timeout and holds most of the log. */

@@ -9,6 +9,7 @@
 #include "core/actor.h"
 #include "core/bytes.h"
 #include "core/entry.h"
+#include "core/node_state.h"
 #include "store/store.h"
 #include "wire/pack.h"
 

@@ -24,6 +24,7 @@
  *         └────── STOOD_DOWN, MASTER: anybody else or a higher term ◀─────────────┘ */
 
 #include "core/actor.h"
+#include "core/node_state.h"
 
 #include "actors/group.h"
 #include "wire/pack.h"
@@ -196,20 +197,30 @@ s_try_round (s_health_checker_t *self, int64_t now_ns, adr_effects_t *effects)
         s_send_round (self, now_ns, effects);
 }
 
+/* What the replicator said last, or what it means that it says nothing any more. */
+static adr_node_state_t
+s_own_state (const s_health_checker_t *self, int64_t now_ns)
+{
+    adr_node_state_trigger_t trigger;
+    adr_node_state_facts_t facts = { .silent = true };
+    if (now_ns - self->pong_ns < self->environment.settings.election_min_ns)
+        return self->pong.state;
+    return adr_node_state_next (self->pong.state, &facts, &trigger);
+}
+
 static void
 s_answer_poll (s_health_checker_t *self, s_peer_t *peer, uint32_t promised_ms, int64_t now_ns, adr_effects_t *effects)
 {
     Adr__PollAnswer answer = ADR__POLL_ANSWER__INIT;
     if (self->replicator_pong == 0)
         return;
-    bool fresh = now_ns - self->pong_ns < self->environment.settings.election_min_ns;
     answer.term = peer->poll.term;
     answer.round = peer->poll_round;
     answer.sent_ns = peer->poll_sent_ns;
     answer.promise_ms = promised_ms;
     answer.incarnation = self->environment.incarnation;
     answer.boot = self->environment.boot;
-    answer.state = fresh ? self->pong.state : ADR_STATE_ONLINE_DEGRADED;
+    answer.state = s_own_state (self, now_ns);
     answer.last_term = self->pong.last_term;
     answer.last_index = self->pong.last_index;
     answer.applied = self->pong.applied;

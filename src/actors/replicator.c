@@ -258,6 +258,7 @@ s_turn_end (replicator_t *self)
     replicator_reads_questions (self);
     replicator_writes_verdicts (self);
     replicator_reads_ask (self);
+    replicator_tend_state (self);
     replicator_tell_voters (self);
     replicator_send_status (self);
 }
@@ -269,6 +270,7 @@ s_start (replicator_t *self)
               (unsigned long long) adr_store_last (self->store).index,
               (unsigned long long) adr_store_commit (self->store), (unsigned long long) self->fence,
               (unsigned long long) self->environment->incarnation, (unsigned long long) self->environment->boot);
+    replicator_tend_state (self);
     if (self->ids_unread)
         replicator_note_damage (self, "entries of the log cannot be read -> requests of their time are not executed");
     s_tick (self);
@@ -468,6 +470,7 @@ static void
 s_check (const void *object)
 {
     const replicator_t *self = object;
+    adr_assert (adr_node_state_is_online (self->state) || self->state == ADR_STATE_EVICTED);
     adr_assert (self->fence_durable <= self->fence);
     adr_assert (self->role != ROLE_MASTER || adr_id_equal (&self->master, &self->environment->node));
     adr_assert (self->role == ROLE_MEMBER || self->confirmed == 0);

@@ -1,8 +1,50 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* Whom a master counts on, looked at each tick: who keeps up, who belongs to the unlock set, who becomes a voter and
- * who no longer is one, and whether it should lead at all. Implements READ-4, ELECT-7, ELECT-9, ELECT-10, REPL-4. */
+ * who no longer is one, in which state it sees each, and whether it should lead at all. Implements READ-4, ELECT-7,
+ * ELECT-9, ELECT-10, REPL-4, STATE-4. */
 
 #include "actors/replicator_private.h"
+
+/* --- the states of the others ------------------------------------------------------------------------------------- */
+
+static const char *
+s_name (const replicator_t *self, const peer_t *peer)
+{
+    const adr_map_node_t *node = adr_map_node (self->map, &peer->node);
+    adr_assert (node); /* peers are learned from this map */
+    return node->name;
+}
+
+/* [STATE-4] What a node says of itself stands in its own log; that it is silent, or no longer, its master must say. */
+static void
+s_see (replicator_t *self, peer_t *peer, adr_node_state_t told, bool heard)
+{
+    adr_node_state_trigger_t trigger;
+    adr_node_state_t next = adr_node_state_seen (peer->state, told, heard, &trigger);
+    if (next == peer->state)
+        return;
+    adr_assert (adr_node_state_may_move (peer->state, next, trigger));
+    self->moves[trigger]++;
+    bool missed = trigger == ADR_TRIGGER_UNHEARD;
+    if (missed || peer->missed)
+        adr_note (self->effects, ADR_LEVEL_NOTE, "%s: %s -> %s: %s moves=%llu", s_name (self, peer),
+                  adr_node_state_name (peer->state), adr_node_state_name (next), adr_node_state_reason (trigger),
+                  (unsigned long long) self->moves[trigger]);
+    peer->missed = missed;
+    peer->state = next;
+    self->status_due = true;
+}
+
+/* [STATE-4] Whoever was gone before this mastership began makes no move in it, and is spoken of all the same. */
+static void
+s_note_never_heard (replicator_t *self, peer_t *peer)
+{
+    if (peer->heard_ns != 0 || peer->missed || self->now_ns - self->lead_ns < 2 * self->settings->election_max_ns)
+        return;
+    adr_note (self->effects, ADR_LEVEL_NOTE, "%s: %s: has answered no poll of this mastership", s_name (self, peer),
+              adr_node_state_name (peer->state));
+    peer->missed = true;
+}
 
 /* --- what polls tell ---------------------------------------------------------------------------------------------- */
 
@@ -19,7 +61,7 @@ replicator_on_answered (replicator_t *self, const adr_event_t *event)
     if (!replicator_note_boot (peer, answered->boot))
         return;
     peer->heard_ns = self->now_ns;
-    peer->state = answered->state < ADR_STATE_COUNT ? (adr_node_state_t) answered->state : ADR_STATE_OFFLINE;
+    s_see (self, peer, (adr_node_state_t) answered->state, true);
     peer->space = answered->space <= ADR_SPACE_LAST ? (adr_space_t) answered->space : ADR_SPACE_LAST;
     if (peer->full && peer->space < ADR_SPACE_SECOND_MARK)
         replicator_on_space (self, peer);
@@ -90,10 +132,9 @@ static bool
 s_belongs_to_unlock_set (const replicator_t *self, const peer_t *peer)
 {
     /* Near its first mark a member is degraded, and keeps up all the same [STORE-11]. */
-    bool ready = peer->state == ADR_STATE_ONLINE_READY
-                 || (peer->state == ADR_STATE_ONLINE_DEGRADED && peer->space == ADR_SPACE_FIRST_MARK);
-    if (adr_voters_find (adr_store_voters (self->store), &peer->node, peer->incarnation) < 0 || !ready || peer->full
-        || peer->heard_ns == 0
+    adr_node_state_facts_t known = { .space = peer->space };
+    if (adr_voters_find (adr_store_voters (self->store), &peer->node, peer->incarnation) < 0
+        || !adr_node_state_has (peer->state, ADR_EFFECT_COUNTS, &known) || peer->full || peer->heard_ns == 0
         || self->now_ns - peer->heard_ns > self->settings->election_min_ns)
         return false;
     if (peer->match >= adr_store_last (self->store).index)
@@ -107,6 +148,8 @@ s_belongs_to_unlock_set (const replicator_t *self, const peer_t *peer)
 static void
 s_tend_member (replicator_t *self, peer_t *peer)
 {
+    s_see (self, peer, peer->state, self->now_ns - peer->heard_ns < 2 * self->settings->election_max_ns);
+    s_note_never_heard (self, peer);
     if (!s_keeps_up (self, peer))
         peer->keeps_up_ns = ADR_NEVER;
     else if (peer->keeps_up_ns == ADR_NEVER)

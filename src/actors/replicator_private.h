@@ -20,6 +20,7 @@
 #include "actors/request_table.h"
 #include "core/actor.h"
 #include "core/map.h"
+#include "core/node_state.h"
 #include "store/reader.h"
 #include "store/store.h"
 #include "wire/pack.h"
@@ -52,7 +53,8 @@ typedef struct {
     int64_t heard_ns;      /* when that answer came */
     int64_t confirmed_ns;  /* when it acknowledged or refused something last; 0: not in this term */
     int64_t keeps_up_ns;   /* since when it keeps up with the log's end; ADR_NEVER: it does not */
-    adr_node_state_t state;
+    adr_node_state_t state; /* as this mastership sees it: OFFLINE while it is not heard */
+    bool missed;           /* it was said that it is not heard, and that it is heard again must be, too */
     adr_space_t space;
     bool full;             /* it took no more for lack of space, and has told of none since [STORE-11] */
     uint64_t applied, last_index;
@@ -192,6 +194,8 @@ typedef struct replicator {
     bool resigned;             /* election has been asked to end this mastership */
 
     /* Every node's. */
+    adr_node_state_t state;    /* decided once a turn, and before it is told */
+    uint64_t moves[ADR_TRIGGER_COUNT]; /* of this node and, as a master saw them, of its peers; since the start */
     adr_request_table_t *requests;
     read_queue_t asking, applying, locked;
     uint64_t question_number;  /* of the last question asked */
@@ -235,7 +239,8 @@ void replicator_note_damage (replicator_t *self, const char *what);
 adr_address_t replicator_address (adr_id_t node);
 
 /* --- replicator_status.c */
-adr_node_state_t replicator_state (const replicator_t *self);
+adr_node_state_facts_t replicator_observe (const replicator_t *self);
+void replicator_tend_state (replicator_t *self); /* decides by what is observed, and says a move */
 void replicator_on_ping (replicator_t *self, const adr_event_t *event, const Adr__Ping *ping);
 void replicator_tell_voters (replicator_t *self); /* to election: who votes by our log, and where it ends */
 void replicator_send_status (replicator_t *self); /* a master's, to its map-keeper */

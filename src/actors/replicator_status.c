@@ -4,8 +4,7 @@
 
 #include "actors/replicator_private.h"
 
-#define S_STATUS_NS (200 * ADR_MS)         /* a changed status is told at most this often */
-#define S_STATUS_REPEAT_NS (1000 * ADR_MS) /* and repeated this often, so that a lost one is made good */
+#define S_STATUS_REPEAT_NS (1000 * ADR_MS) /* a status is repeated this often, so that a lost one is made good */
 
 static const adr_bytes_t s_nothing;
 
@@ -23,9 +22,12 @@ replicator_tell_voters (replicator_t *self)
 {
     const adr_voters_t *voters = adr_store_voters (self->store);
     adr_position_t last = adr_store_last (self->store);
-    bool misses = adr_store_missing_from (self->store) != 0 && !ADR_PLANT (STORE_5_DAMAGED_STANDS);
-    bool copies = adr_store_sync (self->store) == ADR_SYNC_COPYING && !ADR_PLANT (REPAIR_5_SICK_STANDS);
-    bool may_stand = s_is_voter (self) && !misses && !copies;
+    adr_node_state_facts_t facts = replicator_observe (self);
+    if (ADR_PLANT (STORE_5_DAMAGED_STANDS))
+        facts.entries_missing = false;
+    /* One that only is to be proven may lead: if nobody else can, nobody would make the checkpoint that proves it. */
+    facts.syncing = adr_store_sync (self->store) == ADR_SYNC_COPYING && !ADR_PLANT (REPAIR_5_SICK_STANDS);
+    bool may_stand = adr_node_state_has (self->state, ADR_EFFECT_STANDS, &facts);
     bool same = self->told.at_ns != 0 && adr_position_compare (voters->at, self->told.voters_at) == 0
                 && may_stand == self->told.may_stand && self->told.last_term == last.term
                 && self->told.fence == self->fence;
@@ -49,22 +51,44 @@ replicator_tell_voters (replicator_t *self)
     self->told.may_stand = may_stand;
 }
 
-adr_node_state_t
-replicator_state (const replicator_t *self)
+/* --- its state ---------------------------------------------------------------------------------------------------- */
+
+/* A newcomer settles before its master makes it a voter [ELECT-7], and nobody has been evicted yet. */
+adr_node_state_facts_t
+replicator_observe (const replicator_t *self)
 {
-    if (self->role == ROLE_LEAVING)
-        return ADR_STATE_ONLINE_SHEDDING;
-    adr_space_t space = adr_store_space (self->store);
-    if (space >= ADR_SPACE_SECOND_MARK)
-        return ADR_STATE_ONLINE_DEGRADED;
-    bool caught_up = self->role == ROLE_MASTER
-                         ? adr_store_commit (self->store) >= self->opening
-                         : replicator_evidence_fresh (self) && self->confirmed > 0
-                               && adr_store_applied (self->store) >= self->evidence_commit;
-    if (!s_is_voter (self) || !caught_up || adr_store_missing_from (self->store) != 0 || !replicator_is_exact (self))
-        return ADR_STATE_ONLINE_STANDBY;
-    return space == ADR_SPACE_OK ? ADR_STATE_ONLINE_READY : ADR_STATE_ONLINE_DEGRADED;
+    bool leads = replicator_leads (self);
+    return (adr_node_state_facts_t){
+        .space = adr_store_space (self->store),
+        .voter = s_is_voter (self),
+        .caught_up = leads ? adr_store_commit (self->store) >= self->opening
+                           : self->confirmed > 0 && adr_store_applied (self->store) >= self->evidence_commit,
+        .settled = true,
+        .evidence_lost = !leads && !replicator_evidence_fresh (self),
+        .entries_missing = adr_store_missing_from (self->store) != 0,
+        .syncing = !replicator_is_exact (self),
+        .leaving = self->role == ROLE_LEAVING,
+        .evicted = false,
+    };
 }
+
+/* [STATE-1] by the table, [STATE-3] said once and told. */
+void
+replicator_tend_state (replicator_t *self)
+{
+    adr_node_state_trigger_t trigger;
+    adr_node_state_facts_t facts = replicator_observe (self);
+    adr_node_state_t next = adr_node_state_next (self->state, &facts, &trigger);
+    if (next == self->state)
+        return;
+    adr_assert (adr_node_state_may_move (self->state, next, trigger));
+    adr_note (self->effects, ADR_LEVEL_NOTE, "%s -> %s: %s moves=%llu", adr_node_state_name (self->state),
+              adr_node_state_name (next), adr_node_state_reason (trigger), (unsigned long long) ++self->moves[trigger]);
+    self->state = next;
+    self->status_due = true;
+}
+
+/* --- what its health-checker and map-keeper hear ------------------------------------------------------------------ */
 
 void
 replicator_on_ping (replicator_t *self, const adr_event_t *event, const Adr__Ping *ping)
@@ -72,6 +96,7 @@ replicator_on_ping (replicator_t *self, const adr_event_t *event, const Adr__Pin
     ProtobufCBinaryData unlock_set[PEERS_MAX];
     adr_position_t last = adr_store_last (self->store);
     Adr__Pong pong = ADR__PONG__INIT;
+    replicator_tend_state (self); /* [STATE-2] what is told is true now, not at the last turn's end */
     pong.number = ping->number;
     pong.commit = adr_store_commit (self->store);
     pong.unlocked_known = self->unlocked_known;
@@ -83,7 +108,7 @@ replicator_on_ping (replicator_t *self, const adr_event_t *event, const Adr__Pin
     pong.last_term = last.term;
     pong.last_index = last.index;
     pong.applied = adr_store_applied (self->store);
-    pong.state = replicator_state (self);
+    pong.state = self->state;
     pong.space = adr_store_space (self->store);
     pong.handing_over = self->role == ROLE_LEAVING;
     pong.sync = adr_store_sync (self->store);
@@ -98,9 +123,8 @@ s_fill_member (const replicator_t *self, const peer_t *peer, Adr__NodeStatus *st
 {
     *status = (Adr__NodeStatus) ADR__NODE_STATUS__INIT;
     bool own = peer == &self->peer[0];
-    bool heard = own || (peer->heard_ns && self->now_ns - peer->heard_ns < 2 * self->settings->election_max_ns);
     status->node = adr_id_view (&peer->node);
-    status->state = own ? replicator_state (self) : heard ? peer->state : ADR_STATE_OFFLINE;
+    status->state = own ? self->state : peer->state;
     status->incarnation = peer->incarnation;
     status->boot = own ? self->environment->boot : peer->boot;
     status->last_index = own ? adr_store_last (self->store).index : peer->last_index;
@@ -108,11 +132,12 @@ s_fill_member (const replicator_t *self, const peer_t *peer, Adr__NodeStatus *st
     status->voter = adr_voters_find (adr_store_voters (self->store), &peer->node, peer->incarnation) >= 0;
 }
 
+/* [STATE-3] A changed one is told within a poll, tick and all, and no more than twice in one. */
 void
 replicator_send_status (replicator_t *self)
 {
     int64_t since = self->now_ns - self->status_ns;
-    if (self->role == ROLE_MEMBER || since < (self->status_due ? S_STATUS_NS : S_STATUS_REPEAT_NS))
+    if (self->role == ROLE_MEMBER || since < (self->status_due ? self->settings->poll_ns / 2 : S_STATUS_REPEAT_NS))
         return;
     Adr__NodeStatus member[PEERS_MAX], *pointer[PEERS_MAX];
     Adr__GroupStatus status = ADR__GROUP_STATUS__INIT;

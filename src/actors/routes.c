@@ -2,6 +2,7 @@
 /* Where an edge finds the groups: see routes.h. */
 
 #include "actors/routes.h"
+#include "core/node_state.h"
 
 #include <stdlib.h>
 
@@ -51,7 +52,7 @@ s_ready (const adr_group_status_t *status, const adr_id_t *node)
 {
     for (uint32_t i = 0; i < status->member_count; i++)
         if (adr_id_equal (&status->member[i].node, node))
-            return status->member[i].state == ADR_STATE_ONLINE_READY;
+            return adr_node_state_has (status->member[i].state, ADR_EFFECT_ROUTED_FIRST, NULL);
     return status->member_count == 0;
 }
 

@@ -137,7 +137,15 @@ typedef enum {
     ADR_STATE_COUNT
 } adr_node_state_t;
 
-const char *adr_node_state_name (adr_node_state_t state);
+const char *adr_node_state_name (adr_node_state_t state); /* moves and effects: node_state.h */
+
+/* [STORE-11] How much space a node's disk has, and for what. */
+typedef enum {
+    ADR_SPACE_OK,
+    ADR_SPACE_FIRST_MARK,  /* the group should take no puts for the sake of this node */
+    ADR_SPACE_SECOND_MARK, /* on its reserve: this node's log takes no entry with puts */
+    ADR_SPACE_LAST         /* half of the reserve is used: nothing but what holds the group together */
+} adr_space_t;
 
 /* What became of a request. REFUSED promises that nothing was done; UNKNOWN promises nothing. */
 typedef enum {

@@ -121,13 +121,7 @@ void adr_store_set_unlocked (adr_store_t *self, uint64_t unlocked);
 ADR_WARN_UNUSED bool adr_store_has_room (const adr_store_t *self);
 /* [REPAIR-6] Members still need the log's entries behind this index; 0: all of them, or nobody has told yet. */
 void adr_store_keep_from (adr_store_t *self, uint64_t index);
-/* [STORE-11] How much space there is for what. */
-typedef enum {
-    ADR_SPACE_OK,
-    ADR_SPACE_FIRST_MARK,  /* the group should take no puts for the sake of this node */
-    ADR_SPACE_SECOND_MARK, /* on its reserve: this node's log takes no entry with puts */
-    ADR_SPACE_LAST         /* half of the reserve is used: nothing but what holds the group together */
-} adr_space_t;
+/* [STORE-11] */
 adr_space_t adr_store_space (const adr_store_t *self);
 /* May the entry be appended? By its kind and the space that there is; not asked for what the log holds already. */
 ADR_WARN_UNUSED bool adr_store_takes (const adr_store_t *self, const adr_entry_t *entry);
