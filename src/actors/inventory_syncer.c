@@ -260,8 +260,10 @@ s_on_repair_state (inventory_syncer_t *self, const Adr__RepairState *state)
 }
 
 static void
-s_on_diverged (inventory_syncer_t *self, const Adr__Diverged *diverged)
+s_on_diverged (inventory_syncer_t *self, const adr_event_t *event)
 {
+    const Adr__Diverged *diverged = (const Adr__Diverged *) event->message.header;
+    adr_bytes_t partitions = event->message.payload;
     adr_id_t node = adr_id_of (diverged->node);
     int peer = adr_group_find (&self->group, &node);
     if (peer < 0 || self->mode != MODE_IDLE || self->sync == ADR_SYNC_COPYING || self->sync == ADR_SYNC_REPLAYING)
@@ -271,9 +273,9 @@ s_on_diverged (inventory_syncer_t *self, const Adr__Diverged *diverged)
     self->mend_at = (adr_position_t){ diverged->term, diverged->index };
     for (uint32_t i = 0; i < self->part_count; i++)
         self->part[i] = PART_LEFT;
-    for (size_t i = 0; i < diverged->n_partition; i++)
-        if (diverged->partition[i] < self->part_count)
-            self->part[diverged->partition[i]] = PART_TODO;
+    for (size_t at = 0; at + 4 <= partitions.size; at += 4)
+        if (adr_get_u32 (partitions.data + at) < self->part_count)
+            self->part[adr_get_u32 (partitions.data + at)] = PART_TODO;
     s_count_parts (self);
     adr_note (self->effects, ADR_LEVEL_NOTE, "%u partitions differ at checkpoint %llu -> their inventories are compared",
               self->todo_count, (unsigned long long) diverged->index);
@@ -333,7 +335,7 @@ s_receive_message (inventory_syncer_t *self, const adr_event_t *event)
         s_on_repair_state (self, (const Adr__RepairState *) header);
         break;
     case ADR__KIND__DIVERGED:
-        s_on_diverged (self, (const Adr__Diverged *) header);
+        s_on_diverged (self, event);
         break;
     case ADR__KIND__BASE:
         s_on_base (self, (const Adr__Base *) header);

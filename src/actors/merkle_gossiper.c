@@ -215,18 +215,18 @@ s_on_roots (s_gossiper_t *self, const adr_event_t *event, adr_effects_t *effects
     if (peer == NULL || at.index == 0 || adr_position_compare (at, self->own[0].at) != 0
         || adr_position_compare (at, peer->asked_at) != 0 || event->message.payload.size != self->roots.size)
         return;
-    uint32_t differ[ADR_PARTITIONS_MAX + 1];
+    adr_buffer_t differ = { 0 };
     Adr__Diverged diverged = ADR__DIVERGED__INIT;
     diverged.node = adr_id_view (&peer->node);
     diverged.term = at.term;
     diverged.index = at.index;
-    diverged.partition = differ;
     for (uint32_t i = 0; i < self->roots.size / S_HASH; i++)
         if (memcmp (self->roots.data + i * S_HASH, event->message.payload.data + i * S_HASH, S_HASH) != 0)
-            differ[diverged.n_partition++] = i;
-    if (diverged.n_partition)
-        s_send (&self->environment.node, ADR_ACTOR_INVENTORY_SYNCER, ADR__KIND__DIVERGED, &diverged, adr_bytes (NULL, 0),
-                effects);
+            adr_put_u32 (adr_buffer_grow (&differ, 4), i);
+    if (differ.size)
+        s_send (&self->environment.node, ADR_ACTOR_INVENTORY_SYNCER, ADR__KIND__DIVERGED, &diverged,
+                adr_bytes (differ.data, differ.size), effects);
+    adr_buffer_free (&differ);
 }
 
 /* Peers keep their places by node; one that is new to the map is told our root at the next checkpoint. */

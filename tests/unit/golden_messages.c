@@ -20,7 +20,8 @@ static size_t
 s_size (const ProtobufCFieldDescriptor *field)
 {
     size_t length = strlen (field->name);
-    return length > 4 && strcmp (field->name + length - 4, "_key") == 0 ? 32 : ADR_ID_SIZE;
+    bool hash = strcmp (field->name, "root") == 0 || strcmp (field->name, "hash") == 0;
+    return hash || (length > 4 && strcmp (field->name + length - 4, "_key") == 0) ? 32 : ADR_ID_SIZE;
 }
 
 static ProtobufCBinaryData
