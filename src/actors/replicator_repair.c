@@ -150,6 +150,8 @@ replicator_on_sync_end (replicator_t *self, const Adr__SyncEnd *end)
     if (adr_store_sync (self->store) != ADR_SYNC_COPYING || !adr_voter_set_read (&voters, end->voters))
         return;
     ADR_MARK ("a copy is whole");
+    if (end->term > self->fence) /* [ELECT-5] the log will carry it */
+        replicator_raise_fence (self, end->term);
     adr_store_sync_end (self->store, (adr_position_t){ end->term, end->index }, &voters, end->window_to);
 }
 

@@ -143,8 +143,7 @@ typedef struct {
     bool has_root;         /* the tree's roots are those of `applied`, a checkpoint */
     uint8_t root[ADR_HASH_SIZE];
     uint64_t regressions;  /* rows that would have replaced newer ones [REPAIR-4] */
-    struct adr_placed *placed_end; /* the first one that is not in this transaction */
-    uint64_t placed_count;
+    uint64_t placed_count; /* of the oldest copies */
     /* sync */
     adr_sync_note_t sync;
     bool moves_base;

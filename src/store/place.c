@@ -112,7 +112,6 @@ adr_place_next (adr_store_t *self)
         placed = placed->next;
         count++;
     }
-    self->background.placed_end = placed;
     self->background.placed_count = count;
     self->background.no_space = false;
     return count > 0;
@@ -124,7 +123,8 @@ adr_place_write (adr_store_t *self, adr_job_t *job)
     adr_index_view_t *view;
     job->regressions = 0;
     int error = adr_rows_begin (self, &view);
-    for (const adr_placed_t *placed = self->placed.first; placed != job->placed_end && !error; placed = placed->next)
+    const adr_placed_t *placed = self->placed.first;
+    for (uint64_t i = 0; i < job->placed_count && !error; i++, placed = placed->next)
         error = placed->drop ? adr_row_drop (self, view, placed)
                              : adr_row_put (self, job, view, placed->table, adr_bytes (placed->key, placed->key_size),
                                             &placed->row, true);
@@ -148,7 +148,7 @@ s_take_first (adr_store_t *self)
 void
 adr_place_done (adr_store_t *self)
 {
-    while (self->placed.first != self->background.placed_end)
+    for (uint64_t i = 0; i < self->background.placed_count; i++)
         s_take_first (self);
     self->placed.done += self->background.placed_count;
 }

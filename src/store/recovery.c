@@ -221,7 +221,7 @@ s_is_forgotten (adr_recovery_t *r)
     else if ((unreadable = s_unreadable_end (r)) != 0)
         ADR_WHY (r, "segment %llu, where the journal may have ended, is unreadable", (unsigned long long) unreadable);
     else if (log->last.index < self->index_applied.index
-             || (r->start.index && log->last.index == r->start.index && self->sync.sync != ADR_SYNC_REPLAYING))
+             || (r->start.index && log->last.index == r->start.index && self->sync.sync == ADR_SYNC_EXACT))
         ADR_WHY (r, "the journal ends at index %llu, below what was applied", (unsigned long long) log->last.index);
     else if (lost > r->commit)
         ADR_WHY (r, "entries up to index %llu are lost, above the commit index %llu", (unsigned long long) lost,

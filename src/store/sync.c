@@ -105,6 +105,7 @@ adr_sync_next (adr_store_t *self)
     job->sync = self->sync_wanted;
     job->moves_base = moves;
     job->start = self->sync_base;
+    job->note_term = moves && self->sync_base.term > self->journal.noted_term ? self->sync_base.term : 0;
     job->voters = self->sync_voters;
     job->scan_segment = self->journal.current;
     job->scan_batch = self->journal.next_batch;
@@ -133,12 +134,17 @@ adr_sync_write (adr_store_t *self, adr_job_t *job)
 int
 adr_sync_note (adr_store_t *self, adr_job_t *job)
 {
-    uint8_t start[ADR_NOTE_START_SIZE], sync[ADR_NOTE_SYNC_SIZE];
+    uint8_t start[ADR_NOTE_START_SIZE], sync[ADR_NOTE_SYNC_SIZE], term[8];
     adr_sync_note_encode (&job->sync, sync);
-    adr_state_put_t put[2] = { { ADR_NOTE_SYNC, adr_bytes (sync, sizeof sync) } };
+    adr_state_put_t put[3] = { { ADR_NOTE_SYNC, adr_bytes (sync, sizeof sync) } };
+    size_t count = 1;
     if (job->moves_base)
-        put[1] = (adr_state_put_t){ ADR_NOTE_START, adr_bytes (start, adr_note_start_encode (job, start)) };
-    return self->state->put (self->state, put, job->moves_base ? 2 : 1);
+        put[count++] = (adr_state_put_t){ ADR_NOTE_START, adr_bytes (start, adr_note_start_encode (job, start)) };
+    if (job->note_term) { /* [STORE-4] the next batch's header names it */
+        adr_put_u64 (term, job->note_term);
+        put[count++] = (adr_state_put_t){ ADR_NOTE_TERM, adr_bytes (term, sizeof term) };
+    }
+    return self->state->put (self->state, put, count);
 }
 
 /* The log is empty, behind its base; what stood in memory is in the copy, or older than it. */
@@ -166,6 +172,8 @@ adr_sync_done (adr_store_t *self)
     const adr_job_t *job = &self->background;
     if (job->moves_base)
         s_move_base (self, job);
+    if (job->note_term)
+        self->journal.noted_term = job->note_term;
     self->sync_base = (adr_position_t){ 0, 0 };
     self->sync = job->sync;
     if (self->sync.sync == ADR_SYNC_COPYING)

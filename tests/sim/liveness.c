@@ -178,6 +178,28 @@ s_behind (const sim_world_t *world)
     return master ? NULL : "there is no master";
 }
 
+/* Invariants 7 and 10: every copy is exact, and whoever has noted roots at the same checkpoint has the same. */
+static const char *
+s_unlike (const sim_world_t *world)
+{
+    const adr_store_checkpoint_t *first = NULL;
+    for (int i = 0; i < world->node_count; i++) {
+        const sim_node_t *node = &world->node[i];
+        if (!node->replicates || !world->host[node->host].sound)
+            continue;
+        if (adr_store_sync (node->store) != ADR_SYNC_EXACT)
+            return "a sound copy is not exact";
+        const adr_store_checkpoint_t *noted = adr_store_checkpoint (node->store);
+        if (noted->at.index == 0)
+            continue;
+        if (first && adr_position_compare (first->at, noted->at) == 0 && memcmp (first->root, noted->root, 32) != 0)
+            return "two sound copies differ";
+        if (!first || noted->at.index > first->at.index)
+            first = noted;
+    }
+    return NULL;
+}
+
 static adr_status_t
 s_stored (sim_node_t *node, int key, adr_record_t *record)
 {
@@ -239,6 +261,8 @@ sim_liveness_tick (sim_world_t *world)
     }
     if (!left)
         left = s_behind (world);
+    if (!left)
+        left = s_unlike (world);
     if (!left && world->bounds.lock_first <= world->bounds.lock_last)
         left = "a record is locked";
     if (!left) {

@@ -203,6 +203,10 @@ s_draw_disks (sim_options_t *self, adr_random_t *random)
     self->every_ns[SIM_FAULT_OLD_INDEX] *= 3;
     if (self->every_ns[SIM_FAULT_MUTE])
         s_draw_mute (self, random);
+    /* Logs of a few entries: whoever was away needs its peers' copies [REPAIR-1]. */
+    if (s_coin (random))
+        self->log_keep_max = (uint64_t) s_draw (random, 1024, 64 * 1024);
+    self->settings.checkpoint_ns = s_draw (random, 100, 5000) * ADR_MS;
 }
 
 /* --- focus: what takes several coincidences at once is drawn together in some seeds ------------------------------------ */

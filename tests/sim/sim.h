@@ -321,6 +321,10 @@ typedef struct {
 
 typedef enum { PHASE_FAULTS, PHASE_LIVENESS, PHASE_DONE } sim_phase_t;
 
+#define SIM_PARTITIONS 4 /* few, so that each has records */
+
+#define SIM_PARTITIONS 4 /* few, so that each has records */
+
 typedef struct sim_world {
     sim_options_t options;
     sim_verdict_t verdict;

@@ -211,7 +211,7 @@ s_make_map (sim_world_t *self)
     map->cluster = self->cluster;
     snprintf (map->name, sizeof map->name, "sim");
     map->epoch = 1;
-    map->partition_count = ADR_PARTITIONS_DEFAULT;
+    map->partition_count = SIM_PARTITIONS;
     map->quorum = self->options.settings.quorum;
     map->zone_count = (uint32_t) self->options.zones;
     for (uint32_t i = 0; i < map->zone_count; i++) {
