@@ -27,6 +27,7 @@
 
 #define S_TICK_NS (50 * ADR_MS)
 #define S_BLAME_NS (1000 * ADR_MS)      /* a peer that gave nothing is left alone for so long */
+#define S_NO_SOURCE_NS (5000 * ADR_MS)  /* without a proven source for so long, one that is not proven will do */
 #define S_BASE_PATIENCE_NS (500 * ADR_MS)
 
 enum { S_TIMER_TICK = 1 };
@@ -71,10 +72,19 @@ void
 syncer_blame (inventory_syncer_t *self, int peer, const char *why)
 {
     char name[ADR_ID_TEXT_SIZE];
-    self->failed_peers++;
+    bool known = self->now_ns < self->bad_until_ns[peer];
     self->bad_until_ns[peer] = self->now_ns + S_BLAME_NS;
+    if (known)
+        return;
+    self->failed_peers++;
     adr_id_format (&self->group.node[peer], name);
     adr_note (self->effects, ADR_LEVEL_NOTE, "node %s: %s -> another one is asked", name, why);
+}
+
+bool
+syncer_asks_anybody (const inventory_syncer_t *self)
+{
+    return self->mode == MODE_MENDING || self->now_ns - self->source_ns > S_NO_SOURCE_NS;
 }
 
 /* A healthy peer at random, not the master if there is a choice; -1: none. */
@@ -118,6 +128,7 @@ s_become (inventory_syncer_t *self, repair_mode_t mode)
     s_end_lanes (self);
     adr_buffer_clear (&self->place);
     self->mode = mode;
+    self->source_ns = self->now_ns;
     self->base_number = 0;
     self->floor_known = false;
 }

@@ -53,6 +53,7 @@ typedef struct {
     uint64_t inventory_applied;
     adr_buffer_t wanted; /* rows of records to pull; keys are asked for from wanted_at on */
     size_t wanted_at;
+    bool anybody;        /* the peer need not be proven */
     bool lacking;        /* the peer could not give something: the partition is asked of another one */
 } lane_t;
 
@@ -94,6 +95,7 @@ typedef struct inventory_syncer {
     bool floor_known;
     uint64_t base_number; /* of the question for a base; 0: none is open */
     int64_t base_ns;
+    int64_t source_ns;    /* when a proven source gave something last */
     adr_buffer_t place;   /* copies that go to the replicator with the next PLACE */
     uint64_t place_bytes; /* ever sent there */
     int64_t credit;       /* bytes that may still be asked for now [repair_rate] */
@@ -104,7 +106,7 @@ typedef struct inventory_syncer {
     uint64_t pulled_bytes, pulled_records, mended_records, failed_peers, false_inventories;
 
     served_t served[SERVED_MAX];
-    uint64_t served_clock;
+    uint64_t served_clock, retries_noted;
     adr_buffer_t scratch;
 } inventory_syncer_t;
 
@@ -114,6 +116,9 @@ void syncer_flush_places (inventory_syncer_t *self); /* what has gathered goes t
 void syncer_see_applied (inventory_syncer_t *self, uint64_t applied, bool leaves);
 /* The partition is as good as that peer's; or is to be asked of another one. */
 void syncer_part_done (inventory_syncer_t *self, lane_t *lane, bool whole);
+/* True if the source need not be proven: between two that mend each other, and where none is for long. If it is their
+ * checkpoints that wait for this copy's acknowledgements, nobody would ever be proven, nor this copy made. */
+bool syncer_asks_anybody (const inventory_syncer_t *self);
 /* That peer is left alone for a while. */
 void syncer_blame (inventory_syncer_t *self, int peer, const char *why);
 

@@ -38,7 +38,7 @@ syncer_lane_begin (inventory_syncer_t *self, lane_t *lane, uint32_t partition, i
     lane->peer = peer;
     lane->number = ask.number = ++self->number;
     ask.partition = partition;
-    ask.mend = s_mends (self);
+    ask.mend = lane->anybody = syncer_asks_anybody (self);
     s_ask (self, lane, LANE_LEAVES, ADR__KIND__LEAVES_ASK, &ask, adr_bytes (NULL, 0));
 }
 
@@ -104,7 +104,7 @@ s_ask_records (inventory_syncer_t *self, lane_t *lane)
     Adr__RecordsAsk ask = ADR__RECORDS_ASK__INIT;
     self->credit -= (int64_t) s_keys_of_one_answer (self, lane);
     lane->number = ask.number = ++self->number;
-    ask.mend = s_mends (self);
+    ask.mend = lane->anybody;
     s_ask (self, lane, LANE_RECORDS, ADR__KIND__RECORDS_ASK, &ask, adr_bytes (self->scratch.data, self->scratch.size));
 }
 
@@ -129,7 +129,7 @@ s_ask_inventory (inventory_syncer_t *self, lane_t *lane, uint32_t offset)
     ask.number = lane->number;
     ask.slice = adr_reader_slice (self->reader, lane->partition, lane->bucket);
     ask.offset = offset;
-    ask.mend = s_mends (self);
+    ask.mend = lane->anybody;
     s_ask (self, lane, LANE_INVENTORY, ADR__KIND__INVENTORY_ASK, &ask, adr_bytes (NULL, 0));
 }
 
@@ -166,6 +166,8 @@ syncer_on_leaves (inventory_syncer_t *self, const adr_event_t *event)
         s_give_up (self, lane, "it is no source now");
         return;
     }
+    if (!lane->anybody)
+        self->source_ns = self->now_ns;
     syncer_see_applied (self, leaves->applied, true);
     self->pulled_bytes += event->message.payload.size;
     adr_buffer_clear (&lane->leaves);

@@ -131,6 +131,11 @@ syncer_on_records_ask (inventory_syncer_t *self, const adr_event_t *event)
         s_collect_records (self, event->message.payload, &records);
     records.ok = records.asked > 0 && adr_reader_applied (self->reader, &applied);
     records.applied = applied.index; /* read after the records: none of them is newer */
+    uint64_t retries = adr_reader_retries (self->reader);
+    if (retries != self->retries_noted) /* [invariant 12] */
+        adr_note (self->effects, ADR_LEVEL_WARNING, "a value was read again for a peer, or in vain -> look at the disk retries=%llu",
+                  (unsigned long long) retries);
+    self->retries_noted = retries;
     if (records.damaged)
         adr_note (self->effects, ADR_LEVEL_WARNING, "a value that a peer needs cannot be read here -> it asks another one");
     syncer_send (self, &event->message.from.node, ADR__KIND__RECORDS, &records,

@@ -53,6 +53,9 @@ replicator_note_entry (replicator_t *self, const adr_entry_t *entry, size_t size
     (void) size;
     if (entry->kind == ADR_ENTRY_CHECKPOINT)
         self->repair.checkpoint_index = entry->index;
+    if (self->repair.ids_unknown)
+        adr_request_table_raise_horizon (self->requests, entry->time_ms);
+    self->repair.ids_unknown = false;
     s_note_origin (self, entry->index, entry->request, entry->time_ms);
 }
 
@@ -91,6 +94,8 @@ replicator_log_open (replicator_t *self)
         self->ids_unread = true; /* said once there is somebody to say it to */
         adr_request_table_raise_horizon (self->requests, self->time_last_ms);
     }
+    self->repair.log_start = adr_store_log_start (self->store).index;
+    self->repair.ids_unknown = self->repair.log_start != 0 && self->repair.log_start == adr_store_last (self->store).index;
     self->commit_heard = adr_store_commit (self->store);
     self->evidence_commit = self->evidence_commit_next = UINT64_MAX;
 }

@@ -216,6 +216,8 @@ typedef struct replicator {
         uint64_t admitted;        /* bytes of them that the store has taken, ever */
         uint64_t keep_from;       /* while a copy is made: the log is needed from there on */
         bool begun;               /* a copy is to be made, and that is not durable yet */
+        uint64_t log_start;       /* as seen last */
+        bool ids_unknown;         /* request ids below the log's first entry are not known */
         uint64_t checkpoint_index; /* of the newest checkpoint in the log; a master's, when it appended its last one */
         int64_t checkpoint_ns;
         adr_position_t noted, agreed; /* checkpoints: at which this copy noted its roots, at which a majority has the same */

@@ -241,9 +241,27 @@ s_tell_state (replicator_t *self)
     self->effects->send (self->effects, to, ADR__KIND__REPAIR_STATE, &state.base, s_nothing);
 }
 
+/* [REPL-5, PART-4] The log has started anew behind a copy. What requests stand below it, and which of ours are still true, is
+ * unknown: whatever is as old as its first entry is not executed. */
+static void
+s_see_new_start (replicator_t *self)
+{
+    adr_position_t start = adr_store_log_start (self->store);
+    bool moved = adr_store_sync (self->store) != ADR_SYNC_EXACT && start.index > self->repair.log_start
+                 && adr_store_last (self->store).index == start.index;
+    self->repair.log_start = start.index;
+    if (!moved)
+        return;
+    adr_request_table_cut (self->requests, 0);
+    self->repair.ids_unknown = true;
+    self->confirmed = self->acked = 0;
+    self->ack_due = false;
+}
+
 void
 replicator_repair_turn (replicator_t *self)
 {
+    s_see_new_start (self);
     if (adr_store_sync (self->store) == ADR_SYNC_COPYING)
         self->repair.begun = false;
     s_place (self);

@@ -27,6 +27,8 @@ replicator_tell_voters (replicator_t *self)
         facts.entries_missing = false;
     /* One that only is to be proven may lead: if nobody else can, nobody would make the checkpoint that proves it. */
     facts.syncing = adr_store_sync (self->store) == ADR_SYNC_COPYING && !ADR_PLANT (REPAIR_5_SICK_STANDS);
+    /* [PART-4] Behind a copy nobody knows the log time that a mastership goes on from before there is an entry. */
+    facts.syncing |= last.index != 0 && last.index == adr_store_log_start (self->store).index;
     bool may_stand = adr_node_state_has (self->state, ADR_EFFECT_STANDS, &facts);
     bool same = self->told.at_ns != 0 && adr_position_compare (voters->at, self->told.voters_at) == 0
                 && may_stand == self->told.may_stand && self->told.last_term == last.term

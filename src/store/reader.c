@@ -23,6 +23,7 @@ struct adr_reader {
     } salt[S_SALTS];
     adr_buffer_t frame;
     adr_entry_t entry;
+    uint64_t retries;
 };
 
 /* --- life ------------------------------------------------------------------------------------------------------ */
@@ -285,12 +286,20 @@ adr_reader_record (adr_reader_t *self, uint8_t table, adr_bytes_t key, adr_buffe
         adr_bytes_t value = { 0 };
         if (status != ADR_STATUS_OK)
             return status;
-        if (!row.deleted && !s_read_value (self, &row, table, key, &value))
+        if (!row.deleted && !s_read_value (self, &row, table, key, &value)) {
+            self->retries++;
             continue;
+        }
         adr_inventory_row_t made = s_inventory_row (table, key, &row);
         adr_inventory_row_put (record, &made);
         adr_buffer_append (record, value.data, value.size);
         return ADR_STATUS_OK;
     }
     return ADR_STATUS_DAMAGED;
+}
+
+uint64_t
+adr_reader_retries (const adr_reader_t *self)
+{
+    return self->retries;
 }

@@ -57,6 +57,8 @@ ADR_WARN_UNUSED adr_status_t adr_reader_row (adr_reader_t *self, uint8_t table, 
 /* Appends the whole record: its row, then its value. DAMAGED if the value cannot be read. */
 ADR_WARN_UNUSED adr_status_t adr_reader_record (adr_reader_t *self, uint8_t table, adr_bytes_t key,
                                                 adr_buffer_t *record);
+/* Values that could not be read at the first try, ever. */
+uint64_t adr_reader_retries (const adr_reader_t *self);
 /* How far the index that is committed now is applied. */
 ADR_WARN_UNUSED bool adr_reader_applied (adr_reader_t *self, adr_position_t *applied);
 
