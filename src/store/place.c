@@ -113,7 +113,8 @@ adr_place_next (adr_store_t *self)
         count++;
     }
     self->background.placed_count = count;
-    self->background.no_space = false;
+    if (count > 0)
+        adr_rows_prepare (self);
     return count > 0;
 }
 
@@ -129,7 +130,9 @@ adr_place_write (adr_store_t *self, adr_job_t *job)
                              : adr_row_put (self, job, view, placed->table, adr_bytes (placed->key, placed->key_size),
                                             &placed->row, true);
     if (!error)
-        error = adr_rows_put_tree (self, view);
+        error = adr_rows_put_gathered (self);
+    if (!error)
+        error = adr_put_applied (self, &self->index_applied, job->generation);
     return adr_rows_end (self, &view, error);
 }
 
@@ -151,6 +154,7 @@ adr_place_done (adr_store_t *self)
     for (uint64_t i = 0; i < self->background.placed_count; i++)
         s_take_first (self);
     self->placed.done += self->background.placed_count;
+    adr_rows_done (self);
 }
 
 void

@@ -2,9 +2,7 @@
 /* A replicating node's store: its life, and the face of its log.
  *
  * Owns: through log.c and journal.c the entries. Makes durable: nothing by itself. Assumes: one owner for all calls but
- * adr_store_job_write and _sync. Implements STORE-7 (what is durable), STORE-11 (marks).
- *
- * Segments are never removed in this version: compaction is what will do it. */
+ * adr_store_job_write and _sync. Implements STORE-7 (what is durable), STORE-11 (marks). */
 
 #include "store/internal.h"
 
@@ -62,6 +60,9 @@ adr_store_destroy (adr_store_t **self_pointer)
     free (self->journal.segment);
     adr_buffer_free (&self->journal.open);
     adr_buffer_free (&self->batch.bytes);
+    adr_buffer_free (&self->background.note);
+    adr_accounts_free (&self->background.accounts);
+    free (self->gone);
     adr_buffer_free (&self->scratch);
     free (self->window.data);
     free (self->origin);
@@ -294,6 +295,24 @@ adr_store_set_unlocked (adr_store_t *self, uint64_t unlocked)
 {
     if (unlocked > self->unlocked)
         self->unlocked = unlocked;
+}
+
+void
+adr_store_keep_from (adr_store_t *self, uint64_t index)
+{
+    self->keep_from = index;
+}
+
+bool
+adr_store_was_rebuilt (const adr_store_t *self)
+{
+    return self->was_rebuilt;
+}
+
+uint64_t
+adr_store_lost_segments (const adr_store_t *self)
+{
+    return self->lost_segments;
 }
 
 bool

@@ -117,6 +117,14 @@ uint32_t adr_store_read_log (adr_store_t *self, uint64_t from, size_t max, adr_b
 void adr_store_set_commit (adr_store_t *self, uint64_t commit);
 /* Tells the unlocked index: older versions below it are no longer needed, memory tables below it may be flushed. */
 void adr_store_set_unlocked (adr_store_t *self, uint64_t unlocked);
+/* Tells the least index that any member still needs: the log's start moves up to it once a quarter of log_keep_max has
+ * gathered, and above log_keep_max whatever members need [REPAIR-6]. 0: nobody knows, only its size counts. */
+void adr_store_keep_from (adr_store_t *self, uint64_t index);
+/* True if the index was made anew, at this start or an earlier one: it may lack records that other copies have, and have
+ * some that they purged [STORE-9]. */
+bool adr_store_was_rebuilt (const adr_store_t *self);
+/* Segments that should be here and cannot be read, below the log's start: some of the values are lost to this copy. */
+uint64_t adr_store_lost_segments (const adr_store_t *self);
 /* False while so much waits for the disk, or stands in memory, that nothing more should be appended. */
 ADR_WARN_UNUSED bool adr_store_has_room (const adr_store_t *self);
 /* [REPAIR-6] Members still need the log's entries behind this index; 0: all of them, or nobody has told yet. */
@@ -220,7 +228,7 @@ typedef enum {
 
 typedef struct adr_store_job {
     adr_lane_t lane;
-    const char *name;       /* "batch", "segment", "flush", "start", "seal", "space" */
+    const char *name;       /* "batch", "segment", "flush", "start", "seal", "remove", "space" */
     int error;              /* after the run: 0 or an errno value; any error is fatal for the process */
     uint64_t segment;       /* for a batch: where it goes, so that the simulator may tear it */
     uint64_t offset;
