@@ -144,7 +144,8 @@ adr_accounts_done (adr_store_t *self, adr_accounts_t *accounts)
     }
     self->journal.save_next = accounts->saved_to;
     self->gone_count -= accounts->gone_count;
-    memmove (self->gone, self->gone + accounts->gone_count, self->gone_count * sizeof self->gone[0]);
+    if (self->gone_count)
+        memmove (self->gone, self->gone + accounts->gone_count, self->gone_count * sizeof self->gone[0]);
     self->index_damaged |= accounts->is_damaged;
 }
 

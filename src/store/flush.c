@@ -95,6 +95,7 @@ adr_rows_done (adr_store_t *self)
 {
     self->index_generation = self->background.generation;
     adr_accounts_done (self, &self->background.accounts);
+    adr_compaction_look (self);
 }
 
 int
@@ -171,6 +172,30 @@ adr_row_put (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, uint8_t 
     adr_accounts_row (&job->accounts, key, known ? &old : NULL, row);
     error = self->index->put (self->index, table, key, row);
     return error ? error : s_tree_swap (self, view, table, key, known ? &old : NULL, row);
+}
+
+/* [STORE-8] The row names the copy if it still is what was copied; the tree knows of no places. A tombstone that was purged
+ * has no row, and counts where it stands now [STORE-9]. */
+int
+adr_row_move (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, const adr_placed_t *placed)
+{
+    adr_index_row_t old, row;
+    adr_bytes_t key = adr_bytes (placed->key, placed->key_size);
+    int error = self->index->view_row (view, placed->table, key, &old);
+    if (error == ENOENT && placed->ghost) {
+        adr_accounts_ghost (&job->accounts, placed->row.place.segment,
+                            (int64_t) adr_account_share (key, &placed->row));
+        return 0;
+    }
+    if (error)
+        return error == ENOENT || error == EIO ? 0 : error;
+    if (placed->ghost || adr_version_compare (&old.version, &placed->row.version) != 0
+        || memcmp (old.digest, placed->row.digest, sizeof old.digest) != 0)
+        return 0;
+    row = old;
+    row.place = placed->row.place;
+    adr_accounts_row (&job->accounts, key, &old, &row);
+    return self->index->put (self->index, placed->table, key, &row);
 }
 
 int

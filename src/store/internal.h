@@ -103,9 +103,11 @@ typedef struct {
     bool cut_short;       /* its file ends too early, and no seal says that this is right */
     bool removed;         /* it is gone, and that is right [STORE-8] */
     bool is_scanned;      /* this start has read its batches */
+    bool is_walked;       /* compaction has copied what counts of it, or all of that which it could read */
     uint64_t live;        /* bytes of rows of the index that stand here (account.c) */
     uint64_t ghost;       /* and of tombstones whose rows were purged [STORE-9] */
     uint64_t low_index;   /* the lowest index of an entry that it holds; 0: none */
+    uint64_t stuck_live;   /* bytes that a walk could not copy: they are damaged; 0: none */
     uint64_t copies_least; /* one more than the least applied index at which a copy was placed here; 0: no copies */
 } adr_segment_t;
 
@@ -129,6 +131,7 @@ typedef enum {
     ADR_JOB_REINDEX,
     ADR_JOB_PLACE,
     ADR_JOB_SYNC,
+    ADR_JOB_COMPACT,
     ADR_JOB_REMOVE
 } adr_job_kind_t;
 
@@ -196,6 +199,12 @@ bool adr_history_is_genuine (const adr_history_t *self, adr_position_t entry);
 size_t adr_history_encode (const adr_history_t *self, uint8_t at[ADR_HISTORY_BYTES_MAX]);
 ADR_WARN_UNUSED bool adr_history_decode (adr_history_t *self, adr_bytes_t bytes);
 
+/* Where a walk through a segment's frames stands. */
+typedef struct {
+    uint64_t segment;
+    uint64_t offset, end; /* of the next frame, and of the batch that it is in; no batch where they are equal */
+} adr_walk_t;
+
 typedef struct {
     adr_store_job_t job; /* first: what the shell sees */
     adr_job_kind_t kind; /* NONE: not out */
@@ -231,6 +240,14 @@ typedef struct {
     /* remove */
     uint64_t first;
     adr_buffer_t note;
+    /* compact */
+    adr_walk_t walk;
+    uint64_t read_size; /* what the walk has cost */
+    uint64_t copies_least; /* of the other segments: purged tombstones from there on must stay */
+    bool drops_ghosts;
+    bool meets_damage;   /* a row could not be read */
+    adr_buffer_t found;  /* for each copy to be made: u8 kind, an entry of one operation */
+    adr_entry_t *entry, *single;
     /* space */
     uint64_t free_bytes, all_bytes;
 } adr_job_t;
@@ -276,6 +293,8 @@ typedef struct adr_placed {
     uint64_t batch; /* that has its frame; 0: it is in the open one */
     adr_index_row_t row;
     bool drop;      /* no copy: the record goes, if it has that very version */
+    bool moves;     /* a copy of what is here: the row only names another place, if it has that very version */
+    bool ghost;     /* a purged tombstone: there is no row [STORE-9] */
     uint8_t table;
     uint16_t key_size;
     uint8_t key[];
@@ -307,6 +326,17 @@ struct adr_store {
         adr_placed_t *unformed;   /* the first one whose frame is in the open batch */
         uint64_t asked, done;     /* ever */
     } placed;
+    struct {
+        adr_walk_t walk;      /* through the segment that is to go; segment 0: none */
+        bool is_walked;       /* all that counts there is asked for elsewhere */
+        uint64_t asked;       /* how many copies had been asked for by then */
+        uint64_t applied;     /* how far the index was applied when rows were looked up */
+        bool is_running;      /* too much of what segments hold does not count */
+        bool look, look_removable; /* something changed since there was nothing to do */
+        int64_t next_at;      /* not before [COMPACTION's rate] */
+        uint64_t reserve;     /* bytes of the prepared segments that are compaction's own [STORE-11] */
+        uint64_t copied;      /* bytes, ever */
+    } compaction;
     adr_sync_note_t sync, sync_wanted; /* as noted durably; as it is to be */
     adr_position_t sync_base;     /* where the log is to start; index 0: where it does */
     adr_voters_t sync_voters;
@@ -405,6 +435,8 @@ bool adr_error_is_full (int error);
 bool adr_store_on_reserve (const adr_store_t *self);
 /* The newest row of a record: memory tables first, they are newer. ENOENT, EIO or 0. */
 int adr_store_row (adr_store_t *self, uint8_t table, adr_bytes_t key, adr_index_row_t *row);
+/* Notes the log's start and the terms below it. */
+int adr_store_note_start (adr_store_t *self, const adr_job_t *job);
 /* Notes whether the next start is to make the index anew. */
 int adr_store_note_reindex (adr_store_t *self, bool wanted);
 /* --- flush.c */
@@ -424,12 +456,15 @@ int adr_store_flush_now (adr_store_t *self);
 bool adr_place_next (adr_store_t *self);
 int adr_place_write (adr_store_t *self, adr_job_t *job);
 void adr_place_done (adr_store_t *self);
+/* A copy of what stands here already, for compaction; `entry` has one operation. */
+void adr_place_move (adr_store_t *self, const adr_entry_t *entry, bool ghost);
 /* The next copy's frame has got its place. */
 void adr_place_formed (adr_store_t *self, const adr_place_t *place, uint64_t batch);
 void adr_place_free (adr_store_t *self);
 /* One row of a transaction, from whichever source. */
 int adr_row_put (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, uint8_t table, adr_bytes_t key,
                  const adr_index_row_t *row, bool placed);
+int adr_row_move (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, const adr_placed_t *placed);
 int adr_row_drop (adr_store_t *self, adr_index_view_t *view, const adr_placed_t *placed);
 /* On the owner's thread: before the job of a transaction is out, and when it is durable. */
 void adr_rows_prepare (adr_store_t *self);
@@ -445,6 +480,7 @@ bool adr_sync_next (adr_store_t *self);
 int adr_sync_write (adr_store_t *self, adr_job_t *job);
 int adr_sync_note (adr_store_t *self, adr_job_t *job);
 void adr_sync_done (adr_store_t *self);
+bool adr_sync_is_due (const adr_store_t *self);
 /* True while no batch may be formed: the log is about to start elsewhere. */
 bool adr_sync_holds_batches (const adr_store_t *self);
 /* [STORE-3] The value that the row names, out of the frame's content that stands at its place; false if that is not the very
@@ -456,6 +492,23 @@ void adr_store_put_rows (adr_store_t *self, const adr_entry_t *entry, const adr_
 /* Rows of an entry that was refilled below `applied` name its new place. */
 void adr_store_repoint (adr_store_t *self, uint64_t index);
 /* --- segments that go (compaction.c) ----------------------------------------------------------------------- */
+
+/* Something changed that may let a segment go. */
+static inline void
+adr_compaction_look (adr_store_t *self)
+{
+    self->compaction.look = self->compaction.look_removable = true;
+}
+
+/* How many bytes of the prepared segments are for copies alone, now that so many are prepared [STORE-11]. */
+void adr_compaction_reserve (adr_store_t *self);
+/* How many segments are to be prepared for copies. */
+uint64_t adr_compaction_segments (const adr_store_t *self);
+/* The next part of the segment that is to go. */
+bool adr_compaction_next (adr_store_t *self, int64_t now_ns);
+int adr_compaction_walk (adr_store_t *self, adr_job_t *job);
+void adr_compaction_done (adr_store_t *self);
+int64_t adr_compaction_wake_at (const adr_store_t *self);
 
 /* The least index that an entry in any segment may have. */
 uint64_t adr_compaction_lowest (const adr_store_t *self);

@@ -12,7 +12,7 @@
 
 #include <errno.h>
 
-#define S_RESERVE_SEGMENTS 2 /* prepared, really written: one for batches, one for the next start [STORE-11] */
+#define S_RESERVE_SEGMENTS 2 /* prepared, really written: one for batches, one for the next start [STORE-11]; and copies' */
 #define S_SPACE_EVERY_NS (1000 * ADR_MS)
 #define S_RETRY_NS (1000 * ADR_MS)
 #define S_TRIM_SHARE 8 /* the log start moves when an eighth more than what is kept has gathered */
@@ -32,7 +32,7 @@ static bool
 s_segment_next (adr_store_t *self)
 {
     adr_journal_t *journal = &self->journal;
-    if (journal->newest - journal->current >= S_RESERVE_SEGMENTS)
+    if (journal->newest - journal->current >= S_RESERVE_SEGMENTS + adr_compaction_segments (self))
         return false;
     adr_job_t *job = &self->background;
     adr_journal_segment_header (self, &job->segment, journal->newest + 1, self->options.segment_bytes, 0);
@@ -153,6 +153,7 @@ s_start_done (adr_store_t *self)
     adr_log_trim (&self->log, job->start.index);
     self->history = job->history;
     self->journal.scan_segment = job->scan_segment;
+    adr_compaction_look (self);
 }
 
 static bool
@@ -185,6 +186,15 @@ s_remove_next (adr_store_t *self)
 }
 
 static bool
+s_compact_next (adr_store_t *self, int64_t now_ns)
+{
+    if (!adr_compaction_next (self, now_ns))
+        return false;
+    s_background (self, ADR_JOB_COMPACT, "compact");
+    return true;
+}
+
+static bool
 s_background_next (adr_store_t *self, int64_t now_ns)
 {
     if (self->background.kind != ADR_JOB_NONE)
@@ -194,7 +204,7 @@ s_background_next (adr_store_t *self, int64_t now_ns)
         self->retry_at = now_ns + S_RETRY_NS;
     return (may_grow && s_segment_next (self)) || s_seal_next (self) || s_sync_next (self)
         || (may_grow && s_flush_next (self, now_ns)) || (may_grow && s_place_next (self)) || s_start_next (self)
-        || s_remove_next (self) || s_reindex_next (self) || s_space_next (self, now_ns);
+        || s_remove_next (self) || s_reindex_next (self) || s_space_next (self, now_ns) || s_compact_next (self, now_ns);
 }
 
 adr_store_job_t *
@@ -220,7 +230,8 @@ adr_store_wake_at (const adr_store_t *self)
         at = self->retry_at;
     if (adr_store_space (self) != ADR_SPACE_OK && self->space_at < at)
         at = self->space_at;
-    return at;
+    int64_t compacts_at = adr_compaction_wake_at (self);
+    return compacts_at < at ? compacts_at : at;
 }
 
 /* --- running a job: the shell's thread, nothing of the owner's is touched ----------------------------------- */
@@ -303,8 +314,8 @@ s_seal_cut (adr_store_t *self, adr_job_t *job)
     return self->disk->truncate (self->disk, job->segment.number, job->segment.size + ADR_BLOCK);
 }
 
-static int
-s_start_note (adr_store_t *self, const adr_job_t *job)
+int
+adr_store_note_start (adr_store_t *self, const adr_job_t *job)
 {
     uint8_t bytes[ADR_NOTE_START_SIZE], history[ADR_HISTORY_BYTES_MAX];
     size_t size = adr_note_start_encode (job, bytes);
@@ -357,6 +368,9 @@ adr_store_job_write (adr_store_t *self, adr_store_job_t *public_job)
     case ADR_JOB_REMOVE:
         public_job->error = adr_compaction_remove_note (self, job);
         break;
+    case ADR_JOB_COMPACT:
+        public_job->error = adr_compaction_walk (self, job);
+        break;
     case ADR_JOB_START:
     case ADR_JOB_SPACE:
     case ADR_JOB_REINDEX:
@@ -387,7 +401,8 @@ adr_store_job_sync (adr_store_t *self, adr_store_job_t *public_job)
         public_job->error = adr_sync_note (self, job);
         break;
     case ADR_JOB_START:
-        public_job->error = s_start_note (self, job);
+        if (!ADR_PLANT (STORE_8_START_AFTER_UNLINK))
+            public_job->error = adr_store_note_start (self, job);
         break;
     case ADR_JOB_SEAL:
         public_job->error = s_seal_cut (self, job);
@@ -401,6 +416,7 @@ adr_store_job_sync (adr_store_t *self, adr_store_job_t *public_job)
     case ADR_JOB_REINDEX:
         public_job->error = adr_store_note_reindex (self, true);
         break;
+    case ADR_JOB_COMPACT:
     case ADR_JOB_NONE:
         break;
     }
@@ -430,6 +446,7 @@ s_segment_done (adr_store_t *self)
     adr_segment_t *segment = adr_journal_segment_add (self, job->segment.number);
     *segment = (adr_segment_t){ .salt = job->segment.salt, .size = job->segment.size, .readable = true };
     self->journal.newest = job->segment.number;
+    adr_compaction_reserve (self);
 }
 
 /* False if it is to be tried again. */
@@ -474,6 +491,9 @@ s_background_done (adr_store_t *self)
         self->retry_at = 0;
         s_ask_space (self);
         break;
+    case ADR_JOB_COMPACT:
+        adr_compaction_done (self);
+        break;
     case ADR_JOB_SEAL:
         self->retry_at = 0; /* where there was no space, there is some now */
         s_ask_space (self);
@@ -481,6 +501,7 @@ s_background_done (adr_store_t *self)
     case ADR_JOB_SPACE:
         self->free_bytes = job->free_bytes;
         self->all_bytes = job->all_bytes;
+        adr_compaction_look (self);
         break;
     case ADR_JOB_REINDEX:
         self->reindex_noted = true;

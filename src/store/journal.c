@@ -168,6 +168,13 @@ s_fitting (const adr_buffer_t *open, size_t limit)
     return taken;
 }
 
+/* How far the index was applied when the rows were looked up of which the open batch has copies. */
+static uint64_t
+s_copies_applied (const adr_store_t *self)
+{
+    return self->compaction.walk.segment ? self->compaction.applied : self->index_applied.index;
+}
+
 /* The places of the entries that the batch holds become known, and the log's end on the disk moves along. */
 static void
 s_place_frames (adr_store_t *self, adr_job_t *job, size_t size)
@@ -179,7 +186,7 @@ s_place_frames (adr_store_t *self, adr_job_t *job, size_t size)
         const uint8_t *frame = job->bytes.data + at, *content = frame + ADR_FRAME_HEADER_SIZE;
         size_t frame_size = ADR_FRAME_HEADER_SIZE + adr_get_u32 (frame);
         header->frame_count++;
-        adr_segment_note (segment, (adr_frame_kind_t) frame[4], content, self->index_applied.index);
+        adr_segment_note (segment, (adr_frame_kind_t) frame[4], content, s_copies_applied (self));
         if (frame[4] == ADR_FRAME_CUT)
             header->last = (adr_position_t){ adr_get_u64 (content), adr_get_u64 (content + 8) };
         else if (frame[4] == ADR_FRAME_COPY) { /* [STORE-8] */

@@ -55,6 +55,29 @@ s_add (adr_store_t *self, uint8_t table, adr_bytes_t key, const adr_version_t *v
     return placed;
 }
 
+static adr_placed_t *
+s_append (adr_store_t *self, const adr_entry_t *entry)
+{
+    const adr_op_t *op = &entry->op[0];
+    adr_entry_encode (entry, adr_journal_append_copy (self, adr_entry_size (entry)));
+    adr_placed_t *placed = s_add (self, op->table, op->key, &(adr_version_t){ entry->epoch, entry->term, entry->index });
+    placed->row.deleted = (op->flags & ADR_OP_DELETE) != 0;
+    placed->row.value_size = (uint32_t) op->value.size;
+    placed->row.time_ms = entry->time_ms;
+    memcpy (placed->row.digest, op->digest, sizeof placed->row.digest);
+    if (!self->placed.unformed)
+        self->placed.unformed = placed;
+    return placed;
+}
+
+void
+adr_place_move (adr_store_t *self, const adr_entry_t *entry, bool ghost)
+{
+    adr_placed_t *placed = s_append (self, entry);
+    placed->moves = !ghost;
+    placed->ghost = ghost;
+}
+
 bool
 adr_store_place (adr_store_t *self, const adr_copy_t *copy)
 {
@@ -69,14 +92,7 @@ adr_store_place (adr_store_t *self, const adr_copy_t *copy)
     entry->op[0] = (adr_op_t){ .table = copy->table, .flags = copy->deleted ? ADR_OP_DELETE : 0, .key = copy->key,
                                .value = copy->value };
     memcpy (entry->op[0].digest, copy->digest, sizeof entry->op[0].digest);
-    adr_entry_encode (entry, adr_journal_append_copy (self, adr_entry_size (entry)));
-    adr_placed_t *placed = s_add (self, copy->table, copy->key, &copy->version);
-    placed->row.deleted = copy->deleted;
-    placed->row.value_size = (uint32_t) copy->value.size;
-    placed->row.time_ms = copy->time_ms;
-    memcpy (placed->row.digest, copy->digest, sizeof placed->row.digest);
-    if (!self->placed.unformed)
-        self->placed.unformed = placed;
+    (void) s_append (self, entry);
     return true;
 }
 
@@ -118,6 +134,16 @@ adr_place_next (adr_store_t *self)
     return count > 0;
 }
 
+static int
+s_write (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, const adr_placed_t *placed)
+{
+    if (placed->drop)
+        return adr_row_drop (self, view, placed);
+    if (placed->moves || placed->ghost)
+        return adr_row_move (self, job, view, placed);
+    return adr_row_put (self, job, view, placed->table, adr_bytes (placed->key, placed->key_size), &placed->row, true);
+}
+
 int
 adr_place_write (adr_store_t *self, adr_job_t *job)
 {
@@ -126,9 +152,7 @@ adr_place_write (adr_store_t *self, adr_job_t *job)
     int error = adr_rows_begin (self, &view);
     const adr_placed_t *placed = self->placed.first;
     for (uint64_t i = 0; i < job->placed_count && !error; i++, placed = placed->next)
-        error = placed->drop ? adr_row_drop (self, view, placed)
-                             : adr_row_put (self, job, view, placed->table, adr_bytes (placed->key, placed->key_size),
-                                            &placed->row, true);
+        error = s_write (self, job, view, placed);
     if (!error)
         error = adr_rows_put_gathered (self);
     if (!error)

@@ -19,7 +19,7 @@
 #include <stdlib.h>
 
 #define S_SEGMENTS_MAX 65536 /* that are listed: a terabyte of segments of 16 MiB */
-#define S_RESERVE_LAG 3 /* segments that the noted one may be ahead of the last one written: two prepared, one begun */
+#define S_RESERVE_LAG 5 /* segments that the noted one may be ahead of the last one written: four prepared, one begun */
 
 /* --- the index --------------------------------------------------------------------------------------------- */
 
@@ -333,8 +333,11 @@ adr_store_recover (adr_store_t *self, char *why, size_t why_size)
     adr_recovery_t r = { .self = self, .why = why, .why_size = why_size };
     r.number = adr_alloc (S_SEGMENTS_MAX * sizeof *r.number);
     adr_store_opening_t opening = s_recover (&r);
-    if (opening != ADR_STORE_FAILED)
+    if (opening != ADR_STORE_FAILED) {
         (void) self->disk->space (self->disk, &self->free_bytes, &self->all_bytes);
+        adr_compaction_reserve (self);
+        adr_compaction_look (self);
+    }
     free (r.number);
     free (r.batch);
     free (r.refilled);

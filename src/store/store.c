@@ -60,7 +60,11 @@ adr_store_destroy (adr_store_t **self_pointer)
     free (self->journal.segment);
     adr_buffer_free (&self->journal.open);
     adr_buffer_free (&self->batch.bytes);
+    adr_buffer_free (&self->background.bytes);
     adr_buffer_free (&self->background.note);
+    adr_buffer_free (&self->background.found);
+    free (self->background.entry);
+    free (self->background.single);
     adr_accounts_free (&self->background.accounts);
     free (self->gone);
     adr_buffer_free (&self->scratch);
@@ -297,10 +301,10 @@ adr_store_set_unlocked (adr_store_t *self, uint64_t unlocked)
         self->unlocked = unlocked;
 }
 
-void
-adr_store_keep_from (adr_store_t *self, uint64_t index)
+uint64_t
+adr_store_compacted (const adr_store_t *self)
 {
-    self->keep_from = index;
+    return self->compaction.copied;
 }
 
 bool
@@ -346,7 +350,8 @@ adr_space_t
 adr_store_space (const adr_store_t *self)
 {
     if (adr_store_on_reserve (self))
-        return adr_journal_left (self) < self->options.segment_bytes / 2 ? ADR_SPACE_LAST : ADR_SPACE_SECOND_MARK;
+        return adr_journal_left (self) < self->options.segment_bytes / 2 + self->compaction.reserve ? ADR_SPACE_LAST
+                                                                                                     : ADR_SPACE_SECOND_MARK;
     return self->free_bytes < 2 * s_mark (self) ? ADR_SPACE_FIRST_MARK : ADR_SPACE_OK;
 }
 

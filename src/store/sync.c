@@ -75,8 +75,8 @@ adr_store_base_at (const adr_store_t *self, uint64_t index, adr_position_t *base
     return true;
 }
 
-static bool
-s_is_wanted (const adr_store_t *self)
+bool
+adr_sync_is_due (const adr_store_t *self)
 {
     return self->sync_wanted.sync != self->sync.sync || self->sync_wanted.window_to != self->sync.window_to;
 }
@@ -99,7 +99,7 @@ adr_sync_next (adr_store_t *self)
 {
     adr_job_t *job = &self->background;
     bool moves = self->sync_base.index != 0;
-    if (!s_is_wanted (self) || !s_may_end (self)
+    if (!adr_sync_is_due (self) || !s_may_end (self)
         || (moves && (self->batch.kind != ADR_JOB_NONE || self->journal.open.size != 0)))
         return false;
     job->sync = self->sync_wanted;

@@ -386,7 +386,7 @@ s_frames (const adr_store_job_t *job)
 {
     size_t count = 0, at = ADR_BATCH_HEADER_SIZE, end = at + adr_get_u32 (job->data.data + 96);
     for (; at < end; at += ADR_FRAME_HEADER_SIZE + adr_get_u32 (job->data.data + at))
-        count++;
+        count += job->data.data[at + 4] != ADR_FRAME_COPY; /* which is no operation on the log [STORE-8] */
     return count;
 }
 
