@@ -108,7 +108,8 @@ s_first_without (const adr_journal_t *journal, uint64_t gone)
     return first;
 }
 
-/* The note that this segment is gone too, and what an index must know that comes back from a copy. */
+/* The note that this segment is gone too; what an index must know that comes back from a copy; and what was committed by
+ * then: what an earlier state of the records had is gone with the segment. */
 static void
 s_note_make (adr_store_t *self, uint64_t gone)
 {
@@ -116,16 +117,17 @@ s_note_make (adr_store_t *self, uint64_t gone)
     adr_job_t *job = &self->background;
     uint64_t first = job->first = s_first_without (journal, gone);
     adr_buffer_clear (&job->note);
-    uint8_t *head = adr_buffer_grow (&job->note, 16);
+    uint8_t *head = adr_buffer_grow (&job->note, ADR_NOTE_REMOVED_HEAD);
     adr_put_u64 (head, self->index_generation);
-    adr_put_u64 (head + 8, first);
+    adr_put_u64 (head + 8, self->index_applied.index);
+    adr_put_u64 (head + 16, first);
     for (uint64_t number = first; number < journal->scan_segment; number++) {
         uint64_t at = number - first;
         if (number != gone && !journal->segment[number - journal->first_segment].removed)
             continue;
-        while (job->note.size < 16 + at / 8 + 1)
+        while (job->note.size < ADR_NOTE_REMOVED_HEAD + at / 8 + 1)
             *adr_buffer_grow (&job->note, 1) = 0;
-        job->note.data[16 + at / 8] |= (uint8_t) (1u << at % 8);
+        job->note.data[ADR_NOTE_REMOVED_HEAD + at / 8] |= (uint8_t) (1u << at % 8);
     }
 }
 

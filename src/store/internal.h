@@ -416,10 +416,11 @@ typedef struct {
     uint64_t recovering; /* what this segment holds does not count: a recovery was making it */
 } adr_note_segment_t;
 
-/* u64 generation, u64 first segment, then a bit for each segment from there on; bounds how far the oldest segment may lie
+/* u64 generation and u64 applied index of the index by which they went, u64 first segment, then a bit for each segment from there on; bounds how far the oldest segment may lie
  * behind the newest. */
 #define ADR_NOTE_REMOVED_SEGMENTS 32768
-#define ADR_NOTE_REMOVED_SIZE (16 + ADR_NOTE_REMOVED_SEGMENTS / 8)
+#define ADR_NOTE_REMOVED_HEAD 24
+#define ADR_NOTE_REMOVED_SIZE (ADR_NOTE_REMOVED_HEAD + ADR_NOTE_REMOVED_SEGMENTS / 8)
 
 void adr_note_segment_encode (const adr_note_segment_t *note, uint8_t at[ADR_NOTE_SEGMENT_SIZE]);
 size_t adr_note_start_encode (const adr_job_t *start, uint8_t at[ADR_NOTE_START_SIZE]);

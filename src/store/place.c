@@ -13,6 +13,7 @@
 
 #define S_OPEN_MAX (256 * 1024)  /* bytes in the open batch beyond which copies wait: clients' entries share its sync */
 #define S_WAITING_MAX 16384      /* copies whose rows are not durable yet */
+#define S_SEEN 8192              /* twice as many, for a table of them */
 #define S_TRANSACTION_MAX 4096   /* rows of one transaction, so that a flush never waits long for one */
 
 static uint64_t
@@ -117,21 +118,45 @@ adr_place_formed (adr_store_t *self, const adr_place_t *place, uint64_t batch)
     self->placed.unformed = placed;
 }
 
+static bool
+s_is_ready (const adr_store_t *self, const adr_placed_t *placed)
+{
+    return placed->drop
+        || (placed->batch != 0 && (placed->batch <= self->journal.durable_batch || ADR_PLANT (STORE_8_COPY_UNSYNCED)));
+}
+
+/* A transaction sees the moment before it: what it does to a record it does once. True if this one was seen, or perhaps. */
+static bool
+s_is_seen (uint64_t seen[S_SEEN], const adr_placed_t *placed)
+{
+    uint64_t hash = UINT64_C (0xcbf29ce484222325) ^ placed->table;
+    for (uint16_t i = 0; i < placed->key_size; i++)
+        hash = (hash ^ placed->key[i]) * UINT64_C (0x100000001b3);
+    hash |= 1; /* 0: a free slot */
+    uint64_t at = (hash >> 20) % S_SEEN;
+    for (; seen[at]; at = (at + 1) % S_SEEN)
+        if (seen[at] == hash)
+            return true;
+    seen[at] = hash;
+    return false;
+}
+
 /* The copies whose frames are durable. */
 bool
 adr_place_next (adr_store_t *self)
 {
     adr_placed_t *placed = self->placed.first;
     uint64_t count = 0;
-    while (placed && count < S_TRANSACTION_MAX && (placed->drop || placed->batch != 0)
-           && (placed->drop || placed->batch <= self->journal.durable_batch || ADR_PLANT (STORE_8_COPY_UNSYNCED))) {
+    if (!placed || !s_is_ready (self, placed))
+        return false;
+    uint64_t seen[S_SEEN] = { 0 };
+    while (placed && count < S_TRANSACTION_MAX && s_is_ready (self, placed) && !s_is_seen (seen, placed)) {
         placed = placed->next;
         count++;
     }
     self->background.placed_count = count;
-    if (count > 0)
-        adr_rows_prepare (self);
-    return count > 0;
+    adr_rows_prepare (self);
+    return true;
 }
 
 static int

@@ -57,7 +57,7 @@ typedef struct {
     adr_origin_t *origin; /* by index, from the one after the log's start on */
     size_t origin_room;
     uint64_t durable; /* highest batch that any batch knows to be durable */
-    uint64_t commit;  /* highest commit index that any batch records */
+    uint64_t commit;  /* highest commit index that any batch records, or that a segment went by [STORE-8] */
     uint64_t term;    /* highest term that any batch carries */
     uint64_t last_segment; /* the last one with a batch */
     uint64_t made_segment; /* the last one that a recovery made: nothing goes before it any more */

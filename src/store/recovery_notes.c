@@ -72,11 +72,12 @@ s_note_removed (adr_recovery_t *r)
     r->removed_from = r->note.first;
     if (size == -1)
         return true;
-    if (size < 16 || size > (int) sizeof bytes)
+    if (size < ADR_NOTE_REMOVED_HEAD || size > (int) sizeof bytes)
         return false;
     r->generation = adr_get_u64 (bytes);
-    r->removed_from = adr_get_u64 (bytes + 8);
-    memcpy (r->removed, bytes + 16, (size_t) size - 16);
+    r->commit = adr_get_u64 (bytes + 8);
+    r->removed_from = adr_get_u64 (bytes + 16);
+    memcpy (r->removed, bytes + ADR_NOTE_REMOVED_HEAD, (size_t) size - ADR_NOTE_REMOVED_HEAD);
     return true;
 }
 
@@ -201,8 +202,8 @@ adr_recovery_notes_write (adr_recovery_t *r)
     adr_job_t fresh = { .voters = self->options.founding, .scan_segment = self->journal.first_segment,
                         .scan_batch = 1 };
     size_t start_size = adr_note_start_encode (&fresh, start);
-    uint8_t none[16] = { 0 }; /* nothing was removed, nothing rebuilt, no term is known below the log's start */
-    adr_put_u64 (none + 8, self->journal.first_segment);
+    uint8_t none[ADR_NOTE_REMOVED_HEAD] = { 0 }; /* nothing was removed, nothing rebuilt, no term is known below the log's start */
+    adr_put_u64 (none + 16, self->journal.first_segment);
     adr_state_put_t put[S_FRESH_COUNT + S_TOLD_COUNT] = { { ADR_NOTE_JOURNAL, adr_bytes (journal, sizeof journal) },
                                               { ADR_NOTE_SEGMENT, adr_bytes (segment, sizeof segment) },
                                               { ADR_NOTE_TERM, adr_bytes (term, sizeof term) },

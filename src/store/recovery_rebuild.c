@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* A recovery's making of an index anew: the rows of all that stands below the log's start, and of copies wherever they
- * stand; the log's own come by its replay. Of each record the newest version counts, of equal ones the later place.
+/* A recovery's making of an index anew: the rows of all entries below the log's start, and of copies wherever they stand;
+ * the log's own come by its replay. Of each record the newest version counts, of equal ones the later place.
  *
  * Owns: nothing that outlives it. Makes durable: rows of the index, and at the end that it need not be made again.
  * Assumes: the tail is copied, so that every place is synced [STORE-7]. Implements STORE-6, STORE-8 (copies are not log,
@@ -63,9 +63,9 @@ s_frame (adr_recovery_t *r, const adr_frame_t *frame, adr_place_t place)
     return error ? error : s_flush_if_due (self);
 }
 
-/* All sound frames of a batch up to the first that is not; of those behind the scan's start only copies. */
+/* All sound frames of a batch up to the first that is not. */
 static int
-s_batch (adr_recovery_t *r, const adr_batch_header_t *header, bool only_copies)
+s_batch (adr_recovery_t *r, const adr_batch_header_t *header)
 {
     adr_store_t *self = r->self;
     adr_segment_t *segment = adr_journal_segment (self, header->segment);
@@ -78,11 +78,8 @@ s_batch (adr_recovery_t *r, const adr_batch_header_t *header, bool only_copies)
         if (!adr_frame_read (&frame, adr_bytes (at + done, (size_t) (size - done)), segment->salt, header->segment,
                              offset))
             break;
-        adr_place_t place = { header->segment, offset, frame.size, 0 };
-        if (!only_copies)
-            adr_segment_note (segment, frame.kind, frame.content.data, 0);
-        if (!only_copies || frame.kind == ADR_FRAME_COPY)
-            error = s_frame (r, &frame, place);
+        adr_segment_note (segment, frame.kind, frame.content.data, 0);
+        error = s_frame (r, &frame, (adr_place_t){ header->segment, offset, frame.size, 0 });
     }
     return error;
 }
@@ -99,19 +96,22 @@ s_segment (adr_recovery_t *r, uint64_t number)
         bool sound = at && adr_batch_header_decode (&header, segment->salt, number, offset, at)
             && header.payload_size <= segment->size - offset - ADR_BATCH_HEADER_SIZE;
         if (sound)
-            error = s_batch (r, &header, false);
+            error = s_batch (r, &header);
         offset += sound ? adr_batch_room (header.payload_size) : ADR_BLOCK;
     }
     return error;
 }
 
+/* Of the batches that the scan has found: those with copies, or with entries that the replay of the log passes by. */
 static bool
-s_has_copies (const adr_recovery_t *r, const adr_scanned_t *batch)
+s_is_of_interest (const adr_recovery_t *r, const adr_scanned_t *batch)
 {
-    for (uint32_t i = 0; batch->good && i < batch->header.frame_count; i++)
-        if (r->frame[batch->frame + i].kind == ADR_FRAME_COPY)
+    for (uint32_t i = 0; batch->good && i < batch->header.frame_count; i++) {
+        const adr_scanned_frame_t *frame = &r->frame[batch->frame + i];
+        if (frame->kind == ADR_FRAME_COPY || (frame->kind != ADR_FRAME_CUT && frame->index <= r->start.index))
             return true;
-    return false;
+    }
+    return !batch->good && !batch->header_lost;
 }
 
 /* On a full disk the rows stay in memory, and the next start does it again. */
@@ -135,8 +135,8 @@ adr_recovery_rebuild (adr_recovery_t *r)
         if (adr_journal_segment (self, number)->readable)
             error = s_segment (r, number);
     for (size_t i = 0; i < r->count && !error; i++)
-        if (s_has_copies (r, &r->batch[i]))
-            error = s_batch (r, &r->batch[i].header, true);
+        if (s_is_of_interest (r, &r->batch[i]))
+            error = s_batch (r, &r->batch[i].header);
     bool is_new = r->start.index == 0 && !r->rebuild_noted && adr_memtable_count (self->active) == 0;
     return error || is_new ? error : s_end (r);
 }
