@@ -415,6 +415,23 @@ s_frames (const adr_store_job_t *job)
     return count;
 }
 
+/* While a batch is on its way the background goes on: what it makes durable may not lean on the batch [STORE-7, STORE-8]. */
+static void
+s_beside_the_batch (s_run_t *run, const s_log_t *after)
+{
+    adr_store_job_t *job;
+    while ((job = adr_store_job_next (run->node.store, ADR_LANE_BACKGROUND, run->node.now)) != NULL) {
+        adr_store_job_write (run->node.store, job);
+        adr_store_job_sync (run->node.store, job);
+        assert_int_equal (job->error, 0);
+        adr_store_job_done (run->node.store, job);
+    }
+    if (adr_random_between (&run->random, 0, 7) == 0) {
+        s_node_t node = s_image (run, memory_disk_crash (run->node.disk, s_keep_none, NULL));
+        s_check_image (run, &node, &run->durable, after);
+    }
+}
+
 static void
 s_batch (s_run_t *run, adr_store_job_t *job, bool cut)
 {
@@ -426,6 +443,8 @@ s_batch (s_run_t *run, adr_store_job_t *job, bool cut)
     for (size_t i = 0; i < frames; i++)
         s_log_apply (&after, &run->op[run->formed + i]);
     run->formed += frames;
+    if (run->compacts && !cut)
+        s_beside_the_batch (run, &after);
     if (cut)
         s_cut_batch (run, before, job, &after);
     adr_store_job_sync (run->node.store, job);
