@@ -53,7 +53,7 @@ adr_flush_next (adr_store_t *self, int64_t now_ns)
     if (self->frozen_count == 0 || adr_memtable_greatest (self->frozen[0].table) > self->unlocked)
         return false;
     self->background.applied = self->frozen[0].applied;
-    self->background.no_space = false;
+    adr_rows_prepare (self);
     return true;
 }
 
@@ -81,6 +81,23 @@ s_tree_swap (adr_store_t *self, adr_index_view_t *view, uint8_t table, adr_bytes
     return error == EIO ? s_tree_breaks (self) : error;
 }
 
+void
+adr_rows_prepare (adr_store_t *self)
+{
+    adr_job_t *job = &self->background;
+    job->no_space = false;
+    job->generation = self->index_generation + 1;
+    adr_accounts_begin (self, &job->accounts);
+}
+
+void
+adr_rows_done (adr_store_t *self)
+{
+    self->index_generation = self->background.generation;
+    adr_accounts_done (self, &self->background.accounts);
+    adr_compaction_look (self);
+}
+
 int
 adr_rows_begin (adr_store_t *self, adr_index_view_t **view)
 {
@@ -89,6 +106,7 @@ adr_rows_begin (adr_store_t *self, adr_index_view_t **view)
     if (error)
         return error;
     adr_tree_begin (&self->tree);
+    adr_accounts_restart (&self->background.accounts);
     error = self->index->view (self->index, view);
     if (!error && !self->tree.broken)
         self->tree.broken = adr_tree_is_broken (self->index, *view);
@@ -96,10 +114,10 @@ adr_rows_begin (adr_store_t *self, adr_index_view_t **view)
 }
 
 int
-adr_rows_put_tree (adr_store_t *self, adr_index_view_t *view)
+adr_rows_put_gathered (adr_store_t *self)
 {
-    (void) view;
-    return self->tree.broken ? 0 : adr_tree_put (&self->tree, self->index);
+    int error = self->tree.broken ? 0 : adr_tree_put (&self->tree, self->index);
+    return error ? error : adr_accounts_put (self, &self->background.accounts);
 }
 
 int
@@ -138,8 +156,11 @@ adr_row_put (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, uint8_t 
     int error = self->index->view_row (view, table, key, &old);
     if (error && error != ENOENT && error != EIO)
         return error;
-    if (error == EIO && (error = s_tree_breaks (self)) == 0)
+    if (error == EIO && (error = s_tree_breaks (self)) == 0) {
+        job->accounts.is_damaged = true;
+        adr_accounts_row (&job->accounts, key, NULL, row);
         return self->index->put (self->index, table, key, row);
+    }
     bool known = error == 0;
     int order = known ? adr_version_compare (&old.version, &row->version) : -1;
     bool other = order == 0 && memcmp (old.digest, row->digest, sizeof old.digest) != 0;
@@ -148,8 +169,33 @@ adr_row_put (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, uint8_t 
         if (!ADR_PLANT (REPAIR_1_REPLAY_OVERWRITES))
             return 0;
     }
+    adr_accounts_row (&job->accounts, key, known ? &old : NULL, row);
     error = self->index->put (self->index, table, key, row);
     return error ? error : s_tree_swap (self, view, table, key, known ? &old : NULL, row);
+}
+
+/* [STORE-8] The row names the copy if it still is what was copied; the tree knows of no places. A tombstone that was purged
+ * has no row, and counts where it stands now [STORE-9]. */
+int
+adr_row_move (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, const adr_placed_t *placed)
+{
+    adr_index_row_t old, row;
+    adr_bytes_t key = adr_bytes (placed->key, placed->key_size);
+    int error = self->index->view_row (view, placed->table, key, &old);
+    if (error == ENOENT && placed->ghost) {
+        adr_accounts_ghost (&job->accounts, placed->row.place.segment,
+                            (int64_t) adr_account_share (key, &placed->row));
+        return 0;
+    }
+    if (error)
+        return error == ENOENT || error == EIO ? 0 : error;
+    if (placed->ghost || adr_version_compare (&old.version, &placed->row.version) != 0
+        || memcmp (old.digest, placed->row.digest, sizeof old.digest) != 0)
+        return 0;
+    row = old;
+    row.place = placed->row.place;
+    adr_accounts_row (&job->accounts, key, &old, &row);
+    return self->index->put (self->index, placed->table, key, &row);
 }
 
 int
@@ -162,6 +208,7 @@ adr_row_drop (adr_store_t *self, adr_index_view_t *view, const adr_placed_t *pla
         return error == ENOENT || error == EIO ? 0 : error;
     if (adr_version_compare (&old.version, &placed->row.version) != 0)
         return 0;
+    adr_accounts_row (&self->background.accounts, key, &old, NULL);
     error = self->index->remove (self->index, placed->table, key);
     return error ? error : s_tree_swap (self, view, placed->table, key, &old, NULL);
 }
@@ -169,12 +216,13 @@ adr_row_drop (adr_store_t *self, adr_index_view_t *view, const adr_placed_t *pla
 /* --- a flush --------------------------------------------------------------------------------------------------- */
 
 int
-adr_put_applied (adr_store_t *self, const adr_position_t *at)
+adr_put_applied (adr_store_t *self, const adr_position_t *at, uint64_t generation)
 {
     uint8_t applied[ADR_META_APPLIED_SIZE];
     memcpy (applied, self->journal.id.bytes, ADR_ID_SIZE);
     adr_put_u64 (applied + 16, at->term);
     adr_put_u64 (applied + 24, at->index);
+    adr_put_u64 (applied + 32, generation);
     return self->index->put_meta (self->index, ADR_META_APPLIED, adr_bytes (applied, sizeof applied));
 }
 
@@ -202,11 +250,11 @@ adr_flush_write (adr_store_t *self, adr_job_t *job)
     for (const adr_memnode_t *node = adr_memtable_first (table); node && !error; node = adr_memnode_next (node))
         error = adr_row_put (self, job, view, node->table, adr_memnode_key (node), &node->newest->row, false);
     if (!error)
-        error = adr_rows_put_tree (self, view);
+        error = adr_rows_put_gathered (self);
     if (!error)
         error = s_note_roots (self, job, view);
     if (!error && !ADR_PLANT (REPAIR_4_APPLIED_LATER))
-        error = adr_put_applied (self, &job->applied);
+        error = adr_put_applied (self, &job->applied, job->generation);
     return adr_rows_end (self, &view, error);
 }
 
@@ -224,6 +272,7 @@ adr_flush_done (adr_store_t *self)
 {
     const adr_job_t *job = &self->background;
     self->index_applied = job->applied;
+    adr_rows_done (self);
     adr_memtable_destroy (&self->frozen[0].table);
     self->frozen_count--;
     memmove (&self->frozen[0], &self->frozen[1], self->frozen_count * sizeof self->frozen[0]);
@@ -253,6 +302,7 @@ adr_store_flush_now (adr_store_t *self)
     adr_assert (self->frozen_count == 0 && self->background.kind == ADR_JOB_NONE);
     (void) adr_store_freeze (self, false);
     self->background.applied = self->frozen[0].applied;
+    adr_rows_prepare (self);
     int error;
     do {
         error = adr_flush_write (self, &self->background);
@@ -265,7 +315,9 @@ adr_store_flush_now (adr_store_t *self)
         return 0; /* [STORE-11] it waits in memory, and is tried again like any other flush */
     adr_memtable_destroy (&self->frozen[0].table);
     self->frozen_count = 0;
-    if (!error)
+    if (!error) {
         self->index_applied = self->applied;
+        adr_rows_done (self);
+    }
     return error;
 }

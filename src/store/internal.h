@@ -2,7 +2,10 @@
 /* What the files of src/store/ share and nobody else sees: the store's parts.
  *
  *     log.c       the entries from log start to the end: terms, places, newest bytes, voters
+ *     history.c   the terms of what was in the log before its start
  *     journal.c   the open batch, the batch that is out, segments and their jobs
+ *     account.c   what of each segment still counts
+ *     compaction.c  segments that go
  *     recovery.c  everything that happens before the actors run (with its own recovery.h)
  *     records.c   rows, values, scans
  *     flush.c     applied and placed rows become rows of the index, in one transaction with the hash tree
@@ -98,6 +101,14 @@ typedef struct {
     uint64_t used;        /* end of what it holds; 0: not known, or of no interest any more */
     bool readable;        /* its header could be read */
     bool cut_short;       /* its file ends too early, and no seal says that this is right */
+    bool removed;         /* it is gone, and that is right [STORE-8] */
+    bool is_scanned;      /* this start has read its batches */
+    bool is_walked;       /* compaction has copied what counts of it, or all of that which it could read */
+    uint64_t live;        /* bytes of rows of the index that stand here (account.c) */
+    uint64_t ghost;       /* and of tombstones whose rows were purged [STORE-9] */
+    uint64_t low_index;   /* the lowest index of an entry that it holds; 0: none */
+    uint64_t stuck_live;   /* bytes that a walk could not copy: they are damaged; 0: none */
+    uint64_t copies_least; /* one more than the least applied index at which a copy was placed here; 0: no copies */
 } adr_segment_t;
 
 /* Bytes that were read ahead, for streams of older entries. */
@@ -119,8 +130,80 @@ typedef enum {
     ADR_JOB_SPACE,
     ADR_JOB_REINDEX,
     ADR_JOB_PLACE,
-    ADR_JOB_SYNC
+    ADR_JOB_SYNC,
+    ADR_JOB_COMPACT,
+    ADR_JOB_REMOVE
 } adr_job_kind_t;
+
+/* --- accounts (account.c) ---------------------------------------------------------------------------------- */
+
+/* What a transaction of the index changes in the account of one segment. */
+typedef struct {
+    uint64_t segment;
+    int64_t live, ghost;
+    uint64_t low_index, copies_least;
+    bool is_saved; /* those two are to be stored */
+    bool gone;     /* the segment was removed: so is its record */
+} adr_account_t;
+
+typedef struct {
+    adr_account_t *account; /* ascending by segment */
+    size_t count, room;
+    size_t gone_count; /* how many of the store's `gone` are among them */
+    uint64_t saved_to;
+    bool is_damaged; /* a row that was replaced could not be read */
+} adr_accounts_t;
+
+/* How many bytes of its segment a row keeps: the whole frame if its operation is the only one there. */
+uint64_t adr_account_share (adr_bytes_t key, const adr_index_row_t *row);
+/* On the owner's thread, before a job is out. */
+void adr_accounts_begin (adr_store_t *self, adr_accounts_t *accounts);
+/* Takes back what was counted: the transaction begins again. */
+void adr_accounts_restart (adr_accounts_t *accounts);
+/* A row is replaced, `old` or `row` NULL: there was none, there is none any more. */
+void adr_accounts_row (adr_accounts_t *accounts, adr_bytes_t key, const adr_index_row_t *old,
+                       const adr_index_row_t *row);
+void adr_accounts_ghost (adr_accounts_t *accounts, uint64_t segment, int64_t bytes);
+/* Into the open transaction. */
+int adr_accounts_put (adr_store_t *self, const adr_accounts_t *accounts);
+/* On the owner's thread, once it is durable. */
+void adr_accounts_done (adr_store_t *self, adr_accounts_t *accounts);
+void adr_accounts_free (adr_accounts_t *accounts);
+void adr_account_gone (adr_store_t *self, uint64_t number);
+/* True if the index's accounts can be read; reads them. */
+bool adr_accounts_are_sound (adr_store_t *self);
+int adr_accounts_load (adr_store_t *self);
+
+/* --- terms below the log's start (history.c) --------------------------------------------------------------- */
+
+/* Each change of masters that entries survive makes a run; where so many stand beside segments that are never removed,
+ * compaction takes the oldest. */
+#define ADR_HISTORY_MAX 1024
+#define ADR_HISTORY_BYTES_MAX (8 + ADR_HISTORY_MAX * 16)
+
+typedef struct {
+    uint64_t floor; /* of entries up to here nothing is known, and no segment has any */
+    uint32_t count;
+    adr_position_t run[ADR_HISTORY_MAX]; /* the term, and the last index that has it */
+} adr_history_t;
+
+void adr_history_init (adr_history_t *self, uint64_t floor);
+/* Adds the terms of the log's entries up to `to`; returns up to which there was room. */
+uint64_t adr_history_extend (adr_history_t *self, const adr_log_t *log, uint64_t to);
+/* The log is about to start anew at `to`: of its entries those count that were applied, of those behind them none. */
+void adr_history_leap (adr_history_t *self, const adr_log_t *log, uint64_t applied, uint64_t to);
+/* Forgets what lies before `lowest`. */
+void adr_history_prune (adr_history_t *self, uint64_t lowest);
+/* True if the committed log had an entry of that term and index. */
+bool adr_history_is_genuine (const adr_history_t *self, adr_position_t entry);
+size_t adr_history_encode (const adr_history_t *self, uint8_t at[ADR_HISTORY_BYTES_MAX]);
+ADR_WARN_UNUSED bool adr_history_decode (adr_history_t *self, adr_bytes_t bytes);
+
+/* Where a walk through a segment's frames stands. */
+typedef struct {
+    uint64_t segment;
+    uint64_t offset, end; /* of the next frame, and of the batch that it is in; no batch where they are equal */
+} adr_walk_t;
 
 typedef struct {
     adr_store_job_t job; /* first: what the shell sees */
@@ -139,6 +222,8 @@ typedef struct {
     bool no_space;
     /* flush, place */
     adr_position_t applied;
+    uint64_t generation;
+    adr_accounts_t accounts;
     bool again;
     bool has_root;         /* the tree's roots are those of `applied`, a checkpoint */
     uint8_t root[ADR_HASH_SIZE];
@@ -151,6 +236,18 @@ typedef struct {
     adr_position_t start;
     adr_voters_t voters;
     uint64_t scan_segment, scan_batch;
+    adr_history_t history;
+    /* remove */
+    uint64_t first;
+    adr_buffer_t note;
+    /* compact */
+    adr_walk_t walk;
+    uint64_t read_size; /* what the walk has cost */
+    uint64_t copies_least; /* of the other segments: purged tombstones from there on must stay */
+    bool drops_ghosts;
+    bool meets_damage;   /* a row could not be read */
+    adr_buffer_t found;  /* for each copy to be made: u8 kind, an entry of one operation */
+    adr_entry_t *entry, *single;
     /* space */
     uint64_t free_bytes, all_bytes;
 } adr_job_t;
@@ -161,7 +258,9 @@ typedef struct {
     uint64_t newest;        /* the newest that the state environment notes; those above `current` are prepared */
     uint64_t current;       /* where batches go */
     uint64_t offset;        /* where the next one goes */
+    uint64_t scan_segment;  /* no entry of the log stands before it; noted */
     uint64_t seal_next;     /* segments below it are as small as they get [STORE-11] */
+    uint64_t save_next;     /* accounts of segments below it are whole in the index */
     uint64_t next_batch;
     uint64_t durable_batch;
     uint64_t durable_index;
@@ -194,6 +293,8 @@ typedef struct adr_placed {
     uint64_t batch; /* that has its frame; 0: it is in the open one */
     adr_index_row_t row;
     bool drop;      /* no copy: the record goes, if it has that very version */
+    bool moves;     /* a copy of what is here: the row only names another place, if it has that very version */
+    bool ghost;     /* a purged tombstone: there is no row [STORE-9] */
     uint8_t table;
     uint16_t key_size;
     uint8_t key[];
@@ -210,9 +311,10 @@ struct adr_store {
     adr_log_t log;
     adr_journal_t journal;
     uint64_t commit, unlocked;
-    uint64_t keep_from; /* [REPAIR-6] */
+    uint64_t keep_from; /* the least index that members need; 0: not told */
     adr_position_t applied;       /* in the memory tables */
     adr_position_t index_applied; /* durable in the index */
+    uint64_t index_generation;    /* of the index: how many transactions it had */
     adr_memtable_t *active;
     adr_frozen_t frozen[ADR_FROZEN_MAX]; /* oldest first; the first one may be being flushed */
     uint32_t frozen_count;
@@ -224,6 +326,17 @@ struct adr_store {
         adr_placed_t *unformed;   /* the first one whose frame is in the open batch */
         uint64_t asked, done;     /* ever */
     } placed;
+    struct {
+        adr_walk_t walk;      /* through the segment that is to go; segment 0: none */
+        bool is_walked;       /* all that counts there is asked for elsewhere */
+        uint64_t asked;       /* how many copies had been asked for by then */
+        uint64_t applied;     /* how far the index was applied when rows were looked up */
+        bool is_running;      /* too much of what segments hold does not count */
+        bool look, look_removable; /* something changed since there was nothing to do */
+        int64_t next_at;      /* not before [COMPACTION's rate] */
+        uint64_t reserve;     /* bytes of the prepared segments that are compaction's own [STORE-11] */
+        uint64_t copied;      /* bytes, ever */
+    } compaction;
     adr_sync_note_t sync, sync_wanted; /* as noted durably; as it is to be */
     adr_position_t sync_base;     /* where the log is to start; index 0: where it does */
     adr_voters_t sync_voters;
@@ -237,6 +350,11 @@ struct adr_store {
     uint64_t read_retries;
     bool index_damaged; /* a row could not be read, ... */
     bool reindex_noted; /* ... and the next start will know */
+    bool was_rebuilt;   /* the index was made anew, and may lack what other copies have [STORE-9] */
+    uint64_t lost_segments;
+    adr_history_t history;
+    uint64_t *gone; /* segments that were removed, and whose accounts the index still has */
+    size_t gone_count;
     adr_window_t window;
     adr_buffer_t scratch;
     adr_entry_t entry;
@@ -263,6 +381,8 @@ adr_segment_is_loose (const adr_segment_t *segment)
 {
     return segment->used > ADR_SEGMENT_FIRST && segment->size - segment->used >= 2 * ADR_BLOCK;
 }
+/* A frame stands in the segment; of a copy `applied` is how far the index was applied when its row was found there. */
+void adr_segment_note (adr_segment_t *segment, adr_frame_kind_t kind, const uint8_t *content, uint64_t applied);
 int adr_journal_seal_write (adr_store_t *self, uint64_t number, uint64_t salt, uint64_t offset);
 /* Bytes that batches may still fill without a new segment. */
 uint64_t adr_journal_left (const adr_store_t *self);
@@ -281,6 +401,9 @@ ADR_WARN_UNUSED bool adr_journal_entry (adr_store_t *self, uint64_t index, bool 
 #define ADR_NOTE_START "log-start"
 #define ADR_NOTE_BOOT "boot"
 #define ADR_NOTE_REINDEX "reindex" /* not 0: the index has rows that cannot be read, and is to be made anew */
+#define ADR_NOTE_REBUILT "rebuilt" /* not 0: the index was made anew [STORE-9] */
+#define ADR_NOTE_HISTORY "history" /* in one commit with the log's start */
+#define ADR_NOTE_REMOVED "removed" /* which segments are gone, and what generation of the index knows of it [STORE-8] */
 #define ADR_NOTE_FENCE "fence" /* the replicator's; its first eight bytes are the term */
 #define ADR_NOTE_VOTE "vote"   /* election's, as the next one: the store asks only whether they can be read */
 #define ADR_NOTE_PROMISE "promise"
@@ -293,18 +416,28 @@ typedef struct {
     uint64_t recovering; /* what this segment holds does not count: a recovery was making it */
 } adr_note_segment_t;
 
+/* u64 generation and u64 applied index of the index by which they went, u64 first segment, then a bit for each segment from there on; bounds how far the oldest segment may lie
+ * behind the newest. */
+#define ADR_NOTE_REMOVED_SEGMENTS 32768
+#define ADR_NOTE_REMOVED_HEAD 24
+#define ADR_NOTE_REMOVED_SIZE (ADR_NOTE_REMOVED_HEAD + ADR_NOTE_REMOVED_SEGMENTS / 8)
+
 void adr_note_segment_encode (const adr_note_segment_t *note, uint8_t at[ADR_NOTE_SEGMENT_SIZE]);
 size_t adr_note_start_encode (const adr_job_t *start, uint8_t at[ADR_NOTE_START_SIZE]);
 
 /* --- records and jobs ------------------------------------------------------------------------------------- */
 
-#define ADR_META_APPLIED "applied" /* journal id, term, index */
-#define ADR_META_APPLIED_SIZE 32
+#define ADR_META_APPLIED "applied" /* journal id, term, index, generation */
+#define ADR_META_APPLIED_SIZE 40
 
 /* [STORE-11] True if this errno value says that there is no space: something to wait for, no failure. */
 bool adr_error_is_full (int error);
 /* [STORE-11] True while there is space for little more than what is written already. */
 bool adr_store_on_reserve (const adr_store_t *self);
+/* The newest row of a record: memory tables first, they are newer. ENOENT, EIO or 0. */
+int adr_store_row (adr_store_t *self, uint8_t table, adr_bytes_t key, adr_index_row_t *row);
+/* Notes the log's start and the terms below it. */
+int adr_store_note_start (adr_store_t *self, const adr_job_t *job);
 /* Notes whether the next start is to make the index anew. */
 int adr_store_note_reindex (adr_store_t *self, bool wanted);
 /* --- flush.c */
@@ -312,7 +445,8 @@ int adr_store_note_reindex (adr_store_t *self, bool wanted);
 bool adr_store_freeze (adr_store_t *self, bool checkpoint);
 size_t adr_store_memory (const adr_store_t *self); /* bytes of all memory tables */
 bool adr_flush_next (adr_store_t *self, int64_t now_ns);
-int adr_put_applied (adr_store_t *self, const adr_position_t *at); /* in the open transaction */
+/* Into the open transaction: how far the index is applied, and its generation. */
+int adr_put_applied (adr_store_t *self, const adr_position_t *at, uint64_t generation);
 int adr_flush_write (adr_store_t *self, adr_job_t *job);
 int adr_flush_commit (adr_store_t *self, adr_job_t *job);
 void adr_flush_done (adr_store_t *self);
@@ -323,16 +457,23 @@ int adr_store_flush_now (adr_store_t *self);
 bool adr_place_next (adr_store_t *self);
 int adr_place_write (adr_store_t *self, adr_job_t *job);
 void adr_place_done (adr_store_t *self);
+/* A copy of what stands here already, for compaction; `entry` has one operation. */
+void adr_place_move (adr_store_t *self, const adr_entry_t *entry, bool ghost);
 /* The next copy's frame has got its place. */
 void adr_place_formed (adr_store_t *self, const adr_place_t *place, uint64_t batch);
 void adr_place_free (adr_store_t *self);
 /* One row of a transaction, from whichever source. */
 int adr_row_put (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, uint8_t table, adr_bytes_t key,
                  const adr_index_row_t *row, bool placed);
+int adr_row_move (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, const adr_placed_t *placed);
 int adr_row_drop (adr_store_t *self, adr_index_view_t *view, const adr_placed_t *placed);
-/* Opens a transaction and the view of the moment before it; what the tree has gathered is put before the commit. */
+/* On the owner's thread: before the job of a transaction is out, and when it is durable. */
+void adr_rows_prepare (adr_store_t *self);
+void adr_rows_done (adr_store_t *self);
+/* Opens a transaction and the view of the moment before it; what the tree and the
+ * accounts have gathered is put before the commit. */
 int adr_rows_begin (adr_store_t *self, adr_index_view_t **view);
-int adr_rows_put_tree (adr_store_t *self, adr_index_view_t *view);
+int adr_rows_put_gathered (adr_store_t *self);
 /* Gives up what was begun, if `error`. */
 int adr_rows_end (adr_store_t *self, adr_index_view_t **view, int error);
 /* --- sync.c */
@@ -340,6 +481,7 @@ bool adr_sync_next (adr_store_t *self);
 int adr_sync_write (adr_store_t *self, adr_job_t *job);
 int adr_sync_note (adr_store_t *self, adr_job_t *job);
 void adr_sync_done (adr_store_t *self);
+bool adr_sync_is_due (const adr_store_t *self);
 /* True while no batch may be formed: the log is about to start elsewhere. */
 bool adr_sync_holds_batches (const adr_store_t *self);
 /* [STORE-3] The value that the row names, out of the frame's content that stands at its place; false if that is not the very
@@ -350,6 +492,35 @@ ADR_WARN_UNUSED bool adr_value_of (adr_bytes_t encoded, adr_entry_t *entry, cons
 void adr_store_put_rows (adr_store_t *self, const adr_entry_t *entry, const adr_item_t *item);
 /* Rows of an entry that was refilled below `applied` name its new place. */
 void adr_store_repoint (adr_store_t *self, uint64_t index);
+/* --- segments that go (compaction.c) ----------------------------------------------------------------------- */
+
+/* Something changed that may let a segment go. */
+static inline void
+adr_compaction_look (adr_store_t *self)
+{
+    self->compaction.look = self->compaction.look_removable = true;
+}
+
+/* How many bytes of the prepared segments are for copies alone, now that so many are prepared [STORE-11]. */
+void adr_compaction_reserve (adr_store_t *self);
+/* How many segments are to be prepared for copies. */
+uint64_t adr_compaction_segments (const adr_store_t *self);
+/* The next part of the segment that is to go. */
+bool adr_compaction_next (adr_store_t *self, int64_t now_ns);
+int adr_compaction_walk (adr_store_t *self, adr_job_t *job);
+void adr_compaction_done (adr_store_t *self);
+int64_t adr_compaction_wake_at (const adr_store_t *self);
+
+/* The least index that an entry in any segment may have. */
+uint64_t adr_compaction_lowest (const adr_store_t *self);
+/* True if the job is to be done: a segment that holds nothing that counts goes. */
+bool adr_compaction_remove_next (adr_store_t *self);
+int adr_compaction_remove_note (adr_store_t *self, adr_job_t *job);
+int adr_compaction_remove (adr_store_t *self, const adr_job_t *job);
+void adr_compaction_remove_done (adr_store_t *self);
+/* Forgets the segments before the oldest one that exists. */
+void adr_journal_first_move (adr_store_t *self, uint64_t first);
+
 adr_store_opening_t adr_store_recover (adr_store_t *self, char *why, size_t why_size);
 
 #endif

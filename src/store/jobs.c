@@ -2,7 +2,8 @@
 /* A store's jobs: what blocks, and runs on the shell's threads. Which is due is decided on the owner's thread (next), it
  * runs on another (write, sync), and the owner hears of it (done).
  *
- * Owns: the background job. Makes durable: batches, new segments, the index's rows and applied index, the log start.
+ * Owns: the background job. Makes durable: batches, new segments, the index's rows and applied index, the log start
+ * with the terms below it, what was removed.
  * Implements STORE-4 (a term and a segment are noted first), STORE-11 (a full disk is no failure of a background job). */
 
 #include "store/internal.h"
@@ -11,10 +12,12 @@
 
 #include <errno.h>
 
-#define S_RESERVE_SEGMENTS 2 /* prepared, really written: one for batches, one for the next start [STORE-11] */
+#define S_RESERVE_SEGMENTS 2 /* prepared, really written: one for batches, one for the next start [STORE-11]; and copies' */
 #define S_SPACE_EVERY_NS (1000 * ADR_MS)
 #define S_RETRY_NS (1000 * ADR_MS)
 #define S_TRIM_SHARE 8 /* the log start moves when an eighth more than what is kept has gathered */
+#define S_KEEP_SHARE 4 /* or a quarter of it that no member needs any more */
+#define S_STEP_SHARE 32 /* ... in steps of this part of it at least, for each one is a commit */
 
 /* --- background jobs --------------------------------------------------------------------------------------- */
 
@@ -29,7 +32,7 @@ static bool
 s_segment_next (adr_store_t *self)
 {
     adr_journal_t *journal = &self->journal;
-    if (journal->newest - journal->current >= S_RESERVE_SEGMENTS)
+    if (journal->newest - journal->current >= S_RESERVE_SEGMENTS + adr_compaction_segments (self))
         return false;
     adr_job_t *job = &self->background;
     adr_journal_segment_header (self, &job->segment, journal->newest + 1, self->options.segment_bytes, 0);
@@ -91,26 +94,44 @@ s_sync_next (adr_store_t *self)
     return true;
 }
 
-/* How far the log start may move: at most log_keep_max bytes stay, and all that the index does not hold durably. The
- * newest entry that it does hold stays too: no cut can take it, so that a log which has begun is never empty, and
- * whoever leads next knows the log time that it goes on from [PART-4]. */
+/* How far the log start may move: at most log_keep_max bytes stay, less where no member needs them [REPAIR-6], and all
+ * that the index does not hold durably. The newest entry that it does hold stays too: no cut can take it, so that a log
+ * which has begun is never empty, and whoever leads next knows the log time that it goes on from [PART-4]. */
 static uint64_t
 s_trim_to (const adr_store_t *self)
 {
     const adr_log_t *log = &self->log;
     uint64_t keep = self->options.log_keep_max, bytes = log->bytes, index = log->start.index;
-    if (keep == 0 || bytes < keep + keep / S_TRIM_SHARE || log->missing_count)
+    bool too_large = bytes >= keep + keep / S_TRIM_SHARE, unneeded = self->keep_from && bytes >= keep / S_KEEP_SHARE;
+    if (keep == 0 || log->missing_count || !(too_large || unneeded))
         return index;
-    while (bytes > keep && index + 1 < self->index_applied.index)
+    while (index + 1 < self->index_applied.index
+           && ((too_large && bytes > keep) || (unneeded && index + 1 < self->keep_from)))
         bytes -= adr_log_item (log, ++index)->size;
+    if (!too_large && log->bytes - bytes < keep / S_STEP_SHARE)
+        return log->start.index;
     /* A recovery scans from the segment of the first entry on: no later one may stand in an older segment. */
     return index < log->refilled_to ? log->start.index : index;
+}
+
+/* The terms of what is to leave the log are noted with its new start: as many as there is room for. */
+static uint64_t
+s_extend_history (adr_store_t *self, uint64_t index)
+{
+    adr_history_t *history = &self->background.history;
+    *history = self->history;
+    adr_history_prune (history, adr_compaction_lowest (self));
+    index = adr_history_extend (history, &self->log, index);
+    return index < self->log.refilled_to ? self->log.start.index : index;
 }
 
 static bool
 s_start_next (adr_store_t *self)
 {
     uint64_t index = s_trim_to (self);
+    if (index == self->log.start.index)
+        return false;
+    index = s_extend_history (self, index);
     if (index == self->log.start.index)
         return false;
     const adr_item_t *next = adr_log_item (&self->log, index + 1);
@@ -123,6 +144,16 @@ s_start_next (adr_store_t *self)
     job->scan_batch = adr_journal_segment (self, next->segment)->first_batch;
     s_background (self, ADR_JOB_START, "start");
     return true;
+}
+
+static void
+s_start_done (adr_store_t *self)
+{
+    const adr_job_t *job = &self->background;
+    adr_log_trim (&self->log, job->start.index);
+    self->history = job->history;
+    self->journal.scan_segment = job->scan_segment;
+    adr_compaction_look (self);
 }
 
 static bool
@@ -146,6 +177,24 @@ s_reindex_next (adr_store_t *self)
 }
 
 static bool
+s_remove_next (adr_store_t *self)
+{
+    if (!adr_compaction_remove_next (self))
+        return false;
+    s_background (self, ADR_JOB_REMOVE, "remove");
+    return true;
+}
+
+static bool
+s_compact_next (adr_store_t *self, int64_t now_ns)
+{
+    if (!adr_compaction_next (self, now_ns))
+        return false;
+    s_background (self, ADR_JOB_COMPACT, "compact");
+    return true;
+}
+
+static bool
 s_background_next (adr_store_t *self, int64_t now_ns)
 {
     if (self->background.kind != ADR_JOB_NONE)
@@ -154,7 +203,8 @@ s_background_next (adr_store_t *self, int64_t now_ns)
     if (self->starved && may_grow)
         self->retry_at = now_ns + S_RETRY_NS;
     return (may_grow && s_segment_next (self)) || s_seal_next (self) || s_sync_next (self)
-        || (may_grow && s_flush_next (self, now_ns)) || (may_grow && s_place_next (self)) || s_start_next (self) || s_reindex_next (self) || s_space_next (self, now_ns);
+        || (may_grow && s_flush_next (self, now_ns)) || (may_grow && s_place_next (self)) || s_start_next (self)
+        || s_remove_next (self) || s_reindex_next (self) || s_space_next (self, now_ns) || s_compact_next (self, now_ns);
 }
 
 adr_store_job_t *
@@ -180,7 +230,8 @@ adr_store_wake_at (const adr_store_t *self)
         at = self->retry_at;
     if (adr_store_space (self) != ADR_SPACE_OK && self->space_at < at)
         at = self->space_at;
-    return at;
+    int64_t compacts_at = adr_compaction_wake_at (self);
+    return compacts_at < at ? compacts_at : at;
 }
 
 /* --- running a job: the shell's thread, nothing of the owner's is touched ----------------------------------- */
@@ -263,13 +314,14 @@ s_seal_cut (adr_store_t *self, adr_job_t *job)
     return self->disk->truncate (self->disk, job->segment.number, job->segment.size + ADR_BLOCK);
 }
 
-static int
-s_start_note (adr_store_t *self, const adr_job_t *job)
+int
+adr_store_note_start (adr_store_t *self, const adr_job_t *job)
 {
-    uint8_t bytes[ADR_NOTE_START_SIZE];
+    uint8_t bytes[ADR_NOTE_START_SIZE], history[ADR_HISTORY_BYTES_MAX];
     size_t size = adr_note_start_encode (job, bytes);
-    adr_state_put_t put = { ADR_NOTE_START, adr_bytes (bytes, size) };
-    return self->state->put (self->state, &put, 1);
+    adr_state_put_t put[] = { { ADR_NOTE_START, adr_bytes (bytes, size) },
+                              { ADR_NOTE_HISTORY, adr_bytes (history, adr_history_encode (&job->history, history)) } };
+    return self->state->put (self->state, put, 2);
 }
 
 int
@@ -313,6 +365,12 @@ adr_store_job_write (adr_store_t *self, adr_store_job_t *public_job)
     case ADR_JOB_SEAL:
         public_job->error = s_seal_write (self, job);
         break;
+    case ADR_JOB_REMOVE:
+        public_job->error = adr_compaction_remove_note (self, job);
+        break;
+    case ADR_JOB_COMPACT:
+        public_job->error = adr_compaction_walk (self, job);
+        break;
     case ADR_JOB_START:
     case ADR_JOB_SPACE:
     case ADR_JOB_REINDEX:
@@ -343,10 +401,14 @@ adr_store_job_sync (adr_store_t *self, adr_store_job_t *public_job)
         public_job->error = adr_sync_note (self, job);
         break;
     case ADR_JOB_START:
-        public_job->error = s_start_note (self, job);
+        if (!ADR_PLANT (STORE_8_START_AFTER_UNLINK))
+            public_job->error = adr_store_note_start (self, job);
         break;
     case ADR_JOB_SEAL:
         public_job->error = s_seal_cut (self, job);
+        break;
+    case ADR_JOB_REMOVE:
+        public_job->error = adr_compaction_remove (self, job);
         break;
     case ADR_JOB_SPACE:
         public_job->error = self->disk->space (self->disk, &job->free_bytes, &job->all_bytes);
@@ -354,6 +416,7 @@ adr_store_job_sync (adr_store_t *self, adr_store_job_t *public_job)
     case ADR_JOB_REINDEX:
         public_job->error = adr_store_note_reindex (self, true);
         break;
+    case ADR_JOB_COMPACT:
     case ADR_JOB_NONE:
         break;
     }
@@ -383,6 +446,7 @@ s_segment_done (adr_store_t *self)
     adr_segment_t *segment = adr_journal_segment_add (self, job->segment.number);
     *segment = (adr_segment_t){ .salt = job->segment.salt, .size = job->segment.size, .readable = true };
     self->journal.newest = job->segment.number;
+    adr_compaction_reserve (self);
 }
 
 /* False if it is to be tried again. */
@@ -420,7 +484,15 @@ s_background_done (adr_store_t *self)
         adr_sync_done (self);
         break;
     case ADR_JOB_START:
-        adr_log_trim (&self->log, job->start.index);
+        s_start_done (self);
+        break;
+    case ADR_JOB_REMOVE:
+        adr_compaction_remove_done (self);
+        self->retry_at = 0;
+        s_ask_space (self);
+        break;
+    case ADR_JOB_COMPACT:
+        adr_compaction_done (self);
         break;
     case ADR_JOB_SEAL:
         self->retry_at = 0; /* where there was no space, there is some now */
@@ -429,6 +501,7 @@ s_background_done (adr_store_t *self)
     case ADR_JOB_SPACE:
         self->free_bytes = job->free_bytes;
         self->all_bytes = job->all_bytes;
+        adr_compaction_look (self);
         break;
     case ADR_JOB_REINDEX:
         self->reindex_noted = true;

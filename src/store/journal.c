@@ -50,6 +50,17 @@ adr_journal_segment_add (adr_store_t *self, uint64_t number)
 }
 
 void
+adr_journal_first_move (adr_store_t *self, uint64_t first)
+{
+    adr_journal_t *journal = &self->journal;
+    uint64_t gone = first - journal->first_segment;
+    adr_assert (first >= journal->first_segment && gone < journal->segment_room);
+    journal->segment_room -= (size_t) gone;
+    memmove (journal->segment, journal->segment + gone, journal->segment_room * sizeof *journal->segment);
+    journal->first_segment = first;
+}
+
+void
 adr_journal_segment_header (adr_store_t *self, adr_segment_header_t *header, uint64_t number, uint64_t size,
                             uint64_t first_batch)
 {
@@ -72,6 +83,17 @@ adr_journal_segment_write (adr_store_t *self, const adr_segment_header_t *header
             return error;
     }
     return 0;
+}
+
+void
+adr_segment_note (adr_segment_t *segment, adr_frame_kind_t kind, const uint8_t *content, uint64_t applied)
+{
+    if (kind == ADR_FRAME_CUT)
+        return;
+    uint64_t *least = kind == ADR_FRAME_COPY ? &segment->copies_least : &segment->low_index;
+    uint64_t index = kind == ADR_FRAME_COPY ? applied + 1 : adr_get_u64 (content + 16);
+    if (*least == 0 || index < *least)
+        *least = index;
 }
 
 int
@@ -146,16 +168,25 @@ s_fitting (const adr_buffer_t *open, size_t limit)
     return taken;
 }
 
+/* How far the index was applied when the rows were looked up of which the open batch has copies. */
+static uint64_t
+s_copies_applied (const adr_store_t *self)
+{
+    return self->compaction.walk.segment ? self->compaction.applied : self->index_applied.index;
+}
+
 /* The places of the entries that the batch holds become known, and the log's end on the disk moves along. */
 static void
 s_place_frames (adr_store_t *self, adr_job_t *job, size_t size)
 {
     adr_batch_header_t *header = &job->header;
+    adr_segment_t *segment = adr_journal_segment (self, header->segment);
     uint64_t term = 0;
     for (size_t at = ADR_BATCH_HEADER_SIZE; at < size;) {
         const uint8_t *frame = job->bytes.data + at, *content = frame + ADR_FRAME_HEADER_SIZE;
         size_t frame_size = ADR_FRAME_HEADER_SIZE + adr_get_u32 (frame);
         header->frame_count++;
+        adr_segment_note (segment, (adr_frame_kind_t) frame[4], content, s_copies_applied (self));
         if (frame[4] == ADR_FRAME_CUT)
             header->last = (adr_position_t){ adr_get_u64 (content), adr_get_u64 (content + 8) };
         else if (frame[4] == ADR_FRAME_COPY) { /* [STORE-8] */

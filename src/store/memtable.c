@@ -23,6 +23,7 @@ struct adr_memtable {
     adr_memrow_t *unused; /* versions that were dropped */
     size_t count;
     uint64_t greatest;
+    uint64_t least_segment;
     int height;
     adr_random_t random;
     adr_memnode_t *head;
@@ -52,6 +53,7 @@ adr_memtable_create (void)
 {
     adr_memtable_t *self = adr_alloc (sizeof *self);
     self->random.state = 1;
+    self->least_segment = UINT64_MAX;
     self->height = 1;
     self->head = s_take (self, sizeof (adr_memnode_t) + S_HEIGHT_MAX * sizeof (adr_memnode_t *));
     memset (self->head, 0, sizeof (adr_memnode_t) + S_HEIGHT_MAX * sizeof (adr_memnode_t *));
@@ -178,6 +180,8 @@ adr_memtable_put (adr_memtable_t *self, uint8_t table, adr_bytes_t key, const ad
 {
     adr_memnode_t *before[S_HEIGHT_MAX];
     adr_memnode_t *node = s_seek (self, table, key, before);
+    if (row->place.segment < self->least_segment)
+        self->least_segment = row->place.segment;
     if (!s_is (node, table, key))
         node = s_insert (self, table, key, before);
     else if (adr_version_compare (&node->newest->row.version, &row->version) == 0) {
@@ -219,6 +223,12 @@ uint64_t
 adr_memtable_greatest (const adr_memtable_t *self)
 {
     return self->greatest;
+}
+
+uint64_t
+adr_memtable_least_segment (const adr_memtable_t *self)
+{
+    return self->least_segment;
 }
 
 void

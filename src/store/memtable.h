@@ -53,6 +53,8 @@ const adr_memnode_t *adr_memtable_first (const adr_memtable_t *self);
 size_t adr_memtable_bytes (const adr_memtable_t *self); /* of memory */
 size_t adr_memtable_count (const adr_memtable_t *self); /* records */
 uint64_t adr_memtable_greatest (const adr_memtable_t *self); /* index of its newest version; 0 when empty */
+/* No row in it stands in an older segment; UINT64_MAX when empty. */
+uint64_t adr_memtable_least_segment (const adr_memtable_t *self);
 void adr_memtable_check (const adr_memtable_t *self);
 
 #endif

@@ -13,6 +13,7 @@
 
 #define S_OPEN_MAX (256 * 1024)  /* bytes in the open batch beyond which copies wait: clients' entries share its sync */
 #define S_WAITING_MAX 16384      /* copies whose rows are not durable yet */
+#define S_SEEN 8192              /* twice as many, for a table of them */
 #define S_TRANSACTION_MAX 4096   /* rows of one transaction, so that a flush never waits long for one */
 
 static uint64_t
@@ -55,6 +56,29 @@ s_add (adr_store_t *self, uint8_t table, adr_bytes_t key, const adr_version_t *v
     return placed;
 }
 
+static adr_placed_t *
+s_append (adr_store_t *self, const adr_entry_t *entry)
+{
+    const adr_op_t *op = &entry->op[0];
+    adr_entry_encode (entry, adr_journal_append_copy (self, adr_entry_size (entry)));
+    adr_placed_t *placed = s_add (self, op->table, op->key, &(adr_version_t){ entry->epoch, entry->term, entry->index });
+    placed->row.deleted = (op->flags & ADR_OP_DELETE) != 0;
+    placed->row.value_size = (uint32_t) op->value.size;
+    placed->row.time_ms = entry->time_ms;
+    memcpy (placed->row.digest, op->digest, sizeof placed->row.digest);
+    if (!self->placed.unformed)
+        self->placed.unformed = placed;
+    return placed;
+}
+
+void
+adr_place_move (adr_store_t *self, const adr_entry_t *entry, bool ghost)
+{
+    adr_placed_t *placed = s_append (self, entry);
+    placed->moves = !ghost;
+    placed->ghost = ghost;
+}
+
 bool
 adr_store_place (adr_store_t *self, const adr_copy_t *copy)
 {
@@ -69,14 +93,7 @@ adr_store_place (adr_store_t *self, const adr_copy_t *copy)
     entry->op[0] = (adr_op_t){ .table = copy->table, .flags = copy->deleted ? ADR_OP_DELETE : 0, .key = copy->key,
                                .value = copy->value };
     memcpy (entry->op[0].digest, copy->digest, sizeof entry->op[0].digest);
-    adr_entry_encode (entry, adr_journal_append_copy (self, adr_entry_size (entry)));
-    adr_placed_t *placed = s_add (self, copy->table, copy->key, &copy->version);
-    placed->row.deleted = copy->deleted;
-    placed->row.value_size = (uint32_t) copy->value.size;
-    placed->row.time_ms = copy->time_ms;
-    memcpy (placed->row.digest, copy->digest, sizeof placed->row.digest);
-    if (!self->placed.unformed)
-        self->placed.unformed = placed;
+    (void) s_append (self, entry);
     return true;
 }
 
@@ -101,20 +118,55 @@ adr_place_formed (adr_store_t *self, const adr_place_t *place, uint64_t batch)
     self->placed.unformed = placed;
 }
 
+static bool
+s_is_ready (const adr_store_t *self, const adr_placed_t *placed)
+{
+    return placed->drop
+        || (placed->batch != 0 && (placed->batch <= self->journal.durable_batch || ADR_PLANT (STORE_8_COPY_UNSYNCED)));
+}
+
+/* A transaction sees the moment before it: what it does to a record it does once. True if this one was seen, or perhaps. */
+static bool
+s_is_seen (uint64_t seen[S_SEEN], const adr_placed_t *placed)
+{
+    uint64_t hash = UINT64_C (0xcbf29ce484222325) ^ placed->table;
+    for (uint16_t i = 0; i < placed->key_size; i++)
+        hash = (hash ^ placed->key[i]) * UINT64_C (0x100000001b3);
+    hash |= 1; /* 0: a free slot */
+    uint64_t at = (hash >> 20) % S_SEEN;
+    for (; seen[at]; at = (at + 1) % S_SEEN)
+        if (seen[at] == hash)
+            return true;
+    seen[at] = hash;
+    return false;
+}
+
 /* The copies whose frames are durable. */
 bool
 adr_place_next (adr_store_t *self)
 {
     adr_placed_t *placed = self->placed.first;
     uint64_t count = 0;
-    while (placed && count < S_TRANSACTION_MAX && (placed->drop || placed->batch != 0)
-           && (placed->drop || placed->batch <= self->journal.durable_batch || ADR_PLANT (STORE_8_COPY_UNSYNCED))) {
+    if (!placed || !s_is_ready (self, placed))
+        return false;
+    uint64_t seen[S_SEEN] = { 0 };
+    while (placed && count < S_TRANSACTION_MAX && s_is_ready (self, placed) && !s_is_seen (seen, placed)) {
         placed = placed->next;
         count++;
     }
     self->background.placed_count = count;
-    self->background.no_space = false;
-    return count > 0;
+    adr_rows_prepare (self);
+    return true;
+}
+
+static int
+s_write (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, const adr_placed_t *placed)
+{
+    if (placed->drop)
+        return adr_row_drop (self, view, placed);
+    if (placed->moves || placed->ghost)
+        return adr_row_move (self, job, view, placed);
+    return adr_row_put (self, job, view, placed->table, adr_bytes (placed->key, placed->key_size), &placed->row, true);
 }
 
 int
@@ -125,11 +177,11 @@ adr_place_write (adr_store_t *self, adr_job_t *job)
     int error = adr_rows_begin (self, &view);
     const adr_placed_t *placed = self->placed.first;
     for (uint64_t i = 0; i < job->placed_count && !error; i++, placed = placed->next)
-        error = placed->drop ? adr_row_drop (self, view, placed)
-                             : adr_row_put (self, job, view, placed->table, adr_bytes (placed->key, placed->key_size),
-                                            &placed->row, true);
+        error = s_write (self, job, view, placed);
     if (!error)
-        error = adr_rows_put_tree (self, view);
+        error = adr_rows_put_gathered (self);
+    if (!error)
+        error = adr_put_applied (self, &self->index_applied, job->generation);
     return adr_rows_end (self, &view, error);
 }
 
@@ -151,6 +203,7 @@ adr_place_done (adr_store_t *self)
     for (uint64_t i = 0; i < self->background.placed_count; i++)
         s_take_first (self);
     self->placed.done += self->background.placed_count;
+    adr_rows_done (self);
 }
 
 void

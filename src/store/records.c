@@ -80,9 +80,8 @@ s_table (const adr_store_t *self, uint32_t i)
     return i == 0 ? self->active : self->frozen[self->frozen_count - i].table;
 }
 
-/* The newest row of a record: memory tables first, they are newer. ENOENT, EIO or 0. */
-static int
-s_row (adr_store_t *self, uint8_t table, adr_bytes_t key, adr_index_row_t *row)
+int
+adr_store_row (adr_store_t *self, uint8_t table, adr_bytes_t key, adr_index_row_t *row)
 {
     for (uint32_t i = 0; i <= self->frozen_count; i++) {
         const adr_memnode_t *node = adr_memtable_find (s_table (self, i), table, key);
@@ -108,7 +107,7 @@ adr_store_repoint (adr_store_t *self, uint64_t index)
     for (uint32_t i = 0; i < self->entry.op_count; i++) {
         const adr_op_t *op = &self->entry.op[i];
         adr_index_row_t row;
-        if (s_row (self, op->table, op->key, &row) != 0 || adr_version_compare (&row.version, &version) != 0)
+        if (adr_store_row (self, op->table, op->key, &row) != 0 || adr_version_compare (&row.version, &version) != 0)
             continue;
         row.place = (adr_place_t){ item->segment, item->offset, item->size, (uint16_t) i };
         adr_memtable_put (self->active, op->table, op->key, &row, self->unlocked);
@@ -168,7 +167,7 @@ adr_status_t
 adr_store_get (adr_store_t *self, uint8_t table, adr_bytes_t key, bool with_value, adr_record_t *record)
 {
     adr_index_row_t row;
-    adr_status_t status = s_status (s_row (self, table, key, &row));
+    adr_status_t status = s_status (adr_store_row (self, table, key, &row));
     return status == ADR_STATUS_OK ? s_record (self, &row, table, key, with_value, record) : status;
 }
 

@@ -19,7 +19,7 @@
 #include <stdlib.h>
 
 #define S_SEGMENTS_MAX 65536 /* that are listed: a terabyte of segments of 16 MiB */
-#define S_RESERVE_LAG 3 /* segments that the noted one may be ahead of the last one written: two prepared, one begun */
+#define S_RESERVE_LAG 5 /* segments that the noted one may be ahead of the last one written: four prepared, one begun */
 
 /* --- the index --------------------------------------------------------------------------------------------- */
 
@@ -37,7 +37,9 @@ s_index_read (adr_recovery_t *r)
     if (error || size != sizeof bytes || memcmp (bytes, self->journal.id.bytes, ADR_ID_SIZE) != 0)
         return S_INDEX_BAD;
     self->index_applied = (adr_position_t){ adr_get_u64 (bytes + 16), adr_get_u64 (bytes + 24) };
-    return S_INDEX_GOOD;
+    self->index_generation = adr_get_u64 (bytes + 32);
+    /* [STORE-8] An older copy of the index came back: segments that it names are gone. */
+    return self->index_generation < r->generation || !adr_accounts_are_sound (self) ? S_INDEX_BAD : S_INDEX_GOOD;
 }
 
 /* --- ways out ---------------------------------------------------------------------------------------------- */
@@ -68,6 +70,10 @@ s_make (adr_recovery_t *r, uint64_t incarnation, adr_store_opening_t opening)
     journal->segment_room = 0;
     journal->durable_index = 0;
     journal->first_segment = journal->newest = journal->current = journal->seal_next = 1;
+    journal->scan_segment = journal->save_next = 1;
+    adr_history_init (&self->history, 0);
+    self->index_generation = self->gone_count = self->lost_segments = 0;
+    self->was_rebuilt = false;
     journal->offset = ADR_SEGMENT_FIRST;
     journal->next_batch = 1;
     int error = adr_recovery_segment_begin (r, 1, self->options.segment_bytes, 1, false);
@@ -147,11 +153,12 @@ s_replay_index (adr_recovery_t *r)
 
 /* --- all of it --------------------------------------------------------------------------------------------- */
 
+/* Made and not yet noted, or noted as removed and not yet gone [STORE-8]. */
 static int
 s_remove_unnoted (adr_recovery_t *r)
 {
     for (size_t i = 0; i < r->number_count; i++)
-        if (r->number[i] > r->note.newest) {
+        if (r->number[i] > r->note.newest || adr_recovery_is_removed (r, r->number[i])) {
             int error = r->self->disk->remove (r->self->disk, r->number[i]);
             if (error)
                 return error;
@@ -159,27 +166,23 @@ s_remove_unnoted (adr_recovery_t *r)
     return 0;
 }
 
-/* Reads the index's applied index; where it cannot be trusted, has rows that could not be read, or lies before the
- * log's start, everything is read again from the first segment on. */
+/* Reads the index's applied index; where it cannot be trusted, has rows that could not be read, or lies before the log's
+ * start, it is made anew [STORE-6]: that is noted first, for it may take more than one start. */
 static int
 s_open_index (adr_recovery_t *r)
 {
     adr_store_t *self = r->self;
-    bool asked = adr_recovery_reindex_is_noted (r);
-    s_index_t found = asked ? S_INDEX_BAD : s_index_read (r);
+    s_index_t found = adr_recovery_reindex_is_noted (r) ? S_INDEX_BAD : s_index_read (r);
     if (found == S_INDEX_GOOD && self->index_applied.index >= r->start.index)
         return 0;
+    self->index_applied = r->start;
+    self->index_generation = r->generation;
+    r->rebuild = true;
     if (found == S_INDEX_NONE && r->start.index == 0)
-        return 0;
+        return 0; /* all that it ever held is in the log */
     ADR_MARK ("store: the index is rebuilt");
-    self->index_applied = (adr_position_t){ 0, 0 };
-    r->start = (adr_position_t){ 0, 0 };
-    /* The noted voters stay: they stand in an entry that is about to be read again, or they are the founding ones, whom
-     * nothing else names. */
-    r->scan_segment = r->note.first;
-    r->scan_batch = 1;
-    int error = found == S_INDEX_NONE ? 0 : self->index->reset (self->index);
-    return error || !asked ? error : adr_store_note_reindex (self, false);
+    int error = adr_recovery_note_rebuild (r);
+    return error ? error : self->index->reset (self->index);
 }
 
 /* A noted segment where the journal ends, or behind that, which cannot be read to its end: nobody knows what it held.
@@ -250,13 +253,15 @@ s_recover_noted (adr_recovery_t *r)
     adr_store_t *self = r->self;
     int error = s_open_index (r);
     if (error)
-        return s_failed (r, "setting the index aside", error);
+        return s_failed (r, "opening the index", error);
     r->last_segment = r->note.first > 0 ? r->note.first - 1 : 0;
     if (adr_recovery_unnoted_hold_batches (r)) {
         ADR_WHY (r, "the journal has batches in segments that the state environment does not know");
         return s_amnesia (r);
     }
     adr_recovery_scan (r);
+    if (!r->rebuild && (error = adr_accounts_load (self)) != 0)
+        return s_failed (r, "reading the index", error);
     adr_recovery_witness (r);
     adr_recovery_chain (r);
     if ((r->note.recovering && r->note.recovering <= r->last_segment) || !adr_recovery_replay (r)) {
@@ -280,6 +285,8 @@ s_recover_noted (adr_recovery_t *r)
     self->commit = r->commit > self->index_applied.index ? r->commit : self->index_applied.index;
     if (self->commit > self->log.last.index)
         self->commit = self->log.last.index;
+    if (r->rebuild && (error = adr_recovery_rebuild (r)) != 0)
+        return s_failed (r, "making the index anew", error);
     if ((error = s_replay_index (r)) != 0)
         return s_failed (r, "replaying the journal into the index", error);
     if (self->log.missing_from == 0) {
@@ -326,8 +333,11 @@ adr_store_recover (adr_store_t *self, char *why, size_t why_size)
     adr_recovery_t r = { .self = self, .why = why, .why_size = why_size };
     r.number = adr_alloc (S_SEGMENTS_MAX * sizeof *r.number);
     adr_store_opening_t opening = s_recover (&r);
-    if (opening != ADR_STORE_FAILED)
+    if (opening != ADR_STORE_FAILED) {
         (void) self->disk->space (self->disk, &self->free_bytes, &self->all_bytes);
+        adr_compaction_reserve (self);
+        adr_compaction_look (self);
+    }
     free (r.number);
     free (r.batch);
     free (r.refilled);

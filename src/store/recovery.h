@@ -5,7 +5,8 @@
  *     recovery_notes.c   what the state environment says
  *     recovery_scan.c    which batches there are, and which of them count: torn or damaged [STORE-2]
  *     recovery_replay.c  the log, from batches [STORE-5, STORE-6]
- *     recovery_tail.c    the tail's copy [STORE-1] */
+ *     recovery_tail.c    the tail's copy [STORE-1]
+ *     recovery_rebuild.c the index, from what the segments still hold [STORE-9] */
 
 #ifndef ADR_RECOVERY_H
 #define ADR_RECOVERY_H
@@ -40,6 +41,11 @@ typedef struct {
     uint64_t *number; /* of the segments that exist */
     size_t number_count;
     adr_note_segment_t note;
+    uint64_t generation;      /* of an index that may have been there when the last segment went */
+    uint64_t removed_from;
+    uint8_t removed[ADR_NOTE_REMOVED_SEGMENTS / 8]; /* a bit for each segment from that one on */
+    bool rebuild;             /* the index is to be made anew, ... */
+    bool rebuild_noted;       /* ... and the state environment says so */
     adr_position_t start;
     adr_voters_t voters;
     uint64_t scan_segment, scan_batch;
@@ -51,7 +57,7 @@ typedef struct {
     adr_origin_t *origin; /* by index, from the one after the log's start on */
     size_t origin_room;
     uint64_t durable; /* highest batch that any batch knows to be durable */
-    uint64_t commit;  /* highest commit index that any batch records */
+    uint64_t commit;  /* highest commit index that any batch records, or that a segment went by [STORE-8] */
     uint64_t term;    /* highest term that any batch carries */
     uint64_t last_segment; /* the last one with a batch */
     uint64_t made_segment; /* the last one that a recovery made: nothing goes before it any more */
@@ -69,6 +75,8 @@ typedef enum { ADR_NOTES_GOOD, ADR_NOTES_NONE, ADR_NOTES_BAD } adr_notes_t;
 const uint8_t *adr_recovery_peek (adr_recovery_t *r, uint64_t segment, uint64_t size_of_segment, uint64_t offset,
                                   uint64_t size);
 bool adr_recovery_exists (const adr_recovery_t *r, uint64_t number);
+/* It went, and was meant to [STORE-8]. */
+bool adr_recovery_is_removed (const adr_recovery_t *r, uint64_t number);
 
 adr_notes_t adr_recovery_notes_read (adr_recovery_t *r);
 /* Writes everything that makes a store exist in one commit, the last step of its making [STORE-4]. */
@@ -76,6 +84,11 @@ int adr_recovery_notes_write (adr_recovery_t *r);
 int adr_recovery_note (adr_recovery_t *r, uint64_t newest, uint64_t recovering);
 
 bool adr_recovery_reindex_is_noted (adr_recovery_t *r);
+/* Notes that the index is being made anew: until that is done the next start begins it again, and ever after it is known
+ * that it was. */
+int adr_recovery_note_rebuild (adr_recovery_t *r);
+/* Rows of what stands below the log's start, and of copies wherever they stand, into an index that is empty. */
+int adr_recovery_rebuild (adr_recovery_t *r);
 
 void adr_recovery_scan (adr_recovery_t *r);
 bool adr_recovery_unnoted_hold_batches (adr_recovery_t *r);

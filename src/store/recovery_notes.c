@@ -8,6 +8,7 @@
 #include "core/actor.h"
 
 #define S_NOTE_JOURNAL_SIZE 80
+#define S_FRESH_COUNT 9 /* notes of a store without a past */
 
 void
 adr_note_segment_encode (const adr_note_segment_t *note, uint8_t at[ADR_NOTE_SEGMENT_SIZE])
@@ -61,6 +62,43 @@ s_note_segment (adr_recovery_t *r)
         return false;
     r->note = (adr_note_segment_t){ adr_get_u64 (bytes), adr_get_u64 (bytes + 8), adr_get_u64 (bytes + 16) };
     return r->note.first > 0 && r->note.newest >= r->note.first && r->note.newest < UINT32_MAX - 8;
+}
+
+static bool
+s_note_removed (adr_recovery_t *r)
+{
+    uint8_t bytes[ADR_NOTE_REMOVED_SIZE];
+    int size = r->self->state->get (r->self->state, ADR_NOTE_REMOVED, bytes, sizeof bytes);
+    r->removed_from = r->note.first;
+    if (size == -1)
+        return true;
+    if (size < ADR_NOTE_REMOVED_HEAD || size > (int) sizeof bytes)
+        return false;
+    r->generation = adr_get_u64 (bytes);
+    r->commit = adr_get_u64 (bytes + 8);
+    r->removed_from = adr_get_u64 (bytes + 16);
+    memcpy (r->removed, bytes + ADR_NOTE_REMOVED_HEAD, (size_t) size - ADR_NOTE_REMOVED_HEAD);
+    return true;
+}
+
+bool
+adr_recovery_is_removed (const adr_recovery_t *r, uint64_t number)
+{
+    uint64_t at = number - r->removed_from;
+    return number < r->note.first
+        || (number >= r->removed_from && at < ADR_NOTE_REMOVED_SEGMENTS && (r->removed[at / 8] >> at % 8 & 1));
+}
+
+/* Without it nothing is known of what lies below the log's start. */
+static bool
+s_note_history (adr_recovery_t *r)
+{
+    uint8_t bytes[ADR_HISTORY_BYTES_MAX];
+    int size = r->self->state->get (r->self->state, ADR_NOTE_HISTORY, bytes, sizeof bytes);
+    adr_history_init (&r->self->history, r->start.index);
+    return size == -1
+        || (size >= 0 && size <= (int) sizeof bytes
+            && adr_history_decode (&r->self->history, adr_bytes (bytes, (size_t) size)));
 }
 
 /* The fence is the replicator's note; absent in a node that was never fenced. */
@@ -125,7 +163,8 @@ adr_recovery_notes_read (adr_recovery_t *r)
     if (size == -1)
         return ADR_NOTES_NONE;
     if (size != (int) sizeof bytes || self->boot == 0 || !s_note_segment (r) || !s_note_start (r)
-        || !s_note_u64 (self, ADR_NOTE_TERM, &self->journal.noted_term) || s_told_is_unreadable (self)) {
+        || !s_note_u64 (self, ADR_NOTE_TERM, &self->journal.noted_term) || s_told_is_unreadable (self)
+        || !s_note_removed (r) || !s_note_history (r)) {
         ADR_WHY (r, "the state environment is unreadable");
         return ADR_NOTES_BAD;
     }
@@ -138,6 +177,8 @@ adr_recovery_notes_read (adr_recovery_t *r)
     memcpy (self->journal.id.bytes, bytes + 48, ADR_ID_SIZE);
     self->incarnation = adr_get_u64 (bytes + 64);
     self->journal.first_segment = r->note.first;
+    uint64_t rebuilt = 0;
+    self->was_rebuilt = s_note_u64 (self, ADR_NOTE_REBUILT, &rebuilt) && rebuilt;
     return ADR_NOTES_GOOD;
 }
 
@@ -161,13 +202,18 @@ adr_recovery_notes_write (adr_recovery_t *r)
     adr_job_t fresh = { .voters = self->options.founding, .scan_segment = self->journal.first_segment,
                         .scan_batch = 1 };
     size_t start_size = adr_note_start_encode (&fresh, start);
-    adr_state_put_t put[6 + S_TOLD_COUNT] = { { ADR_NOTE_JOURNAL, adr_bytes (journal, sizeof journal) },
+    uint8_t none[ADR_NOTE_REMOVED_HEAD] = { 0 }; /* nothing was removed, nothing rebuilt, no term is known below the log's start */
+    adr_put_u64 (none + 16, self->journal.first_segment);
+    adr_state_put_t put[S_FRESH_COUNT + S_TOLD_COUNT] = { { ADR_NOTE_JOURNAL, adr_bytes (journal, sizeof journal) },
                                               { ADR_NOTE_SEGMENT, adr_bytes (segment, sizeof segment) },
                                               { ADR_NOTE_TERM, adr_bytes (term, sizeof term) },
                                               { ADR_NOTE_START, adr_bytes (start, start_size) },
                                               { ADR_NOTE_BOOT, adr_bytes (boot, sizeof boot) },
-                                              { ADR_NOTE_SYNC, adr_bytes (sync, sizeof sync) } };
-    size_t count = 6;
+                                              { ADR_NOTE_SYNC, adr_bytes (sync, sizeof sync) },
+                                              { ADR_NOTE_REMOVED, adr_bytes (none, sizeof none) },
+                                              { ADR_NOTE_HISTORY, adr_bytes (none, 8) },
+                                              { ADR_NOTE_REBUILT, adr_bytes (none, 8) } };
+    size_t count = S_FRESH_COUNT;
     for (size_t i = 0; i < S_TOLD_COUNT; i++) /* a new incarnation has told nobody anything: empty */
         if (s_is_unreadable (self, s_told[i]))
             put[count++] = (adr_state_put_t){ s_told[i], adr_bytes (journal, 0) };
@@ -183,5 +229,17 @@ adr_recovery_note (adr_recovery_t *r, uint64_t newest, uint64_t recovering)
     adr_put_u64 (boot, self->boot);
     adr_state_put_t put[] = { { ADR_NOTE_SEGMENT, adr_bytes (segment, sizeof segment) },
                               { ADR_NOTE_BOOT, adr_bytes (boot, sizeof boot) } };
+    return self->state->put (self->state, put, 2);
+}
+
+int
+adr_recovery_note_rebuild (adr_recovery_t *r)
+{
+    adr_store_t *self = r->self;
+    uint8_t yes[8];
+    adr_put_u64 (yes, 1);
+    self->was_rebuilt = r->rebuild_noted = true;
+    adr_state_put_t put[] = { { ADR_NOTE_REINDEX, adr_bytes (yes, sizeof yes) },
+                              { ADR_NOTE_REBUILT, adr_bytes (yes, sizeof yes) } };
     return self->state->put (self->state, put, 2);
 }

@@ -204,6 +204,36 @@ adr_recovery_exists (const adr_recovery_t *r, uint64_t number)
     return false;
 }
 
+/* What the accounts do not say of a segment that was written after the index's last commit, its frames do. How far the
+ * index was applied when a copy was placed they do not say. */
+static void
+s_note_bounds (const adr_recovery_t *r, adr_segment_t *segment, size_t before)
+{
+    for (size_t i = before; i < r->count; i++) {
+        const adr_scanned_t *batch = &r->batch[i];
+        uint64_t index = batch->header.first.index;
+        if (index && (segment->low_index == 0 || index < segment->low_index))
+            segment->low_index = index;
+        for (uint32_t f = 0; batch->good && f < batch->header.frame_count; f++) {
+            const adr_scanned_frame_t *frame = &r->frame[batch->frame + f];
+            if (frame->kind == ADR_FRAME_COPY)
+                segment->copies_least = 1;
+            else if (frame->kind == ADR_FRAME_REFILL && (segment->low_index == 0 || frame->index < segment->low_index))
+                segment->low_index = frame->index;
+        }
+    }
+}
+
+/* A segment below the log's start that is neither here nor noted as removed [STORE-8]. */
+static void
+s_note_lost (adr_recovery_t *r, uint64_t number)
+{
+    if (number >= r->scan_segment || number == r->note.recovering)
+        return;
+    ADR_MARK ("store: a segment is lost");
+    r->self->lost_segments++;
+}
+
 void
 adr_recovery_scan (adr_recovery_t *r)
 {
@@ -212,10 +242,14 @@ adr_recovery_scan (adr_recovery_t *r)
         adr_segment_t *segment = adr_journal_segment_add (self, number);
         adr_segment_header_t header;
         bool cut;
-        *segment = (adr_segment_t){ 0 };
-        if (number == r->note.recovering || !s_header_read (r, number, &header, &cut)
-            || !s_header_is_ours (self, &header))
+        *segment = (adr_segment_t){ .removed = adr_recovery_is_removed (r, number) };
+        if (segment->removed)
             continue;
+        if (number == r->note.recovering || !s_header_read (r, number, &header, &cut)
+            || !s_header_is_ours (self, &header)) {
+            s_note_lost (r, number);
+            continue;
+        }
         bool sealed = cut && s_is_seal (r, &header, header.size - ADR_BLOCK);
         if (sealed)
             header.size -= ADR_BLOCK;
@@ -223,11 +257,14 @@ adr_recovery_scan (adr_recovery_t *r)
                                     .cut_short = cut && !sealed, .first_batch = header.first_batch };
         if (header.first_batch)
             r->made_segment = number;
-        if (number < r->scan_segment)
+        segment->is_scanned = number >= r->scan_segment;
+        segment->low_index = segment->copies_least = segment->is_scanned ? 0 : 1;
+        if (!segment->is_scanned)
             continue;
         s_supersede (r, header.first_batch);
         size_t before = r->count;
         uint64_t used = s_scan_segment (r, &header);
+        s_note_bounds (r, segment, before);
         if (!cut)
             segment->used = used;
         if (r->count > before) {
@@ -247,8 +284,8 @@ adr_recovery_unnoted_hold_batches (adr_recovery_t *r)
     bool found = false;
     for (size_t i = 0; i < r->number_count; i++) {
         adr_segment_header_t header;
-        bool cut, unnoted = r->number[i] > r->note.newest || r->number[i] < r->note.first;
-        if (unnoted && s_header_read (r, r->number[i], &header, &cut)) {
+        bool cut;
+        if (r->number[i] > r->note.newest && s_header_read (r, r->number[i], &header, &cut)) {
             (void) s_scan_segment (r, &header);
             found = found || r->count > kept;
             r->count = kept;

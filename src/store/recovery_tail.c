@@ -31,7 +31,7 @@ s_copy_batch (adr_recovery_t *r, adr_scanned_t *batch, const uint8_t *previous)
     adr_journal_t *journal = &self->journal;
     adr_batch_header_t old = batch->header;
     const adr_segment_t *from = adr_journal_segment (self, old.segment);
-    const adr_segment_t *to = adr_journal_segment (self, journal->current);
+    adr_segment_t *to = adr_journal_segment (self, journal->current);
     uint64_t size = adr_batch_room (old.payload_size);
     const uint8_t *at = adr_recovery_peek (r, old.segment, from->size, old.offset, ADR_BATCH_HEADER_SIZE + old.payload_size);
     if (!at || !adr_frames_check (&old, at + ADR_BATCH_HEADER_SIZE, from->salt))
@@ -49,7 +49,9 @@ s_copy_batch (adr_recovery_t *r, adr_scanned_t *batch, const uint8_t *previous)
     int error = self->disk->write (self->disk, journal->current, journal->offset, copy.data, (size_t) size);
     for (size_t frame = ADR_BATCH_HEADER_SIZE; frame < ADR_BATCH_HEADER_SIZE + old.payload_size;
          frame += ADR_FRAME_HEADER_SIZE + adr_get_u32 (copy.data + frame)) {
-        uint64_t index = adr_get_u64 (copy.data + frame + ADR_FRAME_HEADER_SIZE + 16);
+        const uint8_t *content = copy.data + frame + ADR_FRAME_HEADER_SIZE;
+        uint64_t index = adr_get_u64 (content + 16);
+        adr_segment_note (to, (adr_frame_kind_t) copy.data[frame + 4], content, 0);
         if (copy.data[frame + 4] == ADR_FRAME_CUT || copy.data[frame + 4] == ADR_FRAME_COPY || index <= self->log.start.index || index > self->log.last.index)
             continue;
         adr_item_t *item = adr_log_item (&self->log, index);
@@ -173,7 +175,8 @@ adr_recovery_secure_tail (adr_recovery_t *r)
         tail = r->count;
     for (size_t i = tail; i < r->count; i++)
         needed += adr_batch_room (r->batch[i].header.payload_size);
-    journal->seal_next = r->scan_segment > r->note.first ? r->scan_segment : r->note.first;
+    journal->seal_next = journal->scan_segment = r->scan_segment > r->note.first ? r->scan_segment : r->note.first;
+    journal->save_next = r->rebuild ? r->note.first : journal->scan_segment;
     journal->current = r->last_segment + 1;
     if (journal->current < r->made_segment)
         journal->current = r->made_segment;

@@ -16,9 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define S_MAP (4 * 1024 * 1024) /* some ten values of at most a few hundred bytes, and what commits leave behind */
+#define S_MAP (4 * 1024 * 1024) /* some fifteen values, two of some KiB, and what commits leave behind */
 #define S_RESERVE (128 * 1024)  /* free pages inside the file: a full disk does not stop votes [STORE-11] */
-#define S_VALUE_MAX 4096
+#define S_VALUE_MAX (20 * 1024) /* the terms below a log's start (store/internal.h), one for each of 1,024 masters */
 #define S_FLAGS (MDB_NOSUBDIR | MDB_NOLOCK)
 
 typedef struct {

@@ -2,9 +2,7 @@
 /* A replicating node's store: its life, and the face of its log.
  *
  * Owns: through log.c and journal.c the entries. Makes durable: nothing by itself. Assumes: one owner for all calls but
- * adr_store_job_write and _sync. Implements STORE-7 (what is durable), STORE-11 (marks).
- *
- * Segments are never removed in this version: compaction is what will do it. */
+ * adr_store_job_write and _sync. Implements STORE-7 (what is durable), STORE-11 (marks). */
 
 #include "store/internal.h"
 
@@ -62,6 +60,13 @@ adr_store_destroy (adr_store_t **self_pointer)
     free (self->journal.segment);
     adr_buffer_free (&self->journal.open);
     adr_buffer_free (&self->batch.bytes);
+    adr_buffer_free (&self->background.bytes);
+    adr_buffer_free (&self->background.note);
+    adr_buffer_free (&self->background.found);
+    free (self->background.entry);
+    free (self->background.single);
+    adr_accounts_free (&self->background.accounts);
+    free (self->gone);
     adr_buffer_free (&self->scratch);
     free (self->window.data);
     free (self->origin);
@@ -296,6 +301,24 @@ adr_store_set_unlocked (adr_store_t *self, uint64_t unlocked)
         self->unlocked = unlocked;
 }
 
+uint64_t
+adr_store_compacted (const adr_store_t *self)
+{
+    return self->compaction.copied;
+}
+
+bool
+adr_store_was_rebuilt (const adr_store_t *self)
+{
+    return self->was_rebuilt;
+}
+
+uint64_t
+adr_store_lost_segments (const adr_store_t *self)
+{
+    return self->lost_segments;
+}
+
 bool
 adr_store_has_room (const adr_store_t *self)
 {
@@ -327,7 +350,8 @@ adr_space_t
 adr_store_space (const adr_store_t *self)
 {
     if (adr_store_on_reserve (self))
-        return adr_journal_left (self) < self->options.segment_bytes / 2 ? ADR_SPACE_LAST : ADR_SPACE_SECOND_MARK;
+        return adr_journal_left (self) < self->options.segment_bytes / 2 + self->compaction.reserve ? ADR_SPACE_LAST
+                                                                                                     : ADR_SPACE_SECOND_MARK;
     return self->free_bytes < 2 * s_mark (self) ? ADR_SPACE_FIRST_MARK : ADR_SPACE_OK;
 }
 

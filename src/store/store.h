@@ -28,6 +28,7 @@ typedef struct {
     int64_t flush_every_ns;    /* or this long after the first entry applied since the last */
     uint64_t log_keep_max;     /* bytes of log kept for members that are behind; 0 keeps all */
     uint64_t cache_bytes;      /* newest log bytes kept in memory for members and relays */
+    uint64_t compact_bytes_per_s; /* at which segments are read to see what of them counts; 0: 32 MiB */
     uint64_t memory_max_bytes; /* memory tables; beyond it adr_store_room says no */
     uint8_t tree_key[32];      /* of the hash tree: the cluster's own */
     uint32_t partitions;       /* of the cluster's key space; 0: 1 */
@@ -117,9 +118,17 @@ uint32_t adr_store_read_log (adr_store_t *self, uint64_t from, size_t max, adr_b
 void adr_store_set_commit (adr_store_t *self, uint64_t commit);
 /* Tells the unlocked index: older versions below it are no longer needed, memory tables below it may be flushed. */
 void adr_store_set_unlocked (adr_store_t *self, uint64_t unlocked);
+/* True if the index was made anew, at this start or an earlier one: it may lack records that other copies have, and have
+ * some that they purged [STORE-9]. */
+bool adr_store_was_rebuilt (const adr_store_t *self);
+/* Bytes that compaction has copied since the start. */
+uint64_t adr_store_compacted (const adr_store_t *self);
+/* Segments that should be here and cannot be read, below the log's start: some of the values are lost to this copy. */
+uint64_t adr_store_lost_segments (const adr_store_t *self);
 /* False while so much waits for the disk, or stands in memory, that nothing more should be appended. */
 ADR_WARN_UNUSED bool adr_store_has_room (const adr_store_t *self);
-/* [REPAIR-6] Members still need the log's entries behind this index; 0: all of them, or nobody has told yet. */
+/* [REPAIR-6] Members still need the log's entries behind this index; 0: all of them, or nobody has told yet. The log's
+ * start moves up to it once a quarter of log_keep_max has gathered, and above log_keep_max whatever they need. */
 void adr_store_keep_from (adr_store_t *self, uint64_t index);
 /* [STORE-11] */
 adr_space_t adr_store_space (const adr_store_t *self);
@@ -220,7 +229,7 @@ typedef enum {
 
 typedef struct adr_store_job {
     adr_lane_t lane;
-    const char *name;       /* "batch", "segment", "flush", "start", "seal", "space" */
+    const char *name;       /* "batch", "segment", "flush", "place", "start", "seal", "compact", "remove", ... */
     int error;              /* after the run: 0 or an errno value; any error is fatal for the process */
     uint64_t segment;       /* for a batch: where it goes, so that the simulator may tear it */
     uint64_t offset;

@@ -75,8 +75,8 @@ adr_store_base_at (const adr_store_t *self, uint64_t index, adr_position_t *base
     return true;
 }
 
-static bool
-s_is_wanted (const adr_store_t *self)
+bool
+adr_sync_is_due (const adr_store_t *self)
 {
     return self->sync_wanted.sync != self->sync.sync || self->sync_wanted.window_to != self->sync.window_to;
 }
@@ -99,7 +99,7 @@ adr_sync_next (adr_store_t *self)
 {
     adr_job_t *job = &self->background;
     bool moves = self->sync_base.index != 0;
-    if (!s_is_wanted (self) || !s_may_end (self)
+    if (!adr_sync_is_due (self) || !s_may_end (self)
         || (moves && (self->batch.kind != ADR_JOB_NONE || self->journal.open.size != 0)))
         return false;
     job->sync = self->sync_wanted;
@@ -109,6 +109,9 @@ adr_sync_next (adr_store_t *self)
     job->voters = self->sync_voters;
     job->scan_segment = self->journal.current;
     job->scan_batch = self->journal.next_batch;
+    job->generation = self->index_generation + 1;
+    job->history = self->history;
+    adr_history_leap (&job->history, &self->log, self->applied.index, job->start.index);
     return true;
 }
 
@@ -122,7 +125,7 @@ adr_sync_write (adr_store_t *self, adr_job_t *job)
     do {
         error = self->index->begin (self->index);
         if (!error)
-            error = adr_put_applied (self, &job->start);
+            error = adr_put_applied (self, &job->start, job->generation);
         if (!error)
             error = self->index->commit (self->index);
         else
@@ -134,12 +137,15 @@ adr_sync_write (adr_store_t *self, adr_job_t *job)
 int
 adr_sync_note (adr_store_t *self, adr_job_t *job)
 {
-    uint8_t start[ADR_NOTE_START_SIZE], sync[ADR_NOTE_SYNC_SIZE], term[8];
+    uint8_t start[ADR_NOTE_START_SIZE], sync[ADR_NOTE_SYNC_SIZE], history[ADR_HISTORY_BYTES_MAX], term[8];
     adr_sync_note_encode (&job->sync, sync);
-    adr_state_put_t put[3] = { { ADR_NOTE_SYNC, adr_bytes (sync, sizeof sync) } };
+    adr_state_put_t put[4] = { { ADR_NOTE_SYNC, adr_bytes (sync, sizeof sync) } };
     size_t count = 1;
-    if (job->moves_base)
+    if (job->moves_base) {
         put[count++] = (adr_state_put_t){ ADR_NOTE_START, adr_bytes (start, adr_note_start_encode (job, start)) };
+        put[count++] = (adr_state_put_t){ ADR_NOTE_HISTORY,
+                                          adr_bytes (history, adr_history_encode (&job->history, history)) };
+    }
     if (job->note_term) { /* [STORE-4] the next batch's header names it */
         adr_put_u64 (term, job->note_term);
         put[count++] = (adr_state_put_t){ ADR_NOTE_TERM, adr_bytes (term, sizeof term) };
@@ -153,6 +159,9 @@ s_move_base (adr_store_t *self, const adr_job_t *job)
 {
     ADR_MARK ("store: the log starts anew behind a copy");
     adr_log_reset (&self->log, job->start, &job->voters);
+    self->history = job->history;
+    self->index_generation = job->generation;
+    self->journal.scan_segment = job->scan_segment;
     while (self->frozen_count)
         adr_memtable_destroy (&self->frozen[--self->frozen_count].table);
     adr_memtable_destroy (&self->active);

@@ -249,11 +249,11 @@ s_state_put (adr_state_t *state, const adr_state_put_t *puts, size_t count)
             self->unreadable_name = NULL;
         while (at < self->count && strcmp (self->put[at].name, puts[i].name) != 0)
             at++;
-        adr_assert (at < sizeof self->put / sizeof self->put[0] && puts[i].value.size <= sizeof self->put[0].value
-                    && strlen (puts[i].name) < sizeof self->put[0].name);
+        adr_assert (at < sizeof self->put / sizeof self->put[0] && strlen (puts[i].name) < sizeof self->put[0].name);
         if (at == self->count)
             self->count++;
         strcpy (self->put[at].name, puts[i].name);
+        self->put[at].value = adr_realloc (self->put[at].value, puts[i].value.size + 1);
         if (puts[i].value.size)
             memcpy (self->put[at].value, puts[i].value.data, puts[i].value.size);
         self->put[at].size = puts[i].value.size;
@@ -274,14 +274,21 @@ memory_state_copy (const memory_state_t *self)
 {
     memory_state_t *copy = adr_alloc (sizeof *copy);
     *copy = *self;
+    for (size_t i = 0; i < self->count; i++) {
+        copy->put[i].value = adr_alloc (self->put[i].size + 1);
+        memcpy (copy->put[i].value, self->put[i].value, self->put[i].size);
+    }
     return copy;
 }
 
 void
-memory_state_destroy (memory_state_t **self)
+memory_state_destroy (memory_state_t **self_pointer)
 {
-    free (*self);
-    *self = NULL;
+    memory_state_t *self = *self_pointer;
+    for (size_t i = 0; self && i < sizeof self->put / sizeof self->put[0]; i++)
+        free (self->put[i].value);
+    free (self);
+    *self_pointer = NULL;
 }
 
 /* --- index: sorted arrays, each commit makes a new one ------------------------------------------------------ */

@@ -39,7 +39,7 @@ typedef struct {
     adr_state_t state; /* first */
     struct {
         char name[32];
-        uint8_t value[512];
+        uint8_t *value;
         size_t size;
     } put[32];
     size_t count;

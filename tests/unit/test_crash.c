@@ -2,7 +2,8 @@
 /* The crash test: seeded runs of writes, cuts, terms, flushes and segment switches over a disk that keeps unsynced
  * sectors apart. Each batch is cut off at every boundary that matters and at random subsets of its sectors; each
  * recovery must hold what was acknowledged, invent nothing, keep the incarnation, and go on. Then bits are flipped:
- * damage at or below the commit index must be seen as what it is, a missing copy.
+ * damage at or below the commit index must be seen as what it is, a missing copy. Meanwhile segments are compacted and go,
+ * tombstones are purged, and indexes are lost and made anew.
  *
  * The model is a list of operations in the order of their frames. What a disk may hold after a cut is the log after
  * all synced batches, or that and the one that was being written: nothing else. */
@@ -59,9 +60,10 @@ typedef struct {
     s_log_t durable;
     uint64_t term, told;
     unsigned cuts;
+    bool compacts; /* most writes go to few keys, tombstones are purged, indexes get lost */
 } s_run_t;
 
-static unsigned s_cuts, s_recoveries, s_flips, s_damaged;
+static unsigned s_cuts, s_recoveries, s_flips, s_damaged, s_rebuilt, s_walks, s_removed, s_purged;
 
 /* --- the model --------------------------------------------------------------------------------------------- */
 
@@ -130,7 +132,10 @@ s_entry_make (s_run_t *run, uint64_t term, uint64_t index, uint8_t *bytes, adr_e
     uint64_t word = adr_random_next (&run->random);
     for (size_t at = 0; at < size; at++)
         value[at] = (uint8_t) (word >> (at % 8 * 8)) ^ (uint8_t) (at >> 3);
-    snprintf (key, sizeof key, "key-%02d", (int) adr_random_between (&run->random, 0, S_KEYS - 1));
+    int number = (int) adr_random_between (&run->random, 0, S_KEYS - 1);
+    if (run->compacts && adr_random_between (&run->random, 0, 7))
+        number %= 3;
+    snprintf (key, sizeof key, "key-%02d", number);
     entry->op[0].table = ADR_TABLE_KV;
     entry->op[0].key = adr_bytes (key, strlen (key));
     if (adr_random_between (&run->random, 0, 9) == 0)
@@ -227,6 +232,9 @@ s_check_records_of (adr_store_t *store, const s_log_t *log, bool rotten)
         adr_record_t record;
         snprintf (name, sizeof name, "key-%02d", key);
         adr_status_t status = adr_store_get (store, ADR_TABLE_KV, adr_bytes (name, 6), true, &record);
+        bool deleted = known[key] && (newest[key].op[0].flags & ADR_OP_DELETE) != 0;
+        if (s_purged && deleted && status == ADR_STATUS_NOT_FOUND)
+            continue;
         if (rotten && known[key] && status == ADR_STATUS_DAMAGED
             && newest[key].index <= adr_store_log_start (store).index)
             continue;
@@ -235,7 +243,7 @@ s_check_records_of (adr_store_t *store, const s_log_t *log, bool rotten)
             continue;
         assert_int_equal (record.version.index, newest[key].index);
         assert_int_equal (record.version.term, newest[key].term);
-        assert_int_equal (record.deleted, (newest[key].op[0].flags & ADR_OP_DELETE) != 0);
+        assert_int_equal (record.deleted, deleted);
         assert_true (adr_bytes_equal (record.value, newest[key].op[0].value));
     }
 }
@@ -282,6 +290,19 @@ s_power_cut (s_node_t *node)
     node->disk = disk;
 }
 
+/* The index is lost with the power: what the journal still holds makes the same records [STORE-6, STORE-8, STORE-9]. */
+static void
+s_check_rebuilt (s_run_t *run, s_node_t *node, const s_log_t *log)
+{
+    s_power_cut (node);
+    memory_index_destroy (&node->index);
+    node->index = memory_index_create ();
+    if (s_open (node) != ADR_STORE_OPENED || !s_same_log (node->store, log))
+        s_fail_run (run, node, "a log without its index differs");
+    s_rebuilt += adr_store_was_rebuilt (node->store);
+    s_check_records (node->store, log);
+}
+
 /* Opens the image: its log must be `before`, or `after` where that is given. Then a few entries more, and again. */
 static void
 s_check_image (s_run_t *run, s_node_t *node, const s_log_t *before, const s_log_t *after)
@@ -297,6 +318,10 @@ s_check_image (s_run_t *run, s_node_t *node, const s_log_t *before, const s_log_
     if (adr_store_applied (node->store) > run->told)
         s_fail_run (run, node, "more is applied than was committed");
     s_check_records (node->store, found);
+    if (adr_store_lost_segments (node->store))
+        s_fail_run (run, node, "a segment that was removed is missed");
+    if (run->compacts && adr_random_between (&run->random, 0, 2) == 0)
+        s_check_rebuilt (run, node, found);
     /* What this recovery saw it may have told: a power cut right now must not take it back [STORE-1]. */
     s_power_cut (node);
     if (s_open (node) != ADR_STORE_OPENED || !s_same_log (node->store, found))
@@ -386,8 +411,25 @@ s_frames (const adr_store_job_t *job)
 {
     size_t count = 0, at = ADR_BATCH_HEADER_SIZE, end = at + adr_get_u32 (job->data.data + 96);
     for (; at < end; at += ADR_FRAME_HEADER_SIZE + adr_get_u32 (job->data.data + at))
-        count++;
+        count += job->data.data[at + 4] != ADR_FRAME_COPY; /* which is no operation on the log [STORE-8] */
     return count;
+}
+
+/* While a batch is on its way the background goes on: what it makes durable may not lean on the batch [STORE-7, STORE-8]. */
+static void
+s_beside_the_batch (s_run_t *run, const s_log_t *after)
+{
+    adr_store_job_t *job;
+    while ((job = adr_store_job_next (run->node.store, ADR_LANE_BACKGROUND, run->node.now)) != NULL) {
+        adr_store_job_write (run->node.store, job);
+        adr_store_job_sync (run->node.store, job);
+        assert_int_equal (job->error, 0);
+        adr_store_job_done (run->node.store, job);
+    }
+    if (adr_random_between (&run->random, 0, 7) == 0) {
+        s_node_t node = s_image (run, memory_disk_crash (run->node.disk, s_keep_none, NULL));
+        s_check_image (run, &node, &run->durable, after);
+    }
 }
 
 static void
@@ -401,6 +443,8 @@ s_batch (s_run_t *run, adr_store_job_t *job, bool cut)
     for (size_t i = 0; i < frames; i++)
         s_log_apply (&after, &run->op[run->formed + i]);
     run->formed += frames;
+    if (run->compacts && !cut)
+        s_beside_the_batch (run, &after);
     if (cut)
         s_cut_batch (run, before, job, &after);
     adr_store_job_sync (run->node.store, job);
@@ -418,7 +462,10 @@ s_batch (s_run_t *run, adr_store_job_t *job, bool cut)
 static void
 s_background (s_run_t *run, adr_store_job_t *job)
 {
-    bool cut = adr_random_between (&run->random, 0, 3) == 0;
+    bool removes = strcmp (job->name, "remove") == 0;
+    bool cut = adr_random_between (&run->random, 0, run->compacts ? 15 : 3) == 0 || removes;
+    s_removed += removes;
+    s_walks += strcmp (job->name, "compact") == 0;
     adr_store_job_write (run->node.store, job);
     if (cut) {
         s_node_t node = s_image (run, memory_disk_crash (run->node.disk, s_keep_some, &run->random));
@@ -448,6 +495,20 @@ s_jobs (s_run_t *run, bool may_cut)
     }
 }
 
+/* [STORE-9] A tombstone is purged once the index has it: its row goes, its frame stays. */
+static void
+s_purge (s_run_t *run)
+{
+    char key[16];
+    adr_record_t record;
+    snprintf (key, sizeof key, "key-%02d", (int) adr_random_between (&run->random, 0, S_KEYS - 1));
+    if (adr_store_get (run->node.store, ADR_TABLE_KV, adr_bytes (key, 6), false, &record) != ADR_STATUS_OK
+        || !record.deleted)
+        return;
+    adr_store_drop (run->node.store, ADR_TABLE_KV, adr_bytes (key, 6), &record.version);
+    s_purged++;
+}
+
 static void
 s_step (s_run_t *run)
 {
@@ -460,14 +521,16 @@ s_step (s_run_t *run)
     if (dice <= 2)
         s_cut (run);
     s_commit (run);
-    s_jobs (run, true);
+    for (int i = 0; run->compacts && i < 6; i++)
+        s_purge (run);
+    s_jobs (run, !run->compacts || adr_random_between (&run->random, 0, 5) == 0);
     run->node.now += adr_random_between (&run->random, 0, 1) * 20 * ADR_MS;
 }
 
 /* --- runs -------------------------------------------------------------------------------------------------- */
 
 static void
-s_begin (s_run_t *run, uint64_t seed, size_t steps)
+s_begin_with (s_run_t *run, uint64_t seed, size_t steps, uint64_t log_keep_max)
 {
     *run = (s_run_t){ .seed = seed, .random = { seed }, .term = 1 };
     run->op_room = steps * 16 + 64;
@@ -479,11 +542,17 @@ s_begin (s_run_t *run, uint64_t seed, size_t steps)
     memory_entropy_init (&node->entropy, seed);
     node->options = (adr_store_options_t){ .segment_bytes = S_SEGMENT, .flush_bytes = 24 * 1024,
                                            .flush_every_ns = 200 * ADR_MS, .cache_bytes = seed % 3 * 20000,
-                                           .log_keep_max = seed % 2 * 40000, .memory_max_bytes = 1024 * 1024 };
+                                           .log_keep_max = log_keep_max, .memory_max_bytes = 1024 * 1024 };
     node->options.node.bytes[0] = 1;
     assert_int_equal (s_open (node), ADR_STORE_NEW);
     node->incarnation = adr_store_incarnation (node->store);
     run->durable.entry = adr_alloc (sizeof (s_op_t *));
+}
+
+static void
+s_begin (s_run_t *run, uint64_t seed, size_t steps)
+{
+    s_begin_with (run, seed, steps, seed % 2 * 40000);
 }
 
 static void
@@ -518,6 +587,27 @@ test_cuts (void **state)
     }
     print_message ("%u cuts, %u recoveries\n", s_cuts, s_recoveries);
     assert_true (s_cuts >= 2000);
+}
+
+/* The same where the log is short, and little of what segments hold counts. */
+static void
+test_cuts_while_segments_go (void **state) /* [STORE-8, STORE-9] */
+{
+    (void) state;
+    for (uint64_t seed = 301; seed <= 300 + s_seeds (10); seed++) {
+        s_run_t run;
+        s_begin_with (&run, seed, 300, 12000);
+        run.compacts = true;
+        for (int step = 0; step < 300; step++)
+            s_step (&run);
+        s_node_t node = s_image (&run, memory_disk_crash (run.node.disk, s_keep_none, NULL));
+        s_check_image (&run, &node, &run.durable, NULL);
+        s_end (&run);
+    }
+    print_message ("%u walks, %u segments removed, %u tombstones purged, %u indexes rebuilt\n", s_walks, s_removed,
+                   s_purged, s_rebuilt);
+    assert_true (s_walks > 100 && s_removed > 150 && s_purged > 150 && s_rebuilt > 300);
+    s_purged = 0;
 }
 
 /* Everything written, committed and witnessed by a last empty batch. */
@@ -762,6 +852,7 @@ main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (test_cuts),
+        cmocka_unit_test (test_cuts_while_segments_go),
         cmocka_unit_test (test_bit_flips),
         cmocka_unit_test (test_crashes_within_recovery),
         cmocka_unit_test (test_crashes_within_founding),
