@@ -25,6 +25,8 @@
 #define S_FILES 16 /* open at once: where batches go, what is being made, and a few that reads want */
 #define S_ZEROS (1024 * 1024)
 
+#define S_GONE UINT64_MAX /* no segment's number */
+
 typedef struct {
     uint64_t number; /* 0: free */
     int file;
@@ -130,18 +132,23 @@ static void
 s_release (s_disk_t *self, s_file_t *file)
 {
     pthread_mutex_lock (&self->mutex);
-    file->users--;
+    if (--file->users == 0 && file->number == S_GONE) {
+        close (file->file);
+        *file = (s_file_t){ 0 };
+    }
     pthread_mutex_unlock (&self->mutex);
 }
 
-/* Forgets an open file, because its name is about to mean another one. */
+/* Forgets an open file, because its name is about to mean another one, or none. Who reads from it right now reads on. */
 static void
 s_forget (s_disk_t *self, uint64_t number)
 {
     pthread_mutex_lock (&self->mutex);
     for (int i = 0; i < S_FILES; i++)
         if (self->open[i].number == number) {
-            adr_assert (self->open[i].users == 0);
+            self->open[i].number = S_GONE;
+            if (self->open[i].users)
+                continue;
             close (self->open[i].file);
             self->open[i] = (s_file_t){ 0 };
         }

@@ -106,7 +106,7 @@ s_trim_to (const adr_store_t *self)
     if (keep == 0 || log->missing_count || !(too_large || unneeded))
         return index;
     while (index + 1 < self->index_applied.index
-           && ((too_large && bytes > keep) || (unneeded && index + 1 < self->keep_from)))
+           && ((too_large && bytes > keep) || (unneeded && index < self->keep_from)))
         bytes -= adr_log_item (log, ++index)->size;
     if (!too_large && log->bytes - bytes < keep / S_STEP_SHARE)
         return log->start.index;
