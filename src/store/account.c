@@ -55,7 +55,8 @@ adr_accounts_begin (adr_store_t *self, adr_accounts_t *accounts)
     for (size_t i = 0; i < self->gone_count; i++)
         s_account (accounts, self->gone[i])->gone = true;
     accounts->gone_count = self->gone_count;
-    for (uint64_t number = journal->save_next; number <= journal->current; number++) {
+    uint64_t from = journal->save_next > journal->first_segment ? journal->save_next : journal->first_segment;
+    for (uint64_t number = from; number <= journal->current; number++) {
         const adr_segment_t *segment = adr_journal_segment (self, number);
         if (!segment->readable)
             continue;
