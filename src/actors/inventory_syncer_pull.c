@@ -139,12 +139,9 @@ s_next_bucket (inventory_syncer_t *self, lane_t *lane)
 {
     adr_position_t applied;
     adr_buffer_clear (&self->scratch);
-    if (!adr_reader_leaves (self->reader, lane->partition, &self->scratch, &applied)) {
-        syncer_part_done (self, lane, false);
-        return;
-    }
+    bool known = adr_reader_leaves (self->reader, lane->partition, &self->scratch, &applied); /* else all are compared */
     for (; lane->bucket < lane->leaves.size / HASH_SIZE; lane->bucket++)
-        if (memcmp (self->scratch.data + lane->bucket * HASH_SIZE, lane->leaves.data + lane->bucket * HASH_SIZE, HASH_SIZE)
+        if (!known || memcmp (self->scratch.data + lane->bucket * HASH_SIZE, lane->leaves.data + lane->bucket * HASH_SIZE, HASH_SIZE)
             != 0) {
             s_ask_inventory (self, lane, 0);
             return;

@@ -217,6 +217,7 @@ typedef struct replicator {
         uint64_t keep_from;       /* while a copy is made: the log is needed from there on */
         bool begun;               /* a copy is to be made, and that is not durable yet */
         uint64_t log_start;       /* as seen last */
+        uint64_t lost_noted;
         bool ids_unknown;         /* request ids below the log's first entry are not known */
         uint64_t checkpoint_index; /* of the newest checkpoint in the log; a master's, when it appended its last one */
         int64_t checkpoint_ns;

@@ -258,9 +258,23 @@ s_see_new_start (replicator_t *self)
     self->ack_due = false;
 }
 
+/* [STORE-10] Rows that cannot be read: another copy has them. One without others waits for the next start. */
+static void
+s_tend_index (replicator_t *self)
+{
+    if (adr_store_index_is_damaged (self->store) && adr_store_voters (self->store)->count > 1)
+        adr_store_heal (self->store);
+    uint64_t lost = adr_store_lost_rows (self->store);
+    if (lost != self->repair.lost_noted)
+        adr_note (self->effects, ADR_LEVEL_WARNING, "rows of the index cannot be read -> they are taken from the peers lost=%llu",
+                  (unsigned long long) lost);
+    self->repair.lost_noted = lost;
+}
+
 void
 replicator_repair_turn (replicator_t *self)
 {
+    s_tend_index (self);
     s_see_new_start (self);
     if (adr_store_sync (self->store) == ADR_SYNC_COPYING)
         self->repair.begun = false;

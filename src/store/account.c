@@ -88,6 +88,17 @@ adr_accounts_row (adr_accounts_t *accounts, adr_bytes_t key, const adr_index_row
 }
 
 void
+adr_accounts_replace (adr_store_t *self, adr_accounts_t *accounts)
+{
+    const adr_journal_t *journal = &self->journal;
+    for (uint64_t number = journal->first_segment; number <= journal->current; number++) {
+        const adr_segment_t *segment = adr_journal_segment (self, number);
+        if (segment && segment->live)
+            s_account (accounts, number)->live -= (int64_t) segment->live;
+    }
+}
+
+void
 adr_accounts_ghost (adr_accounts_t *accounts, uint64_t segment, int64_t bytes)
 {
     s_account (accounts, segment)->ghost += bytes;

@@ -130,6 +130,7 @@ typedef enum {
     ADR_JOB_SPACE,
     ADR_JOB_REINDEX,
     ADR_JOB_PLACE,
+    ADR_JOB_HEAL,
     ADR_JOB_SYNC,
     ADR_JOB_COMPACT,
     ADR_JOB_REMOVE
@@ -163,6 +164,8 @@ void adr_accounts_restart (adr_accounts_t *accounts);
 /* A row is replaced, `old` or `row` NULL: there was none, there is none any more. */
 void adr_accounts_row (adr_accounts_t *accounts, adr_bytes_t key, const adr_index_row_t *old,
                        const adr_index_row_t *row);
+/* What was counted is all that there is: the accounts become that. */
+void adr_accounts_replace (adr_store_t *self, adr_accounts_t *accounts);
 void adr_accounts_ghost (adr_accounts_t *accounts, uint64_t segment, int64_t bytes);
 /* Into the open transaction. */
 int adr_accounts_put (adr_store_t *self, const adr_accounts_t *accounts);
@@ -229,6 +232,9 @@ typedef struct {
     uint8_t root[ADR_HASH_SIZE];
     uint64_t regressions;  /* rows that would have replaced newer ones [REPAIR-4] */
     uint64_t placed_count; /* of the oldest copies */
+    /* heal */
+    uint64_t lost_rows;
+    bool heal_failed;
     /* sync */
     adr_sync_note_t sync;
     bool moves_base;
@@ -349,6 +355,8 @@ struct adr_store {
     uint64_t free_bytes, all_bytes;
     uint64_t read_retries;
     bool index_damaged; /* a row could not be read, ... */
+    bool heal_wanted, heal_failed;
+    uint64_t lost_rows; /* that could not be read, and went; ever */
     bool reindex_noted; /* ... and the next start will know */
     bool was_rebuilt;   /* the index was made anew, and may lack what other copies have [STORE-9] */
     uint64_t lost_segments;
@@ -476,6 +484,11 @@ int adr_rows_begin (adr_store_t *self, adr_index_view_t **view);
 int adr_rows_put_gathered (adr_store_t *self);
 /* Gives up what was begun, if `error`. */
 int adr_rows_end (adr_store_t *self, adr_index_view_t **view, int error);
+/* --- heal.c */
+bool adr_heal_next (adr_store_t *self);
+int adr_heal_write (adr_store_t *self, adr_job_t *job);
+int adr_heal_commit (adr_store_t *self, adr_job_t *job);
+void adr_heal_done (adr_store_t *self);
 /* --- sync.c */
 bool adr_sync_next (adr_store_t *self);
 int adr_sync_write (adr_store_t *self, adr_job_t *job);

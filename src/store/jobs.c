@@ -86,6 +86,15 @@ s_place_next (adr_store_t *self)
 }
 
 static bool
+s_heal_next (adr_store_t *self)
+{
+    if (!adr_heal_next (self))
+        return false;
+    s_background (self, ADR_JOB_HEAL, "heal");
+    return true;
+}
+
+static bool
 s_sync_next (adr_store_t *self)
 {
     if (!adr_sync_next (self))
@@ -202,7 +211,7 @@ s_background_next (adr_store_t *self, int64_t now_ns)
     bool may_grow = !self->starved || now_ns >= self->retry_at;
     if (self->starved && may_grow)
         self->retry_at = now_ns + S_RETRY_NS;
-    return (may_grow && s_segment_next (self)) || s_seal_next (self) || s_sync_next (self)
+    return (may_grow && s_segment_next (self)) || s_seal_next (self) || s_sync_next (self) || s_heal_next (self)
         || (may_grow && s_flush_next (self, now_ns)) || (may_grow && s_place_next (self)) || s_start_next (self)
         || s_remove_next (self) || s_reindex_next (self) || s_space_next (self, now_ns) || s_compact_next (self, now_ns);
 }
@@ -359,6 +368,11 @@ adr_store_job_write (adr_store_t *self, adr_store_job_t *public_job)
     case ADR_JOB_PLACE:
         public_job->error = s_flush_error (job, adr_place_write (self, job));
         break;
+    case ADR_JOB_HEAL:
+        public_job->error = s_flush_error (job, adr_heal_write (self, job));
+        job->heal_failed = public_job->error == EIO;
+        public_job->error = job->heal_failed ? 0 : public_job->error;
+        break;
     case ADR_JOB_SYNC:
         public_job->error = adr_sync_write (self, job);
         break;
@@ -396,6 +410,10 @@ adr_store_job_sync (adr_store_t *self, adr_store_job_t *public_job)
     case ADR_JOB_PLACE:
         if (!job->no_space && !job->again)
             public_job->error = s_flush_error (job, adr_flush_commit (self, job));
+        break;
+    case ADR_JOB_HEAL:
+        if (!job->no_space && !job->again && !job->heal_failed)
+            public_job->error = s_flush_error (job, adr_heal_commit (self, job));
         break;
     case ADR_JOB_SYNC:
         public_job->error = adr_sync_note (self, job);
@@ -479,6 +497,13 @@ s_background_done (adr_store_t *self)
     case ADR_JOB_PLACE:
         if (s_rows_done (self))
             adr_place_done (self);
+        break;
+    case ADR_JOB_HEAL:
+        if (job->heal_failed) { /* not even its keys can be read: the next start makes it anew */
+            self->heal_failed = true;
+            self->heal_wanted = false;
+        } else if (s_rows_done (self))
+            adr_heal_done (self);
         break;
     case ADR_JOB_SYNC:
         adr_sync_done (self);

@@ -200,6 +200,12 @@ uint64_t adr_store_placed (const adr_store_t *self);
 /* False while so many copies wait for the disk that no more should come. */
 ADR_WARN_UNUSED bool adr_store_place_room (const adr_store_t *self);
 
+/* [STORE-10] The index has rows that cannot be read. Heal, where another copy has what is lost by it: such rows go, the copy
+ * is not exact any more. How many went, ever. */
+bool adr_store_index_is_damaged (const adr_store_t *self);
+void adr_store_heal (adr_store_t *self);
+uint64_t adr_store_lost_rows (const adr_store_t *self);
+
 /* How far this copy is a function of the log [REPAIR-1, REPAIR-5]; durable. */
 typedef enum {
     ADR_SYNC_EXACT,     /* as far as it knows */

@@ -290,6 +290,12 @@ adr_tree_break (adr_index_t *index)
     return index->put_tree (index, adr_bytes ("b", 1), adr_bytes ("", 0));
 }
 
+int
+adr_tree_mend (adr_index_t *index)
+{
+    return index->remove_tree (index, adr_bytes ("b", 1));
+}
+
 bool
 adr_tree_is_broken (const adr_index_t *index, adr_index_view_t *view)
 {

@@ -81,6 +81,7 @@ int adr_tree_slot (adr_index_view_t *view, const adr_index_t *index, uint32_t sl
                    uint8_t order[ADR_ORDER_SIZE], uint8_t *table, adr_bytes_t *key);
 /* The leaves are not to be believed, until the index is made anew: notes it, in the open transaction; asks. */
 int adr_tree_break (adr_index_t *index);
+int adr_tree_mend (adr_index_t *index);
 bool adr_tree_is_broken (const adr_index_t *index, adr_index_view_t *view);
 /* [STORE-10] False only if the tree knows of no such record either. */
 bool adr_tree_has_slot (const adr_tree_t *self, const adr_index_t *index, adr_index_view_t *view, uint8_t table,
