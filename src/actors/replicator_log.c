@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #define S_REREAD_FIRST_NS (100 * ADR_MS) /* what the disk refused is tried again */
+#define S_STILL_LOST_NS (5000 * ADR_MS)  /* what is missing is spoken of this often */
 #define S_REREAD_NS (1000 * ADR_MS)      /* a bad sector may hold the disk up for long */
 
 /* --- at the start ------------------------------------------------------------------------------------------------- */
@@ -137,7 +138,8 @@ replicator_tend_lost (replicator_t *self)
     if (missing && adr_store_reread (self->store)) {
         ADR_MARK ("a lost entry can be read again");
         self->ack_due = self->confirmed > 0;
-    }
+    } else if (missing && self->now_ns - self->damage_noted_ns > S_STILL_LOST_NS)
+        replicator_note_damage (self, "entries are still missing here, and nobody has sent them yet");
     if (self->unreadable != 0 && adr_store_lose (self->store, self->unreadable))
         s_lose (self);
     self->unreadable = 0;

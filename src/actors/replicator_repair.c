@@ -262,8 +262,11 @@ s_see_new_start (replicator_t *self)
 static void
 s_tend_index (replicator_t *self)
 {
-    if (adr_store_index_is_damaged (self->store) && adr_store_voters (self->store)->count > 1)
+    if (adr_store_index_is_damaged (self->store) && adr_store_voters (self->store)->count > 1) {
         adr_store_heal (self->store);
+        if (replicator_leads (self)) /* until it is compared it serves nobody */
+            replicator_resign (self, "rows of the index cannot be read", NULL);
+    }
     uint64_t lost = adr_store_lost_rows (self->store);
     if (lost != self->repair.lost_noted)
         adr_note (self->effects, ADR_LEVEL_WARNING, "rows of the index cannot be read -> they are taken from the peers lost=%llu",
