@@ -81,12 +81,11 @@ replicator_on_agreed (replicator_t *self, const Adr__Agreed *agreed)
     if (adr_position_compare (at, self->repair.agreed) <= 0)
         return;
     self->repair.agreed = at;
-    if (adr_store_sync (self->store) != ADR_SYNC_UNPROVEN)
+    if (!adr_store_sync_proven (self->store, at.index))
         return;
     ADR_MARK ("a copy is proven");
     adr_note (self->effects, ADR_LEVEL_NOTE, "%u voters agree at checkpoint %llu -> this copy is exact", agreed->same,
               (unsigned long long) at.index);
-    adr_store_sync_proven (self->store);
 }
 
 /* [REPAIR-2] May be a source: its last roots are those of another voter, too. */

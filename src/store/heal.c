@@ -132,6 +132,7 @@ adr_heal_done (adr_store_t *self)
 {
     ADR_MARK ("store: an index is healed");
     self->heal_wanted = false;
+    self->proof_from = self->index_applied.index;
     self->index_damaged = self->reindex_noted = false;
     self->lost_rows += self->background.lost_rows;
     adr_rows_done (self);

@@ -41,6 +41,11 @@ adr_store_open (adr_store_t **self_pointer, const adr_store_options_t *options, 
     adr_store_opening_t opening = adr_store_recover (self, why, why_size);
     if (opening == ADR_STORE_FAILED)
         adr_store_destroy (&self);
+    /* [STORE-9] An index that was made anew may lack what only other copies have: it is compared before it serves. */
+    if (self && self->was_rebuilt && self->sync.sync == ADR_SYNC_EXACT && !ADR_PLANT (STORE_9_REBUILT_SERVES))
+        self->sync = self->sync_wanted = (adr_sync_note_t){ .sync = ADR_SYNC_UNPROVEN };
+    if (self)
+        self->proof_from = self->index_applied.index;
     *self_pointer = self;
     return opening;
 }

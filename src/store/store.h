@@ -219,8 +219,9 @@ void adr_store_sync_begin (adr_store_t *self);
 /* From COPYING to REPLAYING, in one durable step: the log starts at `base` with those voters (all entries before go; where
  * base.index is 0, or the log holds that very entry, it stays as it is), and entries up to `window_to` may meet newer rows. */
 void adr_store_sync_end (adr_store_t *self, adr_position_t base, const adr_voters_t *voters, uint64_t window_to);
-/* From UNPROVEN to EXACT. */
-void adr_store_sync_proven (adr_store_t *self);
+/* From UNPROVEN to EXACT: a majority agrees at the checkpoint of that index. False, and not believed, if its roots were noted before this
+ * copy came into doubt. */
+bool adr_store_sync_proven (adr_store_t *self, uint64_t index);
 /* The voters at an index of the log, or at its start; false if it is not in it, or missing. */
 ADR_WARN_UNUSED bool adr_store_base_at (const adr_store_t *self, uint64_t index, adr_position_t *base,
                                         adr_voters_t *voters);

@@ -57,11 +57,14 @@ adr_store_sync_end (adr_store_t *self, adr_position_t base, const adr_voters_t *
         self->sync_voters = *voters;
 }
 
-void
-adr_store_sync_proven (adr_store_t *self)
+bool
+adr_store_sync_proven (adr_store_t *self, uint64_t index)
 {
-    if (adr_store_sync (self) == ADR_SYNC_UNPROVEN)
-        self->sync_wanted = (adr_sync_note_t){ .sync = ADR_SYNC_EXACT };
+    if (adr_store_sync (self) != ADR_SYNC_UNPROVEN || self->heal_wanted
+        || (index <= self->proof_from && !ADR_PLANT (REPAIR_1_OLD_PROOF)))
+        return false;
+    self->sync_wanted = (adr_sync_note_t){ .sync = ADR_SYNC_EXACT };
+    return true;
 }
 
 bool
@@ -138,8 +141,9 @@ int
 adr_sync_note (adr_store_t *self, adr_job_t *job)
 {
     uint8_t start[ADR_NOTE_START_SIZE], sync[ADR_NOTE_SYNC_SIZE], history[ADR_HISTORY_BYTES_MAX], term[8];
+    uint8_t rebuilt[8] = { 0 };
     adr_sync_note_encode (&job->sync, sync);
-    adr_state_put_t put[4] = { { ADR_NOTE_SYNC, adr_bytes (sync, sizeof sync) } };
+    adr_state_put_t put[5] = { { ADR_NOTE_SYNC, adr_bytes (sync, sizeof sync) } };
     size_t count = 1;
     if (job->moves_base) {
         put[count++] = (adr_state_put_t){ ADR_NOTE_START, adr_bytes (start, adr_note_start_encode (job, start)) };
@@ -150,6 +154,8 @@ adr_sync_note (adr_store_t *self, adr_job_t *job)
         adr_put_u64 (term, job->note_term);
         put[count++] = (adr_state_put_t){ ADR_NOTE_TERM, adr_bytes (term, sizeof term) };
     }
+    if (job->sync.sync == ADR_SYNC_EXACT) /* [STORE-9] it was compared */
+        put[count++] = (adr_state_put_t){ ADR_NOTE_REBUILT, adr_bytes (rebuilt, sizeof rebuilt) };
     return self->state->put (self->state, put, count);
 }
 
@@ -181,10 +187,13 @@ adr_sync_done (adr_store_t *self)
     const adr_job_t *job = &self->background;
     if (job->moves_base)
         s_move_base (self, job);
+    if (job->sync.sync != ADR_SYNC_EXACT)
+        self->proof_from = self->index_applied.index;
     if (job->note_term)
         self->journal.noted_term = job->note_term;
     self->sync_base = (adr_position_t){ 0, 0 };
     self->sync = job->sync;
+    self->was_rebuilt &= job->sync.sync != ADR_SYNC_EXACT;
     if (self->sync.sync == ADR_SYNC_COPYING)
         self->checkpoint = (adr_store_checkpoint_t){ 0 };
 }

@@ -341,7 +341,7 @@ test_a_copy_moves_the_log (void **state)
     fixture_apply (w, 25);
     assert_int_equal (adr_store_sync (w->store), ADR_SYNC_UNPROVEN);
     s_flush (w);
-    adr_store_sync_proven (w->store);
+    adr_store_sync_proven (w->store, 25);
     fixture_run (w);
     assert_int_equal (adr_store_sync (w->store), ADR_SYNC_EXACT);
     fixture_reopen (w);
