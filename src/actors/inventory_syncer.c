@@ -210,10 +210,14 @@ s_ask_base (inventory_syncer_t *self)
 {
     if (self->base_number != 0 && self->now_ns - self->base_ns < S_BASE_PATIENCE_NS)
         return;
+    if (self->base_number != 0)
+        syncer_blame (self, self->base_peer, "it says nothing about its log");
     int master = adr_group_find (&self->group, &self->master);
-    int peer = self->base_number == 0 && master >= 0 ? master : s_choose_peer (self);
+    int peer = master >= 0 && self->now_ns >= self->bad_until_ns[master] ? master : s_choose_peer (self);
+    self->base_number = 0;
     if (peer < 0)
         return;
+    self->base_peer = peer;
     Adr__BaseAsk ask = ADR__BASE_ASK__INIT;
     self->base_number = ask.number = ++self->number;
     self->base_ns = self->now_ns;

@@ -95,6 +95,7 @@ typedef struct inventory_syncer {
     bool floor_known;
     uint64_t base_number; /* of the question for a base; 0: none is open */
     int64_t base_ns;
+    int base_peer;
     int64_t source_ns;    /* when a proven source gave something last */
     adr_buffer_t place;   /* copies that go to the replicator with the next PLACE */
     uint64_t place_bytes; /* ever sent there */
