@@ -17,6 +17,7 @@
 #define HASH_SIZE 32
 #define LANES 8                         /* partitions that are pulled at once */
 #define INVENTORY_MAX (16 * 1024 * 1024) /* of one bucket: 200,000 records of it */
+#define INVENTORY_ENOUGH (1024 * 1024)  /* of one answer, in pieces: buckets behind that are asked for again */
 #define PIECE_MAX (160 * 1024)          /* of one answer: a pack with room for its headers [DESIGN 3] */
 #define SERVED_MAX 16                   /* inventories that are kept for askers who page through them */
 #define PLACE_MAX (192 * 1024)          /* of one PLACE, about */
@@ -45,12 +46,9 @@ typedef struct {
     int peer;            /* place in the group */
     uint64_t number;     /* of what it was asked last */
     int64_t sent_ns;
-    adr_buffer_t leaves; /* the peer's, then ... */
-    uint32_t bucket;     /* ... the next one to compare */
+    uint8_t differ[ADR_BUCKET_SET_SIZE]; /* buckets whose leaves differ, and that are not compared yet */
     adr_buffer_t inventory;
     uint32_t inventory_size;
-    uint8_t inventory_hash[HASH_SIZE];
-    uint64_t inventory_applied;
     adr_buffer_t wanted; /* rows of records to pull; keys are asked for from wanted_at on */
     size_t wanted_at;
     bool anybody;        /* the peer need not be proven */
@@ -64,7 +62,6 @@ typedef struct {
     adr_id_t node;
     uint64_t number, used; /* `used`: when, in requests */
     uint64_t applied;
-    uint8_t hash[HASH_SIZE];
     adr_buffer_t rows;
 } served_t;
 

@@ -24,7 +24,6 @@ s_ask (inventory_syncer_t *self, lane_t *lane, lane_stage_t stage, uint16_t kind
 void
 syncer_lane_end (lane_t *lane)
 {
-    adr_buffer_free (&lane->leaves);
     adr_buffer_free (&lane->inventory);
     adr_buffer_free (&lane->wanted);
     *lane = (lane_t){ .stage = LANE_IDLE };
@@ -127,26 +126,20 @@ s_ask_inventory (inventory_syncer_t *self, lane_t *lane, uint32_t offset)
         lane->number = ++self->number;
     }
     ask.number = lane->number;
-    ask.slice = adr_reader_slice (self->reader, lane->partition, lane->bucket);
+    ask.partition = lane->partition;
     ask.offset = offset;
     ask.mend = lane->anybody;
-    s_ask (self, lane, LANE_INVENTORY, ADR__KIND__INVENTORY_ASK, &ask, adr_bytes (NULL, 0));
+    s_ask (self, lane, LANE_INVENTORY, ADR__KIND__INVENTORY_ASK, &ask, adr_bytes (lane->differ, sizeof lane->differ));
 }
 
-/* Goes on to the next bucket whose leaves differ. */
+/* Goes on to the buckets that are not compared yet. */
 static void
-s_next_bucket (inventory_syncer_t *self, lane_t *lane)
+s_next_buckets (inventory_syncer_t *self, lane_t *lane)
 {
-    adr_position_t applied;
-    adr_buffer_clear (&self->scratch);
-    bool known = adr_reader_leaves (self->reader, lane->partition, &self->scratch, &applied); /* else all are compared */
-    for (; lane->bucket < lane->leaves.size / HASH_SIZE; lane->bucket++)
-        if (!known || memcmp (self->scratch.data + lane->bucket * HASH_SIZE, lane->leaves.data + lane->bucket * HASH_SIZE, HASH_SIZE)
-            != 0) {
-            s_ask_inventory (self, lane, 0);
-            return;
-        }
-    if (lane->lacking)
+    static const uint8_t s_none[ADR_BUCKET_SET_SIZE];
+    if (memcmp (lane->differ, s_none, sizeof s_none) != 0)
+        s_ask_inventory (self, lane, 0);
+    else if (lane->lacking)
         s_give_up (self, lane, "not all of its records can be read");
     else
         syncer_part_done (self, lane, true);
@@ -156,30 +149,37 @@ void
 syncer_on_leaves (inventory_syncer_t *self, const adr_event_t *event)
 {
     const Adr__Leaves *leaves = (const Adr__Leaves *) event->message.header;
+    adr_bytes_t theirs = event->message.payload;
+    adr_position_t applied;
     lane_t *lane = s_lane_of (self, event, leaves->number, LANE_LEAVES);
     if (lane == NULL)
         return;
-    if (!leaves->ok || event->message.payload.size != adr_reader_buckets (self->reader, lane->partition) * HASH_SIZE) {
+    if (!leaves->ok || theirs.size != adr_reader_buckets (self->reader, lane->partition) * HASH_SIZE) {
         s_give_up (self, lane, "it is no source now");
         return;
     }
     if (!lane->anybody)
         self->source_ns = self->now_ns;
     syncer_see_applied (self, leaves->applied, true);
-    self->pulled_bytes += event->message.payload.size;
-    adr_buffer_clear (&lane->leaves);
-    adr_buffer_append (&lane->leaves, event->message.payload.data, event->message.payload.size);
-    lane->bucket = 0;
-    s_next_bucket (self, lane);
+    self->pulled_bytes += theirs.size;
+    adr_buffer_clear (&self->scratch);
+    bool known = adr_reader_leaves (self->reader, lane->partition, &self->scratch, &applied); /* else all are compared */
+    memset (lane->differ, 0, sizeof lane->differ);
+    for (uint32_t i = 0; i < theirs.size / HASH_SIZE; i++)
+        if (!known || memcmp (self->scratch.data + i * HASH_SIZE, theirs.data + i * HASH_SIZE, HASH_SIZE) != 0)
+            lane->differ[i / 8] |= (uint8_t) (1u << i % 8);
+    s_next_buckets (self, lane);
 }
 
 /* [REPAIR-2] Its rows ascend, belong to that bucket, and hash to what it says. */
 static bool
-s_inventory_is_true (const inventory_syncer_t *self, const lane_t *lane)
+s_section_is_true (const inventory_syncer_t *self, const lane_t *lane, const adr_inventory_section_t *section)
 {
     uint8_t sum[HASH_SIZE] = { 0 }, order[16], before[16] = { 0 };
-    uint32_t slice = adr_reader_slice (self->reader, lane->partition, lane->bucket);
-    adr_bytes_t rest = adr_bytes (lane->inventory.data, lane->inventory.size);
+    uint32_t slice = adr_reader_slice (self->reader, lane->partition, section->bucket);
+    adr_bytes_t rest = section->rows;
+    if (section->bucket >= adr_reader_buckets (self->reader, lane->partition))
+        return false;
     for (bool first = true; rest.size; first = false) {
         adr_inventory_row_t row;
         size_t size = adr_inventory_row_get (&row, rest);
@@ -190,7 +190,7 @@ s_inventory_is_true (const inventory_syncer_t *self, const lane_t *lane)
         adr_reader_hash_row (self->reader, &row, sum);
         rest = adr_bytes (rest.data + size, rest.size - size);
     }
-    return memcmp (sum, lane->inventory_hash, HASH_SIZE) == 0 || ADR_PLANT (REPAIR_2_INVENTORY_UNCHECKED);
+    return memcmp (sum, section->hash, HASH_SIZE) == 0 || ADR_PLANT (REPAIR_2_INVENTORY_UNCHECKED);
 }
 
 /* [invariant 12] What is mended is named. */
@@ -236,16 +236,13 @@ s_want (inventory_syncer_t *self, lane_t *lane, const adr_inventory_row_t *row)
         adr_inventory_row_put (&lane->wanted, row);
 }
 
-/* The bucket is compared; what it lacks is pulled before the next one. */
 static void
-s_bucket_is_here (inventory_syncer_t *self, lane_t *lane)
+s_compare_rows (inventory_syncer_t *self, lane_t *lane, adr_bytes_t rest)
 {
     adr_position_t own = { 0, 0 };
-    adr_bytes_t rest = adr_bytes (lane->inventory.data, lane->inventory.size);
-    adr_buffer_clear (&lane->wanted);
-    lane->wanted_at = 0;
-    bool known = adr_reader_applied (self->reader, &own);
-    while (known && rest.size) {
+    if (!adr_reader_applied (self->reader, &own))
+        return;
+    while (rest.size) {
         adr_inventory_row_t row;
         size_t size = adr_inventory_row_get (&row, rest);
         if (s_is_wanted (self, &row, own.index))
@@ -254,11 +251,34 @@ s_bucket_is_here (inventory_syncer_t *self, lane_t *lane)
         if (self->place.size > PLACE_MAX)
             syncer_flush_places (self);
     }
-    lane->bucket++;
-    if (lane->wanted.size)
-        s_ask_records (self, lane);
-    else
-        s_next_bucket (self, lane);
+}
+
+/* These buckets are compared; what they lack is pulled before the next ones. False if one is not what it says. */
+static bool
+s_inventory_is_here (inventory_syncer_t *self, lane_t *lane)
+{
+    adr_bytes_t rest = adr_bytes (lane->inventory.data, lane->inventory.size);
+    adr_buffer_clear (&lane->wanted);
+    lane->wanted_at = 0;
+    while (rest.size) {
+        adr_inventory_section_t section;
+        size_t size = adr_inventory_section_get (&section, rest);
+        if (size == 0 || !s_section_is_true (self, lane, &section))
+            return false;
+        lane->differ[section.bucket / 8] &= (uint8_t) ~(1u << section.bucket % 8);
+        s_compare_rows (self, lane, section.rows);
+        rest = adr_bytes (rest.data + size, rest.size - size);
+    }
+    return true;
+}
+
+static bool
+s_is_piece (const lane_t *lane, const Adr__Inventory *inventory, size_t size)
+{
+    size_t have = lane->inventory.size;
+    return inventory->ok && inventory->size >= ADR_SECTION_HEADER_SIZE
+           && inventory->size <= INVENTORY_MAX + INVENTORY_ENOUGH + ADR_SECTION_HEADER_SIZE * ADR_BUCKET_SET_SIZE * 8
+           && size > 0 && size <= inventory->size - have;
 }
 
 void
@@ -269,9 +289,7 @@ syncer_on_inventory (inventory_syncer_t *self, const adr_event_t *event)
     lane_t *lane = s_lane_of (self, event, inventory->number, LANE_INVENTORY);
     if (lane == NULL || (inventory->ok && inventory->offset != lane->inventory.size))
         return; /* a piece that came twice */
-    if (!inventory->ok || inventory->hash.len != HASH_SIZE || inventory->size > INVENTORY_MAX
-        || piece.size > inventory->size - lane->inventory.size
-        || (piece.size == 0 && inventory->size > lane->inventory.size)) {
+    if (!s_is_piece (lane, inventory, piece.size)) {
         s_give_up (self, lane, "it gives no inventory");
         return;
     }
@@ -281,16 +299,15 @@ syncer_on_inventory (inventory_syncer_t *self, const adr_event_t *event)
         s_ask_inventory (self, lane, (uint32_t) lane->inventory.size);
         return;
     }
-    memcpy (lane->inventory_hash, inventory->hash.data, HASH_SIZE);
-    lane->inventory_applied = inventory->applied;
     syncer_see_applied (self, inventory->applied, false);
-    if (s_inventory_is_true (self, lane)) {
-        s_bucket_is_here (self, lane);
-        return;
-    }
-    ADR_MARK ("an inventory is false");
-    self->false_inventories++;
-    s_give_up (self, lane, "its inventory does not hash to what it says");
+    if (!s_inventory_is_here (self, lane)) {
+        ADR_MARK ("an inventory is false");
+        self->false_inventories++;
+        s_give_up (self, lane, "its inventory does not hash to what it says");
+    } else if (lane->wanted.size)
+        s_ask_records (self, lane);
+    else
+        s_next_buckets (self, lane);
 }
 
 /* --- what comes ------------------------------------------------------------------------------------------------ */
@@ -340,5 +357,5 @@ syncer_on_records (inventory_syncer_t *self, const adr_event_t *event)
     if (lane->wanted_at < lane->wanted.size)
         s_ask_records (self, lane);
     else
-        s_next_bucket (self, lane);
+        s_next_buckets (self, lane);
 }

@@ -45,13 +45,17 @@ s_served (inventory_syncer_t *self, const adr_id_t *node, uint64_t number)
 }
 
 static bool
-s_make_inventory (inventory_syncer_t *self, served_t *served, const adr_id_t *node, const Adr__InventoryAsk *ask)
+s_make_inventory (inventory_syncer_t *self, served_t *served, const adr_event_t *event, const Adr__InventoryAsk *ask)
 {
     adr_position_t applied;
+    const adr_id_t *node = &event->message.from.node;
+    if (event->message.payload.size != ADR_BUCKET_SET_SIZE)
+        return false;
     adr_buffer_clear (&served->rows);
     served->node = *node;
     served->number = ask->number;
-    bool made = adr_reader_inventory (self->reader, ask->slice, INVENTORY_MAX, &served->rows, served->hash, &applied);
+    bool made = adr_reader_inventory (self->reader, ask->partition, event->message.payload.data, INVENTORY_ENOUGH,
+                                      INVENTORY_MAX, &served->rows, &applied);
     served->applied = made ? applied.index : 0;
     if (!made)
         served->number = 0;
@@ -68,14 +72,13 @@ syncer_on_inventory_ask (inventory_syncer_t *self, const adr_event_t *event)
     Adr__Inventory inventory = ADR__INVENTORY__INIT;
     inventory.number = ask->number;
     inventory.ok = ask->number != 0 && s_may_serve (self, ask->mend)
-                   && (ask->offset == 0 ? s_make_inventory (self, served, node, ask)
+                   && (ask->offset == 0 ? s_make_inventory (self, served, event, ask)
                                         : known && ask->offset <= served->rows.size);
     adr_bytes_t piece = { 0 };
     if (inventory.ok) {
         size_t size = served->rows.size - ask->offset;
         piece = adr_bytes (served->rows.data + ask->offset, size > PIECE_MAX ? PIECE_MAX : size);
         inventory.applied = served->applied;
-        inventory.hash = (ProtobufCBinaryData){ HASH_SIZE, served->hash };
         inventory.size = (uint32_t) served->rows.size;
         inventory.offset = ask->offset;
         inventory.purged_to = self->purged_to;

@@ -95,6 +95,20 @@ replicator_voters_with_space (const replicator_t *self, adr_space_t limit, bool 
     return count;
 }
 
+/* Voters whose copies are whole enough to acknowledge, as far as this master knows: who was not heard yet may be. */
+uint32_t
+replicator_able_voters (const replicator_t *self)
+{
+    const adr_voters_t *voters = adr_store_voters (self->store);
+    uint32_t able = 0;
+    for (uint32_t i = 0; i < self->peer_count; i++) {
+        const peer_t *peer = &self->peer[i];
+        if (adr_voters_find (voters, &peer->node, peer->incarnation) >= 0)
+            able += i == 0 || peer->sync != ADR_SYNC_COPYING;
+    }
+    return able;
+}
+
 /* --- who keeps up ------------------------------------------------------------------------------------------------- */
 
 /* When the entry was appended, as far back as the stamps tell; 0: before that. */
@@ -262,7 +276,7 @@ s_tend_own_disk (replicator_t *self)
     }
 }
 
-/* [STORE-11] Where those that are full would be needed, no other master commits more. */
+/* [STORE-11, REPAIR-5] Where those that are full, or sick, would be needed, no other master commits more. */
 static bool
 s_waits_for_space (const replicator_t *self)
 {
@@ -272,8 +286,9 @@ s_waits_for_space (const replicator_t *self)
         const peer_t *peer = &self->peer[i];
         if (adr_voters_find (voters, &peer->node, peer->incarnation) < 0)
             continue;
-        able += i == 0 || (replicator_heard_lately (self, peer) && !peer->full);
-        full += peer->full;
+        bool copies = peer->sync == ADR_SYNC_COPYING; /* it waits for its copy, as another one for space */
+        able += i == 0 || (replicator_heard_lately (self, peer) && !peer->full && !copies);
+        full += peer->full || copies;
     }
     return full > 0 && able < adr_quorum_needed (voters->count, voters->quorum);
 }

@@ -297,6 +297,7 @@ void replicator_on_answered (replicator_t *self, const adr_event_t *event);
 /* Voters that have at least so much space, as far as this master knows; *full: one of the others says that it has less
  * [STORE-11]. */
 uint32_t replicator_voters_with_space (const replicator_t *self, adr_space_t limit, bool *full);
+uint32_t replicator_able_voters (const replicator_t *self);
 void replicator_tend_members (replicator_t *self); /* each tick: repeats, unlock set, admission */
 
 /* --- replicator_follow.c */

@@ -228,8 +228,14 @@ s_has_space (replicator_t *self, const Adr__Write *write)
 static bool
 s_has_room (replicator_t *self, const Adr__Write *write, size_t size)
 {
+    const adr_voters_t *voters = adr_store_voters (self->store);
     if (!s_has_space (self, write))
         return false;
+    /* [invariant 11] What too few can acknowledge would stay locked until their copies are made. */
+    if (replicator_able_voters (self) < adr_quorum_needed (voters->count, voters->quorum)) {
+        s_refuse (self, write, ADR_STATUS_REFUSED, "too many copies are being repaired");
+        return false;
+    }
     if (self->pipeline_bytes + size > self->settings->pipeline_max_bytes || !adr_store_has_room (self->store)
         || (self->writes.size - self->writes_first) / sizeof (write_waiter_t) >= S_WRITES_MAX) {
         s_refuse (self, write, ADR_STATUS_REFUSED, "busy");

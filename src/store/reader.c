@@ -206,18 +206,49 @@ s_inventory (adr_reader_t *self, adr_index_view_t *view, uint32_t slice, size_t 
     return error == ENOENT ? 0 : error;
 }
 
-bool
-adr_reader_inventory (adr_reader_t *self, uint32_t slice, size_t max, adr_buffer_t *rows, uint8_t hash[32],
-                      adr_position_t *applied)
+static int
+s_section (adr_reader_t *self, adr_index_view_t *view, uint32_t partition, uint32_t bucket, size_t max,
+           adr_buffer_t *sections)
 {
-    adr_index_view_t *view;
-    if (slice >= adr_tree_slices (&self->tree) || !s_view (self, &view, applied))
-        return false;
+    uint32_t slice = adr_reader_slice (self, partition, bucket);
+    size_t begin = sections->size;
+    uint8_t hash[ADR_HASH_SIZE];
+    adr_buffer_grow (sections, ADR_SECTION_HEADER_SIZE);
     int error = adr_tree_leaf (view, self->index, slice, hash);
     if (!error)
-        error = s_inventory (self, view, slice, max, rows);
+        error = s_inventory (self, view, slice, max, sections);
+    uint8_t *at = sections->data + begin;
+    at[0] = (uint8_t) bucket;
+    adr_put_u32 (at + 1, (uint32_t) (sections->size - begin - ADR_SECTION_HEADER_SIZE));
+    memcpy (at + 5, hash, sizeof hash);
+    return error;
+}
+
+bool
+adr_reader_inventory (adr_reader_t *self, uint32_t partition, const uint8_t *set, size_t enough, size_t max,
+                      adr_buffer_t *sections, adr_position_t *applied)
+{
+    adr_index_view_t *view;
+    size_t begin = sections->size;
+    if (partition > self->tree.partitions || !s_view (self, &view, applied))
+        return false;
+    int error = 0;
+    for (uint32_t bucket = 0; bucket < adr_reader_buckets (self, partition) && !error; bucket++)
+        if (set[bucket / 8] >> bucket % 8 & 1 && (sections->size == begin || sections->size - begin < enough))
+            error = s_section (self, view, partition, bucket, max, sections);
     self->index->view_close (&view);
     return error == 0;
+}
+
+size_t
+adr_inventory_section_get (adr_inventory_section_t *section, adr_bytes_t bytes)
+{
+    if (bytes.size < ADR_SECTION_HEADER_SIZE || bytes.size - ADR_SECTION_HEADER_SIZE < adr_get_u32 (bytes.data + 1))
+        return 0;
+    section->bucket = bytes.data[0];
+    section->rows = adr_bytes (bytes.data + ADR_SECTION_HEADER_SIZE, adr_get_u32 (bytes.data + 1));
+    memcpy (section->hash, bytes.data + 5, sizeof section->hash);
+    return ADR_SECTION_HEADER_SIZE + section->rows.size;
 }
 
 /* --- records --------------------------------------------------------------------------------------------------- */

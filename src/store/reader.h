@@ -42,10 +42,22 @@ void adr_inventory_row_put (adr_buffer_t *rows, const adr_inventory_row_t *row);
 /* Reads the row at the start of `bytes` and returns its size, 0 if there is no whole one within the limits. */
 ADR_WARN_UNUSED size_t adr_inventory_row_get (adr_inventory_row_t *row, adr_bytes_t bytes);
 
-/* Appends the rows of all records of the slice, in an order that all copies share, and says what they hash to. False as
- * above, or if they would take more than `max` bytes. */
-ADR_WARN_UNUSED bool adr_reader_inventory (adr_reader_t *self, uint32_t slice, size_t max, adr_buffer_t *rows,
-                                           uint8_t hash[32], adr_position_t *applied);
+/* An inventory is a section for each bucket: u8 bucket, u32 size of its rows, hash (32) that the rows' hashes add up to, rows
+ * in an order that all copies share. */
+#define ADR_SECTION_HEADER_SIZE 37
+typedef struct {
+    uint32_t bucket;
+    adr_bytes_t rows;
+    uint8_t hash[32];
+} adr_inventory_section_t;
+/* Reads the section at the start of `bytes` and returns its size, 0 if there is no whole one. */
+ADR_WARN_UNUSED size_t adr_inventory_section_get (adr_inventory_section_t *section, adr_bytes_t bytes);
+
+#define ADR_BUCKET_SET_SIZE 32 /* bytes: a bit for each bucket of a partition */
+/* Appends sections for the buckets in the set, ascending, until they take `enough` bytes; at least one. False as above, or if
+ * a single one would take more than `max` bytes. */
+ADR_WARN_UNUSED bool adr_reader_inventory (adr_reader_t *self, uint32_t partition, const uint8_t *set, size_t enough,
+                                           size_t max, adr_buffer_t *sections, adr_position_t *applied);
 /* XORs what that row hashes to into `hash`. */
 void adr_reader_hash_row (const adr_reader_t *self, const adr_inventory_row_t *row, uint8_t hash[32]);
 /* The place of the key in its slice: rows of an inventory ascend by it. */

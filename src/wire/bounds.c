@@ -67,7 +67,6 @@ static const s_bounds_t s_messages[] = {
     S_MESSAGE (cluster_map, S_COUNT (2, ADR_GROUPS_MAX)),
     S_MESSAGE (root, S_EXACT (3, 32)),
     S_MESSAGE (checkpoint_noted, S_EXACT (3, 32)),
-    S_MESSAGE (inventory, S_EXACT (4, 32)),
     S_MESSAGE (sign_request, S_SIZE (2, ADR_CERTIFICATE_MAX)),
     S_MESSAGE (sign_answer, S_SIZE (3, ADR_CERTIFICATE_MAX), S_SIZE (4, ADR_CERTIFICATE_MAX)),
 };
