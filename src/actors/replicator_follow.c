@@ -165,7 +165,8 @@ replicator_on_append (replicator_t *self, const adr_event_t *event)
     if (self->role != ROLE_MEMBER)
         return; /* a second master of one term: the checkers' business, never to be obeyed */
     self->master = event->message.from.node;
-    if ((append->log_start && replicator_is_behind (self, append->log_start))
+    adr_position_t log_start = { append->prev_term, append->log_start };
+    if ((append->log_start && replicator_is_behind (self, log_start))
         || (adr_store_sync (self->store) == ADR_SYNC_COPYING && !ADR_PLANT (REPAIR_5_SICK_ACKNOWLEDGES)))
         return; /* [REPAIR-5] what it takes now it would have to lose again: it says nothing */
     if (!s_holds_predecessor (self, event, append))

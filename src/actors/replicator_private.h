@@ -315,7 +315,7 @@ void replicator_on_place (replicator_t *self, const adr_event_t *event);
 void replicator_on_sync_end (replicator_t *self, const Adr__SyncEnd *end);
 void replicator_on_base_ask (replicator_t *self, const adr_event_t *event);
 /* True if our log ends before the master's starts: then this copy is sick from now on. */
-bool replicator_is_behind (replicator_t *self, uint64_t log_start);
+bool replicator_is_behind (replicator_t *self, adr_position_t log_start);
 uint64_t replicator_keep_from (const replicator_t *self);
 uint64_t replicator_keep_least (const replicator_t *self);
 void replicator_repair_turn (replicator_t *self);

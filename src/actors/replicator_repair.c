@@ -176,21 +176,21 @@ replicator_on_base_ask (replicator_t *self, const adr_event_t *event)
 
 /* --- sick ------------------------------------------------------------------------------------------------------ */
 
-/* The log of its master starts behind what this copy holds [DESIGN 5]. */
+/* [DESIGN 5] The log of its master starts behind what this copy holds: it ends before, has another entry there, or misses
+ * entries that nobody can send it any more. */
 bool
-replicator_is_behind (replicator_t *self, uint64_t log_start)
+replicator_is_behind (replicator_t *self, adr_position_t log_start)
 {
-    uint64_t term;
-    bool reaches = adr_store_last (self->store).index > log_start
-                   || (adr_store_last (self->store).index == log_start && log_start != 0);
-    if (reaches && (adr_store_log_start (self->store).index >= log_start
-                    || adr_store_term_at (self->store, log_start, &term)))
+    uint64_t term = 0, missing = adr_store_missing_from (self->store);
+    bool same = adr_store_log_start (self->store).index >= log_start.index
+                || (adr_store_term_at (self->store, log_start.index, &term) && term == log_start.term);
+    if (same && (missing == 0 || missing > log_start.index))
         return false;
     if (adr_store_sync (self->store) == ADR_SYNC_COPYING || self->repair.begun)
         return true;
     ADR_MARK ("a copy is sick: the log starts behind it");
     adr_note (self->effects, ADR_LEVEL_WARNING, "the log of the master starts at %llu, ours ends at %llu -> this copy is sick and is made anew from its peers",
-              (unsigned long long) log_start, (unsigned long long) adr_store_last (self->store).index);
+              (unsigned long long) log_start.index, (unsigned long long) adr_store_last (self->store).index);
     self->repair.begun = true;
     adr_store_sync_begin (self->store);
     return true;

@@ -387,12 +387,13 @@ sim_watch_elect_deliver (sim_world_t *world, const sim_actor_t *to, const adr_ev
                              ((const Adr__Pong *) header)->number);
 }
 
-/* While members are full, or have only just got space again, a master may wait for it [STORE-11]. */
+/* While members are full, or have only just got space again, or make a copy, a master may wait for them [STORE-11,
+ * REPAIR-5]. */
 static bool
 s_waits_for_space (const sim_world_t *world)
 {
     for (int i = 0; i < world->node_count; i++)
-        if (world->node[i].full_disk
+        if (world->node[i].full_disk || (world->node[i].store && adr_store_sync (world->node[i].store) == ADR_SYNC_COPYING)
             || (world->node[i].full_ns && world->now_ns - world->node[i].full_ns < 5 * SIM_SECOND))
             return true;
     return false;
