@@ -40,6 +40,7 @@ static const adr_role_t s_roles[] = {
     { S_REPLICATING, &adr_replicator_class },
     { S_REPLICATING, &adr_merkle_gossiper_class },
     { S_REPLICATING, &adr_inventory_syncer_class },
+    { S_REPLICATING, &adr_scrubber_class },
     { S_EDGE | S_REPLICATING, &adr_map_keeper_class },
     { S_PKI, &adr_cert_signer_class },
 };

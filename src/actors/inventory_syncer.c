@@ -9,12 +9,14 @@
  * Mailbox
  *     REPAIR_STATE    own replicator         how far this copy is exact, what of the copies is durable
  *     DIVERGED        own merkle_gossiper    those partitions differ from that peer's
+ *     WOUNDS          own scrubber, own replicator  records whose values cannot be read
  *     BASE            a peer's replicator    who voted where the log may start
  *     LEAVES, INVENTORY, RECORDS             a peer's, answers
  *     LEAVES_ASK, INVENTORY_ASK, RECORDS_ASK a peer's, questions
  *     MAP_CHANGED     own map_keeper
  * Sends
- *     the same questions and answers to inventory_syncers; BASE_ASK to a peer's replicator; PLACE, SYNC_END to its own.
+ *     the same questions and answers to inventory_syncers; BASE_ASK to a peer's replicator; PLACE, SYNC_END,
+ *     INDEX_DAMAGED to its own.
  *
  *              REPAIR_STATE: copying                      all whole, and the log reaches back to all of it
  *     idle ──────────────────────────▶ copying: pass after pass ──────────────────────────▶ SYNC_END, idle
@@ -66,6 +68,13 @@ syncer_flush_places (inventory_syncer_t *self)
         s_send_place (self);
 }
 
+void
+syncer_tell_index (inventory_syncer_t *self)
+{
+    Adr__IndexDamaged damaged = ADR__INDEX_DAMAGED__INIT;
+    s_send_own_replicator (self, ADR__KIND__INDEX_DAMAGED, &damaged, adr_bytes (NULL, 0));
+}
+
 /* --- peers ----------------------------------------------------------------------------------------------------- */
 
 void
@@ -87,9 +96,8 @@ syncer_asks_anybody (const inventory_syncer_t *self)
     return self->mode == MODE_MENDING || self->now_ns - self->source_ns > S_NO_SOURCE_NS;
 }
 
-/* A healthy peer at random, not the master if there is a choice; -1: none. */
-static int
-s_choose_peer (inventory_syncer_t *self)
+int
+syncer_choose_peer (inventory_syncer_t *self)
 {
     int choice[ADR_GROUP_NODES_MAX], count = 0, master = -1;
     for (uint32_t i = 0; i < self->group.count; i++) {
@@ -176,7 +184,7 @@ s_fill_lanes (inventory_syncer_t *self)
     for (size_t i = 0; i < LANES && self->todo_count; i++) {
         if (self->lane[i].stage != LANE_IDLE)
             continue;
-        int peer = self->mode == MODE_MENDING ? self->mend_peer : s_choose_peer (self);
+        int peer = self->mode == MODE_MENDING ? self->mend_peer : syncer_choose_peer (self);
         while (partition < self->part_count && self->part[partition] != PART_TODO)
             partition++;
         if (peer < 0 || self->now_ns < self->bad_until_ns[peer] || partition == self->part_count)
@@ -213,7 +221,7 @@ s_ask_base (inventory_syncer_t *self)
     if (self->base_number != 0)
         syncer_blame (self, self->base_peer, "it says nothing about its log");
     int master = adr_group_find (&self->group, &self->master);
-    int peer = master >= 0 && self->now_ns >= self->bad_until_ns[master] ? master : s_choose_peer (self);
+    int peer = master >= 0 && self->now_ns >= self->bad_until_ns[master] ? master : syncer_choose_peer (self);
     self->base_number = 0;
     if (peer < 0)
         return;
@@ -352,6 +360,9 @@ s_receive_message (inventory_syncer_t *self, const adr_event_t *event)
     case ADR__KIND__DIVERGED:
         s_on_diverged (self, event);
         break;
+    case ADR__KIND__WOUNDS:
+        syncer_on_wounds (self, event);
+        break;
     case ADR__KIND__BASE:
         s_on_base (self, (const Adr__Base *) header);
         break;
@@ -413,6 +424,7 @@ s_tick (inventory_syncer_t *self)
     if (self->mode == MODE_MENDING && self->now_ns < self->bad_until_ns[self->mend_peer])
         s_become (self, MODE_IDLE);
     s_go_on (self);
+    syncer_tend_wounds (self);
     self->tick_ns = self->now_ns + S_TICK_NS;
     self->effects->wake (self->effects, S_TIMER_TICK, self->tick_ns);
 }
@@ -458,6 +470,7 @@ s_destroy (void **object)
     for (size_t i = 0; i < SERVED_MAX; i++)
         adr_buffer_free (&self->served[i].rows);
     adr_buffer_free (&self->place);
+    adr_buffer_free (&self->wounds);
     adr_buffer_free (&self->scratch);
     free (self->part);
     free (self);

@@ -22,6 +22,7 @@
 #define SERVED_MAX 16                   /* inventories that are kept for askers who page through them */
 #define PLACE_MAX (192 * 1024)          /* of one PLACE, about */
 #define PLACE_WINDOW (2 * 1024 * 1024)  /* bytes that the own replicator has not taken yet */
+#define WOUNDS_MAX (1024 * 1024)        /* bytes of keys whose values cannot be read */
 #define PATIENCE_NS (2000 * ADR_MS)     /* a peer that does not answer for so long is replaced by another */
 
 typedef enum {
@@ -93,6 +94,9 @@ typedef struct inventory_syncer {
     uint64_t base_number; /* of the question for a base; 0: none is open */
     int64_t base_ns;
     int base_peer;
+    adr_buffer_t wounds;  /* keys of records whose values cannot be read here */
+    uint64_t wound_number; /* of the question for some of them; 0: none is open */
+    int64_t wound_ns, wound_wait_ns;
     int64_t source_ns;    /* when a proven source gave something last */
     adr_buffer_t place;   /* copies that go to the replicator with the next PLACE */
     uint64_t place_bytes; /* ever sent there */
@@ -117,6 +121,9 @@ void syncer_part_done (inventory_syncer_t *self, lane_t *lane, bool whole);
 /* True if the source need not be proven: between two that mend each other, and where none is for long. If it is their
  * checkpoints that wait for this copy's acknowledgements, nobody would ever be proven, nor this copy made. */
 bool syncer_asks_anybody (const inventory_syncer_t *self);
+/* A healthy peer at random, not the master if there is a choice; -1: none. */
+int syncer_choose_peer (inventory_syncer_t *self);
+void syncer_tell_index (inventory_syncer_t *self); /* to the replicator: rows of the index cannot be read */
 /* That peer is left alone for a while. */
 void syncer_blame (inventory_syncer_t *self, int peer, const char *why);
 
@@ -127,6 +134,8 @@ void syncer_lanes_go_on (inventory_syncer_t *self); /* those that wait for rate 
 void syncer_on_leaves (inventory_syncer_t *self, const adr_event_t *event);
 void syncer_on_inventory (inventory_syncer_t *self, const adr_event_t *event);
 void syncer_on_records (inventory_syncer_t *self, const adr_event_t *event);
+void syncer_on_wounds (inventory_syncer_t *self, const adr_event_t *event);
+void syncer_tend_wounds (inventory_syncer_t *self);
 
 /* --- inventory_syncer_serve.c */
 void syncer_on_leaves_ask (inventory_syncer_t *self, const adr_event_t *event);

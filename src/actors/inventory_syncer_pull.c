@@ -84,11 +84,7 @@ s_keys_of_one_answer (inventory_syncer_t *self, const lane_t *lane)
         if (expected > 0 && expected + size > PIECE_MAX)
             break;
         expected += size;
-        uint8_t *key = adr_buffer_grow (&self->scratch, 3 + row.key.size);
-        key[0] = row.table;
-        adr_put_u16 (key + 1, (uint16_t) row.key.size);
-        if (row.key.size)
-            memcpy (key + 3, row.key.data, row.key.size);
+        adr_wound_put (&self->scratch, row.table, row.key);
     }
     return expected;
 }
@@ -336,11 +332,64 @@ s_take_records (inventory_syncer_t *self, adr_bytes_t rest)
     return true;
 }
 
+/* --- wounds ---------------------------------------------------------------------------------------------------- */
+
+void
+syncer_on_wounds (inventory_syncer_t *self, const adr_event_t *event)
+{
+    adr_bytes_t keys = event->message.payload;
+    if (self->wounds.size + keys.size <= WOUNDS_MAX) /* what is more will be found again */
+        adr_buffer_append (&self->wounds, keys.data, keys.size);
+    syncer_tend_wounds (self);
+}
+
+/* One question at a time, to whichever peer: what it has of these records takes the place of what cannot be read here. */
+void
+syncer_tend_wounds (inventory_syncer_t *self)
+{
+    if (self->wounds.size == 0 || (self->wound_number && self->now_ns - self->wound_ns < PATIENCE_NS)
+        || self->now_ns < self->wound_wait_ns)
+        return;
+    int peer = syncer_choose_peer (self);
+    if (peer < 0)
+        return;
+    Adr__RecordsAsk ask = ADR__RECORDS_ASK__INIT;
+    self->wound_number = ask.number = ++self->number;
+    self->wound_ns = self->now_ns;
+    ask.mend = true;
+    size_t size = self->wounds.size < PIECE_MAX ? self->wounds.size : PIECE_MAX; /* a key that is cut off waits */
+    syncer_send (self, &self->group.node[peer], ADR__KIND__RECORDS_ASK, &ask, adr_bytes (self->wounds.data, size));
+}
+
+/* What the peer could not give either is asked of another one, after a while. */
+static void
+s_wounds_answered (inventory_syncer_t *self, const Adr__Records *records, adr_bytes_t payload)
+{
+    adr_bytes_t rest = adr_bytes (self->wounds.data, self->wounds.size), key;
+    uint8_t table;
+    self->wound_number = 0;
+    if (!records->ok || records->damaged || !s_take_records (self, payload)) {
+        self->wound_wait_ns = self->now_ns + 1000 * ADR_MS;
+        return;
+    }
+    for (uint32_t i = 0; i < records->asked && adr_wound_next (&rest, &table, &key); i++)
+        self->mended_records++;
+    memmove (self->wounds.data, rest.data, rest.size);
+    self->wounds.size = rest.size;
+    ADR_MARK ("a damaged value is taken from a peer");
+    adr_note (self->effects, ADR_LEVEL_NOTE, "%u damaged values are taken from a peer mended=%llu", records->asked,
+              (unsigned long long) self->mended_records);
+    syncer_flush_places (self);
+    syncer_tend_wounds (self);
+}
+
 void
 syncer_on_records (inventory_syncer_t *self, const adr_event_t *event)
 {
     const Adr__Records *records = (const Adr__Records *) event->message.header;
     lane_t *lane = s_lane_of (self, event, records->number, LANE_RECORDS);
+    if (records->number == self->wound_number && records->number != 0)
+        s_wounds_answered (self, records, event->message.payload);
     if (lane == NULL)
         return;
     if (!records->ok || records->asked == 0 || !s_take_records (self, event->message.payload)) {

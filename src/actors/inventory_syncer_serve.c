@@ -57,8 +57,10 @@ s_make_inventory (inventory_syncer_t *self, served_t *served, const adr_event_t 
     bool made = adr_reader_inventory (self->reader, ask->partition, event->message.payload.data, INVENTORY_ENOUGH,
                                       INVENTORY_MAX, &served->rows, &applied);
     served->applied = made ? applied.index : 0;
-    if (!made)
+    if (!made) {
         served->number = 0;
+        syncer_tell_index (self);
+    }
     return made;
 }
 
@@ -93,24 +95,12 @@ syncer_on_inventory_ask (inventory_syncer_t *self, const adr_event_t *event)
 
 /* --- records --------------------------------------------------------------------------------------------------- */
 
-/* Keys: u8 table, u16 size, key. False at the end, or where they are not whole. */
-static bool
-s_next_key (adr_bytes_t *keys, uint8_t *table, adr_bytes_t *key)
-{
-    if (keys->size < 3 || keys->size - 3 < adr_get_u16 (keys->data + 1))
-        return false;
-    *table = keys->data[0];
-    *key = adr_bytes (keys->data + 3, adr_get_u16 (keys->data + 1));
-    *keys = adr_bytes (keys->data + 3 + key->size, keys->size - 3 - key->size);
-    return true;
-}
-
 static void
 s_collect_records (inventory_syncer_t *self, adr_bytes_t keys, Adr__Records *records)
 {
     uint8_t table;
     adr_bytes_t key;
-    while (self->scratch.size < PIECE_MAX && s_next_key (&keys, &table, &key)) {
+    while (self->scratch.size < PIECE_MAX && adr_wound_next (&keys, &table, &key)) {
         size_t before = self->scratch.size;
         adr_status_t status = adr_reader_record (self->reader, table, key, &self->scratch);
         if (before > 0 && self->scratch.size > PIECE_MAX + PIECE_MAX / 4) {

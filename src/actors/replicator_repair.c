@@ -266,6 +266,14 @@ s_tend_index (replicator_t *self)
         if (replicator_leads (self)) /* until it is compared it serves nobody */
             replicator_resign (self, "rows of the index cannot be read", NULL);
     }
+    adr_buffer_clear (&self->scratch);
+    adr_store_take_wounds (self->store, &self->scratch);
+    if (self->scratch.size) {
+        Adr__Wounds wounds = ADR__WOUNDS__INIT;
+        adr_address_t to = { self->environment->node, ADR_ACTOR_INVENTORY_SYNCER };
+        self->effects->send (self->effects, to, ADR__KIND__WOUNDS, &wounds.base,
+                             adr_bytes (self->scratch.data, self->scratch.size));
+    }
     uint64_t lost = adr_store_lost_rows (self->store);
     if (lost != self->repair.lost_noted)
         adr_note (self->effects, ADR_LEVEL_WARNING, "rows of the index cannot be read -> they are taken from the peers lost=%llu",

@@ -87,6 +87,8 @@ typedef struct {
     uint64_t request_max_bytes;  /* requests that an edge holds for its clients; more is refused as busy */
     uint32_t reads_by_quorum;    /* 1: confirm each read index by a poll round [READ-6]; 0: by lease */
     int64_t checkpoint_ns;       /* a master logs a checkpoint this often, if something changed */
+    uint64_t scrub_rate;         /* bytes a second that the scrubber reads */
+    int64_t scrub_interval_ns;   /* from one pass of it to the next */
     uint64_t repair_rate;        /* bytes a second that repair may take from peers and put on the disk */
     uint32_t quorum;             /* q; needed acks are adr_quorum_needed () */
 } adr_settings_t;
@@ -110,7 +112,7 @@ typedef struct {
     adr_settings_t settings;
     const struct adr_map *map;
     struct adr_store *store; /* the replicator's own; NULL for all others */
-    struct adr_reader *reader; /* the inventory_syncer's own, on the same store; NULL for all others */
+    struct adr_reader *reader; /* the inventory_syncer's own, and the scrubber's, on the same store; NULL for all others */
     const struct adr_authority *authority; /* the cert_signer's own; NULL for all others */
     /* Reads what `persist` stored before the start: copies at most `room` bytes to `value`, returns the whole size,
      * or -1 where there is none. */
@@ -136,6 +138,7 @@ extern const adr_actor_class_t adr_map_keeper_class;
 extern const adr_actor_class_t adr_cert_signer_class;
 extern const adr_actor_class_t adr_merkle_gossiper_class;
 extern const adr_actor_class_t adr_inventory_syncer_class;
+extern const adr_actor_class_t adr_scrubber_class;
 
 /* A splitmix64 sequence: the same seed, the same numbers, everywhere. */
 typedef struct {

@@ -104,6 +104,7 @@ typedef enum {
     ADR_ACTOR_CLIENT = 7, /* whoever asked: a CURVE client's connection, or the HTTP edge of the same host */
     ADR_ACTOR_MERKLE_GOSSIPER = 8,
     ADR_ACTOR_INVENTORY_SYNCER = 9,
+    ADR_ACTOR_SCRUBBER = 10,
     ADR_ACTOR_COUNT
 } adr_actor_kind_t;
 

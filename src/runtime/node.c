@@ -27,7 +27,7 @@ struct adr_node {
     adr_disk_t *disk; /* these three of a replicating node */
     adr_index_t *index;
     adr_store_t *store;
-    adr_reader_t *reader; /* the inventory_syncer's */
+    adr_reader_t *reader, *scrub_reader; /* the inventory_syncer's, the scrubber's */
     adr_state_t *state;
     uint64_t incarnation, boot;
     adr_state_writer_t *state_writer;
@@ -179,6 +179,7 @@ s_open_replicating (adr_node_t *self, const adr_map_t *map, const adr_config_t *
         || !s_open_store (self, &options, folder, error, error_size))
         return false;
     self->reader = adr_reader_create (&options, self->disk, self->index);
+    self->scrub_reader = adr_reader_create (&options, self->disk, self->index);
     sodium_memzero (options.tree_key, sizeof options.tree_key);
     return incarnation == 0 || s_remove_first_incarnation (folder, path, error, error_size);
 }
@@ -260,6 +261,8 @@ s_environment (adr_node_t *self, const adr_map_t *map, const adr_config_t *confi
         environment.store = self->store;
     if (kind == ADR_ACTOR_INVENTORY_SYNCER)
         environment.reader = self->reader;
+    if (kind == ADR_ACTOR_SCRUBBER)
+        environment.reader = self->scrub_reader;
     if (kind == ADR_ACTOR_CERT_SIGNER && self->identity.has_authority)
         environment.authority = &self->identity.authority;
     return environment;
@@ -332,6 +335,7 @@ adr_node_destroy (adr_node_t **self)
     for (uint32_t i = 0; i < node->shell_count; i++)
         adr_shell_destroy (&node->shell[i]);
     adr_reader_destroy (&node->reader);
+    adr_reader_destroy (&node->scrub_reader);
     if (node->store)
         adr_store_destroy (&node->store);
     if (node->index)

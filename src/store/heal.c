@@ -19,6 +19,12 @@ adr_store_index_is_damaged (const adr_store_t *self)
 }
 
 void
+adr_store_note_index_damaged (adr_store_t *self)
+{
+    self->index_damaged = true;
+}
+
+void
 adr_store_heal (adr_store_t *self)
 {
     if (!self->index_damaged || self->heal_wanted || self->heal_failed)

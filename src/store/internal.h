@@ -357,6 +357,7 @@ struct adr_store {
     uint64_t read_retries;
     bool index_damaged; /* a row could not be read, ... */
     bool heal_wanted, heal_failed;
+    adr_buffer_t wounds; /* keys of records whose values could not be read */
     uint64_t lost_rows; /* that could not be read, and went; ever */
     bool reindex_noted; /* ... and the next start will know */
     bool was_rebuilt;   /* the index was made anew, and may lack what other copies have [STORE-9] */

@@ -251,6 +251,29 @@ adr_inventory_section_get (adr_inventory_section_t *section, adr_bytes_t bytes)
     return ADR_SECTION_HEADER_SIZE + section->rows.size;
 }
 
+/* --- keys ------------------------------------------------------------------------------------------------------ */
+
+void
+adr_wound_put (adr_buffer_t *keys, uint8_t table, adr_bytes_t key)
+{
+    uint8_t *at = adr_buffer_grow (keys, 3 + key.size);
+    at[0] = table;
+    adr_put_u16 (at + 1, (uint16_t) key.size);
+    if (key.size)
+        memcpy (at + 3, key.data, key.size);
+}
+
+bool
+adr_wound_next (adr_bytes_t *keys, uint8_t *table, adr_bytes_t *key)
+{
+    if (keys->size < 3 || keys->size - 3 < adr_get_u16 (keys->data + 1))
+        return false;
+    *table = keys->data[0];
+    *key = adr_bytes (keys->data + 3, adr_get_u16 (keys->data + 1));
+    *keys = adr_bytes (keys->data + 3 + key->size, keys->size - 3 - key->size);
+    return true;
+}
+
 /* --- records --------------------------------------------------------------------------------------------------- */
 
 static adr_status_t

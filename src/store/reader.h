@@ -63,6 +63,10 @@ void adr_reader_hash_row (const adr_reader_t *self, const adr_inventory_row_t *r
 /* The place of the key in its slice: rows of an inventory ascend by it. */
 uint32_t adr_reader_order (const adr_reader_t *self, uint8_t table, adr_bytes_t key, uint8_t order[16]);
 
+/* A record that is named to be pulled: u8 table, u16 size, key. False at the end, or where the bytes are not whole. */
+void adr_wound_put (adr_buffer_t *keys, uint8_t table, adr_bytes_t key);
+bool adr_wound_next (adr_bytes_t *keys, uint8_t *table, adr_bytes_t *key);
+
 /* What this copy's index has of the record. OK, NOT_FOUND, DAMAGED. */
 ADR_WARN_UNUSED adr_status_t adr_reader_row (adr_reader_t *self, uint8_t table, adr_bytes_t key,
                                              adr_inventory_row_t *row);

@@ -5,10 +5,13 @@
  * reads, STORE-7 (nothing unsynced is applied), READ-5's older versions. */
 
 #include "store/internal.h"
+#include "store/reader.h"
 
 #include "core/actor.h"
 
 #include <errno.h>
+
+#define S_WOUNDS_MAX (16 * 1024)
 
 void
 adr_store_put_rows (adr_store_t *self, const adr_entry_t *entry, const adr_item_t *item)
@@ -145,6 +148,13 @@ s_value (adr_store_t *self, const adr_index_row_t *row, uint8_t table, adr_bytes
         && adr_value_of (frame.content, &self->entry, row, table, key, value);
 }
 
+void
+adr_store_take_wounds (adr_store_t *self, adr_buffer_t *keys)
+{
+    adr_buffer_append (keys, self->wounds.data, self->wounds.size);
+    adr_buffer_clear (&self->wounds);
+}
+
 static adr_status_t
 s_record (adr_store_t *self, const adr_index_row_t *row, uint8_t table, adr_bytes_t key, bool with_value,
           adr_record_t *record)
@@ -152,6 +162,8 @@ s_record (adr_store_t *self, const adr_index_row_t *row, uint8_t table, adr_byte
     *record = (adr_record_t){ .version = row->version, .deleted = row->deleted, .time_ms = row->time_ms };
     if (with_value && !row->deleted && !s_value (self, row, table, key, &record->value)) {
         ADR_MARK ("store: a value cannot be read");
+        if (self->wounds.size < S_WOUNDS_MAX)
+            adr_wound_put (&self->wounds, table, key);
         return ADR_STATUS_DAMAGED;
     }
     return ADR_STATUS_OK;

@@ -62,6 +62,7 @@ adr_store_destroy (adr_store_t **self_pointer)
         adr_memtable_destroy (&self->frozen[--self->frozen_count].table);
     adr_tree_free (&self->tree);
     adr_place_free (self);
+    adr_buffer_free (&self->wounds);
     free (self->journal.segment);
     adr_buffer_free (&self->journal.open);
     adr_buffer_free (&self->batch.bytes);

@@ -202,7 +202,10 @@ ADR_WARN_UNUSED bool adr_store_place_room (const adr_store_t *self);
 
 /* [STORE-10] The index has rows that cannot be read. Heal, where another copy has what is lost by it: such rows go, the copy
  * is not exact any more. How many went, ever. */
+void adr_store_note_index_damaged (adr_store_t *self); /* as others have found */
 bool adr_store_index_is_damaged (const adr_store_t *self);
+/* Appends the keys of records whose values could not be read since the last call (reader.h), a bounded number. */
+void adr_store_take_wounds (adr_store_t *self, adr_buffer_t *keys);
 void adr_store_heal (adr_store_t *self);
 uint64_t adr_store_lost_rows (const adr_store_t *self);
 

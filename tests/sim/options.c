@@ -207,6 +207,8 @@ s_draw_disks (sim_options_t *self, adr_random_t *random)
     if (s_coin (random))
         self->log_keep_max = (uint64_t) s_draw (random, 1024, 64 * 1024);
     self->settings.checkpoint_ns = s_draw (random, 100, 5000) * ADR_MS;
+    self->settings.scrub_rate = (uint64_t) s_draw (random, 4 * 1024, 1024 * 1024);
+    self->settings.scrub_interval_ns = s_draw (random, 1000, 20000) * ADR_MS;
 }
 
 /* --- focus: what takes several coincidences at once is drawn together in some seeds ------------------------------------ */

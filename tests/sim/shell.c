@@ -160,7 +160,7 @@ sim_actor_new (sim_world_t *world, int node, const adr_actor_class_t *class)
         .cluster = world->cluster, .node = home->id, .type = home->type, .incarnation = home->incarnation,
         .boot = home->boot, .seed = adr_random_next (&world->shell_random), .settings = world->options.settings,
         .map = world->map, .store = class->kind == ADR_ACTOR_REPLICATOR ? home->store : NULL,
-        .reader = class->kind == ADR_ACTOR_INVENTORY_SYNCER ? home->reader : NULL,
+        .reader = class->kind == ADR_ACTOR_INVENTORY_SYNCER || class->kind == ADR_ACTOR_SCRUBBER ? home->reader : NULL,
         .state_get = sim_state_get, .state = &home->disk.state,
     };
     if (home->replicates)

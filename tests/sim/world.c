@@ -280,7 +280,7 @@ static const adr_actor_class_t *const s_edge_classes[] = { &adr_edge_router_clas
 static const adr_actor_class_t *const s_pki_classes[] = { &adr_map_keeper_class, NULL };
 static const adr_actor_class_t *const s_group_classes[]
     = { &adr_replicator_class, &adr_election_class, &adr_health_checker_class, &adr_map_keeper_class,
-        &adr_merkle_gossiper_class, &adr_inventory_syncer_class, NULL };
+        &adr_merkle_gossiper_class, &adr_inventory_syncer_class, &adr_scrubber_class, NULL };
 
 static const char *const s_openings[] = { "opened", "new", "amnesia", "damaged", "failed" };
 

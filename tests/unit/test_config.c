@@ -59,6 +59,7 @@ test_manual_names_every_key (void **state)
         = { "cluster-map:",    "nodes:",        "reads:",         "clients:",  "level:",     "file:",
             "poll:",           "election-min:", "election-max:",  "write-timeout:", "read-timeout:",
             "request-window:", "segment-size:", "flush-size:",    "flush-interval:", "log-keep-max:",
+            "checkpoint:",     "repair-rate:",  "scrub-rate:",    "scrub-interval:",
             "cache-size:",     "memory-max:",   "pipeline:",      "requests:", "connections:",
             "credentials-file:", "region:",     "domain:" };
     char path[4096], error[256];
@@ -74,7 +75,8 @@ test_manual_names_every_key (void **state)
             fail_msg ("the manual does not name %s", keys[i]);
     /* The list above is all that there is: the error for an unknown key names the sections' keys. */
     assert_null (s_parse (S_LEAST "store:\n  x: 1\n", error));
-    assert_non_null (strstr (error, "segment-size, flush-size, flush-interval, log-keep-max, cache-size, memory-max"));
+    assert_non_null (strstr (error, "segment-size, flush-size, flush-interval, log-keep-max, repair-rate, scrub-rate, "
+                                    "scrub-interval, cache-size, memory-max"));
 }
 
 static void
