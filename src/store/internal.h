@@ -349,10 +349,11 @@ struct adr_store {
     adr_voters_t sync_voters;
     adr_job_t batch, background;
     int64_t flush_at;   /* 0: nothing to flush */
-    int64_t retry_at;   /* after a full disk; 0: none */
+    int64_t retry_at, rows_retry_at; /* after a full disk; 0: none */
     int64_t space_at;   /* when the space was asked for */
     bool space_stale;   /* something was written since */
     bool starved;       /* a segment could not be made */
+    bool rows_starved;  /* nor a transaction of the index, which is tried apart: it may be what gives space back */
     uint64_t free_bytes, all_bytes;
     uint64_t read_retries;
     bool index_damaged; /* a row could not be read, ... */
