@@ -222,8 +222,8 @@ s_background_next (adr_store_t *self, int64_t now_ns)
         return false;
     bool may_grow = s_may_try (self->starved, &self->retry_at, now_ns);
     bool may_flush = s_may_try (self->rows_starved, &self->rows_retry_at, now_ns);
-    return (may_grow && s_segment_next (self)) || s_seal_next (self) || s_sync_next (self) || s_heal_next (self)
-        || (may_flush && s_flush_next (self, now_ns)) || (may_flush && s_place_next (self)) || s_start_next (self)
+    return (may_grow && s_segment_next (self)) || s_seal_next (self) || s_sync_next (self)
+        || (may_flush && (s_heal_next (self) || s_flush_next (self, now_ns) || s_place_next (self))) || s_start_next (self)
         || s_remove_next (self) || s_reindex_next (self) || s_space_next (self, now_ns) || s_compact_next (self, now_ns);
 }
 
