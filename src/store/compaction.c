@@ -396,6 +396,7 @@ s_bytes (s_reader_t *r, uint64_t offset, uint64_t size)
         r->job->read_size += take;
         if (r->self->disk->read (r->self->disk, r->job->walk.segment, offset, bytes->data, (size_t) take) == 0)
             return bytes->data;
+        r->job->read_retries++; /* [invariant 12] */
     }
     adr_buffer_clear (bytes);
     return NULL;
@@ -485,7 +486,7 @@ adr_compaction_walk (adr_store_t *self, adr_job_t *job)
     s_reader_t r = { self, job, NULL, adr_journal_segment (self, job->walk.segment), 0 };
     adr_buffer_clear (&job->bytes);
     adr_buffer_clear (&job->found);
-    job->read_size = 0;
+    job->read_size = job->read_retries = 0;
     job->meets_damage = false;
     int error = self->index->view (self->index, &r.view);
     if (error)
@@ -512,6 +513,7 @@ adr_compaction_done (adr_store_t *self)
         at += 1 + size;
     }
     self->index_damaged |= job->meets_damage;
+    self->read_retries += job->read_retries;
     self->compaction.walk = job->walk;
     self->compaction.is_walked = job->walk.offset >= adr_journal_segment (self, job->walk.segment)->size;
     self->compaction.asked = self->placed.asked;

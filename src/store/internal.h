@@ -248,7 +248,7 @@ typedef struct {
     adr_buffer_t note;
     /* compact */
     adr_walk_t walk;
-    uint64_t read_size; /* what the walk has cost */
+    uint64_t read_size, read_retries; /* what the walk has cost */
     uint64_t copies_least; /* of the other segments: purged tombstones from there on must stay */
     bool drops_ghosts;
     bool meets_damage;   /* a row could not be read */

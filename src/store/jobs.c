@@ -32,8 +32,10 @@ static bool
 s_segment_next (adr_store_t *self)
 {
     adr_journal_t *journal = &self->journal;
-    if (journal->newest - journal->current >= S_RESERVE_SEGMENTS + adr_compaction_segments (self))
+    if (journal->newest - journal->current >= S_RESERVE_SEGMENTS + adr_compaction_segments (self)) {
+        self->starved = false;
         return false;
+    }
     adr_job_t *job = &self->background;
     adr_journal_segment_header (self, &job->segment, journal->newest + 1, self->options.segment_bytes, 0);
     job->segment_small = adr_journal_small (self);
