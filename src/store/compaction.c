@@ -24,7 +24,7 @@
 #define S_WINDOW (256 * 1024)        /* bytes read at a time */
 #define S_WAITING_MAX 4096           /* copies whose rows are not durable yet */
 #define S_RATE (UINT64_C (32) << 20) /* bytes a second that walks read, unless told otherwise */
-#define S_SEGMENTS 2                 /* prepared for copies alone: the copies of two fill less, and free two [STORE-11] */
+#define S_SEGMENTS 2                 /* prepared for copies alone: they fill less, and free two [STORE-11] */
 
 /* Half as much again as what counts: then the emptiest segment is a third empty, and a byte that is written is copied
  * twice in its life. It goes on until less is won by a copy. Where space is short every bit is welcome. */
@@ -108,8 +108,8 @@ s_first_without (const adr_journal_t *journal, uint64_t gone)
     return first;
 }
 
-/* The note that this segment is gone too; what an index must know that comes back from a copy; and what was committed by
- * then: what an earlier state of the records had is gone with the segment. */
+/* The note that this segment is gone too; what an index must know that comes back from a copy; and what was committed
+ * by then, because what an earlier state of the records had is gone with the segment. */
 static void
 s_note_make (adr_store_t *self, uint64_t gone)
 {
@@ -220,7 +220,7 @@ s_copy_max (const adr_store_t *self)
     return s_least (S_COPY_MAX, self->options.segment_bytes / 8);
 }
 
-/* [STORE-11] On the reserve copies use what is prepared for them, and more than that: they are what gives space back. */
+/* [STORE-11] On the reserve copies use what is prepared for them, and more: they are what gives space back. */
 static bool
 s_has_space (const adr_store_t *self)
 {
@@ -276,7 +276,7 @@ s_survey (const adr_store_t *self)
     return survey;
 }
 
-/* [STORE-9] Purged tombstones are dropped from the oldest segment alone. And what is known of old segments is bounded. */
+/* [STORE-9] Purged tombstones are dropped from the oldest segment alone. What is known of old segments is bounded. */
 static bool
 s_oldest_must_go (const adr_store_t *self, const s_survey_t *survey)
 {

@@ -2,7 +2,7 @@
 /* What the files of src/store/ share and nobody else sees: the store's parts.
  *
  *     log.c       the entries from log start to the end: terms, places, newest bytes, voters
- *     history.c   the terms of what was in the log before its start
+ *     log_history.c  the terms of what was in the log before its start
  *     journal.c   the open batch, the batch that is out, segments and their jobs
  *     account.c   what of each segment still counts
  *     compaction.c  segments that go
@@ -177,7 +177,7 @@ void adr_account_gone (adr_store_t *self, uint64_t number);
 bool adr_accounts_are_sound (adr_store_t *self);
 int adr_accounts_load (adr_store_t *self);
 
-/* --- terms below the log's start (history.c) --------------------------------------------------------------- */
+/* --- terms below the log's start (log_history.c) --------------------------------------------------------------- */
 
 /* Each change of masters that entries survive makes a run; where so many stand beside segments that are never removed,
  * compaction takes the oldest. */
