@@ -93,7 +93,7 @@ adr_accounts_replace (adr_store_t *self, adr_accounts_t *accounts)
     const adr_journal_t *journal = &self->journal;
     for (uint64_t number = journal->first_segment; number <= journal->current; number++) {
         const adr_segment_t *segment = adr_journal_segment (self, number);
-        if (segment && segment->live)
+        if (segment && !segment->removed) /* its record may be what cannot be read */
             s_account (accounts, number)->live -= (int64_t) segment->live;
     }
 }

@@ -24,7 +24,7 @@
 #define S_WINDOW (256 * 1024)        /* bytes read at a time */
 #define S_WAITING_MAX 4096           /* copies whose rows are not durable yet */
 #define S_RATE (UINT64_C (32) << 20) /* bytes a second that walks read, unless told otherwise */
-#define S_SEGMENTS 2                 /* prepared for copies alone: the copies of two fill less, and free two [STORE-11] */
+#define S_SEGMENTS 2                 /* prepared for copies alone: they fill less, and free two [STORE-11] */
 
 /* Half as much again as what counts: then the emptiest segment is a third empty, and a byte that is written is copied
  * twice in its life. It goes on until less is won by a copy. Where space is short every bit is welcome. */
@@ -108,8 +108,8 @@ s_first_without (const adr_journal_t *journal, uint64_t gone)
     return first;
 }
 
-/* The note that this segment is gone too; what an index must know that comes back from a copy; and what was committed by
- * then: what an earlier state of the records had is gone with the segment. */
+/* The note that this segment is gone too; what an index must know that comes back from a copy; and what was committed
+ * by then, because what an earlier state of the records had is gone with the segment. */
 static void
 s_note_make (adr_store_t *self, uint64_t gone)
 {
@@ -220,7 +220,7 @@ s_copy_max (const adr_store_t *self)
     return s_least (S_COPY_MAX, self->options.segment_bytes / 8);
 }
 
-/* [STORE-11] On the reserve copies use what is prepared for them, and more than that: they are what gives space back. */
+/* [STORE-11] On the reserve copies use what is prepared for them, and more: they are what gives space back. */
 static bool
 s_has_space (const adr_store_t *self)
 {
@@ -276,7 +276,7 @@ s_survey (const adr_store_t *self)
     return survey;
 }
 
-/* [STORE-9] Purged tombstones are dropped from the oldest segment alone. And what is known of old segments is bounded. */
+/* [STORE-9] Purged tombstones are dropped from the oldest segment alone. What is known of old segments is bounded. */
 static bool
 s_oldest_must_go (const adr_store_t *self, const s_survey_t *survey)
 {
@@ -396,6 +396,7 @@ s_bytes (s_reader_t *r, uint64_t offset, uint64_t size)
         r->job->read_size += take;
         if (r->self->disk->read (r->self->disk, r->job->walk.segment, offset, bytes->data, (size_t) take) == 0)
             return bytes->data;
+        r->job->read_retries++; /* [invariant 12] */
     }
     adr_buffer_clear (bytes);
     return NULL;
@@ -485,7 +486,7 @@ adr_compaction_walk (adr_store_t *self, adr_job_t *job)
     s_reader_t r = { self, job, NULL, adr_journal_segment (self, job->walk.segment), 0 };
     adr_buffer_clear (&job->bytes);
     adr_buffer_clear (&job->found);
-    job->read_size = 0;
+    job->read_size = job->read_retries = 0;
     job->meets_damage = false;
     int error = self->index->view (self->index, &r.view);
     if (error)
@@ -512,6 +513,7 @@ adr_compaction_done (adr_store_t *self)
         at += 1 + size;
     }
     self->index_damaged |= job->meets_damage;
+    self->read_retries += job->read_retries;
     self->compaction.walk = job->walk;
     self->compaction.is_walked = job->walk.offset >= adr_journal_segment (self, job->walk.segment)->size;
     self->compaction.asked = self->placed.asked;

@@ -123,6 +123,8 @@ adr_heal_write (adr_store_t *self, adr_job_t *job)
         error = adr_rows_put_gathered (self);
     if (!error)
         error = adr_tree_mend (self->index);
+    if (!error)
+        error = adr_put_applied (self, &self->index_applied, job->generation);
     return adr_rows_end (self, &view, error);
 }
 

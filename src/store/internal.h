@@ -2,7 +2,7 @@
 /* What the files of src/store/ share and nobody else sees: the store's parts.
  *
  *     log.c       the entries from log start to the end: terms, places, newest bytes, voters
- *     history.c   the terms of what was in the log before its start
+ *     log_history.c  the terms of what was in the log before its start
  *     journal.c   the open batch, the batch that is out, segments and their jobs
  *     account.c   what of each segment still counts
  *     compaction.c  segments that go
@@ -177,7 +177,7 @@ void adr_account_gone (adr_store_t *self, uint64_t number);
 bool adr_accounts_are_sound (adr_store_t *self);
 int adr_accounts_load (adr_store_t *self);
 
-/* --- terms below the log's start (history.c) --------------------------------------------------------------- */
+/* --- terms below the log's start (log_history.c) --------------------------------------------------------------- */
 
 /* Each change of masters that entries survive makes a run; where so many stand beside segments that are never removed,
  * compaction takes the oldest. */
@@ -248,7 +248,7 @@ typedef struct {
     adr_buffer_t note;
     /* compact */
     adr_walk_t walk;
-    uint64_t read_size; /* what the walk has cost */
+    uint64_t read_size, read_retries; /* what the walk has cost */
     uint64_t copies_least; /* of the other segments: purged tombstones from there on must stay */
     bool drops_ghosts;
     bool meets_damage;   /* a row could not be read */
@@ -349,10 +349,11 @@ struct adr_store {
     adr_voters_t sync_voters;
     adr_job_t batch, background;
     int64_t flush_at;   /* 0: nothing to flush */
-    int64_t retry_at;   /* after a full disk; 0: none */
+    int64_t retry_at, rows_retry_at; /* after a full disk; 0: none */
     int64_t space_at;   /* when the space was asked for */
     bool space_stale;   /* something was written since */
     bool starved;       /* a segment could not be made */
+    bool rows_starved;  /* nor a transaction of the index, which is tried apart: it may be what gives space back */
     uint64_t free_bytes, all_bytes;
     uint64_t read_retries;
     bool index_damaged; /* a row could not be read, ... */

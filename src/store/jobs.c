@@ -32,8 +32,10 @@ static bool
 s_segment_next (adr_store_t *self)
 {
     adr_journal_t *journal = &self->journal;
-    if (journal->newest - journal->current >= S_RESERVE_SEGMENTS + adr_compaction_segments (self))
+    if (journal->newest - journal->current >= S_RESERVE_SEGMENTS + adr_compaction_segments (self)) {
+        self->starved = false;
         return false;
+    }
     adr_job_t *job = &self->background;
     adr_journal_segment_header (self, &job->segment, journal->newest + 1, self->options.segment_bytes, 0);
     job->segment_small = adr_journal_small (self);
@@ -203,16 +205,27 @@ s_compact_next (adr_store_t *self, int64_t now_ns)
     return true;
 }
 
+/* What found no space is tried again each second. */
+static bool
+s_may_try (bool starved, int64_t *retry_at, int64_t now_ns)
+{
+    if (!starved)
+        return true;
+    if (now_ns < *retry_at)
+        return false;
+    *retry_at = now_ns + S_RETRY_NS;
+    return true;
+}
+
 static bool
 s_background_next (adr_store_t *self, int64_t now_ns)
 {
     if (self->background.kind != ADR_JOB_NONE)
         return false;
-    bool may_grow = !self->starved || now_ns >= self->retry_at;
-    if (self->starved && may_grow)
-        self->retry_at = now_ns + S_RETRY_NS;
-    return (may_grow && s_segment_next (self)) || s_seal_next (self) || s_sync_next (self) || s_heal_next (self)
-        || (may_grow && s_flush_next (self, now_ns)) || (may_grow && s_place_next (self)) || s_start_next (self)
+    bool may_grow = s_may_try (self->starved, &self->retry_at, now_ns);
+    bool may_flush = s_may_try (self->rows_starved, &self->rows_retry_at, now_ns);
+    return (may_grow && s_segment_next (self)) || s_seal_next (self) || s_sync_next (self)
+        || (may_flush && (s_heal_next (self) || s_flush_next (self, now_ns) || s_place_next (self))) || s_start_next (self)
         || s_remove_next (self) || s_reindex_next (self) || s_space_next (self, now_ns) || s_compact_next (self, now_ns);
 }
 
@@ -233,10 +246,12 @@ adr_store_wake_at (const adr_store_t *self)
         at = self->journal.witness_at;
     if (self->background.kind != ADR_JOB_NONE)
         return at;
-    if (self->flush_at && !self->starved && self->flush_at < at)
+    if (self->flush_at && !self->rows_starved && self->flush_at < at)
         at = self->flush_at;
     if (self->starved && self->retry_at < at)
         at = self->retry_at;
+    if (self->rows_starved && self->rows_retry_at < at)
+        at = self->rows_retry_at;
     if (adr_store_space (self) != ADR_SPACE_OK && self->space_at < at)
         at = self->space_at;
     int64_t compacts_at = adr_compaction_wake_at (self);
@@ -471,7 +486,7 @@ s_segment_done (adr_store_t *self)
 static bool
 s_rows_done (adr_store_t *self)
 {
-    self->starved = self->background.no_space;
+    self->rows_starved = self->background.no_space;
     self->regressions += self->background.regressions;
     self->index_damaged |= self->tree.broken;
     if (self->background.no_space || self->background.again) {
@@ -513,14 +528,14 @@ s_background_done (adr_store_t *self)
         break;
     case ADR_JOB_REMOVE:
         adr_compaction_remove_done (self);
-        self->retry_at = 0;
+        self->retry_at = self->rows_retry_at = 0;
         s_ask_space (self);
         break;
     case ADR_JOB_COMPACT:
         adr_compaction_done (self);
         break;
     case ADR_JOB_SEAL:
-        self->retry_at = 0; /* where there was no space, there is some now */
+        self->retry_at = self->rows_retry_at = 0; /* where there was no space, there is some now */
         s_ask_space (self);
         break;
     case ADR_JOB_SPACE:

@@ -349,7 +349,7 @@ s_mark (const adr_store_t *self)
 bool
 adr_store_on_reserve (const adr_store_t *self)
 {
-    return self->starved || self->free_bytes < s_mark (self);
+    return self->starved || self->rows_starved || self->free_bytes < s_mark (self);
 }
 
 adr_space_t

@@ -209,6 +209,12 @@ s_draw_disks (sim_options_t *self, adr_random_t *random)
     self->settings.checkpoint_ns = s_draw (random, 100, 5000) * ADR_MS;
     self->settings.scrub_rate = (uint64_t) s_draw (random, 4 * 1024, 1024 * 1024);
     self->settings.scrub_interval_ns = s_draw (random, 1000, 20000) * ADR_MS;
+    /* And segments of a few batches, of which a little counts: they are compacted [STORE-8]. */
+    if (self->log_keep_max && self->value_max <= 2048 && s_coin (random)) {
+        self->segment_bytes = 64 * 1024;
+        self->log_keep_max = self->log_keep_max / 8 + 512;
+        self->flush_every_ns = s_draw (random, 20, 500) * ADR_MS;
+    }
 }
 
 /* --- focus: what takes several coincidences at once is drawn together in some seeds ------------------------------------ */

@@ -482,6 +482,8 @@ void sim_watch_lease (sim_world_t *world, int node, uint64_t term, int64_t since
 /* --- watch_space.c */
 /* After each turn of a replicator. */
 void sim_watch_space (sim_world_t *world, int node);
+/* A store has opened on a disk to which nothing was done: every value can be read. */
+void sim_watch_values (sim_world_t *world, int node);
 
 /* --- liveness.c */
 void sim_liveness_start (sim_world_t *world);

@@ -296,6 +296,8 @@ s_judge_opening (sim_world_t *self, int place, adr_store_opening_t opening)
                                .forgot = adr_store_incarnation (node->store) != node->incarnation,
                                .misses = opening == ADR_STORE_DAMAGED };
         sim_faults_opening (&self->faults, place, &seen);
+        if (!seen.harmed && opening == ADR_STORE_OPENED)
+            sim_watch_values (self, place);
         if (seen.forgot) {
             node->amnesic = true;
             sim_ghosts_new_life (self, place);

@@ -392,6 +392,8 @@ typedef struct {
     adr_state_t *state;
     adr_index_t *index;
     adr_store_t *store;
+    uint64_t log_keep_max;
+    int64_t now;
 } s_node_t;
 
 static adr_store_opening_t
@@ -400,7 +402,7 @@ s_node_open (s_node_t *node)
     char why[512];
     adr_store_options_t options = { .segment_bytes = ADR_STORE_SEGMENT_MIN, .flush_bytes = 256 * 1024,
                                     .flush_every_ns = 1000 * ADR_MS, .cache_bytes = 1024 * 1024,
-                                    .memory_max_bytes = 64 * 1024 * 1024 };
+                                    .memory_max_bytes = 64 * 1024 * 1024, .log_keep_max = node->log_keep_max };
     options.node.bytes[0] = 1;
     node->disk = adr_disk_posix_create (s_path ("journal"), why, sizeof why);
     node->state = adr_state_lmdb_create (s_path ("state.mdb"), why, sizeof why);
@@ -422,7 +424,7 @@ s_node_close (s_node_t *node)
 static void
 s_node_run (s_node_t *node)
 {
-    store_run_jobs (node->store, 0);
+    store_run_jobs (node->store, node->now);
 }
 
 static void
@@ -460,7 +462,7 @@ static void
 test_store_on_real_files (void **unused)
 {
     (void) unused;
-    s_node_t node;
+    s_node_t node = { 0 };
     assert_int_equal (s_node_open (&node), ADR_STORE_NEW);
     uint64_t incarnation = adr_store_incarnation (node.store);
     unsigned number = 0;
@@ -498,6 +500,56 @@ test_store_on_real_files (void **unused)
     s_node_close (&node);
 }
 
+/* One write in eight is of a record that stays; the others overwrite each other. */
+static void
+s_node_churn (s_node_t *node, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        s_node_put (node, i % 8 ? 0 : 1 + i / 8, 8192);
+        if (i % 64)
+            continue;
+        s_node_run (node);
+        uint64_t end = adr_store_durable (node->store);
+        adr_store_set_commit (node->store, end);
+        while (adr_store_applied (node->store) < end) {
+            const adr_entry_t *entry;
+            assert_int_equal (adr_store_apply (node->store, &entry), ADR_STATUS_OK);
+        }
+        adr_store_set_unlocked (node->store, end);
+        node->now += 500 * ADR_MS;
+    }
+    for (int i = 0; i < 20; i++, node->now += 500 * ADR_MS)
+        s_node_run (node);
+}
+
+static void
+test_segments_go_on_real_files (void **unused) /* [STORE-8] */
+{
+    (void) unused;
+    s_node_t node = { .log_keep_max = 1024 * 1024 };
+    unsigned seen = 0;
+    uint64_t numbers[64];
+    size_t files;
+    assert_int_equal (s_node_open (&node), ADR_STORE_NEW);
+    s_node_churn (&node, 8001); /* 64 MiB, of which 8 count */
+    assert_true (adr_store_compacted (node.store) > 0);
+    assert_int_equal (node.disk->list (node.disk, numbers, 64, &files), 0);
+    assert_true (files <= 10 && numbers[0] > 1); /* of more than sixteen that were written; four are prepared */
+    for (int pass = 0; pass < 3; pass++) {
+        seen = 0;
+        assert_int_equal (adr_store_scan (node.store, ADR_TABLE_KV, s_text (""), (adr_bytes_t){ 0 }, true, s_count_row,
+                                          &seen), ADR_STATUS_OK);
+        assert_int_equal (seen, 1002);
+        s_node_close (&node);
+        if (pass == 1)
+            assert_int_equal (unlink (s_path ("index.mdb")), 0);
+        assert_int_equal (s_node_open (&node), ADR_STORE_OPENED);
+        assert_int_equal (adr_store_lost_segments (node.store), 0);
+        adr_store_check (node.store);
+    }
+    s_node_close (&node);
+}
+
 int
 main (void)
 {
@@ -510,6 +562,7 @@ main (void)
         cmocka_unit_test_setup_teardown (test_index_flipped_bit_is_seen, s_set_up, s_tear_down),
         cmocka_unit_test_setup_teardown (test_index_that_cannot_be_opened_is_made_anew, s_set_up, s_tear_down),
         cmocka_unit_test_setup_teardown (test_store_on_real_files, s_set_up, s_tear_down),
+        cmocka_unit_test_setup_teardown (test_segments_go_on_real_files, s_set_up, s_tear_down),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -435,6 +435,215 @@ test_an_older_copy_of_the_index_is_made_anew (void **state) /* [STORE-8] */
     s_check_accounts (w);
 }
 
+/* --- compaction -------------------------------------------------------------------------------------------- */
+
+#define S_COLD 40
+
+/* Cold records among hot ones, so that each segment keeps a little that counts. */
+static void
+s_write_hot_and_cold (fixture_t *w, int rounds)
+{
+    char key[16];
+    for (int i = 0; i < rounds * S_COLD; i++) {
+        snprintf (key, sizeof key, "cold-%02d", i % S_COLD);
+        if (i < S_COLD)
+            s_put (w, 1, key, key);
+        for (int j = 0; j < 8; j++)
+            s_put (w, 1, "hot", "a value that is overwritten at once");
+        if (i % 8 == 0)
+            s_flush (w);
+    }
+    s_flush (w);
+}
+
+static void
+s_expect_cold (fixture_t *w)
+{
+    char key[16];
+    for (int i = 0; i < S_COLD; i++) {
+        snprintf (key, sizeof key, "cold-%02d", i);
+        fixture_expect (w, key, key);
+    }
+}
+
+static void
+test_compaction_gives_space_back (void **state) /* [STORE-8] */
+{
+    fixture_t *w = *state;
+    s_keep (w, 3000);
+    s_write_hot_and_cold (w, 3);
+    assert_true (adr_store_compacted (w->store) > 0);
+    assert_true (s_segments (w) < 10); /* of some thirty that were written */
+    s_expect_cold (w);
+    s_check_accounts (w);
+    fixture_reopen (w);
+    assert_int_equal (w->opening, ADR_STORE_OPENED);
+    s_expect_cold (w);
+    s_check_accounts (w);
+    s_lose_index (w);
+    s_expect_cold (w);
+    s_flush (w);
+    s_check_accounts (w);
+}
+
+static void
+test_little_waste_is_left_alone (void **state)
+{
+    fixture_t *w = *state;
+    s_keep (w, 3000);
+    char key[16], value[3001];
+    memset (value, 'v', sizeof value - 1);
+    value[sizeof value - 1] = '\0';
+    for (int i = 0; i < 200; i++) { /* nearly a block each, and all of them count */
+        snprintf (key, sizeof key, "key-%d", i);
+        s_put (w, 1, key, value);
+    }
+    s_flush (w);
+    assert_int_equal (adr_store_compacted (w->store), 0);
+    assert_int_equal (w->store->journal.first_segment, 1);
+}
+
+/* A second of walking is a second's worth of bytes. */
+static void
+test_compaction_keeps_its_pace (void **state)
+{
+    fixture_t *w = *state;
+    w->options.compact_bytes_per_s = 64 * 1024;
+    s_keep (w, 3000);
+    for (int i = 0; i < 400 && w->store->compaction.walk.segment == 0; i++) {
+        char key[16];
+        snprintf (key, sizeof key, "cold-%02d", i);
+        s_put (w, 1, key, key);
+        for (int j = 0; j < 8; j++)
+            s_put (w, 1, "hot", "value");
+        adr_store_set_unlocked (w->store, adr_store_applied (w->store));
+        w->now += 200 * ADR_MS;
+        fixture_run (w);
+    }
+    assert_true (w->store->compaction.walk.segment != 0);
+    uint64_t copied = adr_store_compacted (w->store);
+    int64_t at = adr_compaction_wake_at (w->store);
+    assert_true (at > w->now && at != ADR_NEVER);
+    w->now = at - 1;
+    fixture_run (w);
+    assert_int_equal (adr_store_compacted (w->store), copied);
+    w->now = at;
+    fixture_run (w);
+    assert_true (w->store->compaction.walk.segment == 0 || adr_compaction_wake_at (w->store) > at);
+}
+
+/* What cannot be read is not copied, and its segment does not go. */
+static void
+test_a_damaged_row_keeps_its_segment (void **state) /* [STORE-8] */
+{
+    fixture_t *w = *state;
+    s_keep (w, 3000);
+    s_put (w, 1, "rotten", "value");
+    adr_index_row_t row;
+    assert_int_equal (adr_store_row (w->store, ADR_TABLE_KV, fixture_text ("rotten"), &row), 0);
+    memory_disk_segment (w->disk, row.place.segment)->now[row.place.offset + 70] ^= 1;
+    s_write_hot_and_cold (w, 3);
+    assert_non_null (memory_disk_segment (w->disk, row.place.segment));
+    adr_record_t record;
+    assert_int_equal (adr_store_get (w->store, ADR_TABLE_KV, fixture_text ("rotten"), true, &record), ADR_STATUS_DAMAGED);
+    s_expect_cold (w);
+    s_put (w, 1, "rotten", "mended");
+    s_write_hot_and_cold (w, 1);
+    assert_null (memory_disk_segment (w->disk, row.place.segment));
+    fixture_expect (w, "rotten", "mended");
+}
+
+/* Space that is full of what does not count comes back, although puts are refused. */
+static void
+test_a_full_disk_is_compacted (void **state) /* [STORE-11] */
+{
+    fixture_t *w = *state;
+    s_keep (w, 3000);
+    w->options.compact_bytes_per_s = 1; /* none until the disk is full */
+    fixture_reopen (w);
+    s_write_hot_and_cold (w, 1);
+    size_t before = s_segments (w);
+    w->disk->free_bytes = 0;
+    for (int i = 0; i < 30; i++)
+        s_put (w, 1, "hot", "value");
+    s_flush (w);
+    assert_true (adr_store_space (w->store) >= ADR_SPACE_SECOND_MARK);
+    w->options.compact_bytes_per_s = 0;
+    fixture_reopen (w);
+    for (int i = 0; i < 20; i++)
+        s_flush (w);
+    assert_true (s_segments (w) < before);
+    assert_true (w->disk->free_bytes > 0);
+    s_expect_cold (w);
+}
+
+/* --- purged tombstones ------------------------------------------------------------------------------------- */
+
+static uint64_t
+s_ghosts (fixture_t *w)
+{
+    uint64_t ghosts = 0;
+    for (uint64_t number = w->store->journal.first_segment; number <= w->store->journal.newest; number++)
+        ghosts += adr_journal_segment (w->store, number)->ghost;
+    return ghosts;
+}
+
+static void
+s_purge (fixture_t *w, const char *key)
+{
+    adr_record_t record;
+    assert_int_equal (adr_store_get (w->store, ADR_TABLE_KV, fixture_text (key), false, &record), ADR_STATUS_OK);
+    assert_true (record.deleted);
+    adr_store_drop (w->store, ADR_TABLE_KV, fixture_text (key), &record.version);
+    s_flush (w);
+    assert_int_equal (adr_store_get (w->store, ADR_TABLE_KV, fixture_text (key), false, &record), ADR_STATUS_NOT_FOUND);
+}
+
+/* The record's frame stays in the oldest segment, because of a neighbour; the tombstone's comes behind it. */
+static void
+test_a_purged_tombstone_outlives_what_it_deleted (void **state) /* [STORE-9] */
+{
+    fixture_t *w = *state;
+    s_keep (w, 3000);
+    s_put (w, 1, "deleted", "value");
+    for (int i = 0; i < 20; i++) { /* enough that counts to keep the segment */
+        char key[16], value[3001];
+        snprintf (key, sizeof key, "stays-%d", i);
+        memset (value, 'v', sizeof value - 1);
+        value[sizeof value - 1] = '\0';
+        s_put (w, 1, key, value);
+    }
+    s_fill (w, 1, 40);
+    s_put (w, 1, "deleted", NULL);
+    s_fill (w, 1, 40);
+    s_purge (w, "deleted");
+    assert_true (s_ghosts (w) > 0);
+    s_fill (w, 1, 300); /* its segment goes; it does not */
+    assert_true (s_ghosts (w) > 0);
+    assert_non_null (memory_disk_segment (w->disk, w->store->journal.first_segment));
+    s_check_accounts (w);
+    s_lose_index (w);
+    fixture_expect (w, "deleted", NULL);
+}
+
+/* Once it is in the oldest segment nothing can come back: it goes with it. */
+static void
+test_a_purged_tombstone_goes_in_the_end (void **state) /* [STORE-9] */
+{
+    fixture_t *w = *state;
+    s_keep (w, 3000);
+    s_put (w, 1, "deleted", "value");
+    s_put (w, 1, "deleted", NULL);
+    s_fill (w, 1, 10);
+    s_purge (w, "deleted");
+    assert_true (s_ghosts (w) > 0);
+    s_write_hot_and_cold (w, 3);
+    assert_int_equal (s_ghosts (w), 0);
+    s_lose_index (w);
+    fixture_expect (w, "deleted", NULL);
+    s_expect_cold (w);
+}
+
 int
 main (void)
 {
@@ -453,6 +662,13 @@ main (void)
         FIXTURE_TEST (test_what_was_cut_makes_no_row),
         FIXTURE_TEST (test_damage_below_the_log_loses_rows_only),
         FIXTURE_TEST (test_an_older_copy_of_the_index_is_made_anew),
+        FIXTURE_TEST (test_compaction_gives_space_back),
+        FIXTURE_TEST (test_little_waste_is_left_alone),
+        FIXTURE_TEST (test_compaction_keeps_its_pace),
+        FIXTURE_TEST (test_a_damaged_row_keeps_its_segment),
+        FIXTURE_TEST (test_a_full_disk_is_compacted),
+        FIXTURE_TEST (test_a_purged_tombstone_outlives_what_it_deleted),
+        FIXTURE_TEST (test_a_purged_tombstone_goes_in_the_end),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
