@@ -9,6 +9,7 @@
 
 #define S_EXPIRE_EVERY_NS (100 * ADR_MS) /* a record lives so much longer at most, and the time that an entry takes */
 #define S_PURGE_EVERY_NS (1000 * ADR_MS)
+#define S_DAMAGED_LEADS 10               /* election timeouts for which a master leads all the same */
 #define S_EXPIRED_MAX ((ADR_OPS_MAX - 1) / 2) /* of one entry: record and row of each, and the mark */
 #define S_PURGED_MAX (ADR_OPS_MAX - 1)        /* of one entry, and the horizon */
 
@@ -37,13 +38,23 @@ s_append_entry (replicator_t *self)
     self->tidy.index = self->entry.index;
 }
 
-/* One entry at a time, and none while a disk is full: what is on its reserve serves clients' deletes [STORE-11]. */
+/* [STORE-11] As for clients' deletes: one full zone stops nobody. Purges can wait until none is: a voter's reserve is not for
+ * them. */
+static bool
+s_has_space (replicator_t *self, bool everywhere)
+{
+    bool full;
+    const adr_voters_t *voters = adr_store_voters (self->store);
+    uint32_t with_space = replicator_voters_with_space (self, ADR_SPACE_FIRST_MARK, &full);
+    bool enough = with_space >= adr_quorum_needed (voters->count, voters->quorum);
+    return adr_store_space (self->store) <= ADR_SPACE_FIRST_MARK && (!full || (enough && !everywhere));
+}
+
+/* One entry at a time. */
 static bool
 s_may_tidy (replicator_t *self)
 {
-    bool full;
-    (void) replicator_voters_with_space (self, ADR_SPACE_FIRST_MARK, &full);
-    return !self->log_unread && replicator_is_exact (self) && !full && adr_store_commit (self->store) >= self->opening
+    return !self->log_unread && replicator_is_exact (self) && adr_store_commit (self->store) >= self->opening
         && adr_store_applied (self->store) >= self->tidy.index && adr_store_has_room (self->store)
         && self->pipeline_bytes < self->settings->pipeline_max_bytes / 2;
 }
@@ -56,7 +67,7 @@ s_expire_until (replicator_t *self)
 {
     uint64_t until = replicator_log_time (self), known = self->time_committed_ms + ADR_TTL_MIN_MS - 1;
     bool all = adr_store_applied (self->store) == adr_store_last (self->store).index;
-    return all || until < known ? until : known;
+    return all || until < known || ADR_PLANT (REPAIR_7_ROW_PASSED_BY) ? until : known;
 }
 
 static void
@@ -68,6 +79,16 @@ s_learn_mark (replicator_t *self)
     if (adr_store_get (self->store, ADR_TABLE_GROUP, key, true, &record) == ADR_STATUS_OK
         && record.value.size == ADR_EXPIRED_SIZE)
         self->tidy.mark_ms = adr_get_u64 (record.value.data);
+}
+
+/* [STORE-10] Another copy may be whole: it leads, and this one mends its index at its next start. Not in a hurry, lest masters that
+ * are all damaged pass the group around. */
+static void
+s_cannot_read (replicator_t *self)
+{
+    replicator_note_damage (self, "a record that ends, or its row, cannot be read -> it ends later, by another master");
+    if (self->now_ns - self->lead_ns > S_DAMAGED_LEADS * self->settings->election_max_ns)
+        replicator_resign (self, "what ends cannot be read", NULL);
 }
 
 /* A row whose time has come; in self->values, one behind the other, each with its key behind it. */
@@ -112,8 +133,10 @@ s_expire (replicator_t *self, const s_due_t *due, adr_bytes_t row_key)
         || adr_pending_keys_find (self->pending, ADR_TABLE_EXPIRY, row_key))
         return false;
     current_t current = replicator_current (self, table, key);
-    if (current.damaged)
+    if (current.damaged) {
+        s_cannot_read (self);
         return false;
+    }
     bool same = adr_version_compare (&current.version, &due->version) == 0;
     if (current.exists && (same || ADR_PLANT (REPAIR_7_EXPIRY_ANY_VERSION)))
         s_add_op (self, table, ADR_OP_DELETE, key, adr_bytes (NULL, 0));
@@ -152,7 +175,7 @@ s_tend_expiry (replicator_t *self)
     adr_buffer_clear (&self->values);
     if (adr_store_scan (self->store, ADR_TABLE_EXPIRY, adr_bytes (NULL, 0), adr_bytes (from, sizeof from), false,
                         s_gather_due, &gathering) != ADR_STATUS_OK)
-        replicator_note_damage (self, "the rows of what ends cannot be read -> some of it ends later");
+        s_cannot_read (self);
     s_begin_entry (self);
     uint64_t mark_ms = s_expire_all (self, gathering.count);
     if (gathering.count < S_EXPIRED_MAX)
@@ -217,8 +240,8 @@ s_gather_purge (void *argument, const adr_tombstone_t *tombstone)
 {
     s_purge_t *purge = argument;
     replicator_t *self = purge->self;
-    purge->ended = (tombstone->version.index > purge->applied || tombstone->time_ms > purge->before_ms)
-                   && !ADR_PLANT (STORE_9_PURGED_EARLY);
+    purge->ended = (tombstone->version.index > purge->applied && !ADR_PLANT (STORE_9_VOTERS_IGNORED))
+                   || (tombstone->time_ms > purge->before_ms && !ADR_PLANT (STORE_9_PURGED_EARLY));
     if (purge->ended || purge->count == S_PURGED_MAX)
         return false;
     /* What waits in the log is newer: it overwrites the tombstone, or purges it. */
@@ -277,8 +300,8 @@ s_tend_tombstones (replicator_t *self)
 void
 replicator_tidy (replicator_t *self)
 {
-    if (self->now_ns >= self->tidy.expire_ns && s_may_tidy (self))
+    if (self->now_ns >= self->tidy.expire_ns && s_may_tidy (self) && s_has_space (self, false))
         s_tend_expiry (self);
-    if (self->now_ns >= self->tidy.purge_ns && s_may_tidy (self))
+    if (self->now_ns >= self->tidy.purge_ns && s_may_tidy (self) && s_has_space (self, true))
         s_tend_tombstones (self);
 }

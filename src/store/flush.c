@@ -237,7 +237,9 @@ s_row_purge (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, uint8_t 
         return error == EIO ? 0 : error;
     if (order < 0)
         adr_accounts_ghost (&job->accounts, row->place.segment, (int64_t) adr_account_share (key, row));
-    return error ? 0 : s_row_remove (self, job, view, table, key, &old);
+    if (error || (order < 0 && ADR_PLANT (STORE_9_OLDER_STAYS)))
+        return 0;
+    return s_row_remove (self, job, view, table, key, &old);
 }
 
 static int

@@ -257,6 +257,8 @@ sim_world_new (const sim_options_t *options, FILE *trace)
     adr_arena_init (&self->arena, 64 * 1024, 4 * 1024 * 1024);
     sim_terms_init (&self->terms, &self->verdict);
     sim_history_init (&self->history, &self->verdict);
+    self->history.retention_ms = (uint64_t) (self->options.settings.tombstone_retention_ns / ADR_MS);
+    sim_purges_init (&self->purges, &self->verdict, self->options.settings.tombstone_retention_ns);
     sim_reads_init (&self->reads, &self->history, &self->verdict);
     sim_bounds_init (&self->bounds, &self->verdict);
     sim_faults_init (&self->faults, &self->verdict);
