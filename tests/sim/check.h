@@ -91,6 +91,7 @@ typedef struct {
     sim_request_t *request;
     uint32_t request_count, request_room;
     uint64_t retention_ms; /* log time that a tombstone is kept [STORE-9] */
+    bool mends;            /* copies are mended or made anew: a tombstone that was purged may come back, and is purged again */
 } sim_history_t;
 
 void sim_history_init (sim_history_t *self, sim_verdict_t *verdict);

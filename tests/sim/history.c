@@ -202,7 +202,8 @@ s_commit_purge (sim_history_t *self, const adr_entry_t *entry, const adr_op_t *o
     adr_version_t named = adr_version_decode (op->value.data);
     sim_key_t *row = &self->key[key];
     sim_version_t *newest = row->count ? &row->version[row->count - 1] : NULL;
-    if (!newest || newest->index != named.index || newest->term != named.term || !newest->deleted || newest->purged)
+    if (!newest || newest->index != named.index || newest->term != named.term || !newest->deleted
+        || (newest->purged && !self->mends))
         sim_fail (self->verdict, "STORE-9: a purge takes a tombstone, once",
                   "key %d: entry %llu purges version %llu, the newest is %llu", key, (unsigned long long) entry->index,
                   (unsigned long long) named.index, newest ? (unsigned long long) newest->index : 0);

@@ -460,6 +460,9 @@ s_came_to_replicator (sim_world_t *world, sim_node_t *node, const adr_event_t *e
     case ADR__KIND__APPEND:
         s_came_append (node, (const Adr__Append *) header);
         break;
+    case ADR__KIND__PLACE:
+        world->history.mends = true;
+        break;
     case ADR__KIND__ANSWERED:
         s_came_answered (world, (int) (node - world->node), (const Adr__Answered *) header);
         break;
