@@ -209,14 +209,16 @@ s_draw_disks (sim_options_t *self, adr_random_t *random)
     self->settings.checkpoint_ns = s_draw (random, 100, 5000) * ADR_MS;
 }
 
-/* Records that end, and tombstones that go while the run lasts. */
+/* Records that end, and tombstones that go while the run lasts: where nobody falls behind the log's start, for a copy that is
+ * mended does not ask for the purge horizon yet [REPAIR-2]. */
 static void
 s_draw_ends (sim_options_t *self, adr_random_t *random)
 {
     if (s_coin (random))
         self->ttl_percent = (uint32_t) s_draw (random, 2, 60);
-    if (s_coin (random))
-        self->settings.tombstone_retention_ns = s_draw (random, 200, 8000) * ADR_MS;
+    int64_t retention_ns = s_draw (random, 200, 8000) * ADR_MS;
+    if (self->log_keep_max == 0)
+        self->settings.tombstone_retention_ns = retention_ns;
 }
 
 /* --- focus: what takes several coincidences at once is drawn together in some seeds ------------------------------------ */
