@@ -433,6 +433,21 @@ test_a_record_ends_when_its_time_has_come (void **state) /* [REPAIR-7] */
 }
 
 static void
+test_a_record_ends_though_one_zone_is_full (void **state) /* [REPAIR-7, STORE-11] */
+{
+    (void) state;
+    s_lead ();
+    uint64_t put = s_put ("k", "v", 1000);
+    s_ack_all (1);
+    for (int64_t ms = 0; ms < 1500; ms += 100) {
+        s_pass_alone (100);
+        s_answered_space (3, 1, put, ADR_SPACE_SECOND_MARK);
+        s_answered (2, 1, put);
+    }
+    assert_int_equal (s_count_after (put), 1);
+}
+
+static void
 test_a_record_that_was_written_again_stays (void **state) /* [REPAIR-7] */
 {
     (void) state;
@@ -582,6 +597,7 @@ main (void)
         FIXTURE_TEST (test_nothing_is_purged_while_a_voter_is_on_its_reserve),
         FIXTURE_TEST (test_a_condition_sees_the_purge_at_the_logs_end),
         FIXTURE_TEST (test_a_record_ends_when_its_time_has_come),
+        FIXTURE_TEST (test_a_record_ends_though_one_zone_is_full),
         FIXTURE_TEST (test_a_record_that_was_written_again_stays),
         FIXTURE_TEST (test_a_newer_version_that_waits_in_the_log_stays),
         FIXTURE_TEST (test_a_row_that_is_not_applied_yet_is_not_passed_by),

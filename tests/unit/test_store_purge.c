@@ -280,6 +280,93 @@ test_replay_purges_again (void **state) /* [STORE-9] */
     assert_int_equal (memory_index_count (w->index), rows);
 }
 
+/* Bytes of purged tombstones that compaction keeps. */
+static uint64_t
+s_ghosts (fixture_t *w)
+{
+    uint64_t ghosts = 0;
+    for (uint64_t number = 1; number <= w->store->journal.newest; number++) {
+        const adr_segment_t *segment = adr_journal_segment (w->store, number);
+        ghosts += segment ? segment->ghost : 0;
+    }
+    return ghosts;
+}
+
+/* The frame of a tombstone that was purged before the index heard of it counts, too: an older frame of its key, the put's, may
+ * be anywhere. */
+static void
+test_every_purged_tombstone_is_accounted_for (void **state) /* [STORE-9] */
+{
+    fixture_t *w = *state;
+    uint64_t deleted = s_write (w, "flushed", NULL);
+    s_flush (w);
+    s_purge (w, "flushed", deleted);
+    s_flush (w);
+    uint64_t one = s_ghosts (w);
+    assert_int_not_equal (one, 0);
+    s_write (w, "in-turn", "old");
+    s_flush (w);
+    deleted = s_write (w, "in-turn", NULL);
+    s_purge (w, "in-turn", deleted);
+    s_flush (w);
+    assert_int_equal (s_ghosts (w), 2 * one);
+    s_write (w, "at-once", "old");
+    deleted = s_write (w, "at-once", NULL);
+    s_purge (w, "at-once", deleted);
+    s_flush (w);
+    assert_int_equal (s_ghosts (w), 3 * one);
+    assert_int_equal (memory_index_count (w->index), 1);
+}
+
+/* The same where the log has moved on, and only the journal below its start tells of delete and purge. */
+static void
+test_an_index_that_is_made_anew_knows_of_purges_below_the_log (void **state) /* [STORE-6, STORE-9] */
+{
+    fixture_t *w = *state;
+    w->options.log_keep_max = 1;
+    fixture_reopen (w);
+    s_write (w, "k", "value");
+    uint64_t deleted = s_write (w, "k", NULL);
+    s_purge (w, "k", deleted);
+    for (int i = 0; i < 10; i++)
+        s_write (w, "other", "value");
+    s_flush (w);
+    s_flush (w);
+    assert_true (adr_store_log_start (w->store).index > deleted + 1);
+    adr_store_destroy (&w->store);
+    memory_index_destroy (&w->index);
+    w->index = memory_index_create ();
+    fixture_open (w);
+    fixture_apply (w, adr_store_last (w->store).index);
+    s_flush (w);
+    assert_int_equal (s_get (w, "k"), ADR_STATUS_NOT_FOUND);
+    assert_string_equal (s_tombstones (w), "");
+    assert_int_equal (adr_store_purged_to (w->store), deleted);
+}
+
+/* An index that is healed while the store runs has a row for each tombstone again, and for no other. */
+static void
+test_an_index_that_is_healed_knows_its_tombstones (void **state) /* [STORE-9, STORE-10] */
+{
+    fixture_t *w = *state;
+    s_write (w, "a", NULL);
+    s_write (w, "b", NULL);
+    s_flush (w);
+    adr_index_t *index = w->store->index;
+    uint8_t stale[25] = { 't' };
+    assert_int_equal (index->begin (index), 0);
+    assert_int_equal (index->put_tree (index, adr_bytes (stale, sizeof stale), adr_bytes ("\3x", 2)), 0);
+    assert_int_equal (index->commit (index), 0);
+    assert_int_equal (s_rows (w), 3);
+    w->store->index_damaged = true;
+    adr_store_heal (w->store);
+    for (int i = 0; i < 4; i++)
+        s_flush (w);
+    assert_false (adr_store_index_is_damaged (w->store));
+    assert_int_equal (s_rows (w), 2);
+    assert_string_equal (s_tombstones (w), "a=1 b=2 ");
+}
+
 /* [REPAIR-4] Slot and hash go with the row: two stores that hold the same have the same roots, whatever they held before. */
 static void
 s_root (fixture_t *w, uint8_t root[ADR_HASH_SIZE])
@@ -362,6 +449,9 @@ main (void)
         FIXTURE_TEST (test_a_purge_takes_no_other_version),
         FIXTURE_TEST (test_an_older_read_does_not_wait_for_a_purge),
         FIXTURE_TEST (test_replay_purges_again),
+        FIXTURE_TEST (test_every_purged_tombstone_is_accounted_for),
+        FIXTURE_TEST (test_an_index_that_is_made_anew_knows_of_purges_below_the_log),
+        FIXTURE_TEST (test_an_index_that_is_healed_knows_its_tombstones),
         FIXTURE_TEST (test_a_purged_record_is_in_no_hash),
         FIXTURE_TEST (test_the_horizon_is_applied_with_the_purge),
         FIXTURE_TEST (test_tombstones_that_come_as_copies_are_found),
