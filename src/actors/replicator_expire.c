@@ -81,8 +81,8 @@ s_learn_mark (replicator_t *self)
         self->tidy.mark_ms = adr_get_u64 (record.value.data);
 }
 
-/* [STORE-10] Another copy may be whole: it leads, and this one mends its index at its next start. Not in a hurry, lest masters that
- * are all damaged pass the group around. */
+/* [STORE-10] Another copy may be whole: it leads, and this one mends its index. Not in a hurry, lest masters that are all
+ * damaged pass the group around. */
 static void
 s_cannot_read (replicator_t *self)
 {

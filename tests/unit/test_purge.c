@@ -281,7 +281,8 @@ test_a_voter_that_is_away_for_long_is_not_waited_for (void **state) /* [STORE-9,
         s_pass_alone (100);
         s_answered (2, 1, deleted);
     }
-    fixture.harness.environment.settings.tombstone_retention_ns = 5000 * ADR_MS; /* the tombstone is old enough, zone 3 away for longer */
+    /* The tombstone is old enough, and zone 3 away for longer. */
+    fixture.harness.environment.settings.tombstone_retention_ns = 5000 * ADR_MS;
     s_pass_alone (1100);
     assert_int_not_equal (s_find (deleted, ADR_TABLE_KV, ADR_OP_PURGE, "k"), 0);
 }
