@@ -38,16 +38,18 @@ s_append_entry (replicator_t *self)
     self->tidy.index = self->entry.index;
 }
 
-/* [STORE-11] As for clients' deletes: one full zone stops nobody. Purges can wait until none is: a voter's reserve is not for
- * them. */
+/* [STORE-11] As for clients' deletes: one full zone stops nobody, and what too few can acknowledge is not begun [invariant 11].
+ * Purges can wait until no zone is full: a voter's reserve is not for them. */
 static bool
 s_has_space (replicator_t *self, bool everywhere)
 {
     bool full;
     const adr_voters_t *voters = adr_store_voters (self->store);
     uint32_t with_space = replicator_voters_with_space (self, ADR_SPACE_FIRST_MARK, &full);
-    bool enough = with_space >= adr_quorum_needed (voters->count, voters->quorum);
-    return adr_store_space (self->store) <= ADR_SPACE_FIRST_MARK && (!full || (enough && !everywhere));
+    uint32_t needed = adr_quorum_needed (voters->count, voters->quorum);
+    bool enough = with_space >= needed;
+    return replicator_able_voters (self) >= needed && adr_store_space (self->store) <= ADR_SPACE_FIRST_MARK
+        && (!full || (enough && !everywhere));
 }
 
 /* One entry at a time. */
