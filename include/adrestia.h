@@ -78,6 +78,11 @@ void adr_value_free (adr_value_t *value);
 /* `version` may be NULL; on OK it gets the new one, on CONFLICT the one that the condition lost against. */
 adr_result_t adr_kv_put (adr_client_t *self, const char *space, const void *key, size_t key_size, const void *value,
                          size_t size, adr_condition_t condition, adr_client_version_t *version);
+/* The same, and the record is deleted of itself when `ttl_ms` have passed, 1,000 ms to ten years (INVALID else; 0: never),
+ * unless it was written again by then. Counted by the log's time (docs/operations/log-time.md), which is the master's clock in
+ * quiet times; reads may find it for up to a second longer. */
+adr_result_t adr_kv_put_ttl (adr_client_t *self, const char *space, const void *key, size_t key_size, const void *value,
+                             size_t size, uint64_t ttl_ms, adr_condition_t condition, adr_client_version_t *version);
 adr_result_t adr_kv_get (adr_client_t *self, const char *space, const void *key, size_t key_size, adr_read_t mode,
                          adr_value_t *value);
 adr_result_t adr_kv_delete (adr_client_t *self, const char *space, const void *key, size_t key_size,

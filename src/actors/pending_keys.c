@@ -110,7 +110,8 @@ adr_pending_keys_add (adr_pending_keys_t *self, const adr_entry_t *entry)
             self->count++;
         }
         (*link)->pending = (adr_pending_t){ { entry->epoch, entry->term, entry->index },
-                                            (op->flags & ADR_OP_DELETE) != 0 };
+                                            (op->flags & (ADR_OP_DELETE | ADR_OP_PURGE)) != 0,
+                                            (op->flags & ADR_OP_PURGE) != 0 };
     }
     while (self->count > self->mask)
         s_double (self);

@@ -10,8 +10,9 @@
 typedef struct adr_pending_keys adr_pending_keys_t;
 
 typedef struct {
-    adr_version_t version;
+    adr_version_t version; /* of the entry that says so */
     bool deleted;
+    bool purged;           /* there is not even a tombstone any more */
 } adr_pending_t;
 
 adr_pending_keys_t *adr_pending_keys_new (uint64_t salt);

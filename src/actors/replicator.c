@@ -241,6 +241,8 @@ s_tick (replicator_t *self)
         replicator_tend_members (self);
         replicator_tend_checkpoint (self);
     }
+    if (replicator_leads (self))
+        replicator_tidy (self);
     replicator_tend_lost (self);
     replicator_reads_expire (self);
     s_note_disk (self);

@@ -84,6 +84,7 @@ replicator_become_streaming (replicator_t *self)
     self->lead_ns = self->commit_moved_ns = self->now_ns;
     self->own_waits_index = 0;
     self->stamp_count = 0;
+    memset (&self->tidy, 0, sizeof self->tidy);
     s_time_of_last (self);
     self->time_base_ns = self->now_ns;
     /* One more than the last, and than the horizon, which entries that were cut since may have raised: what is as old as
@@ -114,8 +115,8 @@ replicator_become_streaming (replicator_t *self)
 /* [PART-4] log time never falls, and from one entry to the next never runs more than twice as fast as the boot clock,
  * so that a wall clock that is set cannot expire what is kept by it; edges count on that, too [EDGE-6]. Nor does it run
  * less than half as fast: standing still behind a wall clock that was ahead, it would not pass the horizon. */
-static uint64_t
-s_stamp (replicator_t *self)
+uint64_t
+replicator_log_time (replicator_t *self)
 {
     int64_t elapsed_ms = (self->now_ns - self->time_base_ns) / ADR_MS;
     elapsed_ms -= elapsed_ms % 2; /* what is left counts for the next */
@@ -134,7 +135,7 @@ replicator_append_own (replicator_t *self)
     adr_entry_t *entry = &self->entry;
     entry->term = replicator_lead_term (self);
     entry->index = adr_store_last (self->store).index + 1;
-    entry->time_ms = self->time_last_ms = s_stamp (self);
+    entry->time_ms = self->time_last_ms = replicator_log_time (self);
     entry->epoch = 1; /* partitions have moved nowhere yet */
     size_t size = adr_entry_size (entry);
     adr_buffer_clear (&self->scratch);

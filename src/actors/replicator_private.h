@@ -11,6 +11,7 @@
  *     replicator_follow.c   a member's side
  *     replicator_write.c    writes
  *     replicator_repair.c   checkpoints, copies from peers, whether this copy is sick
+ *     replicator_expire.c   what a master deletes when its time has come, and which tombstones go
  *     replicator_read.c     reads */
 
 #ifndef ADR_REPLICATOR_PRIVATE_H
@@ -116,6 +117,14 @@ typedef struct {
     int64_t arrived_ns;
 } question_t;
 
+/* What the log's end says about a record. */
+typedef struct {
+    adr_version_t version; /* {0} where nothing was ever written, or nothing is left */
+    uint64_t index;        /* of the entry that says so; 0 where none does */
+    bool exists;
+    bool damaged;
+} current_t;
+
 #define VERDICTS_MAX 8192       /* failed conditions that wait; more are refused as busy */
 #define READS_MAX 65536         /* reads that wait; more are refused as busy */
 #define QUESTIONS_MAX 64        /* members' questions that wait: a few for each member */
@@ -191,6 +200,13 @@ typedef struct replicator {
     bool log_unread;           /* its log's end could not be read when it was elected: takes no writes, and resigns */
     uint64_t own_waits_index;  /* an entry that its own disk has not synced yet, ... */
     int64_t own_waits_ns;      /* and since when it waits for it */
+    struct {                   /* deletes and purges that nobody asked for; one entry of each kind at a time */
+        int64_t purge_ns, expire_ns; /* when it looks again */
+        uint64_t index;        /* of the newest such entry */
+        adr_tombstone_place_t after; /* tombstones up to there have been looked at */
+        bool mark_known;
+        uint64_t mark_ms;      /* rows that end before it are done with [REPAIR-7] */
+    } tidy;
     bool resigned;             /* election has been asked to end this mastership */
 
     /* Every node's. */
@@ -273,6 +289,8 @@ void replicator_advance (replicator_t *self);                         /* commit,
 void replicator_become_streaming (replicator_t *self); /* a mastership begins */
 /* Appends self->entry (kind, ops, request, epoch set; term, index and time are set here). */
 void replicator_append_own (replicator_t *self);
+/* The stamp of an entry that is appended in this very event [PART-4]. */
+uint64_t replicator_log_time (replicator_t *self);
 /* True if there is space for an entry that is nobody's write. */
 bool replicator_may_append (replicator_t *self);
 void replicator_commit (replicator_t *self); /* what a quorum holds */
@@ -325,10 +343,14 @@ void replicator_on_write (replicator_t *self, const adr_event_t *event);
 void replicator_writes_committed (replicator_t *self); /* answers what the commit index has passed */
 void replicator_writes_verdicts (replicator_t *self);  /* answers what lease and commit allow */
 void replicator_writes_drop (replicator_t *self);      /* the mastership ended */
+current_t replicator_current (replicator_t *self, uint8_t table, adr_bytes_t key);
 /* Who asks from that node: a cert_signer of this group, or an edge_router. */
 adr_address_t replicator_asker (replicator_t *self, const adr_id_t *origin);
 void replicator_answer (replicator_t *self, const adr_id_t *origin, uint64_t number, adr_status_t status,
                         const adr_version_t *version, const char *text);
+
+/* --- replicator_expire.c */
+void replicator_tidy (replicator_t *self); /* a master's, each tick */
 
 /* --- replicator_read.c */
 void replicator_on_read (replicator_t *self, const adr_event_t *event);

@@ -2,6 +2,7 @@
 /* The replicator's writes: request ids first, conditions second, then one entry [REPL-5, REPL-6]. */
 
 #include "actors/replicator_private.h"
+#include "actors/request_check.h"
 
 #include <stdlib.h>
 
@@ -46,29 +47,23 @@ replicator_answer (replicator_t *self, const adr_id_t *origin, uint64_t number, 
 
 /* --- conditions ---------------------------------------------------------------------------------------------------- */
 
-typedef struct {
-    adr_version_t version; /* {0} where nothing was ever written */
-    bool exists;
-    bool damaged;
-} s_current_t;
-
-/* What the log's end says about a record. */
-static s_current_t
-s_current (replicator_t *self, uint8_t table, adr_bytes_t key)
+current_t
+replicator_current (replicator_t *self, uint8_t table, adr_bytes_t key)
 {
+    static const adr_version_t s_none;
     const adr_pending_t *pending = adr_pending_keys_find (self->pending, table, key);
     if (pending && !ADR_PLANT (REPL_5_CONDITION_ON_APPLIED))
-        return (s_current_t){ pending->version, !pending->deleted, false };
+        return (current_t){ pending->purged ? s_none : pending->version, pending->version.index, !pending->deleted, false };
     adr_record_t record;
     adr_status_t status = adr_store_get (self->store, table, key, false, &record);
     if (status == ADR_STATUS_OK)
-        return (s_current_t){ record.version, !record.deleted, false };
+        return (current_t){ record.version, record.version.index, !record.deleted, false };
     bool damaged = status != ADR_STATUS_NOT_FOUND; /* then it is not known to be absent */
-    return (s_current_t){ .exists = damaged, .damaged = damaged };
+    return (current_t){ .exists = damaged, .damaged = damaged };
 }
 
 static bool
-s_holds (const Adr__Op *op, const s_current_t *current)
+s_holds (const Adr__Op *op, const current_t *current)
 {
     switch (op->condition) {
     case ADR__CONDITION__ALWAYS:
@@ -94,10 +89,10 @@ s_holds (const Adr__Op *op, const s_current_t *current)
  * still be on its way, and must not be done after this answer: so the verdict becomes an entry without operations,
  * which keeps the id. */
 static void
-s_verdict (replicator_t *self, const Adr__Write *write, adr_status_t status, const s_current_t *current)
+s_verdict (replicator_t *self, const Adr__Write *write, adr_status_t status, const current_t *current)
 {
     static const adr_version_t s_none;
-    verdict_t verdict = { .index = current->version.index > self->opening ? current->version.index : self->opening,
+    verdict_t verdict = { .index = current->index > self->opening ? current->index : self->opening,
                           .arrived_ns = self->now_ns,
                           .number = write->number,
                           .origin = adr_id_of (write->origin),
@@ -246,7 +241,7 @@ s_has_room (replicator_t *self, const Adr__Write *write, size_t size)
 
 /* The value that an operation replaces, into self->values at its end; false if there is none. */
 static bool
-s_old_value (replicator_t *self, const Adr__Op *op, const s_current_t *current)
+s_old_value (replicator_t *self, const Adr__Op *op, const current_t *current)
 {
     adr_bytes_t key = adr_bytes (op->key.data, op->key.len);
     if (!current->exists)
@@ -303,6 +298,34 @@ s_add_op (replicator_t *self, const Adr__Op *asked, adr_bytes_t value)
     adr_value_digest (value, op->digest);
 }
 
+/* [REPAIR-7] When the record ends is said in the entry that writes it: so both have one version. The keys stand in
+ * self->values, from `at` on. */
+static void
+s_add_expiries (replicator_t *self, const Adr__Write *write, size_t at)
+{
+    for (size_t i = 0; i < write->n_op; i++) {
+        const Adr__Op *asked = write->op[i];
+        if (asked->ttl_ms == 0)
+            continue;
+        uint8_t *key = self->values.data + at;
+        size_t size = adr_expiry_key_encode (key, replicator_log_time (self) + asked->ttl_ms, (uint8_t) asked->table,
+                                             adr_bytes (asked->key.data, asked->key.len));
+        adr_op_t *op = &self->entry.op[self->entry.op_count++];
+        *op = (adr_op_t){ .table = ADR_TABLE_EXPIRY, .key = adr_bytes (key, size) };
+        adr_value_digest (op->value, op->digest);
+        at += size;
+    }
+}
+
+static size_t
+s_expiries_size (const Adr__Write *write)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < write->n_op; i++)
+        size += write->op[i]->ttl_ms ? ADR_EXPIRY_KEY_HEAD + write->op[i]->key.len : 0;
+    return size;
+}
+
 /* [STORE-10] Whether it is done whatever the record was: so even where that cannot be read. */
 static bool
 s_is_blind (const Adr__Op *op)
@@ -312,13 +335,13 @@ s_is_blind (const Adr__Op *op)
 
 /* Checks every condition, and whether anything is to be done at all; gives the verdict and says false if not. */
 static bool
-s_conditions_hold (replicator_t *self, const Adr__Write *write, s_current_t *current)
+s_conditions_hold (replicator_t *self, const Adr__Write *write, current_t *current)
 {
     bool changes = false;
-    const s_current_t *newest = &current[0];
+    const current_t *newest = &current[0];
     for (size_t i = 0; i < write->n_op; i++) {
         const Adr__Op *op = write->op[i];
-        current[i] = s_current (self, (uint8_t) op->table, adr_bytes (op->key.data, op->key.len));
+        current[i] = replicator_current (self, (uint8_t) op->table, adr_bytes (op->key.data, op->key.len));
         if (current[i].damaged && !s_is_blind (op)) {
             replicator_note_damage (self, "a record cannot be read -> writes that depend on it are refused");
             s_refuse (self, write, ADR_STATUS_REFUSED, "the record's present version cannot be read here");
@@ -329,7 +352,7 @@ s_conditions_hold (replicator_t *self, const Adr__Write *write, s_current_t *cur
             s_verdict (self, write, ADR_STATUS_CONFLICT, &current[i]);
             return false;
         }
-        if (newest->version.index < current[i].version.index)
+        if (newest->index < current[i].index)
             newest = &current[i];
         /* A condition that held is never told as a verdict: of an entry without operations a retry must be able to
          * say by the request alone whether it was a conflict (s_outcome). */
@@ -342,7 +365,7 @@ s_conditions_hold (replicator_t *self, const Adr__Write *write, s_current_t *cur
 
 /* A write that releases more than one entry holds is refused; nobody that keeps to small meta records meets that. */
 static void
-s_append_write (replicator_t *self, const Adr__Write *write, adr_bytes_t payload, const s_current_t *current)
+s_append_write (replicator_t *self, const Adr__Write *write, adr_bytes_t payload, const current_t *current)
 {
     uint8_t garbage_key[ADR_OPS_MAX][S_GARBAGE_KEY_SIZE];
     size_t old_end[ADR_OPS_MAX];
@@ -353,6 +376,9 @@ s_append_write (replicator_t *self, const Adr__Write *write, adr_bytes_t payload
         old[i] = write->op[i]->release && room && s_old_value (self, write->op[i], &current[i]);
         old_end[i] = self->values.size;
     }
+    size_t released = self->values.size, expiries = s_expiries_size (write);
+    if (expiries)
+        adr_buffer_grow (&self->values, expiries);
     self->entry.kind = ADR_ENTRY_WRITE;
     self->entry.op_count = 0;
     memcpy (self->entry.request, write->request.data, ADR_REQUEST_ID_SIZE);
@@ -361,12 +387,13 @@ s_append_write (replicator_t *self, const Adr__Write *write, adr_bytes_t payload
         s_add_op (self, write->op[i], adr_bytes (value, write->op[i]->value_size));
         value += write->op[i]->value_size;
     }
+    s_add_expiries (self, write, released);
     for (size_t i = 0; i < write->n_op; i++) {
         size_t from = i ? old_end[i - 1] : 0;
         if (old[i])
             s_add_garbage (self, garbage_key[i], adr_bytes (self->values.data + from, old_end[i] - from), (uint32_t) i);
     }
-    if (self->values.size > ADR_VALUE_MAX || adr_entry_size (&self->entry) > ADR_ENTRY_MAX) {
+    if (released > ADR_VALUE_MAX || adr_entry_size (&self->entry) > ADR_ENTRY_MAX) {
         s_refuse (self, write, ADR_STATUS_INVALID, "what the write releases does not fit into its entry");
         return;
     }
@@ -391,13 +418,17 @@ s_malformed (const replicator_t *self, const Adr__Write *write, adr_bytes_t payl
         if (op->key.len == 0 || op->key.len > ADR_KEY_MAX || op->value_size > ADR_VALUE_MAX
             || (op->delete_ && op->value_size))
             return "a key or value has a wrong size";
+        const char *wrong = adr_request_wrong_expiry (op);
+        if (wrong)
+            return wrong;
         for (size_t k = 0; k < i; k++)
             if (write->op[k]->table == op->table && write->op[k]->key.len == op->key.len
                 && memcmp (write->op[k]->key.data, op->key.data, op->key.len) == 0)
                 return "a key is named twice"; /* [REPAIR-4] */
         values += op->value_size;
         bytes += ADR_OP_HEADER_SIZE + op->key.len + op->value_size;
-        records += op->release ? 1 : 0;
+        bytes += op->ttl_ms ? ADR_OP_HEADER_SIZE + ADR_EXPIRY_KEY_HEAD + op->key.len : 0;
+        records += (op->release ? 1 : 0) + (op->ttl_ms ? 1 : 0);
     }
     if (write->n_op == 0 || records > ADR_OPS_MAX)
         return "no operation, or too many";
@@ -430,7 +461,7 @@ replicator_on_write (replicator_t *self, const adr_event_t *event)
         s_refuse (self, write, ADR_STATUS_NOT_MASTER, "this copy is being repaired");
         return;
     }
-    s_current_t current[ADR_OPS_MAX];
+    current_t current[ADR_OPS_MAX];
     if (ADR_PLANT (REPL_5_CONDITION_FIRST) && !s_conditions_hold (self, write, current))
         return;
     if (s_is_repeated (self, write))

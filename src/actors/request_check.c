@@ -20,6 +20,20 @@ adr_request_wrong_key (uint32_t table, size_t key_size, adr_node_type_t *type)
     return NULL;
 }
 
+const char *
+adr_request_wrong_expiry (const Adr__Op *op)
+{
+    if (op->table == ADR_TABLE_EXPIRY)
+        return "when records end is written with them";
+    if (op->ttl_ms == 0)
+        return NULL;
+    if (op->table != ADR_TABLE_KV || op->delete_)
+        return "only a key-value put has a time to live";
+    if (op->ttl_ms < ADR_TTL_MIN_MS || op->ttl_ms > ADR_TTL_MAX_MS)
+        return "a time to live is one second to ten years";
+    return op->key.len > ADR_EXPIRING_KEY_MAX ? "a key with a time to live has at most 1091 bytes" : NULL;
+}
+
 static const char *
 s_wrong_op (const Adr__Op *op)
 {
@@ -29,7 +43,7 @@ s_wrong_op (const Adr__Op *op)
         return "the condition names no version";
     if (protobuf_c_enum_descriptor_get_value (&adr__condition__descriptor, (int) op->condition) == NULL)
         return "there is no such condition";
-    return NULL;
+    return adr_request_wrong_expiry (op);
 }
 
 static bool
@@ -52,10 +66,11 @@ s_wrong_sizes (const Adr__Write *write, size_t payload)
     for (size_t i = 0; i < write->n_op; i++) {
         values += write->op[i]->value_size;
         entry += ADR_OP_HEADER_SIZE + write->op[i]->key.len;
-        ops += write->op[i]->release ? 1 : 0;
+        ops += (write->op[i]->release ? 1 : 0) + (write->op[i]->ttl_ms ? 1 : 0);
+        entry += write->op[i]->ttl_ms ? ADR_OP_HEADER_SIZE + ADR_EXPIRY_KEY_HEAD + write->op[i]->key.len : 0;
     }
     if (write->n_op == 0 || ops > ADR_OPS_MAX)
-        return "a write has 1 to 64 operations, one more for each release";
+        return "a write has 1 to 64 operations, one more for each release and each time to live";
     if (values != payload)
         return "the values are not as long as they say";
     return entry + values > ADR_ENTRY_MAX ? "the write is too large for one entry" : NULL;

@@ -390,7 +390,14 @@ adr_result_t
 adr_kv_put (adr_client_t *self, const char *space, const void *key, size_t key_size, const void *value, size_t size,
             adr_condition_t condition, adr_client_version_t *version)
 {
-    adr_session_op_t op = { .value = adr_bytes (value, size), .condition = s_condition (condition) };
+    return adr_kv_put_ttl (self, space, key, key_size, value, size, 0, condition, version);
+}
+
+adr_result_t
+adr_kv_put_ttl (adr_client_t *self, const char *space, const void *key, size_t key_size, const void *value, size_t size,
+                uint64_t ttl_ms, adr_condition_t condition, adr_client_version_t *version)
+{
+    adr_session_op_t op = { .value = adr_bytes (value, size), .ttl_ms = ttl_ms, .condition = s_condition (condition) };
     return s_kv_write (self, space, key, key_size, &op, version);
 }
 

@@ -44,6 +44,7 @@ adr_settings_default (adr_settings_t *settings)
         .election_max_ns = 1000 * ADR_MS,
         .write_timeout_ns = 10000 * ADR_MS,
         .read_timeout_ns = 5000 * ADR_MS,
+        .tombstone_retention_ns = 24 * 3600 * 1000 * ADR_MS,
         .request_window_ns = 150000 * ADR_MS,
         .pipeline_max_bytes = 16 * 1024 * 1024,
         .request_max_bytes = 64 * 1024 * 1024,

@@ -82,6 +82,7 @@ typedef struct {
     int64_t election_max_ns;     /* maximum election timeout */
     int64_t write_timeout_ns;    /* the system's limit for a write */
     int64_t read_timeout_ns;     /* the system's limit for a read that waits for a lock or an index */
+    int64_t tombstone_retention_ns; /* log time for which a deleted record's tombstone is kept at least [STORE-9] */
     int64_t request_window_ns;   /* log time for which request ids are kept; at least twice the longest limit */
     uint64_t pipeline_max_bytes; /* entries that wait for their commit in a master; more is refused as busy */
     uint64_t request_max_bytes;  /* requests that an edge holds for its clients; more is refused as busy */

@@ -10,7 +10,7 @@
 bool
 adr_table_type (unsigned table, adr_node_type_t *type)
 {
-    if (table >= ADR_TABLE_BUCKET && table <= ADR_TABLE_UPLOAD)
+    if (table >= ADR_TABLE_BUCKET && table <= ADR_TABLE_EXPIRY)
         *type = ADR_NODE_META;
     else if (table == ADR_TABLE_OBJECT || table == ADR_TABLE_CHUNK)
         *type = ADR_NODE_DATA;
@@ -19,6 +19,42 @@ adr_table_type (unsigned table, adr_node_type_t *type)
     else
         return false;
     return true;
+}
+
+void
+adr_version_encode (const adr_version_t *version, uint8_t at[ADR_VERSION_SIZE])
+{
+    adr_put_u32 (at, version->epoch);
+    adr_put_u64 (at + 4, version->term);
+    adr_put_u64 (at + 12, version->index);
+}
+
+adr_version_t
+adr_version_decode (const uint8_t at[ADR_VERSION_SIZE])
+{
+    return (adr_version_t){ adr_get_u32 (at), adr_get_u64 (at + 4), adr_get_u64 (at + 12) };
+}
+
+size_t
+adr_expiry_key_encode (uint8_t at[ADR_KEY_MAX], uint64_t end_ms, uint8_t table, adr_bytes_t key)
+{
+    adr_assert (key.size <= ADR_EXPIRING_KEY_MAX);
+    adr_put_be64 (at, end_ms);
+    at[8] = table;
+    if (key.size)
+        memcpy (at + ADR_EXPIRY_KEY_HEAD, key.data, key.size);
+    return ADR_EXPIRY_KEY_HEAD + key.size;
+}
+
+bool
+adr_expiry_key_decode (adr_bytes_t bytes, uint64_t *end_ms, uint8_t *table, adr_bytes_t *key)
+{
+    if (bytes.size <= ADR_EXPIRY_KEY_HEAD || bytes.size > ADR_KEY_MAX)
+        return false;
+    *end_ms = adr_get_be64 (bytes.data);
+    *table = bytes.data[8];
+    *key = adr_bytes (bytes.data + ADR_EXPIRY_KEY_HEAD, bytes.size - ADR_EXPIRY_KEY_HEAD);
+    return *table < ADR_TABLE_COUNT;
 }
 
 size_t
@@ -65,6 +101,14 @@ adr_entry_encode (const adr_entry_t *entry, uint8_t *at)
     }
 }
 
+/* A purge names a version, and is no delete. */
+static bool
+s_flags_fit (unsigned flags, size_t value_size)
+{
+    return (flags & ~(ADR_OP_DELETE | ADR_OP_PURGE)) == 0
+        && (!(flags & ADR_OP_PURGE) || (flags == ADR_OP_PURGE && value_size == ADR_VERSION_SIZE));
+}
+
 /* Reads one operation at the start of `rest`; its size, or 0. */
 static size_t
 s_op_decode (adr_op_t *op, adr_bytes_t rest)
@@ -73,7 +117,7 @@ s_op_decode (adr_op_t *op, adr_bytes_t rest)
         return 0;
     size_t key_size = adr_get_u16 (rest.data + 2);
     size_t value_size = adr_get_u32 (rest.data + 4);
-    if (key_size > ADR_KEY_MAX || value_size > ADR_VALUE_MAX || (rest.data[1] & ~ADR_OP_DELETE) != 0
+    if (key_size > ADR_KEY_MAX || value_size > ADR_VALUE_MAX || !s_flags_fit (rest.data[1], value_size)
         || rest.data[0] >= ADR_TABLE_COUNT || rest.size - ADR_OP_HEADER_SIZE < key_size + value_size)
         return 0;
     op->table = rest.data[0];

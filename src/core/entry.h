@@ -31,6 +31,7 @@ typedef enum {
     ADR_TABLE_KV = 3,      /* meta: (namespace, key) */
     ADR_TABLE_GARBAGE = 4, /* meta: values that overwrites and deletes released, by (term, index, operation) */
     ADR_TABLE_UPLOAD = 5,  /* meta: multipart uploads and their parts; a later issue */
+    ADR_TABLE_EXPIRY = 6,  /* meta: when a record ends, see adr_expiry_key; no value */
     ADR_TABLE_OBJECT = 16, /* data: object headers by objectId */
     ADR_TABLE_CHUNK = 17,  /* data: (objectId, big-endian u64 number) */
     ADR_TABLE_REGISTRY = 32,
@@ -45,6 +46,7 @@ typedef enum {
 ADR_WARN_UNUSED bool adr_table_type (unsigned table, adr_node_type_t *type);
 
 #define ADR_OP_DELETE 1u /* a tombstone: the record has no value */
+#define ADR_OP_PURGE 2u  /* the tombstone of that very version goes; no record, no value: the version (adr_version_encode) */
 
 #define ADR_DIGEST_SIZE 16
 #define ADR_REQUEST_ID_SIZE 16
@@ -70,6 +72,28 @@ typedef struct {
 
 #define ADR_ENTRY_HEADER_SIZE 52
 #define ADR_OP_HEADER_SIZE 24
+
+/* In the table GROUP, u64: the highest index of a version that was ever purged [REPAIR-2]. */
+#define ADR_PURGED_KEY "purged"
+#define ADR_PURGED_SIZE 8
+
+/* In the same table, u64 log time: rows of the expiry table that end before it are done with [REPAIR-7]. */
+#define ADR_EXPIRED_KEY "expired"
+#define ADR_EXPIRED_SIZE 8
+
+/* A purge's value. */
+#define ADR_VERSION_SIZE 20
+void adr_version_encode (const adr_version_t *version, uint8_t at[ADR_VERSION_SIZE]);
+adr_version_t adr_version_decode (const uint8_t at[ADR_VERSION_SIZE]);
+
+/* [REPAIR-7] The key of a row that says when a record ends: big-endian u64 log time in ms, u8 table, key. It stands in the
+ * entry that writes the record, and so has its version. */
+#define ADR_EXPIRY_KEY_HEAD 9
+#define ADR_EXPIRING_KEY_MAX (ADR_KEY_MAX - ADR_EXPIRY_KEY_HEAD)
+/* Its size; the key has at most ADR_EXPIRING_KEY_MAX bytes. */
+size_t adr_expiry_key_encode (uint8_t at[ADR_KEY_MAX], uint64_t end_ms, uint8_t table, adr_bytes_t key);
+/* False if these are not the bytes of one. `key` points into them. */
+ADR_WARN_UNUSED bool adr_expiry_key_decode (adr_bytes_t bytes, uint64_t *end_ms, uint8_t *table, adr_bytes_t *key);
 
 size_t adr_entry_size (const adr_entry_t *entry);
 /* Writes exactly adr_entry_size () bytes. */

@@ -40,6 +40,10 @@
 #define ADR_BUCKETS 256
 /* No message may bring the term near its end: an honest cluster takes one a second for ages without coming here. */
 #define ADR_TERM_MAX (UINT64_C (1) << 62)
+/* A record's time to live. Shorter than a second, it would end before its writer has heard of it, and the rows that say so
+ * could stand behind those that are done already [REPAIR-7]; nobody means more than ten years. */
+#define ADR_TTL_MIN_MS 1000
+#define ADR_TTL_MAX_MS (INT64_C (10) * 365 * 24 * 3600 * 1000)
 /* How long an application's request may live; request ids are kept at least twice as long [REPL-5]. */
 #define ADR_REQUEST_TIME_MAX_MS 60000
 

@@ -179,8 +179,12 @@ adr_partition_of (uint8_t table, adr_bytes_t key, uint32_t partition_count)
 {
     adr_assert (partition_count > 0 && partition_count <= ADR_PARTITIONS_MAX);
     uint8_t joined[ADR_KEY_MAX];
+    uint64_t end_ms;
     if (key.size > ADR_KEY_MAX)
         key.size = ADR_KEY_MAX;
+    /* When a record ends is said beside it: the row goes where the record goes [REPAIR-7]. */
+    if (table == ADR_TABLE_EXPIRY && !adr_expiry_key_decode (key, &end_ms, &table, &key))
+        table = ADR_TABLE_EXPIRY;
     switch ((adr_table_t) table) {
     case ADR_TABLE_GROUP:
         return ADR_PARTITION_NONE;
@@ -197,6 +201,7 @@ adr_partition_of (uint8_t table, adr_bytes_t key, uint32_t partition_count)
     case ADR_TABLE_BUCKET:
     case ADR_TABLE_META:
     case ADR_TABLE_GARBAGE:
+    case ADR_TABLE_EXPIRY: /* no row that anybody writes */
     case ADR_TABLE_REGISTRY:
     case ADR_TABLE_CREDENTIAL:
     case ADR_TABLE_SETTING:

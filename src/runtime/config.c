@@ -67,6 +67,8 @@ static const s_row_t s_rows[] = {
       INT64_C (366) * 24 * 3600 * 1000 * S_MS },
     { "store", "cache-size", S_SIZE, S_AT (store.cache_bytes), S_MIB, 64 * S_GIB },
     { "store", "memory-max", S_SIZE, S_AT (store.memory_max_bytes), S_MIB, 64 * S_GIB },
+    { "store", "tombstone-retention", S_DURATION, S_AT (settings.tombstone_retention_ns), 60 * 1000 * S_MS,
+      720 * (3600 * 1000 * S_MS) },
     { "limits", "pipeline", S_SIZE, S_AT (settings.pipeline_max_bytes), 2 * S_MIB, S_GIB },
     { "limits", "requests", S_SIZE, S_AT (settings.request_max_bytes), 2 * S_MIB, 4 * S_GIB },
     { "limits", "connections", S_COUNT, S_AT (connections_max), 16, 65536 },

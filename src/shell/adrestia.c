@@ -42,7 +42,7 @@ s_help (FILE *to)
            "  object delete BUCKET KEY                        object make-bucket BUCKET\n"
            "  kv put SPACE KEY VALUE|- [CONDITION]            kv get SPACE KEY [--read strong|local]\n"
            "  kv delete SPACE KEY [CONDITION]                 kv list SPACE [PREFIX] [--read strong|local]\n"
-           "  CONDITION: --if-absent | --if-exists | --if-version E.T.I\n"
+           "  CONDITION: --if-absent | --if-exists | --if-version E.T.I; kv put takes --ttl TIME, too: 10s, 5m, 2h, 7d\n"
            "  A FILE that is left out, or -, is standard input or output.\n"
            "\n"
            "--profile FILE  how to reach the cluster; else $ADRESTIA_PROFILE, else ~/.config/adrestia/client.yaml\n"

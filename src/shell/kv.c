@@ -20,6 +20,7 @@ typedef struct {
     adr_condition_t condition;
     adr_client_version_t version;
     adr_read_t mode;
+    uint64_t ttl_ms; /* 0: for ever */
 } s_kv_t;
 
 /* --- the command line ----------------------------------------------------------------------------------------- */
@@ -53,6 +54,24 @@ s_parse_read (s_kv_t *self, int argc, char **argv, int *index)
     return 0;
 }
 
+/* A whole number with a unit, as in the configuration, and days and weeks. */
+static int
+s_parse_ttl (s_kv_t *self, int argc, char **argv, int *index)
+{
+    static const struct {
+        const char *name;
+        uint64_t ms;
+    } s_units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 }, { "w", 604800000 } };
+    const char *text = ++*index < argc ? argv[(*index)++] : "";
+    char *end;
+    errno = 0;
+    uint64_t number = *text >= '0' && *text <= '9' ? strtoull (text, &end, 10) : 0;
+    for (size_t i = 0; number && errno == 0 && i < sizeof s_units / sizeof s_units[0]; i++)
+        if (strcmp (end, s_units[i].name) == 0 && !__builtin_mul_overflow (number, s_units[i].ms, &self->ttl_ms))
+            return 0;
+    return adr_shell_usage ("--ttl wants a time like 10s, 5m, 2h, 7d, from 1s to ten years");
+}
+
 static int
 s_parse (s_kv_t *self, int argc, char **argv)
 {
@@ -76,6 +95,8 @@ s_parse (s_kv_t *self, int argc, char **argv)
             code = s_parse_condition (self, argc, argv, &index);
         else if (!strcmp (argument, "--read"))
             code = s_parse_read (self, argc, argv, &index);
+        else if (!strcmp (argument, "--ttl"))
+            code = s_parse_ttl (self, argc, argv, &index);
         else if ((taken = adr_shell_global (self->shell, argc, argv, &index)) <= 0)
             code = taken < 0 ? ADR_SHELL_USAGE : adr_shell_usage ("kv: there is no option `%s`", argument);
         if (code)
@@ -135,9 +156,9 @@ s_put (s_kv_t *self)
         value = input;
     }
     if (code == 0)
-        code = s_tell_written (self, adr_kv_put (self->shell->client, self->word[1], self->word[2],
-                                                 strlen (self->word[2]), value, size, self->condition,
-                                                 &self->version));
+        code = s_tell_written (self, adr_kv_put_ttl (self->shell->client, self->word[1], self->word[2],
+                                                     strlen (self->word[2]), value, size, self->ttl_ms, self->condition,
+                                                     &self->version));
     free (input);
     return code;
 }
@@ -233,7 +254,7 @@ static const struct {
     int (*run) (s_kv_t *self);
     const char *usage;
 } s_verbs[] = {
-    { "put", 4, 4, s_put, "kv put SPACE KEY VALUE|- [--if-absent|--if-exists|--if-version E.T.I]" },
+    { "put", 4, 4, s_put, "kv put SPACE KEY VALUE|- [--ttl TIME] [--if-absent|--if-exists|--if-version E.T.I]" },
     { "get", 3, 3, s_get, "kv get SPACE KEY" },
     { "delete", 3, 3, s_delete, "kv delete SPACE KEY [--if-exists|--if-version E.T.I]" },
     { "list", 2, 3, s_list, "kv list SPACE [PREFIX]" },
@@ -253,6 +274,8 @@ adr_shell_kv (adr_shell_t *shell, int argc, char **argv)
             continue;
         if (self.words < s_verbs[i].words_min || self.words > s_verbs[i].words_max)
             return adr_shell_usage ("usage: %s", s_verbs[i].usage);
+        if (self.ttl_ms && s_verbs[i].run != s_put)
+            return adr_shell_usage ("--ttl goes with kv put");
         return adr_shell_open (shell) ? s_verbs[i].run (&self) : ADR_SHELL_FILE;
     }
     return adr_shell_usage ("kv: there is no `%s`", self.word[0]);

@@ -57,6 +57,7 @@ typedef struct {
 typedef struct {
     adr_version_t version;
     bool deleted;
+    bool purged; /* in memory tables only: the tombstone of this version is to go, and what is older */
     adr_place_t place;
     uint32_t value_size;
     uint8_t digest[16];

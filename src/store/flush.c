@@ -171,6 +171,8 @@ adr_row_put (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, uint8_t 
     }
     adr_accounts_row (&job->accounts, key, known ? &old : NULL, row);
     error = self->index->put (self->index, table, key, row);
+    if (!error)
+        error = adr_tombstone_swap (self, table, key, known ? &old : NULL, row);
     return error ? error : s_tree_swap (self, view, table, key, known ? &old : NULL, row);
 }
 
@@ -198,6 +200,17 @@ adr_row_move (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, const a
     return self->index->put (self->index, placed->table, key, &row);
 }
 
+static int
+s_row_remove (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, uint8_t table, adr_bytes_t key,
+              const adr_index_row_t *old)
+{
+    adr_accounts_row (&job->accounts, key, old, NULL);
+    int error = self->index->remove (self->index, table, key);
+    if (!error)
+        error = adr_tombstone_swap (self, table, key, old, NULL);
+    return error ? error : s_tree_swap (self, view, table, key, old, NULL);
+}
+
 int
 adr_row_drop (adr_store_t *self, adr_index_view_t *view, const adr_placed_t *placed)
 {
@@ -208,9 +221,33 @@ adr_row_drop (adr_store_t *self, adr_index_view_t *view, const adr_placed_t *pla
         return error == ENOENT || error == EIO ? 0 : error;
     if (adr_version_compare (&old.version, &placed->row.version) != 0)
         return 0;
-    adr_accounts_row (&self->background.accounts, key, &old, NULL);
-    error = self->index->remove (self->index, placed->table, key);
-    return error ? error : s_tree_swap (self, view, placed->table, key, &old, NULL);
+    return s_row_remove (self, &self->background, view, placed->table, key, &old);
+}
+
+/* [STORE-9] What stands there may be older than the tombstone, if that never got as far as the index: its frame must stay all
+ * the same, while one of an older version may be anywhere. */
+static int
+s_row_purge (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, uint8_t table, adr_bytes_t key,
+             const adr_index_row_t *row)
+{
+    adr_index_row_t old;
+    int error = self->index->view_row (view, table, key, &old);
+    int order = error ? -1 : adr_version_compare (&old.version, &row->version);
+    if ((error && error != ENOENT) || order > 0)
+        return error == EIO ? 0 : error;
+    if (order < 0)
+        adr_accounts_ghost (&job->accounts, row->place.segment, (int64_t) adr_account_share (key, row));
+    if (error || (order < 0 && ADR_PLANT (STORE_9_OLDER_STAYS)))
+        return 0;
+    return s_row_remove (self, job, view, table, key, &old);
+}
+
+static int
+s_node_flush (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, const adr_memnode_t *node)
+{
+    const adr_index_row_t *row = &node->newest->row;
+    return row->purged ? s_row_purge (self, job, view, node->table, adr_memnode_key (node), row)
+                       : adr_row_put (self, job, view, node->table, adr_memnode_key (node), row, false);
 }
 
 /* --- a flush --------------------------------------------------------------------------------------------------- */
@@ -248,7 +285,7 @@ adr_flush_write (adr_store_t *self, adr_job_t *job)
     job->regressions = 0;
     int error = adr_rows_begin (self, &view);
     for (const adr_memnode_t *node = adr_memtable_first (table); node && !error; node = adr_memnode_next (node))
-        error = adr_row_put (self, job, view, node->table, adr_memnode_key (node), &node->newest->row, false);
+        error = s_node_flush (self, job, view, node);
     if (!error)
         error = adr_rows_put_gathered (self);
     if (!error)

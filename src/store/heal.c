@@ -57,12 +57,12 @@ s_clear_tree (adr_store_t *self)
     error = self->index->view (self->index, &view);
     if (!error) {
         /* A value that cannot be read has a name all the same. */
-        while (((error = self->index->view_next (view, name, &name, &value)) == 0 || error == EIO) && name.data[0] <= 's') {
+        while (((error = self->index->view_next (view, name, &name, &value)) == 0 || error == EIO) && name.data[0] <= 't') {
             if (name.size > sizeof after)
                 break;
             memcpy (after, name.data, name.size);
             name = adr_bytes (after, name.size);
-            if (after[0] == 'l' || after[0] == 's')
+            if (after[0] == 'l' || after[0] == 's' || after[0] == 't')
                 error = self->index->remove_tree (self->index, name);
             if (error && error != EIO)
                 break;
@@ -94,6 +94,8 @@ s_take_table (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, uint8_t
         } else if (!error) {
             adr_accounts_row (&job->accounts, key, NULL, &row);
             error = adr_tree_swap (&self->tree, self->index, view, table, key, NULL, &row);
+            if (!error)
+                error = adr_tombstone_swap (self, table, key, NULL, &row);
         }
         key.data = NULL;
     }

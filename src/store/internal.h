@@ -487,6 +487,9 @@ int adr_rows_begin (adr_store_t *self, adr_index_view_t **view);
 int adr_rows_put_gathered (adr_store_t *self);
 /* Gives up what was begun, if `error`. */
 int adr_rows_end (adr_store_t *self, adr_index_view_t **view, int error);
+/* --- tombstones.c: in the open transaction, the record changes from `old` to `new`; NULL: there is none. */
+int adr_tombstone_swap (adr_store_t *self, uint8_t table, adr_bytes_t key, const adr_index_row_t *old,
+                        const adr_index_row_t *new);
 /* --- heal.c */
 bool adr_heal_next (adr_store_t *self);
 int adr_heal_write (adr_store_t *self, adr_job_t *job);
@@ -504,6 +507,8 @@ bool adr_sync_holds_batches (const adr_store_t *self);
  * operation. `entry` is room to decode it. */
 ADR_WARN_UNUSED bool adr_value_of (adr_bytes_t encoded, adr_entry_t *entry, const adr_index_row_t *row, uint8_t table,
                                    adr_bytes_t key, adr_bytes_t *value);
+/* [STORE-9] A purge takes the tombstone of the version that it names, and nothing that came after it. */
+void adr_store_put_purge (adr_store_t *self, const adr_op_t *op);
 /* Where `entry` stands in the journal and what it says, put into the active memory table. */
 void adr_store_put_rows (adr_store_t *self, const adr_entry_t *entry, const adr_item_t *item);
 /* Rows of an entry that was refilled below `applied` name its new place. */

@@ -13,11 +13,28 @@
 
 #define S_WOUNDS_MAX (16 * 1024)
 
+/* [STORE-9] The row keeps its version: nobody has to wait for a lock on it. */
+void
+adr_store_put_purge (adr_store_t *self, const adr_op_t *op)
+{
+    adr_version_t version = adr_version_decode (op->value.data);
+    adr_index_row_t row;
+    if (adr_store_row (self, op->table, op->key, &row) != 0 || !row.deleted
+        || adr_version_compare (&row.version, &version) != 0)
+        return;
+    row.purged = true;
+    adr_memtable_put (self->active, op->table, op->key, &row, self->unlocked);
+}
+
 void
 adr_store_put_rows (adr_store_t *self, const adr_entry_t *entry, const adr_item_t *item)
 {
     for (uint32_t i = 0; i < entry->op_count; i++) {
         const adr_op_t *op = &entry->op[i];
+        if (op->flags & ADR_OP_PURGE) {
+            adr_store_put_purge (self, op);
+            continue;
+        }
         adr_index_row_t row = {
             .version = { entry->epoch, entry->term, entry->index },
             .deleted = (op->flags & ADR_OP_DELETE) != 0,
@@ -90,7 +107,7 @@ adr_store_row (adr_store_t *self, uint8_t table, adr_bytes_t key, adr_index_row_
         const adr_memnode_t *node = adr_memtable_find (s_table (self, i), table, key);
         if (node) {
             *row = node->newest->row;
-            return 0;
+            return row->purged ? ENOENT : 0;
         }
     }
     return s_index_row (self, table, key, row);
@@ -202,6 +219,8 @@ adr_store_get_unlocked (adr_store_t *self, uint8_t table, adr_bytes_t key, uint6
         if (node && epoch == 0)
             epoch = node->newest->row.version.epoch;
         const adr_memrow_t *version = s_unlocked_of (node, unlocked, epoch);
+        if (version && version->row.purged)
+            return ADR_STATUS_NOT_FOUND;
         if (version)
             return s_record (self, &version->row, table, key, true, record);
     }

@@ -375,7 +375,8 @@ adr_store_takes (const adr_store_t *self, const adr_entry_t *entry)
     if (entry->kind != ADR_ENTRY_WRITE || entry->op_count == 0)
         return true;
     for (uint32_t i = 0; i < entry->op_count; i++)
-        if (!(entry->op[i].flags & ADR_OP_DELETE) && entry->op[i].table != ADR_TABLE_GARBAGE)
+        if (!(entry->op[i].flags & (ADR_OP_DELETE | ADR_OP_PURGE)) && entry->op[i].table != ADR_TABLE_GARBAGE
+            && entry->op[i].table != ADR_TABLE_GROUP)
             return false;
     return space == ADR_SPACE_SECOND_MARK;
 }

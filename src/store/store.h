@@ -166,6 +166,33 @@ typedef bool (adr_row_fn) (void *argument, adr_bytes_t key, const adr_record_t *
 ADR_WARN_UNUSED adr_status_t adr_store_scan (adr_store_t *self, uint8_t table, adr_bytes_t prefix, adr_bytes_t after,
                                              bool with_values, adr_row_fn *row, void *argument);
 
+/* --- tombstones ------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    uint8_t table;
+    adr_bytes_t key;
+    adr_version_t version;
+    uint64_t time_ms; /* log time of the delete */
+} adr_tombstone_t;
+
+/* Where a look at the tombstones goes on; all zeros: at the oldest. */
+typedef struct {
+    uint8_t name[32];
+    size_t size;
+} adr_tombstone_place_t;
+
+#define ADR_TOMBSTONES_MAX 64
+/* [STORE-9] Calls `each` for tombstones that the index holds and that still stand as far as this store has applied, in the
+ * order of their indexes, from behind `after` on, until it returns false; what is lent, is lent for the call. Looks at 64 at
+ * most, and moves `after` behind the last one that was looked at; at the end, or if the index cannot be read, to zero. */
+typedef bool (adr_tombstone_fn) (void *argument, const adr_tombstone_t *tombstone);
+void adr_store_tombstones (adr_store_t *self, adr_tombstone_place_t *after, adr_tombstone_fn *each, void *argument);
+/* [REPAIR-2] The purge horizon, as far as it is applied: the highest index of a version that was ever purged; 0: nothing was.
+ * OK or DAMAGED: then it is not known, and *index 0. */
+adr_status_t adr_store_purge_horizon (adr_store_t *self, uint64_t *index);
+/* The same, 0 if it is not known: absence proves a delete only at or below it. */
+uint64_t adr_store_purged_to (adr_store_t *self);
+
 /* --- hashes, copies, repair ----------------------------------------------------------------------------------- */
 
 /* [DESIGN 7] The newest checkpoint entry at which this copy has noted its hashes: once the index held exactly what stood

@@ -54,6 +54,9 @@ typedef struct {
     uint64_t index, term;
     uint64_t value; /* a hash of the value; 0 for a tombstone */
     bool deleted;
+    uint64_t time_ms; /* log time */
+    uint64_t end_ms;  /* of what has a time to live; 0: none */
+    uint64_t purged;  /* of a tombstone: the index of the entry that took it away; 0: none has */
 } sim_version_t;
 
 typedef struct {
@@ -87,6 +90,8 @@ typedef struct {
     uint64_t completed_any; /* the highest index of a write that was acknowledged: transactions are ordered by it */
     sim_request_t *request;
     uint32_t request_count, request_room;
+    uint64_t retention_ms; /* log time that a tombstone is kept [STORE-9] */
+    bool mends;            /* copies are mended or made anew: a tombstone that was purged may come back, and is purged again */
 } sim_history_t;
 
 void sim_history_init (sim_history_t *self, sim_verdict_t *verdict);
@@ -95,6 +100,10 @@ void sim_history_free (sim_history_t *self);
 int sim_history_key (const sim_history_t *self, uint8_t table, adr_bytes_t key);
 /* The entry is committed: it is the next one, or the very same that stands at its index already. */
 void sim_history_commit (sim_history_t *self, const adr_entry_t *entry, uint64_t hash);
+/* The version is what a record is at that index, if nothing newer is: no tombstone that was purged by then. */
+bool sim_history_stands (const sim_version_t *version, uint64_t index);
+/* A record that should have ended by the log's own time, but for two seconds; -1: there is none [REPAIR-7]. */
+int sim_history_overdue (const sim_history_t *self);
 /* The newest version at or below the index; NULL if there is none. */
 const sim_version_t *sim_history_at (const sim_history_t *self, int key, uint64_t index);
 uint64_t sim_hash (const void *data, size_t size);
@@ -123,6 +132,7 @@ typedef struct {
 typedef struct {
     uint64_t incarnation, boot;
     uint64_t durable, commit, applied;
+    uint64_t applied_ever; /* in earlier lives, too */
     bool mending; /* lost entries come back from a peer, and are not all durable again */
     uint64_t *term;
     uint64_t room;
@@ -160,6 +170,27 @@ void sim_log_view (sim_log_t *self, int node, const sim_log_view_t *view);
 void sim_log_append (sim_log_t *self, uint64_t term, uint64_t prev_term, uint64_t prev_index, adr_bytes_t entries);
 /* A master published its watermarks. */
 void sim_log_published (sim_log_t *self, uint64_t term, uint64_t commit, bool known, uint64_t unlocked);
+
+/* --- check_purge.c: STORE-9, when a master may propose to purge ---------------------------------------------- */
+
+typedef struct {
+    sim_verdict_t *verdict;
+    int64_t retention_ns;
+    int64_t heard_ns[SIM_NODES_MAX][SIM_NODES_MAX]; /* when the first heard of the second, as its master */
+    uint64_t seen_term, seen_index; /* the newest entry that was looked at */
+} sim_purges_t;
+
+/* A voter of the master's newest voters entry. */
+typedef struct {
+    int node;
+    uint64_t applied; /* the most that this incarnation ever has */
+} sim_purge_voter_t;
+
+void sim_purges_init (sim_purges_t *self, sim_verdict_t *verdict, int64_t retention_ns);
+void sim_purges_heard (sim_purges_t *self, int64_t now_ns, int master, int voter);
+/* The entry leaves the master for the first time, or again. */
+void sim_purges_proposed (sim_purges_t *self, int64_t now_ns, int master, const adr_entry_t *entry,
+                          const sim_purge_voter_t *voter, int voter_count);
 
 /* --- check_linear.c: invariant 3 --------------------------------------------------------------------------- */
 

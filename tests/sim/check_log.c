@@ -233,6 +233,8 @@ sim_log_view (sim_log_t *self, int node, const sim_log_view_t *view)
     s_learn_commits (self, node, view);
     held->commit = view->commit;
     held->applied = view->applied;
+    if (held->applied_ever < view->applied)
+        held->applied_ever = view->applied;
 }
 
 void

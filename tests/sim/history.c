@@ -127,6 +127,27 @@ sim_history_at (const sim_history_t *self, int key, uint64_t index)
     return low ? &row->version[low - 1] : NULL;
 }
 
+bool
+sim_history_stands (const sim_version_t *version, uint64_t index)
+{
+    return version && !(version->purged && version->purged <= index);
+}
+
+int
+sim_history_overdue (const sim_history_t *self)
+{
+    uint64_t now_ms = self->commit ? self->committed[self->commit].time_ms : 0;
+    for (uint32_t key = 0; key < self->key_count; key++) {
+        const sim_key_t *row = &self->key[key];
+        const sim_version_t *newest = row->count ? &row->version[row->count - 1] : NULL;
+        if (newest && newest->end_ms && newest->end_ms + 2000 < now_ms)
+            return (int) key;
+    }
+    return -1;
+}
+
+/* --- commit ----------------------------------------------------------------------------------------------------- */
+
 static void
 s_commit_request (sim_history_t *self, const adr_entry_t *entry)
 {
@@ -167,7 +188,124 @@ s_commit_op (sim_history_t *self, const adr_entry_t *entry, const adr_op_t *op)
     row->version[row->count++] = (sim_version_t){ .index = entry->index,
                                                   .term = entry->term,
                                                   .value = deleted ? 0 : sim_value_hash (op->value),
-                                                  .deleted = deleted };
+                                                  .deleted = deleted,
+                                                  .time_ms = entry->time_ms };
+}
+
+/* [STORE-9] Purged is the newest version of a record, a tombstone, once, and not before its time. */
+static void
+s_commit_purge (sim_history_t *self, const adr_entry_t *entry, const adr_op_t *op)
+{
+    int key = sim_history_key (self, op->table, op->key);
+    if (key < 0)
+        return;
+    adr_version_t named = adr_version_decode (op->value.data);
+    sim_key_t *row = &self->key[key];
+    sim_version_t *newest = row->count ? &row->version[row->count - 1] : NULL;
+    if (!newest || newest->index != named.index || newest->term != named.term || !newest->deleted
+        || (newest->purged && !self->mends))
+        sim_fail (self->verdict, "STORE-9: a purge takes a tombstone, once",
+                  "key %d: entry %llu purges version %llu, the newest is %llu", key, (unsigned long long) entry->index,
+                  (unsigned long long) named.index, newest ? (unsigned long long) newest->index : 0);
+    else if (entry->time_ms < newest->time_ms + self->retention_ms)
+        sim_fail (self->verdict, "STORE-9: a tombstone is kept for its time",
+                  "key %d: entry %llu purges version %llu after %llu ms of log time", key, (unsigned long long) entry->index,
+                  (unsigned long long) named.index, (unsigned long long) (entry->time_ms - newest->time_ms));
+    else
+        newest->purged = entry->index;
+}
+
+/* The key of the workload that an expiry row speaks of, or -1. */
+static int
+s_ending (const sim_history_t *self, const adr_op_t *op, uint64_t *end_ms)
+{
+    uint8_t table;
+    adr_bytes_t key;
+    if (op->table != ADR_TABLE_EXPIRY || !adr_expiry_key_decode (op->key, end_ms, &table, &key))
+        return -1;
+    return sim_history_key (self, table, key);
+}
+
+/* The newest version of the record that an expiry row speaks of ends when that says. */
+static void
+s_commit_end (sim_history_t *self, const adr_entry_t *entry, const adr_op_t *op)
+{
+    uint64_t end_ms;
+    int key = s_ending (self, op, &end_ms);
+    if (key < 0)
+        return;
+    sim_key_t *row = &self->key[key];
+    if (row->count && row->version[row->count - 1].index == entry->index)
+        row->version[row->count - 1].end_ms = end_ms;
+}
+
+/* The entry removes the row that was written with this version of the record. */
+static bool
+s_removes_row (const sim_history_t *self, const adr_entry_t *entry, int key, const sim_version_t *version)
+{
+    uint64_t end_ms;
+    for (uint32_t i = 0; version && i < entry->op_count; i++)
+        if ((entry->op[i].flags & ADR_OP_DELETE) && s_ending (self, &entry->op[i], &end_ms) == key
+            && end_ms == version->end_ms)
+            return true;
+    return false;
+}
+
+static bool
+s_deletes (const sim_history_t *self, const adr_entry_t *entry, int key)
+{
+    for (uint32_t i = 0; i < entry->op_count; i++)
+        if ((entry->op[i].flags & ADR_OP_DELETE) && sim_history_key (self, entry->op[i].table, entry->op[i].key) == key)
+            return true;
+    return false;
+}
+
+/* [REPAIR-7] What an entry that nobody asked for does to this record: it deletes the version whose row it removes, when the time
+ * of that has come. */
+static void
+s_judge_end (sim_history_t *self, const adr_entry_t *entry, int key)
+{
+    const sim_version_t *newest = sim_history_at (self, key, entry->index);
+    bool removes = newest && !newest->deleted && s_removes_row (self, entry, key, newest);
+    if (s_deletes (self, entry, key) != removes)
+        sim_fail (self->verdict, "REPAIR-7: what ends is a version", "key %d: entry %llu %s version %llu, which ends at %llu",
+                  key, (unsigned long long) entry->index, removes ? "leaves" : "deletes",
+                  newest ? (unsigned long long) newest->index : 0, newest ? (unsigned long long) newest->end_ms : 0);
+    else if (removes && entry->time_ms < newest->end_ms)
+        sim_fail (self->verdict, "REPAIR-7: nothing ends before its time", "key %d: entry %llu is %llu ms too early", key,
+                  (unsigned long long) entry->index, (unsigned long long) (newest->end_ms - entry->time_ms));
+}
+
+static void
+s_judge_own (sim_history_t *self, const adr_entry_t *entry)
+{
+    for (uint32_t i = 0; i < entry->op_count; i++) {
+        const adr_op_t *op = &entry->op[i];
+        uint64_t end_ms;
+        int written = op->flags & ADR_OP_PURGE ? -1 : sim_history_key (self, op->table, op->key);
+        int ending = s_ending (self, op, &end_ms);
+        if (written >= 0 && !(op->flags & ADR_OP_DELETE))
+            sim_fail (self->verdict, "2: nothing is invented", "entry %llu, which nobody asked for, writes key %d",
+                      (unsigned long long) entry->index, written);
+        if (written >= 0 || ending >= 0)
+            s_judge_end (self, entry, written >= 0 ? written : ending);
+    }
+}
+
+static void
+s_commit_ops (sim_history_t *self, const adr_entry_t *entry)
+{
+    if (adr_get_u64 (entry->request) == 0)
+        s_judge_own (self, entry);
+    for (uint32_t i = 0; i < entry->op_count; i++) {
+        if (entry->op[i].flags & ADR_OP_PURGE)
+            s_commit_purge (self, entry, &entry->op[i]);
+        else
+            s_commit_op (self, entry, &entry->op[i]);
+    }
+    for (uint32_t i = 0; i < entry->op_count; i++)
+        if (entry->op[i].table == ADR_TABLE_EXPIRY && entry->op[i].flags == 0)
+            s_commit_end (self, entry, &entry->op[i]);
 }
 
 void
@@ -197,6 +335,5 @@ sim_history_commit (sim_history_t *self, const adr_entry_t *entry, uint64_t hash
     if (entry->kind != ADR_ENTRY_WRITE)
         return;
     s_commit_request (self, entry);
-    for (uint32_t i = 0; i < entry->op_count; i++)
-        s_commit_op (self, entry, &entry->op[i]);
+    s_commit_ops (self, entry);
 }

@@ -153,7 +153,7 @@ s_pending (const sim_world_t *world)
         for (uint32_t slot = 0; slot < world->options.pipeline; slot++)
             if (world->client[i].flight[slot].try_count && !world->client[i].flight[slot].ended)
                 return "a request does not end";
-    return NULL;
+    return sim_history_overdue (&world->history) < 0 ? NULL : "a record outlives its time";
 }
 
 static const char *

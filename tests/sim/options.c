@@ -217,6 +217,18 @@ s_draw_disks (sim_options_t *self, adr_random_t *random)
     }
 }
 
+/* Records that end, and tombstones that go while the run lasts: where nobody falls behind the log's start, for a copy that is
+ * mended does not ask for the purge horizon yet [REPAIR-2]. */
+static void
+s_draw_ends (sim_options_t *self, adr_random_t *random)
+{
+    if (s_coin (random))
+        self->ttl_percent = (uint32_t) s_draw (random, 2, 60);
+    int64_t retention_ns = s_draw (random, 200, 8000) * ADR_MS;
+    if (self->log_keep_max == 0)
+        self->settings.tombstone_retention_ns = retention_ns;
+}
+
 /* --- focus: what takes several coincidences at once is drawn together in some seeds ------------------------------------ */
 
 static void
@@ -350,6 +362,8 @@ sim_options_draw (sim_options_t *self, uint64_t seed)
     s_draw_work (self, &random);
     adr_random_t disk_random = { seed * UINT64_C (0x9e3779b97f4a7c15) + 2 };
     s_draw_disks (self, &disk_random);
+    adr_random_t end_random = { seed * UINT64_C (0xbf58476d1ce4e5b9) + 4 };
+    s_draw_ends (self, &end_random);
     adr_random_t focus_random = { seed * UINT64_C (0xd1342543de82ef95) + 3 };
     s_draw_focus (self, &focus_random);
 }

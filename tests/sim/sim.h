@@ -95,6 +95,7 @@ typedef struct {
     uint32_t value_max;
     uint32_t weight[8];        /* by sim_op_kind_t */
     uint32_t conditional_percent, pipeline;
+    uint32_t ttl_percent;      /* of the puts: what they write ends */
     int founding;              /* voters that the group is founded with */
     sim_fault_t gap;           /* KILL or DRAIN: that once, to the master's host, and nothing else; 0: the usual */
 } sim_options_t;
@@ -279,6 +280,7 @@ typedef struct {
     uint64_t *floors;       /* of every key, for a list; owned */
     uint64_t value[SIM_OP_KEYS_MAX]; /* seed of the value's bytes */
     uint32_t value_size[SIM_OP_KEYS_MAX];
+    uint64_t ttl_ms[SIM_OP_KEYS_MAX]; /* 0: for ever */
     Adr__Condition condition; /* of the first key */
     adr_version_t expected;
     int64_t begun_ns, limit_ns;
@@ -361,6 +363,7 @@ typedef struct sim_world {
     sim_terms_t terms;
     sim_history_t history;
     sim_log_t log;
+    sim_purges_t purges;
     sim_reads_t reads;
     sim_bounds_t bounds;
     sim_faults_t faults;

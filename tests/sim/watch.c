@@ -197,12 +197,35 @@ s_published (sim_world_t *world, uint64_t term, uint64_t commit, uint64_t unlock
                           settings->write_timeout_ns + settings->election_max_ns);
 }
 
+/* What is new of it, and purges something. */
+static void
+s_proposed (sim_world_t *world, int place, uint64_t term, adr_bytes_t entries)
+{
+    static adr_entry_t entry; /* large, and of no interest beyond the loop */
+    const adr_voters_t *voters = adr_store_voters (world->node[place].store);
+    sim_purge_voter_t voter[ADR_VOTERS_MAX];
+    int count = 0;
+    for (int i = 0; i < world->node_count; i++) {
+        const sim_held_t *held = &world->log.held[i];
+        if (adr_voters_find (voters, &world->node[i].id, held->incarnation) >= 0)
+            voter[count++] = (sim_purge_voter_t){ i, held->applied_ever };
+    }
+    for (size_t size; entries.size; entries = adr_bytes (entries.data + size, entries.size - size)) {
+        size = adr_entry_decode (&entry, entries);
+        if (size == 0)
+            return;
+        if (entry.term == term)
+            sim_purges_proposed (&world->purges, world->now_ns, place, &entry, voter, count);
+    }
+}
+
 static void
 s_sent_append (sim_world_t *world, const sim_actor_t *from, const Adr__Append *append, adr_bytes_t payload)
 {
     const sim_node_t *node = &world->node[from->node];
     sim_terms_acted (&world->terms, append->term, from->node, node->boot, "an append");
     sim_log_append (&world->log, append->term, append->prev_term, append->prev_index, payload);
+    s_proposed (world, from->node, append->term, payload);
     sim_log_published (&world->log, append->term, append->commit, append->unlocked_known, append->unlocked);
     if (append->unlocked_known)
         s_published (world, append->term, append->commit, append->unlocked);
@@ -402,6 +425,15 @@ s_came_append (sim_node_t *node, const Adr__Append *append)
 }
 
 static void
+s_came_answered (sim_world_t *world, int place, const Adr__Answered *answered)
+{
+    adr_id_t id = adr_id_of (answered->voter);
+    int voter = sim_node_of (world, &id);
+    if (voter >= 0 && answered->term == world->node[place].leads && answered->boot == world->node[voter].boot)
+        sim_purges_heard (&world->purges, world->now_ns, place, voter);
+}
+
+static void
 s_came_to_replicator (sim_world_t *world, sim_node_t *node, const adr_event_t *event)
 {
     const ProtobufCMessage *header = event->message.header;
@@ -427,6 +459,12 @@ s_came_to_replicator (sim_world_t *world, sim_node_t *node, const adr_event_t *e
         break;
     case ADR__KIND__APPEND:
         s_came_append (node, (const Adr__Append *) header);
+        break;
+    case ADR__KIND__PLACE:
+        world->history.mends = true;
+        break;
+    case ADR__KIND__ANSWERED:
+        s_came_answered (world, (int) (node - world->node), (const Adr__Answered *) header);
         break;
     case ADR__KIND__EVIDENCE:
         s_came_evidence (node, (const Adr__Evidence *) header);

@@ -7,7 +7,8 @@ static bool
 s_is_put (const adr_entry_t *entry)
 {
     for (uint32_t i = 0; i < entry->op_count; i++)
-        if (!(entry->op[i].flags & ADR_OP_DELETE) && entry->op[i].table != ADR_TABLE_GARBAGE)
+        if (!(entry->op[i].flags & (ADR_OP_DELETE | ADR_OP_PURGE)) && entry->op[i].table != ADR_TABLE_GARBAGE
+            && entry->op[i].table != ADR_TABLE_GROUP)
             return entry->kind == ADR_ENTRY_WRITE;
     return false;
 }

@@ -94,6 +94,8 @@ s_add_key (sim_world_t *world, sim_op_t *op, int key)
     op->value[at] = adr_random_next (random);
     op->value_size[at] = (uint32_t) sim_pick (random, 8, sim_chance (random, 900000) ? 64 : world->options.value_max + 8);
     op->floor[at] = sim_linear_floor (&world->history, key);
+    if (world->options.ttl_percent && !op->deletes[at] && sim_pick (random, 1, 100) <= world->options.ttl_percent)
+        op->ttl_ms[at] = (uint64_t) sim_pick (random, ADR_TTL_MIN_MS, 4 * ADR_TTL_MIN_MS);
 }
 
 static void
@@ -176,6 +178,7 @@ s_pack_write (sim_world_t *world, const sim_op_t *op, uint64_t number, uint32_t 
         ops[i].delete_ = op->deletes[i];
         if (!op->deletes[i]) {
             ops[i].value_size = op->value_size[i];
+            ops[i].ttl_ms = op->ttl_ms[i];
             s_value_bytes (values, op->value[i], op->value_size[i]);
         }
     }
@@ -322,7 +325,8 @@ s_condition_at (const sim_world_t *world, const sim_op_t *op, uint64_t index)
     if (op->condition == ADR__CONDITION__EXISTS)
         return there;
     if (op->condition == ADR__CONDITION__VERSION)
-        return before && before->index == op->expected.index && before->term == op->expected.term;
+        return sim_history_stands (before, index) && before->index == op->expected.index
+               && before->term == op->expected.term;
     return true;
 }
 

@@ -257,6 +257,10 @@ sim_world_new (const sim_options_t *options, FILE *trace)
     adr_arena_init (&self->arena, 64 * 1024, 4 * 1024 * 1024);
     sim_terms_init (&self->terms, &self->verdict);
     sim_history_init (&self->history, &self->verdict);
+    self->history.retention_ms = (uint64_t) (self->options.settings.tombstone_retention_ns / ADR_MS);
+    self->history.mends = self->options.every_ns[SIM_FAULT_LOST_INDEX] || self->options.every_ns[SIM_FAULT_OLD_INDEX]
+                          || self->options.every_ns[SIM_FAULT_INDEX_ROT];
+    sim_purges_init (&self->purges, &self->verdict, self->options.settings.tombstone_retention_ns);
     sim_reads_init (&self->reads, &self->history, &self->verdict);
     sim_bounds_init (&self->bounds, &self->verdict);
     sim_faults_init (&self->faults, &self->verdict);

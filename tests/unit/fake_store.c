@@ -194,6 +194,11 @@ s_op_do (fake_store_t *self, const Adr__Op *op, adr_bytes_t value, adr_version_t
         free (old);
         record = s_find (self, (uint8_t) op->table, key);
     }
+    if (op->ttl_ms) { /* as a group's log says it, were its time 0 */
+        uint8_t at[ADR_KEY_MAX];
+        size_t size = adr_expiry_key_encode (at, op->ttl_ms, (uint8_t) op->table, key);
+        s_put (self, ADR_TABLE_EXPIRY, adr_bytes (at, size), adr_bytes ("", 0), version);
+    }
     if (!op->delete_)
         s_put (self, (uint8_t) op->table, key, value, version);
     else if (record)

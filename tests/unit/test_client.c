@@ -97,6 +97,18 @@ values_come_and_go (void **state)
 }
 
 static void
+a_put_says_how_long_it_lives (void **state) /* [REPAIR-7] */
+{
+    s_world_t *world = *state;
+    uint8_t at[ADR_KEY_MAX];
+    adr_bytes_t row = adr_bytes (at, adr_expiry_key_encode (at, 10000, ADR_TABLE_KV, adr_bytes ("s\0k", 3)));
+    assert_int_equal (adr_kv_put (world->client, "s", "k", 1, "v", 1, ADR_ALWAYS, NULL), ADR_OK);
+    assert_false (fake_store_has (world->store, ADR_TABLE_EXPIRY, row));
+    assert_int_equal (adr_kv_put_ttl (world->client, "s", "k", 1, "v", 1, 10000, ADR_IF_EXISTS, NULL), ADR_OK);
+    assert_true (fake_store_has (world->store, ADR_TABLE_EXPIRY, row));
+}
+
+static void
 wrong_calls_are_invalid (void **state)
 {
     s_world_t *world = *state;
@@ -548,6 +560,7 @@ main (void)
 #define S_TEST(name) cmocka_unit_test_setup_teardown (name, s_set_up, s_tear_down)
     const struct CMUnitTest tests[] = {
         S_TEST (values_come_and_go),
+        S_TEST (a_put_says_how_long_it_lives),
         S_TEST (wrong_calls_are_invalid),
         S_TEST (lists_cross_pages),
         S_TEST (objects_of_all_sizes_come_back),

@@ -545,6 +545,10 @@ test_what_is_wrong_is_said (void **state)
     S_REFUSES ((void) 0, 11, ADR_STATUS_INVALID);
     S_REFUSES ((void) 0, 9, ADR_STATUS_INVALID);
     S_REFUSES (w->op[0].delete_ = true, 10, ADR_STATUS_INVALID);
+    S_REFUSES (w->op[0].ttl_ms = ADR_TTL_MIN_MS - 1, 10, ADR_STATUS_INVALID);
+    S_REFUSES (w->op[0].ttl_ms = (uint64_t) ADR_TTL_MAX_MS + 1, 10, ADR_STATUS_INVALID);
+    S_REFUSES ((w->op[0].ttl_ms = 5000, w->op[0].table = ADR_TABLE_META), 10, ADR_STATUS_INVALID);
+    S_REFUSES (w->op[0].table = ADR_TABLE_EXPIRY, 10, ADR_STATUS_INVALID);
     S_REFUSES (w->op[0].condition = ADR__CONDITION__VERSION, 10, ADR_STATUS_INVALID);
     S_REFUSES ((w->write.n_op = 2, w->op[1].table = ADR_TABLE_META), 10, ADR_STATUS_INVALID);
     S_REFUSES ((w->write.n_op = 2, w->op[1].key = w->op[0].key), 10, ADR_STATUS_INVALID);

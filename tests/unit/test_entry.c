@@ -65,6 +65,55 @@ test_cut_and_flipped_entries_are_answered (void **state)
     }
 }
 
+/* [STORE-9] A purge names a version and nothing else. */
+static void
+test_a_purge_comes_back_and_has_one_shape (void **state)
+{
+    (void) state;
+    uint8_t bytes[512], named[ADR_VERSION_SIZE];
+    adr_version_t version = { 2, 7, 1ull << 40 };
+    adr_version_encode (&version, named);
+    s_entry = (adr_entry_t){ .kind = ADR_ENTRY_WRITE, .op_count = 1 };
+    s_entry.op[0] = (adr_op_t){ .table = ADR_TABLE_KV, .flags = ADR_OP_PURGE, .key = adr_bytes ("k", 1),
+                                .value = adr_bytes (named, sizeof named) };
+    adr_entry_encode (&s_entry, bytes);
+    size_t size = adr_entry_size (&s_entry);
+    assert_int_equal (adr_entry_decode (&s_read, adr_bytes (bytes, size)), size);
+    adr_version_t again = adr_version_decode (s_read.op[0].value.data);
+    assert_int_equal (adr_version_compare (&again, &version), 0);
+    bytes[52 + 1] = ADR_OP_PURGE | ADR_OP_DELETE;
+    assert_int_equal (adr_entry_decode (&s_read, adr_bytes (bytes, size)), 0);
+    bytes[52 + 1] = 4;
+    assert_int_equal (adr_entry_decode (&s_read, adr_bytes (bytes, size)), 0);
+    bytes[52 + 1] = ADR_OP_PURGE;
+    adr_put_u32 (bytes, (uint32_t) size - 1); /* one byte less of the version */
+    adr_put_u32 (bytes + 52 + 4, ADR_VERSION_SIZE - 1);
+    assert_int_equal (adr_entry_decode (&s_read, adr_bytes (bytes, size)), 0);
+}
+
+/* [REPAIR-7] Rows of what ends stand in the order of their ends. */
+static void
+test_expiry_keys_come_back_in_order (void **state)
+{
+    (void) state;
+    uint8_t early[ADR_KEY_MAX], late[ADR_KEY_MAX], table;
+    static uint8_t s_longest[ADR_EXPIRING_KEY_MAX];
+    adr_bytes_t key;
+    uint64_t end_ms;
+    size_t early_size = adr_expiry_key_encode (early, 255, ADR_TABLE_KV, adr_bytes ("zz", 2));
+    size_t late_size = adr_expiry_key_encode (late, 256, ADR_TABLE_KV, adr_bytes ("a", 1));
+    assert_true (adr_bytes_compare (adr_bytes (early, early_size), adr_bytes (late, late_size)) < 0);
+    assert_true (adr_expiry_key_decode (adr_bytes (early, early_size), &end_ms, &table, &key));
+    assert_int_equal (end_ms, 255);
+    assert_int_equal (table, ADR_TABLE_KV);
+    assert_true (adr_bytes_equal (key, adr_bytes ("zz", 2)));
+    for (size_t size = 0; size <= ADR_EXPIRY_KEY_HEAD; size++)
+        assert_false (adr_expiry_key_decode (adr_bytes (early, size), &end_ms, &table, &key));
+    early[8] = ADR_TABLE_COUNT;
+    assert_false (adr_expiry_key_decode (adr_bytes (early, early_size), &end_ms, &table, &key));
+    assert_int_equal (adr_expiry_key_encode (late, 1, ADR_TABLE_KV, adr_bytes (s_longest, sizeof s_longest)), ADR_KEY_MAX);
+}
+
 static void
 test_entries_at_the_edge_of_their_limits (void **state)
 {
@@ -153,6 +202,8 @@ main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (test_an_entry_comes_back),
         cmocka_unit_test (test_cut_and_flipped_entries_are_answered),
+        cmocka_unit_test (test_a_purge_comes_back_and_has_one_shape),
+        cmocka_unit_test (test_expiry_keys_come_back_in_order),
         cmocka_unit_test (test_entries_at_the_edge_of_their_limits),
         cmocka_unit_test (test_voters_come_back),
         cmocka_unit_test (test_needed_acknowledgements),

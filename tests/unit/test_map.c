@@ -179,6 +179,10 @@ test_what_hashes_where (void **state)
     assert_int_equal (s_partition (ADR_TABLE_KV, "n\0a{t}b", 7), s_partition (ADR_TABLE_KV, "n\0t", 3));
     assert_int_not_equal (s_partition (ADR_TABLE_KV, "m\0a{t}b", 7), s_partition (ADR_TABLE_KV, "n\0{t}", 5));
     assert_int_not_equal (s_partition (ADR_TABLE_KV, "n\0a{}b", 6), s_partition (ADR_TABLE_KV, "n\0c{}d", 6));
+    /* When a record ends stands beside it [REPAIR-7]; what is no such row is somewhere. */
+    assert_int_equal (s_partition (ADR_TABLE_EXPIRY, "12345678\3n\0a{t}b", 16), s_partition (ADR_TABLE_KV, "n\0a{t}b", 7));
+    assert_int_equal (s_partition (ADR_TABLE_EXPIRY, "12345679\3n\0t", 12), s_partition (ADR_TABLE_KV, "n\0t", 3));
+    assert_true (s_partition (ADR_TABLE_EXPIRY, "short", 5) < ADR_PARTITIONS_MAX);
     assert_int_equal (s_partition (ADR_TABLE_GROUP, "x", 1), ADR_PARTITION_NONE);
     /* For ever: these places are on disks. */
     assert_int_equal (adr_partition_of (ADR_TABLE_KV, adr_bytes ("ns\0key", 6), 64), 55);

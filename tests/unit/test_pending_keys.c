@@ -46,6 +46,22 @@ newest_entry_wins_until_it_is_applied (void **state)
     adr_pending_keys_destroy (&keys);
 }
 
+/* [STORE-9] A purge leaves nothing, and its entry is what says so. */
+static void
+a_purge_waits_like_a_write (void **state)
+{
+    (void) state;
+    adr_pending_keys_t *keys = adr_pending_keys_new (7);
+    adr_entry_t *entry = s_entry (7, "a", false);
+    entry->op[0].flags = ADR_OP_PURGE;
+    adr_pending_keys_add (keys, entry);
+    assert_true (s_find (keys, "a")->deleted && s_find (keys, "a")->purged);
+    assert_int_equal (s_find (keys, "a")->version.index, 7);
+    adr_pending_keys_add (keys, s_entry (8, "a", false));
+    assert_false (s_find (keys, "a")->deleted || s_find (keys, "a")->purged);
+    adr_pending_keys_destroy (&keys);
+}
+
 static void
 tables_are_apart (void **state)
 {
@@ -95,6 +111,7 @@ main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (newest_entry_wins_until_it_is_applied),
+        cmocka_unit_test (a_purge_waits_like_a_write),
         cmocka_unit_test (tables_are_apart),
         cmocka_unit_test (holds_many_keys),
         cmocka_unit_test (keys_that_count_make_no_long_chain),

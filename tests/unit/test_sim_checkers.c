@@ -105,6 +105,55 @@ s_fill (world_t *world, int node, uint64_t from, uint64_t until, uint64_t term)
         world->toy[node].term[i] = term;
 }
 
+/* An entry that nobody asked for, at a log time; its operations are to be filled in. */
+static adr_entry_t *
+s_own (world_t *world, uint64_t time_ms)
+{
+    static adr_entry_t entry;
+    memset (&entry, 0, sizeof entry);
+    entry.kind = ADR_ENTRY_WRITE;
+    entry.term = 1;
+    entry.index = world->next++;
+    entry.time_ms = time_ms;
+    return &entry;
+}
+
+static void
+s_add (adr_entry_t *entry, uint8_t table, uint8_t flags, adr_bytes_t key, adr_bytes_t value)
+{
+    adr_op_t *op = &entry->op[entry->op_count++];
+    *op = (adr_op_t){ .table = table, .flags = flags, .key = key, .value = value };
+    adr_value_digest (value, op->digest);
+}
+
+/* Commits a purge of key 1's version at `of_index`. */
+static void
+s_purge (world_t *world, uint64_t of_index, uint64_t time_ms)
+{
+    uint8_t version[ADR_VERSION_SIZE];
+    adr_version_encode (&(adr_version_t){ 0, 1, of_index }, version);
+    adr_entry_t *entry = s_own (world, time_ms);
+    s_add (entry, ADR_TABLE_KV, ADR_OP_PURGE, adr_bytes ("k0001", 5), adr_bytes (version, sizeof version));
+    sim_history_commit (&world->history, entry, entry->index);
+}
+
+/* Commits a write of key 1 that ends, or, with `flags`, an end of it: of the row, and of the record if `both`. */
+static void
+s_end (world_t *world, uint64_t end_ms, uint8_t flags, bool both, uint64_t time_ms)
+{
+    uint8_t row[ADR_KEY_MAX];
+    size_t size = adr_expiry_key_encode (row, end_ms, ADR_TABLE_KV, adr_bytes ("k0001", 5));
+    adr_entry_t *entry = s_own (world, time_ms);
+    if (!flags) {
+        adr_put_u64 (entry->request, entry->index);
+        sim_history_request (&world->history, entry->index);
+    }
+    if (both)
+        s_add (entry, ADR_TABLE_KV, flags, adr_bytes ("k0001", 5), adr_bytes (NULL, 0));
+    s_add (entry, ADR_TABLE_EXPIRY, flags, adr_bytes (row, size), adr_bytes (NULL, 0));
+    sim_history_commit (&world->history, entry, entry->index);
+}
+
 /* Commits a write of `value` (0: a tombstone) to a key; its index. */
 static uint64_t
 s_write (world_t *world, int key, uint64_t value, uint64_t request)
@@ -674,6 +723,104 @@ test_log_time (void **state)
 }
 
 static void
+test_purges (void **state) /* [STORE-9] */
+{
+    world_t *world = *state;
+    world->history.retention_ms = 1000;
+    uint64_t deleted = s_write (world, 1, 0, 17);
+    assert_true (sim_history_stands (sim_history_at (&world->history, 1, deleted), deleted));
+    s_purge (world, deleted, 1000);
+    GOOD (world);
+    assert_true (sim_history_stands (sim_history_at (&world->history, 1, deleted), deleted));
+    assert_false (sim_history_stands (sim_history_at (&world->history, 1, deleted + 1), deleted + 1));
+    s_purge (world, deleted, 1000);
+    BAD (world, "STORE-9: a purge takes a tombstone, once");
+}
+
+static void
+test_a_purge_that_comes_too_early (void **state) /* [STORE-9] */
+{
+    world_t *world = *state;
+    world->history.retention_ms = 1000;
+    s_purge (world, s_write (world, 1, 0, 17), 999);
+    BAD (world, "STORE-9: a tombstone is kept for its time");
+}
+
+static void
+test_a_purge_of_what_was_written_again (void **state) /* [STORE-9] */
+{
+    world_t *world = *state;
+    uint64_t deleted = s_write (world, 1, 0, 17);
+    s_write (world, 1, 5, 18);
+    s_purge (world, deleted, 1000);
+    BAD (world, "STORE-9: a purge takes a tombstone, once");
+}
+
+static void
+test_a_purge_waits_for_voters (void **state) /* [STORE-9] */
+{
+    world_t *world = *state;
+    static sim_purges_t s_purges;
+    uint8_t version[ADR_VERSION_SIZE];
+    sim_purge_voter_t voter[] = { { 0, 9 }, { 1, 9 }, { 2, 6 } };
+    sim_purges_init (&s_purges, &world->verdict, 1000);
+    adr_version_encode (&(adr_version_t){ 0, 1, 7 }, version);
+    adr_entry_t *entry = s_own (world, 0);
+    s_add (entry, ADR_TABLE_KV, ADR_OP_PURGE, adr_bytes ("k0001", 5), adr_bytes (version, sizeof version));
+    sim_purges_heard (&s_purges, 5000, 0, 1);
+    sim_purges_heard (&s_purges, 4000, 0, 2);
+    sim_purges_proposed (&s_purges, 5000, 0, entry, voter, 3); /* the third is away for long */
+    GOOD (world);
+    entry->index++;
+    sim_purges_heard (&s_purges, 5000, 0, 2);
+    sim_purges_proposed (&s_purges, 5000, 0, entry, voter, 3);
+    BAD (world, "STORE-9: a tombstone waits for every voter");
+}
+
+static void
+test_ends (void **state) /* [REPAIR-7] */
+{
+    world_t *world = *state;
+    s_end (world, 3000, 0, true, 1000);
+    s_end (world, 4000, 0, true, 2000);
+    assert_int_equal (sim_history_overdue (&world->history), -1);
+    s_end (world, 3000, ADR_OP_DELETE, false, 3000); /* it was written again: the row alone goes */
+    s_end (world, 4000, ADR_OP_DELETE, true, 4000);
+    GOOD (world);
+    s_end (world, 5000, 0, true, 4000);
+    sim_history_commit (&world->history, s_own (world, 7001), 77);
+    assert_int_equal (sim_history_overdue (&world->history), 1);
+}
+
+static void
+test_an_end_that_comes_too_early (void **state) /* [REPAIR-7] */
+{
+    world_t *world = *state;
+    s_end (world, 3000, 0, true, 1000);
+    s_end (world, 3000, ADR_OP_DELETE, true, 2999);
+    BAD (world, "REPAIR-7: nothing ends before its time");
+}
+
+static void
+test_an_end_of_another_version (void **state) /* [REPAIR-7] */
+{
+    world_t *world = *state;
+    s_end (world, 3000, 0, true, 1000);
+    s_end (world, 4000, 0, true, 1000);
+    s_end (world, 3000, ADR_OP_DELETE, true, 3000);
+    BAD (world, "REPAIR-7: what ends is a version");
+}
+
+static void
+test_an_end_that_leaves_the_record (void **state) /* [REPAIR-7] */
+{
+    world_t *world = *state;
+    s_end (world, 3000, 0, true, 1000);
+    s_end (world, 3000, ADR_OP_DELETE, false, 3000);
+    BAD (world, "REPAIR-7: what ends is a version");
+}
+
+static void
 test_openings (void **state)
 {
     (void) state;
@@ -750,6 +897,14 @@ main (void)
         cmocka_unit_test (test_bounds),
         cmocka_unit_test (test_what_a_master_publishes),
         cmocka_unit_test (test_log_time),
+        IN_WORLD (test_purges),
+        IN_WORLD (test_a_purge_that_comes_too_early),
+        IN_WORLD (test_a_purge_of_what_was_written_again),
+        IN_WORLD (test_a_purge_waits_for_voters),
+        IN_WORLD (test_ends),
+        IN_WORLD (test_an_end_that_comes_too_early),
+        IN_WORLD (test_an_end_of_another_version),
+        IN_WORLD (test_an_end_that_leaves_the_record),
         cmocka_unit_test (test_openings),
         cmocka_unit_test (test_faults),
         cmocka_unit_test (test_acknowledgements_and_fences),
