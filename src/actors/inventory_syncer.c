@@ -69,6 +69,17 @@ syncer_flush_places (inventory_syncer_t *self)
 }
 
 void
+syncer_flush_drops (inventory_syncer_t *self)
+{
+    Adr__Drop drop = ADR__DROP__INIT;
+    if (self->drops.size == 0)
+        return;
+    drop.number = self->pass;
+    s_send_own_replicator (self, ADR__KIND__DROP, &drop, adr_bytes (self->drops.data, self->drops.size));
+    adr_buffer_clear (&self->drops);
+}
+
+void
 syncer_tell_index (inventory_syncer_t *self)
 {
     Adr__IndexDamaged damaged = ADR__INDEX_DAMAGED__INIT;
@@ -109,6 +120,16 @@ syncer_choose_peer (inventory_syncer_t *self)
             choice[count++] = (int) i;
     }
     return count ? choice[adr_random_next (&self->random) % (uint64_t) count] : master;
+}
+
+int
+syncer_choose_other (inventory_syncer_t *self, int peer)
+{
+    for (uint32_t i = 0; i < self->group.count; i++)
+        if ((int) i != peer && self->now_ns >= self->bad_until_ns[i]
+            && (adr_voters_find_node (&self->voters, &self->group.node[i]) >= 0 || ADR_PLANT (REPAIR_2_ANY_SECOND)))
+            return (int) i;
+    return -1;
 }
 
 /* --- passes ---------------------------------------------------------------------------------------------------- */
@@ -273,6 +294,8 @@ s_on_repair_state (inventory_syncer_t *self, const Adr__RepairState *state)
     self->placed = state->placed;
     self->admitted_bytes = state->place_bytes;
     self->purged_to = state->purged_to;
+    if (state->voters == NULL || !adr_voter_set_read (&self->voters, state->voters))
+        self->voters.count = 0;
     if (self->sync == ADR_SYNC_COPYING && self->mode != MODE_COPYING) {
         s_become (self, MODE_COPYING);
         s_begin_pass (self);
@@ -471,6 +494,7 @@ s_destroy (void **object)
         adr_buffer_free (&self->served[i].rows);
     adr_buffer_free (&self->place);
     adr_buffer_free (&self->wounds);
+    adr_buffer_free (&self->drops);
     adr_buffer_free (&self->scratch);
     free (self->part);
     free (self);

@@ -52,6 +52,9 @@ typedef struct {
     uint32_t inventory_size;
     adr_buffer_t wanted; /* rows of records to pull; keys are asked for from wanted_at on */
     size_t wanted_at;
+    adr_buffer_t doubts; /* rows that only one of the two copies has, and that may have been purged: a second peer decides */
+    bool doubting;       /* ... and is being asked */
+    bool exact, proven;  /* the peer's copy, as the inventory said that is here */
     bool anybody;        /* the peer need not be proven */
     bool lacking;        /* the peer could not give something: the partition is asked of another one */
 } lane_t;
@@ -80,6 +83,7 @@ typedef struct inventory_syncer {
     bool proven;
     adr_id_t master;
     uint64_t applied, purged_to;
+    adr_voters_t voters;
     uint64_t asked, placed, admitted_bytes;
 
     repair_mode_t mode;
@@ -100,12 +104,13 @@ typedef struct inventory_syncer {
     int64_t source_ns;    /* when a proven source gave something last */
     adr_buffer_t place;   /* copies that go to the replicator with the next PLACE */
     uint64_t place_bytes; /* ever sent there */
+    adr_buffer_t drops;   /* rows that were purged, as two other copies say */
     int64_t credit;       /* bytes that may still be asked for now [repair_rate] */
     int64_t credit_ns;
     int64_t tick_ns;
 
     /* Counters, since the start. */
-    uint64_t pulled_bytes, pulled_records, mended_records, failed_peers, false_inventories;
+    uint64_t pulled_bytes, pulled_records, mended_records, dropped_records, failed_peers, false_inventories;
 
     served_t served[SERVED_MAX];
     uint64_t served_clock, retries_noted;
@@ -114,6 +119,7 @@ typedef struct inventory_syncer {
 
 /* --- inventory_syncer.c */
 void syncer_send (inventory_syncer_t *self, const adr_id_t *node, uint16_t kind, const void *header, adr_bytes_t payload);
+void syncer_flush_drops (inventory_syncer_t *self);
 void syncer_flush_places (inventory_syncer_t *self); /* what has gathered goes to the replicator */
 void syncer_see_applied (inventory_syncer_t *self, uint64_t applied, bool leaves);
 /* The partition is as good as that peer's; or is to be asked of another one. */
@@ -124,6 +130,7 @@ bool syncer_asks_anybody (const inventory_syncer_t *self);
 /* A healthy peer at random, not the master if there is a choice; -1: none. */
 int syncer_choose_peer (inventory_syncer_t *self);
 void syncer_tell_index (inventory_syncer_t *self); /* to the replicator: rows of the index cannot be read */
+int syncer_choose_other (inventory_syncer_t *self, int peer); /* a healthy voter other than that one */
 /* That peer is left alone for a while. */
 void syncer_blame (inventory_syncer_t *self, int peer, const char *why);
 

@@ -26,6 +26,7 @@ syncer_lane_end (lane_t *lane)
 {
     adr_buffer_free (&lane->inventory);
     adr_buffer_free (&lane->wanted);
+    adr_buffer_free (&lane->doubts);
     *lane = (lane_t){ .stage = LANE_IDLE };
 }
 
@@ -128,6 +129,32 @@ s_ask_inventory (inventory_syncer_t *self, lane_t *lane, uint32_t offset)
     s_ask (self, lane, LANE_INVENTORY, ADR__KIND__INVENTORY_ASK, &ask, adr_bytes (lane->differ, sizeof lane->differ));
 }
 
+/* [REPAIR-2] A second voter decides what becomes of rows that may have been purged. Where none can be asked they stay as they
+ * are; roots then differ, and the next checkpoint brings us here again. */
+static bool
+s_ask_second (inventory_syncer_t *self, lane_t *lane)
+{
+    int second = lane->doubting ? -1 : syncer_choose_other (self, lane->peer);
+    adr_bytes_t rest = adr_bytes (lane->doubts.data, lane->doubts.size);
+    if (second < 0)
+        return false;
+    ADR_MARK ("a second copy is asked about rows in doubt");
+    while (rest.size) {
+        adr_inventory_row_t row;
+        uint8_t order[16];
+        size_t size = adr_inventory_row_get (&row, rest);
+        adr_assert (size != 0);
+        uint32_t bucket = adr_reader_order (self->reader, row.table, row.key, order)
+                          - adr_reader_slice (self->reader, lane->partition, 0);
+        lane->differ[bucket / 8] |= (uint8_t) (1u << bucket % 8);
+        rest = adr_bytes (rest.data + size, rest.size - size);
+    }
+    lane->doubting = true;
+    lane->peer = second;
+    s_ask_inventory (self, lane, 0);
+    return true;
+}
+
 /* Goes on to the buckets that are not compared yet. */
 static void
 s_next_buckets (inventory_syncer_t *self, lane_t *lane)
@@ -135,6 +162,8 @@ s_next_buckets (inventory_syncer_t *self, lane_t *lane)
     static const uint8_t s_none[ADR_BUCKET_SET_SIZE];
     if (memcmp (lane->differ, s_none, sizeof s_none) != 0)
         s_ask_inventory (self, lane, 0);
+    else if (lane->doubts.size && s_ask_second (self, lane))
+        return;
     else if (lane->lacking)
         s_give_up (self, lane, "not all of its records can be read");
     else
@@ -226,6 +255,16 @@ s_is_wanted (inventory_syncer_t *self, const adr_inventory_row_t *row, uint64_t 
 static void
 s_want (inventory_syncer_t *self, lane_t *lane, const adr_inventory_row_t *row)
 {
+    adr_inventory_row_t own;
+    /* [REPAIR-2] What we lack at or below our own horizon may be what was purged here, and comes back from who slept. A copy in
+     * doubt believes one that is exact: that has purged in time. */
+    bool believed = lane->doubting || (lane->exact && self->sync != ADR_SYNC_EXACT);
+    if (self->mode == MODE_MENDING && !believed && row->version.index <= self->purged_to
+        && adr_reader_row (self->reader, row->table, row->key, &own) == ADR_STATUS_NOT_FOUND) {
+        if (!row->deleted) /* a tombstone that is gone here is gone for good */
+            adr_inventory_row_put (&lane->doubts, row);
+        return;
+    }
     if (row->deleted)
         adr_inventory_row_put (&self->place, row); /* there is nothing more to pull */
     else
@@ -249,10 +288,83 @@ s_compare_rows (inventory_syncer_t *self, lane_t *lane, adr_bytes_t rest)
     }
 }
 
+/* The row of that key in a section's rows, which ascend. */
+static bool
+s_section_has (const inventory_syncer_t *self, adr_bytes_t *rows, const uint8_t order[16], adr_inventory_row_t *found)
+{
+    while (rows->size) {
+        uint8_t theirs[16];
+        size_t size = adr_inventory_row_get (found, *rows);
+        (void) adr_reader_order (self->reader, found->table, found->key, theirs);
+        int way = memcmp (theirs, order, sizeof theirs);
+        if (way > 0)
+            return false;
+        *rows = adr_bytes (rows->data + size, rows->size - size);
+        if (way == 0)
+            return true;
+    }
+    return false;
+}
+
+/* [REPAIR-2] What we have and the peer lacks is a doubt, if it may have been purged there. */
+static void
+s_doubt_rows (inventory_syncer_t *self, lane_t *lane, const adr_inventory_section_t *section, uint64_t horizon)
+{
+    uint8_t set[ADR_BUCKET_SET_SIZE] = { 0 }, order[16];
+    adr_position_t applied;
+    adr_inventory_row_t row, theirs;
+    adr_inventory_section_t own;
+    set[section->bucket / 8] = (uint8_t) (1u << section->bucket % 8);
+    adr_buffer_clear (&self->scratch);
+    if (horizon == 0 || !adr_reader_inventory (self->reader, lane->partition, set, 1, INVENTORY_MAX, &self->scratch, &applied)
+        || adr_inventory_section_get (&own, adr_bytes (self->scratch.data, self->scratch.size)) == 0)
+        return;
+    adr_bytes_t rest = own.rows, other = section->rows;
+    while (rest.size) {
+        size_t size = adr_inventory_row_get (&row, rest);
+        rest = adr_bytes (rest.data + size, rest.size - size);
+        (void) adr_reader_order (self->reader, row.table, row.key, order);
+        if (s_section_has (self, &other, order, &theirs) || row.version.index > horizon)
+            continue;
+        /* A tombstone may go on one word: gone or not, there is no record. And a proven copy has the roots of another one,
+         * so what it lacks that one lacks, too. */
+        bool believed = row.deleted || (lane->proven && self->sync != ADR_SYNC_EXACT);
+        adr_inventory_row_put (believed ? &self->drops : &lane->doubts, &row);
+    }
+}
+
+/* The second copy's word: what it has too, or newer, is there; what it lacks too, although it is applied past it, was
+ * purged. */
+static void
+s_settle_doubts (inventory_syncer_t *self, lane_t *lane, const adr_inventory_section_t *section, uint64_t applied)
+{
+    adr_bytes_t rest = adr_bytes (lane->doubts.data, lane->doubts.size);
+    uint32_t slice = adr_reader_slice (self->reader, lane->partition, section->bucket);
+    while (rest.size) {
+        adr_inventory_row_t row, own, theirs;
+        uint8_t order[16];
+        adr_bytes_t rows = section->rows;
+        size_t size = adr_inventory_row_get (&row, rest);
+        rest = adr_bytes (rest.data + size, rest.size - size);
+        if (adr_reader_order (self->reader, row.table, row.key, order) != slice)
+            continue;
+        bool there = s_section_has (self, &rows, order, &theirs);
+        bool here = adr_reader_row (self->reader, row.table, row.key, &own) == ADR_STATUS_OK;
+        if (there && !here)
+            s_want (self, lane, &theirs);
+        if (there || !here || row.version.index > applied || adr_version_compare (&own.version, &row.version) != 0)
+            continue;
+        ADR_MARK ("two copies lack a row that was purged");
+        self->dropped_records++;
+        adr_inventory_row_put (&self->drops, &row);
+    }
+}
+
 /* These buckets are compared; what they lack is pulled before the next ones. False if one is not what it says. */
 static bool
-s_inventory_is_here (inventory_syncer_t *self, lane_t *lane)
+s_inventory_is_here (inventory_syncer_t *self, lane_t *lane, uint64_t applied, uint64_t purged_to)
 {
+    uint64_t horizon = purged_to < applied ? purged_to : applied;
     adr_bytes_t rest = adr_bytes (lane->inventory.data, lane->inventory.size);
     adr_buffer_clear (&lane->wanted);
     lane->wanted_at = 0;
@@ -262,7 +374,12 @@ s_inventory_is_here (inventory_syncer_t *self, lane_t *lane)
         if (size == 0 || !s_section_is_true (self, lane, &section))
             return false;
         lane->differ[section.bucket / 8] &= (uint8_t) ~(1u << section.bucket % 8);
-        s_compare_rows (self, lane, section.rows);
+        if (lane->doubting)
+            s_settle_doubts (self, lane, &section, applied);
+        else {
+            s_compare_rows (self, lane, section.rows);
+            s_doubt_rows (self, lane, &section, horizon);
+        }
         rest = adr_bytes (rest.data + size, rest.size - size);
     }
     return true;
@@ -296,11 +413,16 @@ syncer_on_inventory (inventory_syncer_t *self, const adr_event_t *event)
         return;
     }
     syncer_see_applied (self, inventory->applied, false);
-    if (!s_inventory_is_here (self, lane)) {
+    lane->exact = inventory->exact;
+    lane->proven = inventory->proven;
+    if (!s_inventory_is_here (self, lane, inventory->applied, inventory->purged_to)) {
         ADR_MARK ("an inventory is false");
         self->false_inventories++;
         s_give_up (self, lane, "its inventory does not hash to what it says");
-    } else if (lane->wanted.size)
+        return;
+    }
+    syncer_flush_drops (self);
+    if (lane->wanted.size)
         s_ask_records (self, lane);
     else
         s_next_buckets (self, lane);

@@ -84,6 +84,8 @@ syncer_on_inventory_ask (inventory_syncer_t *self, const adr_event_t *event)
         inventory.size = (uint32_t) served->rows.size;
         inventory.offset = ask->offset;
         inventory.purged_to = self->purged_to;
+        inventory.exact = self->sync == ADR_SYNC_EXACT;
+        inventory.proven = self->proven;
         served->used = ++self->served_clock;
     }
     syncer_send (self, node, ADR__KIND__INVENTORY, &inventory, piece);

@@ -135,7 +135,9 @@ s_compare (s_gossiper_t *self, s_peer_t *peer, adr_effects_t *effects)
                   name, (unsigned long long) own->at.index,
                   (unsigned long long) self->divergences);
     }
-    s_ask_roots (self, peer, own->at, effects);
+    /* [REPAIR-3] What it has that we lack is believed of a voter: one that slept has what was purged since. */
+    if (adr_voters_find (&self->voters, &peer->node, peer->incarnation) >= 0 || ADR_PLANT (REPAIR_3_MENDED_BY_ANYBODY))
+        s_ask_roots (self, peer, own->at, effects);
 }
 
 /* --- mailbox --------------------------------------------------------------------------------------------------- */

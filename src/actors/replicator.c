@@ -368,6 +368,9 @@ s_receive_message (replicator_t *self, const adr_event_t *event)
     case ADR__KIND__INDEX_DAMAGED:
         adr_store_note_index_damaged (self->store);
         break;
+    case ADR__KIND__DROP:
+        replicator_on_drop (self, event);
+        break;
     case ADR__KIND__SYNC_END:
         replicator_on_sync_end (self, (const Adr__SyncEnd *) header);
         break;

@@ -241,7 +241,7 @@ typedef struct replicator {
         int64_t noted_ns;
         adr_sync_t told_sync;     /* to inventory_syncer */
         bool told_proven;
-        uint64_t told_placed, told_admitted;
+        uint64_t told_placed, told_admitted, told_purged_to;
         int64_t told_ns;
     } repair;
     bool ids_unread;           /* request ids of entries that could not be read at the start are unknown */
@@ -330,6 +330,7 @@ bool replicator_is_exact (const replicator_t *self); /* may serve what it holds 
 void replicator_tend_checkpoint (replicator_t *self); /* each tick of a master */
 void replicator_on_agreed (replicator_t *self, const Adr__Agreed *agreed);
 void replicator_on_place (replicator_t *self, const adr_event_t *event);
+void replicator_on_drop (replicator_t *self, const adr_event_t *event);
 void replicator_on_sync_end (replicator_t *self, const Adr__SyncEnd *end);
 void replicator_on_base_ask (replicator_t *self, const adr_event_t *event);
 /* True if our log ends before the master's starts: then this copy is sick from now on. */

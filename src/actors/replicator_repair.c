@@ -143,6 +143,18 @@ replicator_on_place (replicator_t *self, const adr_event_t *event)
 }
 
 void
+replicator_on_drop (replicator_t *self, const adr_event_t *event)
+{
+    adr_bytes_t rest = event->message.payload;
+    adr_inventory_row_t row;
+    size_t size;
+    while (rest.size && (size = adr_inventory_row_get (&row, rest)) != 0) {
+        adr_store_drop (self->store, row.table, row.key, &row.version);
+        rest = adr_bytes (rest.data + size, rest.size - size);
+    }
+}
+
+void
 replicator_on_sync_end (replicator_t *self, const Adr__SyncEnd *end)
 {
     adr_voters_t voters;
@@ -219,6 +231,7 @@ replicator_keep_least (const replicator_t *self)
 static void
 s_tell_state (replicator_t *self)
 {
+    adr_voter_set_t set;
     Adr__RepairState state = ADR__REPAIR_STATE__INIT;
     state.sync = adr_store_sync (self->store);
     state.proven = s_is_proven (self);
@@ -227,13 +240,16 @@ s_tell_state (replicator_t *self)
     state.asked = adr_store_place_asked (self->store);
     state.placed = adr_store_placed (self->store);
     state.place_bytes = self->repair.admitted;
+    state.purged_to = adr_store_purged_to (self->store);
+    state.voters = adr_voter_set_fill (&set, adr_store_voters (self->store));
     bool news = state.sync != self->repair.told_sync || state.proven != self->repair.told_proven
-                || state.placed != self->repair.told_placed || state.place_bytes != self->repair.told_admitted;
+                || state.placed != self->repair.told_placed || state.purged_to != self->repair.told_purged_to || state.place_bytes != self->repair.told_admitted;
     if (!news && self->now_ns - self->repair.told_ns < S_STATE_NS && self->repair.told_ns != 0)
         return;
     self->repair.told_sync = (adr_sync_t) state.sync;
     self->repair.told_proven = state.proven;
     self->repair.told_placed = state.placed;
+    self->repair.told_purged_to = state.purged_to;
     self->repair.told_admitted = state.place_bytes;
     self->repair.told_ns = self->now_ns;
     adr_address_t to = { self->environment->node, ADR_ACTOR_INVENTORY_SYNCER };

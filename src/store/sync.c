@@ -51,7 +51,8 @@ adr_store_sync_end (adr_store_t *self, adr_position_t base, const adr_voters_t *
     adr_assert (self->sync.sync == ADR_SYNC_COPYING);
     self->sync_wanted = (adr_sync_note_t){ ADR_SYNC_REPLAYING, window_to };
     self->sync_base = base;
-    if (base.index == 0 || (adr_log_term_at (&self->log, base.index, &term) && term == base.term))
+    bool misses = self->log.missing_from != 0 && self->log.missing_from <= base.index; /* nobody sends these any more */
+    if (base.index == 0 || (!misses && adr_log_term_at (&self->log, base.index, &term) && term == base.term))
         self->sync_base = (adr_position_t){ 0, 0 };
     else
         self->sync_voters = *voters;

@@ -118,7 +118,7 @@ sim_request_t *sim_history_find_request (const sim_history_t *self, uint64_t id)
  * the tests. */
 typedef struct {
     uint64_t incarnation, boot;
-    uint64_t last, durable, commit, applied;
+    uint64_t start, last, durable, commit, applied;
     adr_voters_t voters;
     bool missing;   /* it lost entries to damage: what is durable ends before the first of them [STORE-5] */
     uint64_t leads; /* the term that it acts in as master; 0: none */

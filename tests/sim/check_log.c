@@ -96,7 +96,7 @@ static void
 s_kept (sim_log_t *self, int node, const sim_held_t *held, const sim_log_view_t *view)
 {
     uint64_t term = 0, index = held->durable;
-    if (index == 0 || held->term[index] == 0)
+    if (index == 0 || held->term[index] == 0 || index <= view->start) /* below a log's start all is records [REPL-7] */
         return;
     if (view->last < index || !view->term_at (view->argument, index, &term) || term != held->term[index])
         sim_fail (self->verdict, "2: what was durable stays, or is named missing",

@@ -217,16 +217,13 @@ s_draw_disks (sim_options_t *self, adr_random_t *random)
     }
 }
 
-/* Records that end, and tombstones that go while the run lasts: where nobody falls behind the log's start, for a copy that is
- * mended does not ask for the purge horizon yet [REPAIR-2]. */
+/* Records that end, and tombstones that go while the run lasts, while copies sleep, too [REPAIR-2]. */
 static void
 s_draw_ends (sim_options_t *self, adr_random_t *random)
 {
     if (s_coin (random))
         self->ttl_percent = (uint32_t) s_draw (random, 2, 60);
-    int64_t retention_ns = s_draw (random, 200, 8000) * ADR_MS;
-    if (self->log_keep_max == 0)
-        self->settings.tombstone_retention_ns = retention_ns;
+    self->settings.tombstone_retention_ns = s_draw (random, 200, 8000) * ADR_MS;
 }
 
 /* --- focus: what takes several coincidences at once is drawn together in some seeds ------------------------------------ */

@@ -166,7 +166,7 @@ sim_watch_store (sim_world_t *world, const sim_actor_t *actor)
     adr_position_t last = adr_store_last (store);
     sim_log_view_t view = {
         .incarnation = node->incarnation, .boot = node->boot, .last = last.index,
-        .durable = adr_store_durable (store), .commit = adr_store_commit (store), .applied = adr_store_applied (store),
+        .start = adr_store_log_start (store).index, .durable = adr_store_durable (store), .commit = adr_store_commit (store), .applied = adr_store_applied (store),
         .missing = adr_store_missing_from (store) != 0, .leads = node->leads, .term_at = s_term_at, .entry_at = s_entry_at, .argument = &from,
     };
     const sim_held_t *held = &world->log.held[actor->node];
