@@ -91,8 +91,8 @@ s_timeout (election_t *self)
 {
     const adr_settings_t *settings = &self->environment.settings;
     int64_t timeout = adr_random_between (&self->random, settings->election_min_ns, settings->election_max_ns);
-    /* [ELECT-11] A voter on its reserve leaves the call to those that have space. */
-    return self->on_reserve ? 2 * timeout : timeout;
+    /* [ELECT-11] A voter on its reserve leaves the call to those that have space; one in doubt, to those that can serve. */
+    return self->on_reserve || self->doubtful ? 2 * timeout : timeout;
 }
 
 int64_t
@@ -275,6 +275,7 @@ s_on_voters (election_t *self, const adr_event_t *event, adr_effects_t *effects)
     self->last = (adr_position_t){ news->last_term, news->last_index };
     self->may_stand = news->may_stand;
     self->on_reserve = news->space >= ADR_SPACE_SECOND_MARK;
+    self->doubtful = news->doubtful;
     if (self->role == ROLE_STARTING)
         s_on_first_voters (self, news->term, event->now_ns, effects);
     else if (!ADR_PLANT (ELECT_5_TERM_FROM_VOTE_ONLY))

@@ -89,7 +89,7 @@ typedef struct {
     /* As the newest VOTERS says. */
     adr_voters_t voters;
     adr_position_t last;
-    bool may_stand, on_reserve;
+    bool may_stand, on_reserve, doubtful;
 
     /* calling */
     uint64_t call;     /* number of the present call; counts from boot << 32 */

@@ -158,6 +158,7 @@ s_become (inventory_syncer_t *self, repair_mode_t mode)
     adr_buffer_clear (&self->place);
     self->mode = mode;
     self->source_ns = self->now_ns;
+    self->log_start = 0;
     self->base_number = 0;
     self->floor_known = false;
 }
@@ -338,6 +339,8 @@ s_on_base (inventory_syncer_t *self, const Adr__Base *base)
         return;
     if (!base->ok || base->index != self->floor || !adr_voter_set_read (&voters, base->voters)) {
         ADR_MARK ("the log does not reach back to a copy");
+        if (base->log_start > self->log_start)
+            self->log_start = base->log_start;
         s_begin_pass (self);
         return;
     }

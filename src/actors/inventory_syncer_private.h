@@ -95,6 +95,7 @@ typedef struct inventory_syncer {
     uint64_t number;    /* of the last question asked; answers to older ones find no lane */
     uint64_t pass, floor, ceiling; /* of this pass: least and greatest applied index that any answer showed */
     bool floor_known;
+    uint64_t log_start;   /* of whoever was asked for a base in vain: a source that is not applied up to there is no use */
     uint64_t base_number; /* of the question for a base; 0: none is open */
     int64_t base_ns;
     int base_peer;

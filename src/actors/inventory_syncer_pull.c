@@ -183,6 +183,10 @@ syncer_on_leaves (inventory_syncer_t *self, const adr_event_t *event)
         s_give_up (self, lane, "it is no source now");
         return;
     }
+    if (self->mode == MODE_COPYING && leaves->applied < self->log_start) {
+        s_give_up (self, lane, "its index ends before the log starts");
+        return;
+    }
     if (!lane->anybody)
         self->source_ns = self->now_ns;
     syncer_see_applied (self, leaves->applied, true);

@@ -43,8 +43,7 @@ replicator_tell_voters (replicator_t *self)
     told.term = self->fence;
     told.may_stand = may_stand;
     told.space = adr_store_space (self->store);
-    if (!replicator_is_exact (self)) /* it leaves the call to those who can serve at once, as one on its reserve does */
-        told.space = ADR_SPACE_SECOND_MARK;
+    told.doubtful = !replicator_is_exact (self);
     replicator_tell_election (self, ADR__KIND__VOTERS, &told.base);
     self->told.voters_at = voters->at;
     self->told.last_term = last.term;
