@@ -245,7 +245,7 @@ s_is_wanted (inventory_syncer_t *self, const adr_inventory_row_t *row, uint64_t 
     int order = status == ADR_STATUS_OK ? adr_version_compare (&own.version, &row->version) : -1;
     if (order == 0 && memcmp (own.digest, row->digest, sizeof own.digest) != 0)
         s_note_mended (self, row, "has the same version and another value here: damaged, nothing is overwritten");
-    if (order >= 0 && !ADR_PLANT (REPAIR_3_OLDER_WINS))
+    if (order >= 0)
         return false;
     if (!s_mends (self))
         return true;

@@ -223,7 +223,9 @@ s_draw_ends (sim_options_t *self, adr_random_t *random)
 {
     if (s_coin (random))
         self->ttl_percent = (uint32_t) s_draw (random, 2, 60);
-    self->settings.tombstone_retention_ns = s_draw (random, 200, 8000) * ADR_MS;
+    int64_t retention_ns = s_draw (random, 200, 8000) * ADR_MS;
+    if (s_coin (random))
+        self->settings.tombstone_retention_ns = retention_ns;
 }
 
 /* --- focus: what takes several coincidences at once is drawn together in some seeds ------------------------------------ */

@@ -221,6 +221,8 @@ typedef struct {
     sim_disk_t disk;
     adr_store_t *store;
     adr_reader_t *reader;
+    uint64_t noted;          /* the newest checkpoint at which it noted roots */
+    int64_t copies_since_ns; /* its copy is being made; ADR_NEVER: it is not */
     uint64_t incarnation, boot;
     adr_store_job_t *job[ADR_LANE_COUNT];
     sim_put_t *put;          /* waiting for the state writer, oldest first */
@@ -487,6 +489,8 @@ void sim_watch_lease (sim_world_t *world, int node, uint64_t term, int64_t since
 void sim_watch_space (sim_world_t *world, int node);
 /* A store has opened on a disk to which nothing was done: every value can be read. */
 void sim_watch_values (sim_world_t *world, int node);
+void sim_watch_repair (sim_world_t *world, int node); /* after each turn of a replicator */
+void sim_watch_repair_send (sim_world_t *world, int node, uint16_t kind, const ProtobufCMessage *header);
 
 /* --- liveness.c */
 void sim_liveness_start (sim_world_t *world);

@@ -170,6 +170,7 @@ sim_watch_store (sim_world_t *world, const sim_actor_t *actor)
         .missing = adr_store_missing_from (store) != 0, .leads = node->leads, .term_at = s_term_at, .entry_at = s_entry_at, .argument = &from,
     };
     const sim_held_t *held = &world->log.held[actor->node];
+    sim_watch_repair (world, actor->node);
     if (node->leads) {
         sim_bounds_appended (&world->bounds, world->now_ns, node->leads, last.index);
         s_watch_voters (world, actor->node);
@@ -317,6 +318,7 @@ sim_watch_send (sim_world_t *world, sim_actor_t *from, adr_address_t to, uint16_
     sim_mix (world, (uint64_t) kind << 32 | payload.size);
     sim_watch_store (world, from);
     sim_watch_elect_send (world, from, &to, kind, header);
+    sim_watch_repair_send (world, from->node, kind, header);
     if (kind == node->doom_kind)
         sim_doom (world, from->node);
     if (kind == world->options.trigger_kind)

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* What repair must never do: a copy that is being made notes no roots, acknowledges nothing, stands for nothing and is no
+ * source [REPAIR-1, REPAIR-2, REPAIR-5]; no row replaces a newer one in a copy that is exact [REPAIR-4]; and where nothing
+ * was done to any index or journal, and nothing was purged, copies never differ at a checkpoint [invariant 7]. */
+
+#include "sim.h"
+
+#define S_HEARS_NS SIM_SECOND /* by then the other actors of a node know that its copy is being made */
+
+void
+sim_watch_repair (sim_world_t *world, int place)
+{
+    sim_node_t *node = &world->node[place];
+    const adr_store_checkpoint_t *noted = adr_store_checkpoint (node->store);
+    adr_sync_t sync = adr_store_sync (node->store);
+    bool copies = sync == ADR_SYNC_COPYING || sync == ADR_SYNC_REPLAYING;
+    if (noted->at.index != 0 && noted->at.index != node->noted && copies)
+        sim_fail (&world->verdict, "REPAIR-1: nobody notes roots before its state is exact", "%s at checkpoint %llu",
+                  node->name, (unsigned long long) noted->at.index);
+    node->noted = noted->at.index;
+    if (sync != ADR_SYNC_COPYING)
+        node->copies_since_ns = ADR_NEVER;
+    else if (node->copies_since_ns == ADR_NEVER || node->copies_since_ns == 0)
+        node->copies_since_ns = world->now_ns;
+    if (adr_store_regressions (node->store) != 0)
+        sim_fail (&world->verdict, "REPAIR-4: no row replaces a newer one", "%s, %llu times", node->name,
+                  (unsigned long long) adr_store_regressions (node->store));
+}
+
+/* Nothing was drawn that takes or changes rows or entries behind the store's back, or purges what another copy keeps. */
+static bool
+s_must_be_alike (const sim_world_t *world)
+{
+    static const sim_fault_t s_harms[] = { SIM_FAULT_ROT, SIM_FAULT_LOST_INDEX, SIM_FAULT_OLD_INDEX, SIM_FAULT_INDEX_ROT,
+                                           SIM_FAULT_READ_ERROR, SIM_FAULT_OLD_STATE };
+    for (size_t i = 0; i < sizeof s_harms / sizeof s_harms[0]; i++)
+        if (world->options.every_ns[s_harms[i]])
+            return false;
+    for (int i = 0; i < world->node_count; i++)
+        if (world->node[i].store && adr_store_purged_to (world->node[i].store) != 0)
+            return false;
+    return true;
+}
+
+void
+sim_watch_repair_send (sim_world_t *world, int place, uint16_t kind, const ProtobufCMessage *header)
+{
+    const sim_node_t *node = &world->node[place];
+    bool copies = node->store && adr_store_sync (node->store) == ADR_SYNC_COPYING;
+    bool known = copies && node->copies_since_ns != ADR_NEVER && world->now_ns - node->copies_since_ns > S_HEARS_NS;
+    bool gives = (kind == ADR__KIND__LEAVES && ((const Adr__Leaves *) header)->ok)
+                 || (kind == ADR__KIND__INVENTORY && ((const Adr__Inventory *) header)->ok)
+                 || (kind == ADR__KIND__RECORDS && ((const Adr__Records *) header)->ok);
+    if (copies && kind == ADR__KIND__APPEND_ACK)
+        sim_fail (&world->verdict, "REPAIR-5: a sick copy acknowledges nothing", "%s", node->name);
+    if (known && (kind == ADR__KIND__CALL || kind == ADR__KIND__VOTE_REQUEST))
+        sim_fail (&world->verdict, "REPAIR-5: a sick copy does not stand", "%s", node->name);
+    if (known && gives)
+        sim_fail (&world->verdict, "REPAIR-2: a sick copy is no source", "%s", node->name);
+    if (kind == ADR__KIND__ROOTS_ASK && s_must_be_alike (world))
+        sim_fail (&world->verdict, "7: copies to which nothing was done are alike", "%s at checkpoint %llu", node->name,
+                  (unsigned long long) ((const Adr__RootsAsk *) header)->index);
+}
