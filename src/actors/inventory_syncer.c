@@ -182,9 +182,10 @@ syncer_see_applied (inventory_syncer_t *self, uint64_t applied, bool leaves)
 {
     if (applied > self->ceiling)
         self->ceiling = applied;
-    if (!leaves || (self->floor_known && applied >= self->floor) || self->mode != MODE_COPYING)
+    bool lower = ADR_PLANT (REPAIR_1_LARGEST_FLOOR) ? applied > self->floor : applied < self->floor;
+    if (!leaves || (self->floor_known && !lower) || self->mode != MODE_COPYING)
         return;
-    self->floor = self->floor_known && ADR_PLANT (REPAIR_1_LARGEST_FLOOR) ? self->floor : applied;
+    self->floor = applied;
     self->floor_known = true;
     syncer_flush_places (self);
     s_send_place (self);

@@ -114,7 +114,8 @@ s_copy_of (adr_bytes_t bytes, adr_copy_t *copy)
     return size + row.value_size;
 }
 
-/* As many as the store has room for now. What does not fit its digest is left out: the source is wrong [REPAIR-3]. */
+/* As many as the store has room for now. What does not fit its digest is left out: the source is wrong [REPAIR-3]. What is
+ * ahead of the index comes by the log, unless the whole copy is being made [REPAIR-4]. */
 static void
 s_place (replicator_t *self)
 {
@@ -123,7 +124,8 @@ s_place (replicator_t *self)
     while (self->repair.queue_at < queue->size && adr_store_place_room (self->store)) {
         size_t size = s_copy_of (adr_bytes (queue->data + self->repair.queue_at, queue->size - self->repair.queue_at), &copy);
         adr_assert (size != 0); /* the inventory_syncer sends whole ones */
-        if (!adr_store_place (self->store, &copy)) {
+        bool ahead = adr_store_sync (self->store) != ADR_SYNC_COPYING && copy.version.index > adr_store_flushed (self->store);
+        if (!ahead && !adr_store_place (self->store, &copy)) {
             ADR_MARK ("a copy does not fit its digest");
             replicator_note_damage (self, "a record of a peer does not fit its digest -> it is not taken");
         }

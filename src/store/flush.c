@@ -165,7 +165,7 @@ adr_row_put (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, uint8_t 
     int order = known ? adr_version_compare (&old.version, &row->version) : -1;
     bool other = order == 0 && memcmp (old.digest, row->digest, sizeof old.digest) != 0;
     if (order > 0 || (other && placed)) {
-        job->regressions += !placed && s_is_exact (self, row->version.index - 1);
+        job->regressions += !placed && row->version.index > self->replayed_to && s_is_exact (self, row->version.index - 1);
         if (!ADR_PLANT (REPAIR_1_REPLAY_OVERWRITES))
             return 0;
     }

@@ -344,6 +344,7 @@ struct adr_store {
         uint64_t copied;      /* bytes, ever */
     } compaction;
     adr_sync_note_t sync, sync_wanted; /* as noted durably; as it is to be */
+    uint64_t replayed_to;         /* an index that was made anew began with copies, newer than what was replayed up to here */
     uint64_t proof_from;          /* roots noted up to here prove nothing: since then this copy was in doubt */
     adr_position_t sync_base;     /* where the log is to start; index 0: where it does */
     adr_voters_t sync_voters;

@@ -142,6 +142,12 @@ adr_store_applied (const adr_store_t *self)
 }
 
 uint64_t
+adr_store_flushed (const adr_store_t *self)
+{
+    return self->index_applied.index;
+}
+
+uint64_t
 adr_store_term (const adr_store_t *self)
 {
     uint64_t term = self->log.last.term;

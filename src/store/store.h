@@ -66,6 +66,7 @@ uint64_t adr_store_synced (const adr_store_t *self);
 adr_position_t adr_store_log_start (const adr_store_t *self); /* the entry before the first one that is kept */
 uint64_t adr_store_commit (const adr_store_t *self);        /* highest commit index told or recovered */
 uint64_t adr_store_applied (const adr_store_t *self);
+uint64_t adr_store_flushed (const adr_store_t *self); /* applied, and durable in the index */
 /* The highest term that anything here carries or was fenced with. */
 uint64_t adr_store_term (const adr_store_t *self);
 /* The newest voters entry in the log, or the base's, or the founding set. Lent until the next append, cut, apply. */

@@ -204,7 +204,7 @@ test_an_edge_sends_nobody_else_an_answer (void **state) /* [TRUST-4] */
 /* --- damage and full disks ---------------------------------------------------------------------------------------- */
 
 static void
-test_a_master_that_cannot_read_a_record_writes_it_blindly_or_resigns (void **state) /* [STORE-10] */
+test_a_master_that_cannot_read_a_record_resigns_and_is_healed (void **state) /* [STORE-10] */
 {
     (void) state;
     fixture_lead (1);
@@ -224,8 +224,10 @@ test_a_master_that_cannot_read_a_record_writes_it_blindly_or_resigns (void **sta
     fixture_write_if (8, 7, ADR__CONDITION__EXISTS);
     assert_int_equal (adr_store_last (fixture.store).index, last);
     assert_non_null (harness_sent (&fixture.harness, ADR__KIND__RESIGN, 0));
+    fixture_sync (); /* it is not exact any more, and what cannot be read goes [REPAIR-1] */
+    assert_int_equal (adr_store_sync (fixture.store), ADR_SYNC_UNPROVEN);
     fixture_write_if (9, 7, ADR__CONDITION__ALWAYS);
-    assert_int_equal (adr_store_last (fixture.store).index, last + 1);
+    assert_int_equal (adr_store_last (fixture.store).index, last);
 }
 
 static void
@@ -257,7 +259,7 @@ main (void)
         FIXTURE_TEST (test_values_that_a_write_releases_fit_its_entry_or_it_is_refused),
         FIXTURE_TEST (test_a_write_has_as_many_operations_as_the_edge_lets_through),
         FIXTURE_TEST (test_an_edge_sends_nobody_else_an_answer),
-        FIXTURE_TEST (test_a_master_that_cannot_read_a_record_writes_it_blindly_or_resigns),
+        FIXTURE_TEST (test_a_master_that_cannot_read_a_record_resigns_and_is_healed),
         FIXTURE_TEST (test_puts_need_space_at_as_many_voters_as_a_commit),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
