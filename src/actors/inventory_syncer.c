@@ -31,6 +31,8 @@
 #define S_BLAME_NS (1000 * ADR_MS)      /* a peer that gave nothing is left alone for so long */
 #define S_NO_SOURCE_NS (5000 * ADR_MS)  /* without a proven source for so long, one that is not proven will do */
 #define S_BASE_PATIENCE_NS (500 * ADR_MS)
+#define S_PROGRESS_NS (1000 * ADR_MS)   /* progress is told no more often than this */
+#define S_PROGRESS_STEPS 10             /* ... and so many times a pass at most */
 
 enum { S_TIMER_TICK = 1 };
 
@@ -173,6 +175,8 @@ s_begin_pass (inventory_syncer_t *self)
     for (uint32_t i = 0; i < self->part_count; i++)
         self->part[i] = PART_TODO;
     s_count_parts (self);
+    self->progress = 0;
+    self->progress_ns = self->now_ns;
     adr_note (self->effects, ADR_LEVEL_NOTE, "this copy is sick -> pass %llu over %u partitions begins",
               (unsigned long long) self->pass, self->part_count);
 }
@@ -191,12 +195,28 @@ syncer_see_applied (inventory_syncer_t *self, uint64_t applied, bool leaves)
     s_send_place (self);
 }
 
+/* How far a long pass is: whoever looks on shall see that it goes on, and what it took. */
+static void
+s_note_progress (inventory_syncer_t *self)
+{
+    uint32_t progress = self->part_count ? self->done_count * S_PROGRESS_STEPS / self->part_count : 0;
+    if (self->mode != MODE_COPYING || progress <= self->progress || progress == S_PROGRESS_STEPS
+        || self->now_ns - self->progress_ns < S_PROGRESS_NS)
+        return;
+    self->progress = progress;
+    self->progress_ns = self->now_ns;
+    adr_note (self->effects, ADR_LEVEL_NOTE, "%u of %u partitions are copied -> pass %llu goes on pulled=%llu records=%llu",
+              self->done_count, self->part_count, (unsigned long long) self->pass,
+              (unsigned long long) self->pulled_bytes, (unsigned long long) self->pulled_records);
+}
+
 void
 syncer_part_done (inventory_syncer_t *self, lane_t *lane, bool whole)
 {
     self->part[lane->partition] = whole ? PART_DONE : PART_TODO;
     syncer_lane_end (lane);
     s_count_parts (self);
+    s_note_progress (self);
     syncer_flush_places (self);
 }
 

@@ -91,6 +91,8 @@ typedef struct inventory_syncer {
     adr_position_t mend_at;
     part_t *part;       /* of each partition, and of the group's own records */
     uint32_t part_count, done_count, todo_count;
+    uint32_t progress;   /* of this pass, as it was told last */
+    int64_t progress_ns; /* ... and when */
     lane_t lane[LANES];
     uint64_t number;    /* of the last question asked; answers to older ones find no lane */
     uint64_t pass, floor, ceiling; /* of this pass: least and greatest applied index that any answer showed */

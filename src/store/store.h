@@ -248,7 +248,7 @@ adr_sync_t adr_store_sync (const adr_store_t *self);
 /* Each takes effect when adr_store_sync says so. To COPYING: from any other. */
 void adr_store_sync_begin (adr_store_t *self);
 /* From COPYING to REPLAYING, in one durable step: the log starts at `base` with those voters (all entries before go; where
- * base.index is 0, or the log holds that very entry, it stays as it is), and entries up to `window_to` may meet newer rows. */
+ * base.index is 0, or the log holds that very entry and misses none before its end, it stays as it is), and entries up to `window_to` may meet newer rows. */
 void adr_store_sync_end (adr_store_t *self, adr_position_t base, const adr_voters_t *voters, uint64_t window_to);
 /* From UNPROVEN to EXACT: a majority agrees at the checkpoint of that index. False, and not believed, if its roots were noted before this
  * copy came into doubt. */

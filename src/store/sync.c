@@ -44,15 +44,25 @@ adr_store_sync_begin (adr_store_t *self)
     self->sync_base = (adr_position_t){ 0, 0 };
 }
 
+/* The log holds that very entry, and what follows it. Where entries before it are missing the log has to start anew behind
+ * them, or they would be missed for ever; but what follows the entry was acknowledged, and must not go with them: then
+ * another pass, which ends behind it, comes first. */
+static bool
+s_log_goes_on (const adr_store_t *self, adr_position_t base)
+{
+    uint64_t term, missing = self->log.missing_from;
+    bool ends_there = base.index == adr_store_last (self).index;
+    return adr_log_term_at (&self->log, base.index, &term) && term == base.term
+           && !(ends_there && missing != 0 && missing <= base.index);
+}
+
 void
 adr_store_sync_end (adr_store_t *self, adr_position_t base, const adr_voters_t *voters, uint64_t window_to)
 {
-    uint64_t term;
     adr_assert (self->sync.sync == ADR_SYNC_COPYING);
     self->sync_wanted = (adr_sync_note_t){ ADR_SYNC_REPLAYING, window_to };
     self->sync_base = base;
-    bool misses = self->log.missing_from != 0 && self->log.missing_from <= base.index; /* nobody sends these any more */
-    if (base.index == 0 || (!misses && adr_log_term_at (&self->log, base.index, &term) && term == base.term))
+    if (base.index == 0 || s_log_goes_on (self, base))
         self->sync_base = (adr_position_t){ 0, 0 };
     else
         self->sync_voters = *voters;

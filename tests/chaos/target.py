@@ -225,22 +225,22 @@ class S3:
 
 
 class Serving(threading.Thread):
-    """Puts and gets objects over every zone's edge until it is ended, and notes what went wrong."""
+    """Puts and gets objects over these zones' edges until it is ended, and notes what went wrong."""
 
-    def __init__(self, target):
+    def __init__(self, target, zones=None, bucket="/hostile"):
         super().__init__(daemon=True)
-        self.edges = [S3(target, zone) for zone in target.zones]
+        self.edges, self.bucket = [S3(target, zone) for zone in zones or target.zones], bucket
         self.ended, self.done, self.wrong = threading.Event(), 0, []
         self.start()
 
     def run(self):
         number = 0
         while not self.ended.is_set():
-            edge, body = self.edges[number % 3], os.urandom(20000)
-            path = f"/hostile/served-{number % 30}"
+            edge, body = self.edges[number % len(self.edges)], os.urandom(20000)
+            path = f"{self.bucket}/served-{number % 30}"
             number += 1
             put = edge.ask("PUT", path, body)
-            got = self.edges[number % 3].ask("GET", path)
+            got = self.edges[number % len(self.edges)].ask("GET", path)
             if put[0] == 200 and got == (200, body):
                 self.done += 1
             else:
@@ -250,3 +250,25 @@ class Serving(threading.Thread):
         self.ended.set()
         self.join()
         result.check(self.done > 3 and not self.wrong, f"{what}: S3 served {self.done}, wrong {self.wrong[:3]}")
+
+
+# --- histories --------------------------------------------------------------------------------------------------------
+
+
+def judge_histories(target, workers, result):
+    """As chaos judges them, from every zone: the operations, or nothing if a zone lists none."""
+    rows = list(workers.rows())
+    listings, read_at = {}, {}
+    for zone in target.zones:
+        listings[zone], read_at[zone] = chaos.list_zone(target, zone)
+        if not result.check(listings[zone], f"{zone} lists nothing"):
+            return []
+    result.registers(rows, chaos.final_reads(listings, read_at, rows))
+    acknowledged = result.ledger(rows, listings)
+    result.rule(acknowledged > 0, "no write was acknowledged at all")
+    outcomes = {}
+    for row in rows:
+        outcomes[row[4]] = outcomes.get(row[4], 0) + 1
+    say(f"{len(rows)} operations, {acknowledged} acknowledged writes of the ledger: "
+        + ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items())))
+    return rows
