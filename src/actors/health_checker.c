@@ -228,6 +228,11 @@ s_answer_poll (s_health_checker_t *self, s_peer_t *peer, uint32_t promised_ms, i
     answer.space = self->pong.space;
     answer.keep_from = self->pong.keep_from;
     answer.sync = self->pong.sync;
+    answer.parts_done = self->pong.parts_done;
+    answer.parts = self->pong.parts;
+    answer.pulled = self->pong.pulled;
+    answer.rate_kib = self->pong.rate_kib;
+    answer.left_s = self->pong.left_s;
     answer.stamp_ns = now_ns;
     s_send (&peer->node, ADR_ACTOR_HEALTH_CHECKER, ADR__KIND__POLL_ANSWER, &answer, effects);
 }
@@ -441,6 +446,11 @@ s_on_poll_answer (s_health_checker_t *self, const adr_event_t *event, adr_effect
     answered.applied = answer->applied;
     answered.keep_from = answer->keep_from;
     answered.sync = answer->sync;
+    answered.parts_done = answer->parts_done;
+    answered.parts = answer->parts;
+    answered.pulled = answer->pulled;
+    answered.rate_kib = answer->rate_kib;
+    answered.left_s = answer->left_s;
     s_send_own (self, ADR_ACTOR_ELECTION, ADR__KIND__ANSWERED, &answered, effects);
     s_send_own (self, ADR_ACTOR_REPLICATOR, ADR__KIND__ANSWERED, &answered, effects);
 }

@@ -51,12 +51,29 @@ s_send_own_replicator (inventory_syncer_t *self, uint16_t kind, const void *head
     self->effects->send (self->effects, to, kind, header, payload);
 }
 
+/* What is done, how fast it goes, and how long the rest takes if it goes on like this. */
+static void
+s_fill_progress (const inventory_syncer_t *self, Adr__Place *place)
+{
+    int64_t passed_ms = (self->now_ns - self->began_ns) / ADR_MS;
+    if (self->mode == MODE_IDLE)
+        return;
+    place->parts = self->all_count;
+    place->parts_done = self->done_count;
+    place->pulled = self->pulled_bytes - self->began_bytes;
+    if (passed_ms > 0)
+        place->rate_kib = (uint32_t) (place->pulled * 1000 / 1024 / (uint64_t) passed_ms);
+    if (self->done_count)
+        place->left_s = (uint32_t) ((uint64_t) passed_ms * (self->all_count - self->done_count) / self->done_count / 1000);
+}
+
 /* [REPAIR-6] Even an empty one says from where on the log is needed. */
 static void
 s_send_place (inventory_syncer_t *self)
 {
     Adr__Place place = ADR__PLACE__INIT;
     place.number = self->pass;
+    s_fill_progress (self, &place);
     place.keep_from = self->mode == MODE_COPYING && self->floor_known ? self->floor : 0;
     s_send_own_replicator (self, ADR__KIND__PLACE, &place, adr_bytes (self->place.data, self->place.size));
     self->place_bytes += self->place.size;
@@ -139,8 +156,9 @@ syncer_choose_other (inventory_syncer_t *self, int peer)
 static void
 s_count_parts (inventory_syncer_t *self)
 {
-    self->todo_count = self->done_count = 0;
+    self->todo_count = self->done_count = self->all_count = 0;
     for (uint32_t i = 0; i < self->part_count; i++) {
+        self->all_count += self->part[i] != PART_LEFT;
         self->todo_count += self->part[i] == PART_TODO;
         self->done_count += self->part[i] == PART_DONE;
     }
@@ -159,6 +177,10 @@ s_become (inventory_syncer_t *self, repair_mode_t mode)
     s_end_lanes (self);
     adr_buffer_clear (&self->place);
     self->mode = mode;
+    self->began_ns = self->told_ns = self->now_ns;
+    self->began_bytes = self->pulled_bytes;
+    if (mode == MODE_IDLE)
+        s_send_place (self); /* nothing is under way any more */
     self->source_ns = self->now_ns;
     self->log_start = 0;
     self->base_number = 0;
@@ -472,6 +494,10 @@ s_tick (inventory_syncer_t *self)
         s_become (self, MODE_IDLE);
     s_go_on (self);
     syncer_tend_wounds (self);
+    if (self->mode != MODE_IDLE && self->now_ns - self->told_ns >= S_PROGRESS_NS) {
+        self->told_ns = self->now_ns;
+        s_send_place (self);
+    }
     self->tick_ns = self->now_ns + S_TICK_NS;
     self->effects->wake (self->effects, S_TIMER_TICK, self->tick_ns);
 }

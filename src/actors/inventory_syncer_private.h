@@ -90,7 +90,9 @@ typedef struct inventory_syncer {
     int mend_peer;
     adr_position_t mend_at;
     part_t *part;       /* of each partition, and of the group's own records */
-    uint32_t part_count, done_count, todo_count;
+    uint32_t part_count, done_count, todo_count, all_count;
+    int64_t began_ns, told_ns; /* when this mode began, when progress was told last */
+    uint64_t began_bytes;
     uint32_t progress;   /* of this pass, as it was told last */
     int64_t progress_ns; /* ... and when */
     lane_t lane[LANES];

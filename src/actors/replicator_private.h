@@ -60,6 +60,7 @@ typedef struct {
     bool full;             /* it took no more for lack of space, and has told of none since [STORE-11] */
     uint64_t applied, last_index;
     adr_sync_t sync;       /* how far its copy is exact, ... */
+    adr_progress_t progress;
     uint64_t keep_from;    /* ... and what of the log it needs; 0: all, or not heard yet in this term */
     bool in_unlock_set;
 } peer_t;
@@ -230,6 +231,7 @@ typedef struct replicator {
         adr_buffer_t queue;       /* records from peers that wait for room in the store, from queue_at on */
         size_t queue_at;
         uint64_t admitted;        /* bytes of them that the store has taken, ever */
+        adr_progress_t progress;  /* of what the inventory_syncer does */
         uint64_t keep_from;       /* while a copy is made: the log is needed from there on */
         bool begun;               /* a copy is to be made, and that is not durable yet */
         uint64_t log_start;       /* as seen last */

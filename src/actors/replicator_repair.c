@@ -141,6 +141,8 @@ replicator_on_place (replicator_t *self, const adr_event_t *event)
 {
     const Adr__Place *place = (const Adr__Place *) event->message.header;
     self->repair.keep_from = place->keep_from;
+    self->repair.progress = (adr_progress_t){ 0, place->parts_done, place->parts, place->rate_kib, place->left_s,
+                                              place->pulled };
     adr_buffer_append (&self->repair.queue, event->message.payload.data, event->message.payload.size);
 }
 

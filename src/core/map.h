@@ -33,11 +33,18 @@ typedef struct {
     char http[ADR_ENDPOINT_MAX + 1];                                /* of an edge: host:port */
 } adr_map_node_t;
 
+/* How far a node's copy is exact (adr_sync_t of store/store.h), and what its repair has done; parts 0: none is under way. */
+typedef struct {
+    uint32_t sync, parts_done, parts, rate_kib, left_s; /* partitions; KiB a second; seconds */
+    uint64_t pulled;                                    /* bytes, since it began */
+} adr_progress_t;
+
 typedef struct {
     adr_id_t node;
     adr_node_state_t state;
     uint64_t incarnation, boot, last_index, applied; /* boot: which start of it the master has heard */
     bool voter;
+    adr_progress_t progress;
 } adr_map_member_t;
 
 /* A group's status, made by its master; the higher (term, sequence) is the newer. */

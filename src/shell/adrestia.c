@@ -22,6 +22,7 @@ static const struct {
 } s_commands[] = {
     { "status", adr_shell_status, NULL, "zones, nodes and groups as the edge knows them (--ready: wait for nobody, exit 13 if not all is ready)" },
     { "map", adr_shell_map, NULL, "the clusterMap: who exists, who owns which partition" },
+    { "repair", adr_shell_repair, NULL, "status: how far each copy is exact, and what its repair has done" },
     { "object", adr_shell_object, NULL, "put, get, stat, delete, make-bucket" },
     { "kv", adr_shell_kv, NULL, "put, get, delete, list of small records" },
     { "init", NULL, adr_shell_init, "found a cluster: keys, certificates, the folders of its hosts" },

@@ -22,6 +22,7 @@ typedef struct {
 
 int adr_shell_status (adr_shell_t *self, int argc, char **argv);
 int adr_shell_map (adr_shell_t *self, int argc, char **argv);
+int adr_shell_repair (adr_shell_t *self, int argc, char **argv);
 int adr_shell_object (adr_shell_t *self, int argc, char **argv);
 int adr_shell_kv (adr_shell_t *self, int argc, char **argv);
 

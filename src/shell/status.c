@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* `adrestia status` and `adrestia map`: the edge's clusterMap for people, and as JSON. */
+/* `adrestia status`, `adrestia map` and `adrestia repair status`: the edge's clusterMap for people, and as JSON. */
 
 #include "shell/shell.h"
 
@@ -199,5 +199,64 @@ adr_shell_map (adr_shell_t *self, int argc, char **argv)
     }
     s_print_map (map);
     json_decref (map);
+    return 0;
+}
+
+/* --- repair ---------------------------------------------------------------------------------------------------- */
+
+static void
+s_print_repair (const json_t *member)
+{
+    const json_t *repair = json_object_get (member, "repair");
+    printf ("  %-14s %-17s %-10s", s_text (member, "name"), s_text (member, "state"), s_text (repair, "copy"));
+    if (s_number (repair, "partitions"))
+        printf (" %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " partitions, %.1f MiB pulled, %.1f MiB/s, %"
+                JSON_INTEGER_FORMAT " s left",
+                s_number (repair, "done"), s_number (repair, "partitions"), (double) s_number (repair, "pulled") / 1048576,
+                (double) s_number (repair, "rate") / 1048576, s_number (repair, "left_s"));
+    putchar ('\n');
+}
+
+/* How far each copy is exact, and what is being done about it. */
+static json_t *
+s_repair_of (const json_t *map)
+{
+    json_t *groups = json_array ();
+    const json_t *group, *member;
+    size_t i, j;
+    json_array_foreach (json_object_get (map, "groups"), i, group) {
+        json_t *members = json_array ();
+        json_array_foreach (json_object_get (group, "members"), j, member)
+            json_array_append_new (members, json_pack ("{s:O, s:O, s:O}", "name", json_object_get (member, "name"), "state",
+                                                       json_object_get (member, "state"), "repair",
+                                                       json_object_get (member, "repair")));
+        json_array_append_new (groups, json_pack ("{s:O, s:o}", "name", json_object_get (group, "name"), "members", members));
+    }
+    return groups;
+}
+
+int
+adr_shell_repair (adr_shell_t *self, int argc, char **argv)
+{
+    if (argc < 2 || strcmp (argv[1], "status") != 0)
+        return adr_shell_usage ("repair: expected `status`");
+    int code = s_parse (self, argc - 1, argv + 1, NULL, NULL);
+    json_t *map = code ? NULL : s_fetch (self, &code);
+    if (!map)
+        return code;
+    json_t *groups = s_repair_of (map);
+    const json_t *group, *member;
+    size_t i, j;
+    json_decref (map);
+    if (self->json) {
+        adr_shell_print (json_pack ("{s:s, s:i, s:o}", "result", "ok", "code", 0, "groups", groups));
+        return 0;
+    }
+    json_array_foreach (groups, i, group) {
+        printf ("group %s\n", s_text (group, "name"));
+        json_array_foreach (json_object_get (group, "members"), j, member)
+            s_print_repair (member);
+    }
+    json_decref (groups);
     return 0;
 }
