@@ -44,16 +44,17 @@ adr_store_sync_begin (adr_store_t *self)
     self->sync_base = (adr_position_t){ 0, 0 };
 }
 
-/* The log holds that very entry, and what follows it. Where entries before it are missing the log has to start anew behind
- * them, or they would be missed for ever; but what follows the entry was acknowledged, and must not go with them: then
- * another pass, which ends behind it, comes first. */
+/* The log holds that very entry, and goes on from there. Where it misses entries up to there, which nobody sends any more, it
+ * has to start anew: but not below its own end, which was acknowledged, and may be committed. Then it stays as it is, and
+ * another pass comes, which reaches behind its end. */
 static bool
 s_log_goes_on (const adr_store_t *self, adr_position_t base)
 {
     uint64_t term, missing = self->log.missing_from;
-    bool ends_there = base.index == adr_store_last (self).index;
-    return adr_log_term_at (&self->log, base.index, &term) && term == base.term
-           && !(ends_there && missing != 0 && missing <= base.index);
+    bool known = adr_log_term_at (&self->log, base.index, &term);
+    if (known && term != base.term)
+        return false;
+    return missing != 0 && missing <= base.index ? base.index < adr_store_last (self).index : known;
 }
 
 void

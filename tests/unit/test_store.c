@@ -363,6 +363,48 @@ s_flip (fixture_t *w, uint64_t term, uint64_t index)
                 w->disk->segment[i].now[at + 20] ^= 1;
 }
 
+static void
+s_copy_to (fixture_t *w, uint64_t index)
+{
+    adr_voters_t voters = *adr_store_voters (w->store);
+    adr_store_sync_begin (w->store);
+    fixture_run (w);
+    adr_store_sync_end (w->store, (adr_position_t){ 1, index }, &voters, index);
+    fixture_run (w);
+}
+
+/* [STORE-5, REPAIR-5] A log that misses entries which nobody sends any more starts anew behind a copy, but not below its own
+ * end: what stands there may be committed. */
+static void
+test_a_log_that_misses_entries_starts_anew_at_its_end (void **state)
+{
+    fixture_t *w = *state;
+    w->options.cache_bytes = 0;
+    fixture_reopen (w);
+    for (uint64_t index = 1; index <= 5; index++) {
+        fixture_append (w, 1, "a", "value");
+        fixture_run (w); /* each in a batch of its own */
+    }
+    fixture_apply (w, 2);
+    adr_store_set_commit (w->store, 5);
+    s_flip (w, 1, 3);
+    assert_true (adr_store_lose (w->store, 3));
+    s_copy_to (w, 4);
+    assert_int_equal (adr_store_last (w->store).index, 5);
+    assert_int_equal (adr_store_missing_from (w->store), 3);
+    adr_store_set_commit (w->store, 5);
+    s_copy_to (w, 3); /* the missing one itself */
+    assert_int_equal (adr_store_last (w->store).index, 5);
+    s_copy_to (w, 5);
+    assert_int_equal (adr_store_last (w->store).index, 5);
+    assert_int_equal (adr_store_log_start (w->store).index, 5);
+    assert_int_equal (adr_store_missing_from (w->store), 0);
+    adr_store_set_commit (w->store, 5);
+    fixture_reopen (w);
+    assert_int_equal (adr_store_last (w->store).index, 5);
+    assert_int_equal (adr_store_missing_from (w->store), 0);
+}
+
 /* [STORE-5] An entry that cannot be read any more is a missing copy until it comes again. */
 static void
 test_an_entry_lost_at_run_time_is_missing_until_it_is_refilled (void **state)
@@ -516,6 +558,7 @@ main (void)
         FIXTURE_TEST (test_a_split_batch_names_the_newest_entrys_place),
         FIXTURE_TEST (test_older_versions_are_kept_until_unlocked),
         FIXTURE_TEST (test_scan_merges_index_and_memory),
+        FIXTURE_TEST (test_a_log_that_misses_entries_starts_anew_at_its_end),
         FIXTURE_TEST (test_an_entry_lost_at_run_time_is_missing_until_it_is_refilled),
         FIXTURE_TEST (test_a_trimmed_log_is_never_empty),
         FIXTURE_TEST (test_a_read_that_succeeds_when_repeated_is_counted),
