@@ -332,6 +332,7 @@ s_on_repair_state (inventory_syncer_t *self, const Adr__RepairState *state)
 {
     self->sync = state->sync <= ADR_SYNC_UNPROVEN ? (adr_sync_t) state->sync : ADR_SYNC_COPYING;
     self->proven = state->proven;
+    self->lossy = state->lossy;
     self->master = adr_id_of (state->master);
     self->applied = state->applied;
     self->asked = state->asked;

@@ -80,7 +80,7 @@ typedef struct inventory_syncer {
 
     /* What the own replicator said last. */
     adr_sync_t sync;
-    bool proven;
+    bool proven, lossy;
     adr_id_t master;
     uint64_t applied, purged_to;
     adr_voters_t voters;

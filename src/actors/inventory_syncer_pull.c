@@ -38,6 +38,7 @@ syncer_lane_begin (inventory_syncer_t *self, lane_t *lane, uint32_t partition, i
     lane->peer = peer;
     lane->number = ask.number = ++self->number;
     ask.partition = partition;
+    ask.copying = self->mode == MODE_COPYING;
     ask.mend = lane->anybody = syncer_asks_anybody (self);
     s_ask (self, lane, LANE_LEAVES, ADR__KIND__LEAVES_ASK, &ask, adr_bytes (NULL, 0));
 }

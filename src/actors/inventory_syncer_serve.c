@@ -21,7 +21,7 @@ syncer_on_leaves_ask (inventory_syncer_t *self, const adr_event_t *event)
     Adr__Leaves leaves = ADR__LEAVES__INIT;
     adr_buffer_clear (&self->scratch);
     leaves.number = ask->number;
-    leaves.ok = s_may_serve (self, ask->mend) && adr_reader_leaves (self->reader, ask->partition, &self->scratch, &applied);
+    leaves.ok = s_may_serve (self, ask->mend) && !(ask->copying && self->lossy) && adr_reader_leaves (self->reader, ask->partition, &self->scratch, &applied);
     leaves.applied = applied.index;
     syncer_send (self, &event->message.from.node, ADR__KIND__LEAVES, &leaves,
                  adr_bytes (self->scratch.data, leaves.ok ? self->scratch.size : 0));

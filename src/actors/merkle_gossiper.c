@@ -30,6 +30,7 @@
 typedef struct {
     adr_position_t at; /* index 0: none */
     uint8_t root[S_HASH];
+    uint32_t doubt;    /* of the copy that has it: 0 exact, 1 not proven, 2 rows are missing */
 } s_root_t;
 
 /* What is known of one other node of the group. */
@@ -72,14 +73,20 @@ s_own_at (const s_gossiper_t *self, adr_position_t at)
 
 /* Voters whose root at that checkpoint is ours. */
 static uint32_t
-s_same (const s_gossiper_t *self, const s_root_t *own)
+s_same (const s_gossiper_t *self, const s_root_t *own, bool *exact, bool *lossy)
 {
-    uint32_t same = adr_voters_find (&self->voters, &self->environment.node, self->environment.incarnation) >= 0;
+    bool votes = adr_voters_find (&self->voters, &self->environment.node, self->environment.incarnation) >= 0;
+    uint32_t same = votes;
+    *exact = votes && own->doubt == 0;
+    *lossy = own->doubt > 1;
     for (uint32_t i = 0; i < self->group.count; i++) {
         const s_peer_t *peer = &self->peer[i];
-        same += adr_voters_find (&self->voters, &peer->node, peer->incarnation) >= 0
-                && adr_position_compare (peer->root.at, own->at) == 0
-                && memcmp (peer->root.root, own->root, S_HASH) == 0;
+        if (adr_voters_find (&self->voters, &peer->node, peer->incarnation) < 0
+            || adr_position_compare (peer->root.at, own->at) != 0 || memcmp (peer->root.root, own->root, S_HASH) != 0)
+            continue;
+        same++;
+        *exact |= peer->root.doubt == 0;
+        *lossy |= peer->root.doubt > 1;
     }
     return same;
 }
@@ -87,8 +94,11 @@ s_same (const s_gossiper_t *self, const s_root_t *own)
 static void
 s_tell_agreement (s_gossiper_t *self, const s_root_t *own, adr_effects_t *effects)
 {
-    uint32_t same = s_same (self, own);
-    if ((same < adr_majority (self->voters.count) && !ADR_PLANT (REPAIR_1_PROVEN_ALONE))
+    bool exact, lossy;
+    uint32_t same = s_same (self, own, &exact, &lossy);
+    /* Copies that lack the same would prove each other: one that knows of a loss needs an exact one. */
+    bool enough = same >= adr_majority (self->voters.count) && (exact || !lossy);
+    if ((!enough && !ADR_PLANT (REPAIR_1_PROVEN_ALONE))
         || adr_position_compare (own->at, self->agreed_at) <= 0)
         return;
     self->agreed_at = own->at;
@@ -157,6 +167,7 @@ s_tell_root (const s_gossiper_t *self, const adr_id_t *node, adr_effects_t *effe
     root.index = self->own[0].at.index;
     root.root = (ProtobufCBinaryData){ S_HASH, (uint8_t *) self->own[0].root };
     root.incarnation = self->environment.incarnation;
+    root.doubt = self->own[0].doubt;
     s_send (node, ADR_ACTOR_MERKLE_GOSSIPER, ADR__KIND__ROOT, &root, adr_bytes (NULL, 0), effects);
 }
 
@@ -169,6 +180,7 @@ s_on_checkpoint (s_gossiper_t *self, const adr_event_t *event, adr_effects_t *ef
     memmove (&self->own[1], &self->own[0], (S_KEPT - 1) * sizeof self->own[0]);
     self->own[0].at = (adr_position_t){ noted->term, noted->index };
     memcpy (self->own[0].root, noted->root.data, S_HASH);
+    self->own[0].doubt = noted->doubt;
     adr_buffer_clear (&self->roots);
     adr_buffer_append (&self->roots, event->message.payload.data, event->message.payload.size);
     s_tell_agreement (self, &self->own[0], effects); /* a group of one voter agrees with itself */
@@ -191,6 +203,7 @@ s_on_root (s_gossiper_t *self, const adr_event_t *event, adr_effects_t *effects)
     peer->incarnation = root->incarnation;
     peer->root.at = at;
     memcpy (peer->root.root, root->root.data, S_HASH);
+    peer->root.doubt = root->doubt;
     s_compare (self, peer, effects);
 }
 

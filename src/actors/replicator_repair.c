@@ -10,6 +10,7 @@
 #define S_STATE_NS (500 * ADR_MS)     /* the repair state is repeated this often */
 #define S_URGENT_NS (1000 * ADR_MS)   /* checkpoints while some copy is not proven */
 #define S_COPYING_NS (5000 * ADR_MS)  /* ... while one is being made, which needs proven sources */
+#define S_LOSSY_NS (15000 * ADR_MS)   /* so long an exact copy has to mend what was lost, before the journal does */
 #define S_BELIEVED_NS (5000 * ADR_MS) /* an agreement stands so long after the next roots were noted */
 
 static const adr_bytes_t s_nothing;
@@ -68,7 +69,7 @@ s_tell_checkpoint (replicator_t *self)
     noted.index = newest->at.index;
     noted.root = (ProtobufCBinaryData){ sizeof newest->root, (uint8_t *) newest->root };
     noted.voters = adr_voter_set_fill (&set, adr_store_voters (self->store));
-    noted.sync = adr_store_sync (self->store);
+    noted.doubt = adr_store_is_lossy (self->store) ? 2 : adr_store_sync (self->store) != ADR_SYNC_EXACT;
     adr_address_t to = { self->environment->node, ADR_ACTOR_MERKLE_GOSSIPER };
     self->effects->send (self->effects, to, ADR__KIND__CHECKPOINT_NOTED, &noted.base,
                          adr_bytes (newest->roots, newest->root_count * 32));
@@ -245,6 +246,7 @@ s_tell_state (replicator_t *self)
     state.placed = adr_store_placed (self->store);
     state.place_bytes = self->repair.admitted;
     state.purged_to = adr_store_purged_to (self->store);
+    state.lossy = adr_store_is_lossy (self->store);
     state.voters = adr_voter_set_fill (&set, adr_store_voters (self->store));
     bool news = state.sync != self->repair.told_sync || state.proven != self->repair.told_proven
                 || state.placed != self->repair.told_placed || state.purged_to != self->repair.told_purged_to || state.place_bytes != self->repair.told_admitted;
@@ -293,6 +295,12 @@ s_tend_index (replicator_t *self)
         adr_address_t to = { self->environment->node, ADR_ACTOR_INVENTORY_SYNCER };
         self->effects->send (self->effects, to, ADR__KIND__WOUNDS, &wounds.base,
                              adr_bytes (self->scratch.data, self->scratch.size));
+    }
+    if (!adr_store_is_lossy (self->store) || self->repair.lossy_ns == 0)
+        self->repair.lossy_ns = self->now_ns;
+    else if (self->now_ns - self->repair.lossy_ns > S_LOSSY_NS && !ADR_PLANT (REPAIR_1_PROVEN_ALONE)) {
+        ADR_MARK ("an index is made anew because no copy is exact");
+        self->effects->fatal (self->effects, "no exact copy has what this index has lost: it is made anew from the journal");
     }
     uint64_t lost = adr_store_lost_rows (self->store);
     if (lost != self->repair.lost_noted)

@@ -31,7 +31,8 @@ adr_store_heal (adr_store_t *self)
         return;
     self->heal_wanted = true;
     if (adr_store_sync (self) != ADR_SYNC_COPYING)
-        self->sync_wanted = (adr_sync_note_t){ ADR_SYNC_UNPROVEN, adr_store_sync (self) == ADR_SYNC_REPLAYING ? self->sync.window_to : 0 };
+        self->sync_wanted = (adr_sync_note_t){ ADR_SYNC_UNPROVEN,
+                                               adr_store_sync (self) == ADR_SYNC_REPLAYING ? self->sync.window_to : 0, true };
 }
 
 /* Not before it is noted that this copy is not exact. */
@@ -51,6 +52,7 @@ s_clear_tree (adr_store_t *self)
     adr_index_view_t *view;
     uint8_t after[ADR_TREE_NAME_MAX];
     adr_bytes_t name = adr_bytes ("h", 1), value;
+    const uint8_t *before = name.data;
     int error = self->index->begin (self->index);
     if (error)
         return error;
@@ -58,17 +60,21 @@ s_clear_tree (adr_store_t *self)
     if (!error) {
         /* A value that cannot be read has a name all the same. */
         while (((error = self->index->view_next (view, name, &name, &value)) == 0 || error == EIO) && name.data[0] <= 't') {
-            if (name.size > sizeof after)
+            /* An error that gives no name is one of the file's structure: the next start makes all anew. */
+            if (name.size > sizeof after || name.data == before) {
+                error = EILSEQ;
                 break;
+            }
             memcpy (after, name.data, name.size);
             name = adr_bytes (after, name.size);
+            before = after;
             if (after[0] == 'l' || after[0] == 's' || after[0] == 't')
                 error = self->index->remove_tree (self->index, name);
             if (error && error != EIO)
                 break;
         }
         self->index->view_close (&view);
-        error = error == ENOENT || error == EIO ? 0 : error;
+        error = error == ENOENT || error == EIO ? 0 : error == EILSEQ ? EIO : error;
     }
     if (!error)
         error = adr_tree_break (self->index);
@@ -134,7 +140,7 @@ int
 adr_heal_commit (adr_store_t *self, adr_job_t *job)
 {
     int error = adr_flush_commit (self, job);
-    return error ? error : adr_store_note_reindex (self, false);
+    return error ? error : adr_store_note_reindex (self, true); /* taken back when this copy is proven */
 }
 
 void
@@ -143,7 +149,8 @@ adr_heal_done (adr_store_t *self)
     ADR_MARK ("store: an index is healed");
     self->heal_wanted = false;
     self->proof_from = self->index_applied.index;
-    self->index_damaged = self->reindex_noted = false;
+    self->index_damaged = false;
+    self->reindex_noted = true;
     self->lost_rows += self->background.lost_rows;
     adr_rows_done (self);
 }

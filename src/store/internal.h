@@ -85,6 +85,7 @@ void adr_log_check (const adr_log_t *self);
 typedef struct {
     adr_sync_t sync;
     uint64_t window_to; /* while replaying: up to here an entry may meet newer rows */
+    bool lossy;         /* rows that could not be read were taken out: what they said is missing */
 } adr_sync_note_t;
 
 #define ADR_NOTE_SYNC "sync"

@@ -126,6 +126,13 @@ s_end (adr_recovery_t *r)
     int error = self->frozen_count ? 0 : adr_store_flush_now (self);
     if (error || self->frozen_count || !r->rebuild_noted)
         return error;
+    /* Nothing is missing any more that the journal has. */
+    uint8_t sync[ADR_NOTE_SYNC_SIZE];
+    self->sync.lossy = self->sync_wanted.lossy = false;
+    adr_sync_note_encode (&self->sync, sync);
+    adr_state_put_t put = { ADR_NOTE_SYNC, adr_bytes (sync, sizeof sync) };
+    if ((error = self->state->put (self->state, &put, 1)) != 0)
+        return error;
     return adr_store_note_reindex (self, false);
 }
 

@@ -14,18 +14,20 @@
 
 #include <errno.h>
 
+#define S_LOSSY UINT64_C (256)
+
 void
 adr_sync_note_encode (const adr_sync_note_t *note, uint8_t at[ADR_NOTE_SYNC_SIZE])
 {
-    adr_put_u64 (at, note->sync);
+    adr_put_u64 (at, note->sync | (note->lossy ? S_LOSSY : 0));
     adr_put_u64 (at + 8, note->window_to);
 }
 
 bool
 adr_sync_note_decode (adr_sync_note_t *note, const uint8_t at[ADR_NOTE_SYNC_SIZE])
 {
-    uint64_t sync = adr_get_u64 (at);
-    *note = (adr_sync_note_t){ (adr_sync_t) sync, adr_get_u64 (at + 8) };
+    uint64_t sync = adr_get_u64 (at) & ~S_LOSSY;
+    *note = (adr_sync_note_t){ (adr_sync_t) sync, adr_get_u64 (at + 8), (adr_get_u64 (at) & S_LOSSY) != 0 };
     return sync <= ADR_SYNC_UNPROVEN;
 }
 
@@ -61,7 +63,7 @@ void
 adr_store_sync_end (adr_store_t *self, adr_position_t base, const adr_voters_t *voters, uint64_t window_to)
 {
     adr_assert (self->sync.sync == ADR_SYNC_COPYING);
-    self->sync_wanted = (adr_sync_note_t){ ADR_SYNC_REPLAYING, window_to };
+    self->sync_wanted = (adr_sync_note_t){ .sync = ADR_SYNC_REPLAYING, .window_to = window_to };
     self->sync_base = base;
     if (base.index == 0 || s_log_goes_on (self, base))
         self->sync_base = (adr_position_t){ 0, 0 };
@@ -93,7 +95,8 @@ adr_store_base_at (const adr_store_t *self, uint64_t index, adr_position_t *base
 bool
 adr_sync_is_due (const adr_store_t *self)
 {
-    return self->sync_wanted.sync != self->sync.sync || self->sync_wanted.window_to != self->sync.window_to;
+    return self->sync_wanted.sync != self->sync.sync || self->sync_wanted.window_to != self->sync.window_to
+           || self->sync_wanted.lossy != self->sync.lossy;
 }
 
 /* Copies that are on their way were asked for by the copying that ends. */
@@ -155,7 +158,7 @@ adr_sync_note (adr_store_t *self, adr_job_t *job)
     uint8_t start[ADR_NOTE_START_SIZE], sync[ADR_NOTE_SYNC_SIZE], history[ADR_HISTORY_BYTES_MAX], term[8];
     uint8_t rebuilt[8] = { 0 };
     adr_sync_note_encode (&job->sync, sync);
-    adr_state_put_t put[5] = { { ADR_NOTE_SYNC, adr_bytes (sync, sizeof sync) } };
+    adr_state_put_t put[6] = { { ADR_NOTE_SYNC, adr_bytes (sync, sizeof sync) } };
     size_t count = 1;
     if (job->moves_base) {
         put[count++] = (adr_state_put_t){ ADR_NOTE_START, adr_bytes (start, adr_note_start_encode (job, start)) };
@@ -166,8 +169,10 @@ adr_sync_note (adr_store_t *self, adr_job_t *job)
         adr_put_u64 (term, job->note_term);
         put[count++] = (adr_state_put_t){ ADR_NOTE_TERM, adr_bytes (term, sizeof term) };
     }
-    if (job->sync.sync == ADR_SYNC_EXACT) /* [STORE-9] it was compared */
+    if (job->sync.sync == ADR_SYNC_EXACT) { /* [STORE-9] it was compared */
         put[count++] = (adr_state_put_t){ ADR_NOTE_REBUILT, adr_bytes (rebuilt, sizeof rebuilt) };
+        put[count++] = (adr_state_put_t){ ADR_NOTE_REINDEX, adr_bytes (rebuilt, sizeof rebuilt) };
+    }
     return self->state->put (self->state, put, count);
 }
 
@@ -205,7 +210,14 @@ adr_sync_done (adr_store_t *self)
         self->journal.noted_term = job->note_term;
     self->sync_base = (adr_position_t){ 0, 0 };
     self->sync = job->sync;
-    self->was_rebuilt &= job->sync.sync != ADR_SYNC_EXACT;
+    if (job->sync.sync == ADR_SYNC_EXACT)
+        self->was_rebuilt = self->reindex_noted = false;
     if (self->sync.sync == ADR_SYNC_COPYING)
         self->checkpoint = (adr_store_checkpoint_t){ 0 };
+}
+
+bool
+adr_store_is_lossy (const adr_store_t *self)
+{
+    return self->sync.lossy || self->sync_wanted.lossy;
 }
