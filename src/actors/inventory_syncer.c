@@ -192,6 +192,7 @@ static void
 s_begin_pass (inventory_syncer_t *self)
 {
     self->pass++;
+    self->ceiling = 0;
     self->floor_known = false;
     self->base_number = 0;
     for (uint32_t i = 0; i < self->part_count; i++)
@@ -375,15 +376,18 @@ s_on_diverged (inventory_syncer_t *self, const adr_event_t *event)
 
 /* [REPAIR-1] The log must reach back to the least applied index of any bucket; what did not is copied again. */
 static void
-s_on_base (inventory_syncer_t *self, const Adr__Base *base)
+s_on_base (inventory_syncer_t *self, const adr_event_t *event)
 {
+    const Adr__Base *base = (const Adr__Base *) event->message.header;
     Adr__SyncEnd end = ADR__SYNC_END__INIT;
     adr_voters_t voters;
-    if (self->mode != MODE_COPYING || base->number != self->base_number || self->base_number == 0)
+    if (self->mode != MODE_COPYING || base->number != self->base_number || self->base_number == 0
+        || !adr_id_equal (&self->group.node[self->base_peer], &event->message.from.node) || base->term > ADR_TERM_MAX)
         return;
+    bool from_master = adr_id_equal (&self->master, &event->message.from.node);
     if (!base->ok || base->index != self->floor || !adr_voter_set_read (&voters, base->voters)) {
         ADR_MARK ("the log does not reach back to a copy");
-        if (base->log_start > self->log_start)
+        if (from_master && base->log_start > self->log_start)
             self->log_start = base->log_start;
         s_begin_pass (self);
         return;
@@ -434,7 +438,7 @@ s_receive_message (inventory_syncer_t *self, const adr_event_t *event)
         syncer_on_wounds (self, event);
         break;
     case ADR__KIND__BASE:
-        s_on_base (self, (const Adr__Base *) header);
+        s_on_base (self, event);
         break;
     case ADR__KIND__LEAVES:
         syncer_on_leaves (self, event);

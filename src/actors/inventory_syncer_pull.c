@@ -208,7 +208,8 @@ s_section_is_true (const inventory_syncer_t *self, const lane_t *lane, const adr
     uint8_t sum[HASH_SIZE] = { 0 }, order[16], before[16] = { 0 };
     uint32_t slice = adr_reader_slice (self->reader, lane->partition, section->bucket);
     adr_bytes_t rest = section->rows;
-    if (section->bucket >= adr_reader_buckets (self->reader, lane->partition))
+    if (section->bucket >= adr_reader_buckets (self->reader, lane->partition)
+        || !(lane->differ[section->bucket / 8] >> section->bucket % 8 & 1)) /* not asked for */
         return false;
     for (bool first = true; rest.size; first = false) {
         adr_inventory_row_t row;
@@ -319,9 +320,11 @@ s_doubt_rows (inventory_syncer_t *self, lane_t *lane, const adr_inventory_sectio
     adr_position_t applied;
     adr_inventory_row_t row, theirs;
     adr_inventory_section_t own;
+    bool damaged;
     set[section->bucket / 8] = (uint8_t) (1u << section->bucket % 8);
     adr_buffer_clear (&self->scratch);
-    if (horizon == 0 || !adr_reader_inventory (self->reader, lane->partition, set, 1, INVENTORY_MAX, &self->scratch, &applied)
+    if (horizon == 0 || !adr_reader_inventory (self->reader, lane->partition, set, 1, INVENTORY_MAX, &self->scratch, &applied,
+                                               &damaged)
         || adr_inventory_section_get (&own, adr_bytes (self->scratch.data, self->scratch.size)) == 0)
         return;
     adr_bytes_t rest = own.rows, other = section->rows;
@@ -495,10 +498,12 @@ s_wounds_answered (inventory_syncer_t *self, const Adr__Records *records, adr_by
     adr_bytes_t rest = adr_bytes (self->wounds.data, self->wounds.size), key;
     uint8_t table;
     self->wound_number = 0;
-    if (!records->ok || records->damaged || !s_take_records (self, payload)) {
+    if (!records->ok || !s_take_records (self, payload)) {
         self->wound_wait_ns = self->now_ns + 1000 * ADR_MS;
         return;
     }
+    if (records->damaged) /* what it cannot give is found again, and asked of another one */
+        self->wound_wait_ns = self->now_ns + 1000 * ADR_MS;
     for (uint32_t i = 0; i < records->asked && adr_wound_next (&rest, &table, &key); i++)
         self->mended_records++;
     memmove (self->wounds.data, rest.data, rest.size);

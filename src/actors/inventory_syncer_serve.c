@@ -48,18 +48,20 @@ static bool
 s_make_inventory (inventory_syncer_t *self, served_t *served, const adr_event_t *event, const Adr__InventoryAsk *ask)
 {
     adr_position_t applied;
+    bool damaged;
     const adr_id_t *node = &event->message.from.node;
-    if (event->message.payload.size != ADR_BUCKET_SET_SIZE)
+    if (event->message.payload.size != ADR_BUCKET_SET_SIZE || ask->partition > adr_reader_partitions (self->reader))
         return false;
     adr_buffer_clear (&served->rows);
     served->node = *node;
     served->number = ask->number;
     bool made = adr_reader_inventory (self->reader, ask->partition, event->message.payload.data, INVENTORY_ENOUGH,
-                                      INVENTORY_MAX, &served->rows, &applied);
+                                      INVENTORY_MAX, &served->rows, &applied, &damaged);
     served->applied = made ? applied.index : 0;
     if (!made) {
         served->number = 0;
-        syncer_tell_index (self);
+        if (damaged)
+            syncer_tell_index (self);
     }
     return made;
 }
@@ -83,7 +85,7 @@ syncer_on_inventory_ask (inventory_syncer_t *self, const adr_event_t *event)
         inventory.applied = served->applied;
         inventory.size = (uint32_t) served->rows.size;
         inventory.offset = ask->offset;
-        inventory.purged_to = self->purged_to;
+        inventory.purged_to = self->lossy ? 0 : self->purged_to; /* who knows of a loss is no witness */
         inventory.exact = self->sync == ADR_SYNC_EXACT;
         inventory.proven = self->proven;
         served->used = ++self->served_clock;

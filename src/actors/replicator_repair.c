@@ -11,6 +11,7 @@
 #define S_URGENT_NS (1000 * ADR_MS)   /* checkpoints while some copy is not proven */
 #define S_COPYING_NS (5000 * ADR_MS)  /* ... while one is being made, which needs proven sources */
 #define S_LOSSY_NS (15000 * ADR_MS)   /* so long an exact copy has to mend what was lost, before the journal does */
+#define QUEUE_DONE_MAX (512 * 1024)   /* bytes of the queue that are done, and moved away */
 #define S_BELIEVED_NS (5000 * ADR_MS) /* an agreement stands so long after the next roots were noted */
 
 static const adr_bytes_t s_nothing;
@@ -133,8 +134,11 @@ s_place (replicator_t *self)
         self->repair.queue_at += size;
         self->repair.admitted += size;
     }
-    if (self->repair.queue_at == queue->size)
-        queue->size = self->repair.queue_at = 0;
+    if (self->repair.queue_at > QUEUE_DONE_MAX || self->repair.queue_at == queue->size) {
+        memmove (queue->data, queue->data + self->repair.queue_at, queue->size - self->repair.queue_at);
+        queue->size -= self->repair.queue_at;
+        self->repair.queue_at = 0;
+    }
 }
 
 void
@@ -163,7 +167,8 @@ void
 replicator_on_sync_end (replicator_t *self, const Adr__SyncEnd *end)
 {
     adr_voters_t voters;
-    if (adr_store_sync (self->store) != ADR_SYNC_COPYING || !adr_voter_set_read (&voters, end->voters))
+    if (adr_store_sync (self->store) != ADR_SYNC_COPYING || !adr_voter_set_read (&voters, end->voters)
+        || end->term > ADR_TERM_MAX || voters.count == 0)
         return;
     ADR_MARK ("a copy is whole");
     if (end->term > self->fence) /* [ELECT-5] the log will carry it */
@@ -296,7 +301,10 @@ s_tend_index (replicator_t *self)
         self->effects->send (self->effects, to, ADR__KIND__WOUNDS, &wounds.base,
                              adr_bytes (self->scratch.data, self->scratch.size));
     }
-    if (!adr_store_is_lossy (self->store) || self->repair.lossy_ns == 0)
+    bool mends = adr_store_is_lossy (self->store) && !adr_store_heals (self->store);
+    if (adr_store_heal_failed (self->store))
+        self->effects->fatal (self->effects, "the index cannot be healed: it is made anew from the journal");
+    if (!mends || self->repair.lossy_ns == 0)
         self->repair.lossy_ns = self->now_ns;
     else if (self->now_ns - self->repair.lossy_ns > S_LOSSY_NS && !ADR_PLANT (REPAIR_1_PROVEN_ALONE)) {
         ADR_MARK ("an index is made anew because no copy is exact");
@@ -314,7 +322,7 @@ replicator_repair_turn (replicator_t *self)
 {
     s_tend_index (self);
     s_see_new_start (self);
-    if (adr_store_sync (self->store) == ADR_SYNC_COPYING)
+    if (!adr_store_sync_begins (self->store))
         self->repair.begun = false;
     s_place (self);
     s_tell_checkpoint (self);

@@ -124,13 +124,17 @@ s_read_bucket (s_scrubber_t *self)
     uint8_t set[ADR_BUCKET_SET_SIZE] = { 0 };
     adr_inventory_section_t section;
     adr_position_t applied;
+    bool damaged;
     set[self->bucket / 8] = (uint8_t) (1u << self->bucket % 8);
     adr_buffer_clear (&self->sections);
     self->at = ADR_SECTION_HEADER_SIZE;
-    if (!adr_reader_inventory (self->reader, self->partition, set, 1, S_INVENTORY_MAX, &self->sections, &applied)
-        || adr_inventory_section_get (&section, adr_bytes (self->sections.data, self->sections.size)) == 0)
-        s_tell_index (self, "its rows cannot be read");
-    else if (!s_leaf_is_true (self, &section))
+    if (!adr_reader_inventory (self->reader, self->partition, set, 1, S_INVENTORY_MAX, &self->sections, &applied,
+                               &damaged)) {
+        if (damaged)
+            s_tell_index (self, "its rows cannot be read");
+        self->at = self->sections.size;
+    } else if (adr_inventory_section_get (&section, adr_bytes (self->sections.data, self->sections.size)) == 0
+               || !s_leaf_is_true (self, &section))
         s_tell_index (self, "its rows do not hash to its leaf");
     self->credit -= (int64_t) self->sections.size;
     self->read_bytes += self->sections.size;

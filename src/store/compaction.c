@@ -152,6 +152,8 @@ bool
 adr_compaction_remove_next (adr_store_t *self)
 {
     uint64_t number = 0;
+    if (adr_store_is_lossy (self)) /* what the index has lost may be there alone */
+        return false;
     s_settle (self);
     if (self->compaction.look_removable)
         number = s_removable (self);
@@ -326,6 +328,8 @@ s_pick (adr_store_t *self)
 static bool
 s_may_walk (const adr_store_t *self)
 {
+    if (adr_store_is_lossy (self))
+        return false;
     return self->compaction.walk.segment && !self->compaction.is_walked && !adr_sync_is_due (self)
         && self->journal.open.size < s_copy_max (self) && self->placed.asked - self->placed.done < S_WAITING_MAX
         && s_has_space (self);

@@ -18,6 +18,18 @@ adr_store_index_is_damaged (const adr_store_t *self)
     return self->index_damaged;
 }
 
+bool
+adr_store_heal_failed (const adr_store_t *self)
+{
+    return self->heal_failed;
+}
+
+bool
+adr_store_sync_begins (const adr_store_t *self)
+{
+    return self->sync_wanted.sync == ADR_SYNC_COPYING && self->sync.sync != ADR_SYNC_COPYING;
+}
+
 void
 adr_store_note_index_damaged (adr_store_t *self)
 {
@@ -30,7 +42,9 @@ adr_store_heal (adr_store_t *self)
     if (!self->index_damaged || self->heal_wanted || self->heal_failed)
         return;
     self->heal_wanted = true;
-    if (adr_store_sync (self) != ADR_SYNC_COPYING)
+    if (adr_store_sync (self) == ADR_SYNC_COPYING || adr_store_sync_begins (self))
+        self->sync_wanted.lossy = true;
+    else
         self->sync_wanted = (adr_sync_note_t){ ADR_SYNC_UNPROVEN,
                                                adr_store_sync (self) == ADR_SYNC_REPLAYING ? self->sync.window_to : 0, true };
 }
@@ -85,6 +99,13 @@ s_clear_tree (adr_store_t *self)
 }
 
 static int
+s_give_up (adr_store_t *self, adr_index_cursor_t **cursor)
+{
+    self->index->close (self->index, cursor);
+    return EIO;
+}
+
+static int
 s_take_table (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, uint8_t table)
 {
     adr_index_cursor_t *cursor;
@@ -97,6 +118,8 @@ s_take_table (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, uint8_t
             ADR_MARK ("store: a row that cannot be read goes");
             job->lost_rows++;
             error = self->index->remove (self->index, table, key);
+            if (error == ENOENT) /* a row that is there and cannot be found: not even the keys are sound */
+                return s_give_up (self, &cursor);
         } else if (!error) {
             adr_accounts_row (&job->accounts, key, NULL, &row);
             error = adr_tree_swap (&self->tree, self->index, view, table, key, NULL, &row);

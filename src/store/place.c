@@ -176,8 +176,10 @@ adr_place_write (adr_store_t *self, adr_job_t *job)
     job->regressions = 0;
     int error = adr_rows_begin (self, &view);
     const adr_placed_t *placed = self->placed.first;
-    for (uint64_t i = 0; i < job->placed_count && !error; i++, placed = placed->next)
+    for (uint64_t i = 0; i < job->placed_count && !error; i++) {
+        placed = i ? placed->next : placed; /* the last one's is the owner's, who may be adding to it */
         error = s_write (self, job, view, placed);
+    }
     if (!error)
         error = adr_rows_put_gathered (self);
     if (!error)

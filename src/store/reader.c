@@ -226,10 +226,11 @@ s_section (adr_reader_t *self, adr_index_view_t *view, uint32_t partition, uint3
 
 bool
 adr_reader_inventory (adr_reader_t *self, uint32_t partition, const uint8_t *set, size_t enough, size_t max,
-                      adr_buffer_t *sections, adr_position_t *applied)
+                      adr_buffer_t *sections, adr_position_t *applied, bool *damaged)
 {
     adr_index_view_t *view;
     size_t begin = sections->size;
+    *damaged = true;
     if (partition > self->tree.partitions || !s_view (self, &view, applied))
         return false;
     int error = 0;
@@ -237,6 +238,7 @@ adr_reader_inventory (adr_reader_t *self, uint32_t partition, const uint8_t *set
         if (set[bucket / 8] >> bucket % 8 & 1 && (sections->size == begin || sections->size - begin < enough))
             error = s_section (self, view, partition, bucket, max, sections);
     self->index->view_close (&view);
+    *damaged = error != 0 && error != EFBIG;
     return error == 0;
 }
 

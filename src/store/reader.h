@@ -55,9 +55,9 @@ ADR_WARN_UNUSED size_t adr_inventory_section_get (adr_inventory_section_t *secti
 
 #define ADR_BUCKET_SET_SIZE 32 /* bytes: a bit for each bucket of a partition */
 /* Appends sections for the buckets in the set, ascending, until they take `enough` bytes; at least one. False as above, or if
- * a single one would take more than `max` bytes. */
+ * a single one would take more than `max` bytes: *damaged tells which. */
 ADR_WARN_UNUSED bool adr_reader_inventory (adr_reader_t *self, uint32_t partition, const uint8_t *set, size_t enough,
-                                           size_t max, adr_buffer_t *sections, adr_position_t *applied);
+                                           size_t max, adr_buffer_t *sections, adr_position_t *applied, bool *damaged);
 /* XORs what that row hashes to into `hash`. */
 void adr_reader_hash_row (const adr_reader_t *self, const adr_inventory_row_t *row, uint8_t hash[32]);
 /* The place of the key in its slice: rows of an inventory ascend by it. */

@@ -250,6 +250,9 @@ void adr_store_sync_begin (adr_store_t *self);
 /* True while rows are missing that could not be read: no source, and proven by an exact copy alone. If there is none, the next
  * start makes the index anew from the journal, which has them. */
 bool adr_store_is_lossy (const adr_store_t *self);
+bool adr_store_heals (const adr_store_t *self);      /* ... and they are being taken out */
+bool adr_store_heal_failed (const adr_store_t *self); /* it did not go: only the next start helps */
+bool adr_store_sync_begins (const adr_store_t *self); /* to COPYING, as soon as that is durable */
 /* From COPYING to REPLAYING, in one durable step: the log starts at `base` with those voters (all entries before go; where
  * base.index is 0, or the log holds that very entry and misses none before its end, it stays as it is), and entries up to `window_to` may meet newer rows. */
 void adr_store_sync_end (adr_store_t *self, adr_position_t base, const adr_voters_t *voters, uint64_t window_to);

@@ -74,7 +74,7 @@ adr_store_sync_end (adr_store_t *self, adr_position_t base, const adr_voters_t *
 bool
 adr_store_sync_proven (adr_store_t *self, uint64_t index)
 {
-    if (adr_store_sync (self) != ADR_SYNC_UNPROVEN || self->heal_wanted
+    if (adr_store_sync (self) != ADR_SYNC_UNPROVEN || self->heal_wanted || adr_sync_is_due (self)
         || (index <= self->proof_from && !ADR_PLANT (REPAIR_1_OLD_PROOF)))
         return false;
     self->sync_wanted = (adr_sync_note_t){ .sync = ADR_SYNC_EXACT };
@@ -156,9 +156,9 @@ int
 adr_sync_note (adr_store_t *self, adr_job_t *job)
 {
     uint8_t start[ADR_NOTE_START_SIZE], sync[ADR_NOTE_SYNC_SIZE], history[ADR_HISTORY_BYTES_MAX], term[8];
-    uint8_t rebuilt[8] = { 0 };
+    uint8_t rebuilt[8] = { 0 }, reindex[8];
     adr_sync_note_encode (&job->sync, sync);
-    adr_state_put_t put[6] = { { ADR_NOTE_SYNC, adr_bytes (sync, sizeof sync) } };
+    adr_state_put_t put[7] = { { ADR_NOTE_SYNC, adr_bytes (sync, sizeof sync) } };
     size_t count = 1;
     if (job->moves_base) {
         put[count++] = (adr_state_put_t){ ADR_NOTE_START, adr_bytes (start, adr_note_start_encode (job, start)) };
@@ -168,6 +168,10 @@ adr_sync_note (adr_store_t *self, adr_job_t *job)
     if (job->note_term) { /* [STORE-4] the next batch's header names it */
         adr_put_u64 (term, job->note_term);
         put[count++] = (adr_state_put_t){ ADR_NOTE_TERM, adr_bytes (term, sizeof term) };
+    }
+    if (job->sync.lossy) { /* should the heal not end, the next start makes the index anew */
+        adr_put_u64 (reindex, 1);
+        put[count++] = (adr_state_put_t){ ADR_NOTE_REINDEX, adr_bytes (reindex, sizeof reindex) };
     }
     if (job->sync.sync == ADR_SYNC_EXACT) { /* [STORE-9] it was compared */
         put[count++] = (adr_state_put_t){ ADR_NOTE_REBUILT, adr_bytes (rebuilt, sizeof rebuilt) };
@@ -220,4 +224,10 @@ bool
 adr_store_is_lossy (const adr_store_t *self)
 {
     return self->sync.lossy || self->sync_wanted.lossy;
+}
+
+bool
+adr_store_heals (const adr_store_t *self)
+{
+    return self->heal_wanted;
 }

@@ -129,6 +129,12 @@ sim_after_boot (sim_world_t *world, int host)
 }
 
 void
+sim_restart (sim_world_t *world, int node)
+{
+    s_stop_soon (world, world->node[node].host, 1, 4000);
+}
+
+void
 sim_doom (sim_world_t *world, int node)
 {
     world->node[node].doom_kind = 0;

@@ -139,7 +139,7 @@ s_fatal (adr_effects_t *effects, const char *why)
 {
     sim_actor_t *self = (sim_actor_t *) effects;
     if (strstr (why, "made anew from the journal")) { /* it starts again at once, and is whole */
-        sim_doom (self->world, self->node);
+        sim_restart (self->world, self->node);
         return;
     }
     SIM_TRACE (self->world, "%s %s stops: %s", self->world->node[self->node].name, adr_actor_name (self->class->kind),

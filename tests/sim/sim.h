@@ -455,6 +455,7 @@ void sim_point_soon (sim_world_t *world, int node, sim_point_t point);
 bool sim_point_written (sim_world_t *world, int node, const adr_store_job_t *job);
 void sim_before_boot (sim_world_t *world, int host);
 void sim_after_boot (sim_world_t *world, int host);
+void sim_restart (sim_world_t *world, int node); /* its host ends, and starts again */
 void sim_doom (sim_world_t *world, int node); /* it has said the word that it was to end after */
 void sim_disk_fault (sim_world_t *world, sim_fault_t fault);
 
