@@ -55,6 +55,7 @@ typedef struct {
     adr_buffer_t doubts; /* rows that only one of the two copies has, and that may have been purged: a second peer decides */
     bool doubting;       /* ... and is being asked */
     bool exact, proven;  /* the peer's copy, as the inventory said that is here */
+    uint32_t asked;      /* keys of the question that is open */
     bool anybody;        /* the peer need not be proven */
     bool lacking;        /* the peer could not give something: the partition is asked of another one */
 } lane_t;

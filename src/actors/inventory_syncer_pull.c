@@ -75,9 +75,10 @@ s_wanted_row (const lane_t *lane, size_t at, adr_inventory_row_t *row)
 
 /* As many keys as one answer will hold. */
 static uint64_t
-s_keys_of_one_answer (inventory_syncer_t *self, const lane_t *lane)
+s_keys_of_one_answer (inventory_syncer_t *self, lane_t *lane)
 {
     uint64_t expected = 0;
+    lane->asked = 0;
     adr_buffer_clear (&self->scratch);
     for (size_t at = lane->wanted_at; at < lane->wanted.size && self->scratch.size < PIECE_MAX;) {
         adr_inventory_row_t row;
@@ -86,6 +87,7 @@ s_keys_of_one_answer (inventory_syncer_t *self, const lane_t *lane)
         if (expected > 0 && expected + size > PIECE_MAX)
             break;
         expected += size;
+        lane->asked++;
         adr_wound_put (&self->scratch, row.table, row.key);
     }
     return expected;
@@ -446,17 +448,30 @@ s_record_size (adr_bytes_t rest)
     return size == 0 || rest.size - size < row.value_size ? 0 : size + row.value_size;
 }
 
-/* Whole records only go to the replicator, which checks their digests. */
+/* A value that cannot be read here is replaced by that of the very version that the row names, and no other [REPAIR-3]. */
 static bool
-s_take_records (inventory_syncer_t *self, adr_bytes_t rest)
+s_is_wound (inventory_syncer_t *self, const adr_inventory_row_t *row)
+{
+    adr_inventory_row_t own;
+    return adr_reader_row (self->reader, row->table, row->key, &own) == ADR_STATUS_OK
+           && adr_version_compare (&own.version, &row->version) == 0
+           && memcmp (own.digest, row->digest, sizeof own.digest) == 0;
+}
+
+/* Whole records only go to the replicator, which checks their digests; none that is newer than the source's own index. */
+static bool
+s_take_records (inventory_syncer_t *self, adr_bytes_t rest, uint64_t applied, bool wounds)
 {
     self->pulled_bytes += rest.size;
     while (rest.size) {
+        adr_inventory_row_t row;
         size_t size = s_record_size (rest);
-        if (size == 0)
+        if (size == 0 || adr_inventory_row_get (&row, rest) == 0 || row.version.index > applied)
             return false;
-        adr_buffer_append (&self->place, rest.data, size);
-        self->pulled_records++;
+        if (!wounds || s_is_wound (self, &row)) {
+            adr_buffer_append (&self->place, rest.data, size);
+            self->pulled_records++;
+        }
         rest = adr_bytes (rest.data + size, rest.size - size);
     }
     return true;
@@ -498,7 +513,7 @@ s_wounds_answered (inventory_syncer_t *self, const Adr__Records *records, adr_by
     adr_bytes_t rest = adr_bytes (self->wounds.data, self->wounds.size), key;
     uint8_t table;
     self->wound_number = 0;
-    if (!records->ok || !s_take_records (self, payload)) {
+    if (!records->ok || !s_take_records (self, payload, records->applied, true)) {
         self->wound_wait_ns = self->now_ns + 1000 * ADR_MS;
         return;
     }
@@ -524,7 +539,8 @@ syncer_on_records (inventory_syncer_t *self, const adr_event_t *event)
         s_wounds_answered (self, records, event->message.payload);
     if (lane == NULL)
         return;
-    if (!records->ok || records->asked == 0 || !s_take_records (self, event->message.payload)) {
+    if (!records->ok || records->asked == 0 || records->asked > lane->asked
+        || !s_take_records (self, event->message.payload, records->applied, false)) {
         s_give_up (self, lane, "it gives no records");
         return;
     }
