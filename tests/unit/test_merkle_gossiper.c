@@ -98,7 +98,7 @@ static void
 s_ask (adr_address_t from, uint64_t index)
 {
     Adr__RootsAsk ask = ADR__ROOTS_ASK__INIT;
-    ask.term = S_TERM;
+    ask.term = index ? S_TERM : 0;
     ask.index = index;
     s_hear (from, ADR__KIND__ROOTS_ASK, &ask.base, s_nothing);
 }
@@ -208,6 +208,18 @@ test_a_root_that_came_early_counts (void **state)
     assert_int_equal (s_gossiper.sent_count, 0);
     s_note (10, 7, 3, EXACT);
     s_assert_agreed (1, 10, 2);
+}
+
+static void
+test_a_root_that_came_early_and_differs_is_compared (void **state)
+{
+    (void) state;
+    s_start (3);
+    s_root (2, 10, 8, EXACT);
+    assert_int_equal (s_gossiper.sent_count, 0);
+    s_note (10, 7, 3, EXACT);
+    assert_int_equal (s_gossiper.notes[ADR_LEVEL_WARNING], 1);
+    assert_int_equal (harness_count (&s_gossiper, ADR__KIND__ROOTS_ASK), 1);
 }
 
 static void
@@ -558,6 +570,7 @@ main (void)
         S_TEST (test_a_majority_of_voters_agrees_once_a_checkpoint),
         S_TEST (test_a_minority_does_not_agree),
         S_TEST (test_a_root_that_came_early_counts),
+        S_TEST (test_a_root_that_came_early_and_differs_is_compared),
         S_TEST (test_one_voter_agrees_with_itself),
         S_TEST (test_only_voters_of_the_present_incarnation_agree),
         S_TEST (test_a_node_that_does_not_vote_needs_a_majority_of_others),
