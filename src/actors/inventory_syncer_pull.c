@@ -376,7 +376,8 @@ s_inventory_is_here (inventory_syncer_t *self, lane_t *lane, uint64_t applied, u
     while (rest.size) {
         adr_inventory_section_t section;
         size_t size = adr_inventory_section_get (&section, rest);
-        if (size == 0 || !s_section_is_true (self, lane, &section))
+        if (size == 0 || !(lane->differ[section.bucket / 8] >> section.bucket % 8 & 1) /* not asked for */
+            || !s_section_is_true (self, lane, &section))
             return false;
         lane->differ[section.bucket / 8] &= (uint8_t) ~(1u << section.bucket % 8);
         if (lane->doubting)
@@ -495,7 +496,7 @@ s_wounds_answered (inventory_syncer_t *self, const Adr__Records *records, adr_by
     adr_bytes_t rest = adr_bytes (self->wounds.data, self->wounds.size), key;
     uint8_t table;
     self->wound_number = 0;
-    if (!records->ok || records->damaged || !s_take_records (self, payload)) {
+    if (!records->ok || records->asked == 0 || records->damaged || !s_take_records (self, payload)) {
         self->wound_wait_ns = self->now_ns + 1000 * ADR_MS;
         return;
     }

@@ -49,7 +49,7 @@ s_make_inventory (inventory_syncer_t *self, served_t *served, const adr_event_t 
 {
     adr_position_t applied;
     const adr_id_t *node = &event->message.from.node;
-    if (event->message.payload.size != ADR_BUCKET_SET_SIZE)
+    if (event->message.payload.size != ADR_BUCKET_SET_SIZE || ask->partition > adr_reader_partitions (self->reader))
         return false;
     adr_buffer_clear (&served->rows);
     served->node = *node;
