@@ -159,6 +159,15 @@ s_assert_index_is_told (void)
     assert_true (adr_id_equal (&sent->to.node, &s_scrubber.environment.node));
 }
 
+/* Until it has found something, or has read everything. */
+static void
+s_until_found (void)
+{
+    for (int i = 0; i < 600 && s_scrubber.notes[ADR_LEVEL_WARNING] == 0; i++)
+        harness_advance (&s_scrubber, S_SECOND / 10);
+    assert_int_equal (s_scrubber.notes[ADR_LEVEL_WARNING], 1);
+}
+
 /* --- reading ---------------------------------------------------------------------------------------------------- */
 
 /* Everything once, wherever it began, and nothing of it is found damaged. */
@@ -234,8 +243,7 @@ test_it_begins_anywhere (void **state)
     for (uint64_t seed = 1; seed < 20; seed++) {
         s_end ();
         s_begin (seed, 1 << 20);
-        while (s_scrubber.notes[ADR_LEVEL_WARNING] == 0)
-            harness_advance (&s_scrubber, S_SECOND / 10);
+        s_until_found ();
         first[strstr (s_scrubber.note, "of partition 1") != NULL] = true;
     }
     assert_true (first[0] && first[1]);
@@ -305,8 +313,7 @@ test_an_index_that_is_healed_is_left_alone (void **state)
     (void) state;
     s_begin (1, 1 << 20);
     memory_index_spoil (s_store->index);
-    while (s_scrubber.sent_count == 0)
-        harness_advance (&s_scrubber, S_SECOND / 10);
+    s_until_found ();
     s_assert_index_is_told ();
     assert_non_null (strstr (s_scrubber.note, "its rows cannot be read"));
     harness_advance (&s_scrubber, S_HEALS_NS - S_SECOND / 5);
@@ -325,8 +332,7 @@ test_a_false_leaf_is_told (void **state)
     uint32_t full = adr_reader_order (s_reader, ADR_TABLE_KV, fixture_text ("key 9"), order);
     s_spoil_leaf (0, full);
     s_spoil_leaf (1, 0);
-    while (s_scrubber.sent_count == 0)
-        harness_advance (&s_scrubber, S_SECOND / 10);
+    s_until_found ();
     s_assert_index_is_told ();
     assert_non_null (strstr (s_scrubber.note, "do not hash to its leaf"));
     harness_advance (&s_scrubber, 60 * S_SECOND);
