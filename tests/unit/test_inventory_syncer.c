@@ -202,6 +202,16 @@ s_are_equal (unsigned a, unsigned b)
     return equal;
 }
 
+/* One bit of what the disk holds of the value is another one. */
+static void
+s_damage (unsigned zone, const char *key)
+{
+    adr_index_row_t row;
+    adr_index_t *index = memory_index_of (s_node[zone].w->index);
+    assert_int_equal (index->get (index, ADR_TABLE_KV, fixture_text (key), &row), 0);
+    memory_disk_segment (s_node[zone].w->disk, row.place.segment)->now[row.place.offset + row.place.size - 1] ^= 1;
+}
+
 /* --- what their replicators say and do -------------------------------------------------------------------------- */
 
 static adr_voters_t
@@ -363,23 +373,29 @@ s_copying (void)
     s_carry ();
 }
 
-/* Node 1's copy differs from that of the zone in every partition. */
+/* Node 1's copy differs from that of the zone in so many partitions, from that one on. */
 static void
-s_mending (unsigned zone)
+s_diverge (unsigned zone, uint32_t first, uint32_t count)
 {
     uint8_t partitions[(S_PARTITIONS + 1) * 4];
     Adr__Diverged diverged = ADR__DIVERGED__INIT;
     adr_id_t node = harness_address (zone, ADR_NODE_META, 0).node;
     for (unsigned i = 1; i <= S_ZONES; i++)
         s_say_state (i);
-    for (uint32_t i = 0; i <= S_PARTITIONS; i++)
-        adr_put_u32 (partitions + 4 * i, i);
+    for (uint32_t i = 0; i < count; i++)
+        adr_put_u32 (partitions + 4 * i, first + i);
     diverged.node = adr_id_view (&node);
     diverged.term = S_TERM;
     diverged.index = S_RECORDS;
     harness_message (&s_node[1].harness, harness_address (1, ADR_NODE_META, ADR_ACTOR_MERKLE_GOSSIPER), ADR_NODE_META,
-                     ADR__KIND__DIVERGED, &diverged.base, adr_bytes (partitions, sizeof partitions));
+                     ADR__KIND__DIVERGED, &diverged.base, adr_bytes (partitions, 4 * count));
     s_carry ();
+}
+
+static void
+s_mending (unsigned zone)
+{
+    s_diverge (zone, 0, S_PARTITIONS + 1);
 }
 
 static size_t
@@ -415,25 +431,35 @@ test_a_wiped_copy_is_made_whole (void **state)
     assert_int_equal (end->window_to, S_RECORDS);
     assert_int_equal (end->voters->n_voter, S_ZONES);
     assert_int_equal (s_sent (ADR__KIND__SYNC_END), 1);
+    s_advance (3 * S_SECOND); /* nothing came of it */
+    assert_int_equal (s_sent (ADR__KIND__SYNC_END), 2);
     s_node[1].sync = ADR_SYNC_REPLAYING;
     s_say_state (1);
     s_advance (10 * S_SECOND);
-    assert_int_equal (s_sent (ADR__KIND__SYNC_END), 1);
+    assert_int_equal (s_sent (ADR__KIND__SYNC_END), 2);
 }
 
 /* Sources are applied to different places: the log must reach back to the least, and is exact behind the greatest. */
 static void
-test_the_base_is_the_least_applied_index (void **state)
+s_assert_base (unsigned behind, unsigned ahead)
 {
-    (void) state;
-    s_write (2, S_RECORDS, 12, 40);
-    s_write (3, S_RECORDS + 20, 12, 40);
+    s_write (behind, S_RECORDS, 12, 40);
+    s_write (ahead, S_RECORDS + 20, 12, 40);
     s_copying ();
     assert_true (s_node[2].asked[ADR__KIND__LEAVES_ASK] > 0 && s_node[3].asked[ADR__KIND__LEAVES_ASK] > 0);
     const harness_sent_t *sent = harness_sent (&s_node[1].harness, ADR__KIND__SYNC_END, 0);
     assert_non_null (sent);
     assert_int_equal (((const Adr__SyncEnd *) sent->header)->index, S_RECORDS);
     assert_int_equal (((const Adr__SyncEnd *) sent->header)->window_to, S_RECORDS + 20);
+}
+
+static void
+test_the_base_is_the_least_applied_index (void **state)
+{
+    s_assert_base (2, 3);
+    s_teardown (state);
+    s_setup (state);
+    s_assert_base (3, 2);
 }
 
 /* [REPAIR-6] */
@@ -729,6 +755,23 @@ S_REPLACED (test_an_inventory_too_large, ADR__KIND__INVENTORY, s_lie_size)
 S_REPLACED (test_an_inventory_that_is_empty, ADR__KIND__INVENTORY, s_lie_empty)
 S_REPLACED (test_leaves_of_a_wrong_size, ADR__KIND__LEAVES, s_lie_short)
 
+/* What one source cannot read another one can. */
+static void
+test_a_record_that_a_source_cannot_read_comes_from_another (void **state)
+{
+    (void) state;
+    s_write_some (2);
+    s_write_some (3);
+    for (unsigned zone = 2; zone <= S_ZONES; zone++)
+        s_put (zone, "wounded", "value", 5);
+    s_damage (3, "wounded");
+    s_node[1].master = 2;
+    s_copying ();
+    assert_true (s_node[3].asked[ADR__KIND__RECORDS_ASK] > 0);
+    assert_true (s_are_equal (1, 2));
+    fixture_expect (s_node[1].w, "wounded", "value");
+}
+
 /* Of records that are cut off the whole ones are used. */
 static void
 test_records_that_are_cut_off (void **state)
@@ -805,6 +848,7 @@ test_the_rate_is_obeyed (void **state)
     s_start_node (1, rate);
     s_write (2, 400, 12, 3900);
     s_write (3, 400, 12, 3900);
+    s_advance (10 * S_SECOND); /* nothing gathers but a second's */
     s_copying ();
     for (uint64_t passed = 1; passed <= 4; passed++) {
         s_advance (S_SECOND);
@@ -854,6 +898,24 @@ test_mending_takes_only_what_it_has_applied_past (void **state)
     assert_int_equal (s_node[3].asked[ADR__KIND__LEAVES_ASK], 0);
     assert_int_equal (s_sent (ADR__KIND__BASE_ASK), 0);
     assert_int_equal (s_sent (ADR__KIND__DROP), 0);
+}
+
+static void
+test_mending_asks_for_the_partitions_that_differ (void **state)
+{
+    (void) state;
+    s_all_write ();
+    s_node[2].silent = true;
+    s_diverge (2, 3, 1);
+    assert_int_equal (s_sent (ADR__KIND__LEAVES_ASK), 1);
+    const harness_sent_t *sent = harness_sent (&s_node[1].harness, ADR__KIND__LEAVES_ASK, 0);
+    assert_int_equal (((const Adr__LeavesAsk *) sent->header)->partition, 3);
+    assert_true (((const Adr__LeavesAsk *) sent->header)->mend);
+    s_advance (1100 * ADR_MS);
+    sent = harness_sent (&s_node[1].harness, ADR__KIND__PLACE, s_sent (ADR__KIND__PLACE) - 1);
+    assert_int_equal (((const Adr__Place *) sent->header)->parts, 1);
+    assert_int_equal (((const Adr__Place *) sent->header)->parts_done, 0);
+    assert_int_equal (((const Adr__Place *) sent->header)->keep_from, 0);
 }
 
 /* [REPAIR-3] Two values of one version are damage. */
@@ -912,7 +974,8 @@ test_what_we_may_have_purged_needs_a_second_word (void **state)
     s_put (2, "there", "1", 6);
     s_put (3, "there", "1", 6);
     s_put (2, "above", "1", 21);
-    s_put (2, "tombstone", NULL, 7);
+    s_put (2, "tombstone", NULL, 7); /* gone here, and gone for good */
+    s_put (3, "tombstone", NULL, 7);
     s_mending (2);
     assert_true (s_node[3].asked[ADR__KIND__INVENTORY_ASK] > 0);
     assert_false (s_has (1, "slept"));
@@ -1023,17 +1086,13 @@ static void
 test_a_damaged_value_is_pulled (void **state)
 {
     adr_buffer_t record = { 0 };
-    adr_index_row_t row;
     (void) state;
     s_all_write ();
     for (unsigned zone = 1; zone <= S_ZONES; zone++) {
         s_put (zone, "wounded", "value", 5);
         s_say_state (zone);
     }
-    adr_index_t *index = memory_index_of (s_node[1].w->index);
-    assert_int_equal (index->get (index, ADR_TABLE_KV, fixture_text ("wounded"), &row), 0);
-    memory_segment_t *segment = memory_disk_segment (s_node[1].w->disk, row.place.segment);
-    segment->now[row.place.offset + row.place.size - 1] ^= 1;
+    s_damage (1, "wounded");
     assert_int_equal (adr_reader_record (s_node[1].reader, ADR_TABLE_KV, fixture_text ("wounded"), &record),
                       ADR_STATUS_DAMAGED);
     s_wound ("wounded");
@@ -1230,6 +1289,10 @@ test_unknown_offsets_are_refused (void **state)
     assert_false (s_gives_inventory (1, 7, partition, UINT32_MAX, ADR_BUCKET_SET_SIZE));
     assert_true (s_gives_inventory (1, 7, partition, PIECE_MAX, ADR_BUCKET_SET_SIZE));
     assert_false (s_gives_inventory (1, 0, partition, 0, ADR_BUCKET_SET_SIZE));
+    for (uint64_t number = 100; number < 100 + SERVED_MAX; number++) /* every place is taken, by zone 3 */
+        assert_true (s_gives_inventory (3, number, partition, 0, ADR_BUCKET_SET_SIZE));
+    assert_false (s_gives_inventory (1, 99, partition, PIECE_MAX, ADR_BUCKET_SET_SIZE));
+    assert_true (s_gives_inventory (3, 100, partition, PIECE_MAX, ADR_BUCKET_SET_SIZE));
 }
 
 /* A question that makes no sense says nothing about the index of who is asked: it is not healed for it. */
@@ -1270,14 +1333,11 @@ static void
 test_records_that_are_gone_or_damaged (void **state)
 {
     adr_buffer_t keys = { 0 };
-    adr_index_row_t row;
     (void) state;
     s_put (2, "a", "1", 5);
     s_put (2, "b", "2", 6);
     s_say_state (2);
-    adr_index_t *index = memory_index_of (s_node[2].w->index);
-    assert_int_equal (index->get (index, ADR_TABLE_KV, fixture_text ("b"), &row), 0);
-    memory_disk_segment (s_node[2].w->disk, row.place.segment)->now[row.place.offset + row.place.size - 1] ^= 1;
+    s_damage (2, "b");
     adr_wound_put (&keys, ADR_TABLE_KV, fixture_text ("b"));
     adr_wound_put (&keys, ADR_TABLE_KV, fixture_text ("gone"));
     adr_wound_put (&keys, ADR_TABLE_KV, fixture_text ("a"));
@@ -1290,6 +1350,29 @@ test_records_that_are_gone_or_damaged (void **state)
     assert_int_equal (sent->payload.data[sent->payload.size - 1], '1');
     assert_int_equal (s_node[2].harness.notes[ADR_LEVEL_WARNING], 2);
     adr_buffer_free (&keys);
+}
+
+/* As many records as there is room for, and one at least: the rest is asked for again. */
+static void
+test_an_answer_has_room_for_so_many_records (void **state)
+{
+    adr_buffer_t keys = { 0 };
+    char key[2] = "a", *value = adr_alloc (53 * 1024 + 1);
+    (void) state;
+    s_node[2].w->options.segment_bytes = ADR_STORE_SEGMENT_MIN; /* for values of this size */
+    fixture_reopen (s_node[2].w);
+    memset (value, 'v', 53 * 1024);
+    for (; key[0] <= 'd'; key[0]++) {
+        s_put (2, key, value, 5);
+        adr_wound_put (&keys, ADR_TABLE_KV, fixture_text (key));
+    }
+    s_say_state (2);
+    const harness_sent_t *sent = s_ask_records (false, adr_bytes (keys.data, keys.size));
+    assert_true (((const Adr__Records *) sent->header)->ok);
+    assert_int_equal (((const Adr__Records *) sent->header)->asked, 3);
+    assert_int_equal (sent->payload.size, 3 * (ADR_INVENTORY_HEADER_SIZE + 1 + 53 * 1024));
+    adr_buffer_free (&keys);
+    free (value);
 }
 
 /* Random bytes for each question: answered or refused, whatever they say. */
@@ -1349,11 +1432,13 @@ main (void)
         S_TEST (test_an_inventory_too_large),
         S_TEST (test_an_inventory_that_is_empty),
         S_TEST (test_leaves_of_a_wrong_size),
+        S_TEST (test_a_record_that_a_source_cannot_read_comes_from_another),
         S_TEST (test_records_that_are_cut_off),
         S_TEST (test_random_answers_are_survived),
         S_TEST (test_the_place_window_is_obeyed),
         S_TEST (test_the_rate_is_obeyed),
         S_TEST (test_mending_takes_only_what_it_has_applied_past),
+        S_TEST (test_mending_asks_for_the_partitions_that_differ),
         S_TEST (test_two_values_of_one_version_are_named_only),
         S_TEST (test_only_a_comparable_copy_mends),
         S_TEST (test_a_peer_that_gives_nothing_mends_nobody),
@@ -1372,6 +1457,7 @@ main (void)
         S_TEST (test_senseless_questions_damage_nothing),
         S_TEST (test_an_index_that_cannot_be_read_is_told),
         S_TEST (test_records_that_are_gone_or_damaged),
+        S_TEST (test_an_answer_has_room_for_so_many_records),
         S_TEST (test_random_questions_are_survived),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
