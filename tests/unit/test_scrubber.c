@@ -44,6 +44,19 @@ s_end (void)
     adr_reader_destroy (&s_reader);
 }
 
+/* What was written is applied, and in the index. */
+static void
+s_flush (void)
+{
+    fixture_run (s_store);
+    fixture_apply (s_store, adr_store_last (s_store->store).index);
+    adr_store_set_unlocked (s_store->store, adr_store_applied (s_store->store));
+    for (int i = 0; i < 2; i++) {
+        s_store->now += s_store->options.flush_every_ns;
+        fixture_run (s_store);
+    }
+}
+
 /* So many records, in the index. */
 static int
 s_setup (void **state)
@@ -57,13 +70,7 @@ s_setup (void **state)
         value[sizeof value - 1] = '\0';
         fixture_append (s_store, 1, key, i % 8 ? value : NULL);
     }
-    fixture_run (s_store);
-    fixture_apply (s_store, S_RECORDS);
-    adr_store_set_unlocked (s_store->store, S_RECORDS);
-    for (int i = 0; i < 2; i++) {
-        s_store->now += s_store->options.flush_every_ns;
-        fixture_run (s_store);
-    }
+    s_flush ();
     assert_int_equal (memory_index_count (s_store->index), S_RECORDS);
     return 0;
 }
@@ -256,8 +263,10 @@ static void
 test_a_damaged_value_is_named (void **state)
 {
     (void) state;
-    s_begin (1, 1 << 20);
+    s_begin (1, S_RATE);
     s_flip_value ("key 5");
+    s_until_found ();
+    assert_int_equal (s_scrubber.sent_count, 1); /* in the same turn */
     harness_advance (&s_scrubber, 60 * S_SECOND);
     assert_int_equal (s_scrubber.sent_count, 1);
     s_assert_wound (0, "key 5");
@@ -269,24 +278,55 @@ test_a_damaged_value_is_named (void **state)
     assert_non_null (strstr (s_scrubber.note, "damaged=2"));
 }
 
+/* How many keys are named, in messages of a bounded size. */
+static size_t
+s_named (void)
+{
+    size_t named = 0;
+    for (size_t i = 0; i < harness_count (&s_scrubber, ADR__KIND__WOUNDS); i++) {
+        adr_bytes_t keys = harness_sent (&s_scrubber, ADR__KIND__WOUNDS, i)->payload, key;
+        assert_true (keys.size <= 64 * 1024 + 3 + ADR_KEY_MAX);
+        for (uint8_t table; adr_wound_next (&keys, &table, &key); named++)
+            assert_int_equal (table, ADR_TABLE_KV);
+        assert_int_equal (keys.size, 0);
+    }
+    return named;
+}
+
 /* A segment that is gone: every value is named, a tombstone has none. */
 static void
 test_all_values_of_a_segment_are_named (void **state)
 {
-    size_t named = 0;
     (void) state;
     s_begin (1, 1 << 20);
     adr_index_row_t row = s_row ("key 1");
     assert_int_equal (s_store->disk->disk.remove (&s_store->disk->disk, row.place.segment), 0);
     harness_advance (&s_scrubber, 60 * S_SECOND);
-    for (size_t i = 0; i < harness_count (&s_scrubber, ADR__KIND__WOUNDS); i++) {
-        adr_bytes_t keys = harness_sent (&s_scrubber, ADR__KIND__WOUNDS, i)->payload, key;
-        for (uint8_t table; adr_wound_next (&keys, &table, &key); named++)
-            assert_int_equal (table, ADR_TABLE_KV);
-        assert_int_equal (keys.size, 0);
-    }
-    assert_int_equal (named, S_RECORDS - S_RECORDS / 8);
+    assert_int_equal (s_named (), S_RECORDS - S_RECORDS / 8);
     assert_int_equal (harness_count (&s_scrubber, ADR__KIND__INDEX_DAMAGED), 0);
+}
+
+/* More than one message has room for, in one turn. */
+static void
+test_many_values_are_named_in_pieces (void **state)
+{
+    char key[1001];
+    (void) state;
+    for (int i = 0; i < 100; i++) {
+        memset (key, 'k', sizeof key - 1);
+        key[sizeof key - 1] = '\0';
+        key[snprintf (key, sizeof key, "%d", i)] = 'k';
+        fixture_append (s_store, 1, key, "value");
+        fixture_run (s_store);
+    }
+    s_flush ();
+    s_begin (1, 64 << 20);
+    for (uint64_t segment = 1; segment < 10; segment++)
+        if (memory_disk_segment (s_store->disk, segment))
+            assert_int_equal (s_store->disk->disk.remove (&s_store->disk->disk, segment), 0);
+    harness_advance (&s_scrubber, S_SECOND);
+    assert_int_equal (s_named (), 100 + S_RECORDS - S_RECORDS / 8);
+    assert_true (harness_count (&s_scrubber, ADR__KIND__WOUNDS) > 1);
 }
 
 /* [STORE-10] A row is gone that its bucket names. */
@@ -354,6 +394,7 @@ main (void)
         S_TEST (test_it_begins_anywhere),
         S_TEST (test_a_damaged_value_is_named),
         S_TEST (test_all_values_of_a_segment_are_named),
+        S_TEST (test_many_values_are_named_in_pieces),
         S_TEST (test_a_row_that_cannot_be_read_is_told),
         S_TEST (test_an_index_that_is_healed_is_left_alone),
         S_TEST (test_a_false_leaf_is_told),
