@@ -381,7 +381,8 @@ s_inventory_is_here (inventory_syncer_t *self, lane_t *lane, uint64_t applied, u
     while (rest.size) {
         adr_inventory_section_t section;
         size_t size = adr_inventory_section_get (&section, rest);
-        if (size == 0 || !s_section_is_true (self, lane, &section))
+        if (size == 0 || !(lane->differ[section.bucket / 8] >> section.bucket % 8 & 1) /* not asked for */
+            || !s_section_is_true (self, lane, &section))
             return false;
         lane->differ[section.bucket / 8] &= (uint8_t) ~(1u << section.bucket % 8);
         if (lane->doubting)
@@ -506,26 +507,56 @@ syncer_tend_wounds (inventory_syncer_t *self)
     syncer_send (self, &self->group.node[peer], ADR__KIND__RECORDS_ASK, &ask, adr_bytes (self->wounds.data, size));
 }
 
-/* What the peer could not give either is asked of another one, after a while. */
+/* True, and *given moves on, if the next record that was given is that one: they come in the order of the keys. */
+static bool
+s_is_given (adr_bytes_t *given, uint8_t table, adr_bytes_t key)
+{
+    adr_inventory_row_t row;
+    size_t size = given->size ? adr_inventory_row_get (&row, *given) : 0;
+    if (size == 0 || row.table != table || !adr_bytes_equal (row.key, key))
+        return false;
+    *given = adr_bytes (given->data + size + row.value_size, given->size - size - row.value_size);
+    return true;
+}
+
+/* Takes the keys that were answered out of the list; those that this peer could not give, and that are still damaged here, wait
+ * at its end for another one. */
+static void
+s_wounds_dealt_with (inventory_syncer_t *self, uint32_t asked, adr_bytes_t given)
+{
+    adr_bytes_t rest = adr_bytes (self->wounds.data, self->wounds.size), key;
+    adr_buffer_t still = { 0 };
+    uint8_t table;
+    for (uint32_t i = 0; i < asked && adr_wound_next (&rest, &table, &key); i++) {
+        bool mended = s_is_given (&given, table, key);
+        self->mended_records += mended;
+        adr_buffer_clear (&self->scratch);
+        if (!mended && adr_reader_record (self->reader, table, key, &self->scratch) == ADR_STATUS_DAMAGED)
+            adr_wound_put (&still, table, key);
+    }
+    if (still.size)
+        self->wound_wait_ns = self->now_ns + 1000 * ADR_MS;
+    memmove (self->wounds.data, rest.data, rest.size);
+    self->wounds.size = rest.size;
+    adr_buffer_append (&self->wounds, still.data, still.size);
+    adr_buffer_free (&still);
+}
+
 static void
 s_wounds_answered (inventory_syncer_t *self, const Adr__Records *records, adr_bytes_t payload)
 {
-    adr_bytes_t rest = adr_bytes (self->wounds.data, self->wounds.size), key;
-    uint8_t table;
+    uint64_t before = self->mended_records;
     self->wound_number = 0;
-    if (!records->ok || !s_take_records (self, payload, records->applied, true)) {
+    if (!records->ok || records->asked == 0 || !s_take_records (self, payload, records->applied, true)) {
         self->wound_wait_ns = self->now_ns + 1000 * ADR_MS;
         return;
     }
-    if (records->damaged) /* what it cannot give is found again, and asked of another one */
-        self->wound_wait_ns = self->now_ns + 1000 * ADR_MS;
-    for (uint32_t i = 0; i < records->asked && adr_wound_next (&rest, &table, &key); i++)
-        self->mended_records++;
-    memmove (self->wounds.data, rest.data, rest.size);
-    self->wounds.size = rest.size;
-    ADR_MARK ("a damaged value is taken from a peer");
-    adr_note (self->effects, ADR_LEVEL_NOTE, "%u damaged values are taken from a peer mended=%llu", records->asked,
-              (unsigned long long) self->mended_records);
+    s_wounds_dealt_with (self, records->asked, payload);
+    if (self->mended_records != before) {
+        ADR_MARK ("a damaged value is taken from a peer");
+        adr_note (self->effects, ADR_LEVEL_NOTE, "%llu damaged values are taken from a peer mended=%llu",
+                  (unsigned long long) (self->mended_records - before), (unsigned long long) self->mended_records);
+    }
     syncer_flush_places (self);
     syncer_tend_wounds (self);
 }

@@ -237,7 +237,8 @@ s_search (s_copy_t *ours, s_copy_t *theirs, const adr_tree_t *own, const adr_tre
     adr_buffer_clear (&b);
     set[found.bucket / 8] = (uint8_t) (1u << found.bucket % 8);
     adr_inventory_section_t section;
-    if (!adr_reader_inventory (theirs->reader, found.partition, set, 1, 16 * 1024 * 1024, &b, &applied)
+    bool damaged;
+    if (!adr_reader_inventory (theirs->reader, found.partition, set, 1, 16 * 1024 * 1024, &b, &applied, &damaged)
         || adr_inventory_section_get (&section, adr_bytes (b.data, b.size)) == 0)
         s_fail ("an inventory cannot be read");
     found.inventory = s_pack_size (ADR__KIND__INVENTORY_ASK, &inventory_ask.base, sizeof set)

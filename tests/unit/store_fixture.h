@@ -6,7 +6,7 @@
 
 #include "memory_disk.h"
 
-#include "store/internal.h"
+#include "store/store.h"
 
 typedef struct {
     memory_disk_t *disk;

@@ -4,6 +4,8 @@
 
 #include "store_fixture.h"
 
+#include "store/internal.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

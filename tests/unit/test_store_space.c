@@ -3,6 +3,8 @@
 
 #include "store_fixture.h"
 
+#include "store/internal.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 

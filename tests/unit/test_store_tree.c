@@ -4,6 +4,7 @@
 #include "store_fixture.h"
 
 #include "core/actor.h"
+#include "store/internal.h"
 
 #include <errno.h>
 #include <setjmp.h>
