@@ -29,6 +29,7 @@
 
 #define S_TICK_NS (50 * ADR_MS)
 #define S_BLAME_NS (1000 * ADR_MS)      /* a peer that gave nothing is left alone for so long */
+#define S_SILENT_NS (10000 * ADR_MS)    /* one that does not answer, for so long */
 #define S_NO_SOURCE_NS (5000 * ADR_MS)  /* without a proven source for so long, one that is not proven will do */
 #define S_BASE_PATIENCE_NS (500 * ADR_MS)
 #define S_PROGRESS_NS (1000 * ADR_MS)   /* progress is told no more often than this */
@@ -491,6 +492,8 @@ s_tick (inventory_syncer_t *self)
         if (waits && self->now_ns - lane->sent_ns > PATIENCE_NS) {
             ADR_MARK ("a source does not answer");
             syncer_blame (self, lane->peer, "it does not answer");
+            /* For longer than others are waited for, or the master would never be the only one that is left. */
+            self->bad_until_ns[lane->peer] = self->now_ns + S_SILENT_NS;
             syncer_part_done (self, lane, false);
         }
     }

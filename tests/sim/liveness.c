@@ -250,6 +250,10 @@ s_check_locks (sim_world_t *world)
     for (int host = 0; host < world->host_count; host++)
         if (world->host[host].sound && (!world->host[host].up || world->host[host].paused))
             world->core_runs_ns = world->now_ns;
+    /* A voter whose copy is being made acknowledges nothing [REPAIR-5]: what its master took before it heard of that waits. */
+    for (int i = 0; i < world->node_count; i++)
+        if (world->node[i].store && adr_store_sync (world->node[i].store) == ADR_SYNC_COPYING)
+            world->core_runs_ns = world->now_ns;
     sim_bounds_locks (&world->bounds, world->now_ns, world->core_runs_ns + 5 * settings->election_max_ns,
                       settings->write_timeout_ns + settings->election_max_ns + SIM_SECOND);
 }
