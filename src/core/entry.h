@@ -20,7 +20,7 @@ typedef enum {
     ADR_ENTRY_OPEN = 1,      /* opens a term [REPL-3] */
     ADR_ENTRY_WRITE = 2,     /* a client's operations */
     ADR_ENTRY_VOTERS = 3,    /* the new voter set is the value of its one operation [REPL-4] */
-    ADR_ENTRY_CHECKPOINT = 4 /* roots are noted when it is applied [REPAIR-1]; a later issue */
+    ADR_ENTRY_CHECKPOINT = 4 /* roots are noted when it is applied [REPAIR-1] */
 } adr_entry_kind_t;
 
 /* Where records live. A table belongs to one node type. */
