@@ -141,7 +141,8 @@ static Adr__Op
 s_op (uint8_t *key, size_t size, bool release)
 {
     Adr__Op op = ADR__OP__INIT;
-    op.table = ADR_TABLE_KV;
+    op.table = ADR_TABLE_META;
+    op.sweep_epoch = ADR_SWEEP_FIRST;
     op.key = (ProtobufCBinaryData){ 1, key };
     op.value_size = (uint32_t) size;
     op.release = release;
