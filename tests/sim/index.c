@@ -370,6 +370,20 @@ s_view_close (adr_index_view_t **view)
     *view = NULL;
 }
 
+static bool
+s_is_broken (adr_index_t *face)
+{
+    (void) face;
+    return false;
+}
+
+static int
+s_check (adr_index_t *face)
+{
+    (void) face;
+    return 0;
+}
+
 static int
 s_reset (adr_index_t *face)
 {
@@ -388,7 +402,8 @@ sim_index_init (sim_disk_t *self)
                                  .abort = s_abort, .get_meta = s_get_meta, .put_tree = s_put_tree,
                                  .remove_tree = s_remove_tree, .view = s_view, .view_row = s_view_row,
                                  .view_meta = s_view_meta, .view_tree = s_view_tree, .view_next = s_view_next,
-                                 .view_close = s_view_close, .reset = s_reset };
+                                 .view_close = s_view_close, .reset = s_reset, .is_broken = s_is_broken,
+                                 .check = s_check };
     self->rows = s_new_rows (0);
 }
 

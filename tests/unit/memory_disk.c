@@ -319,6 +319,7 @@ struct memory_index {
     size_t meta_size, pending_meta_size;
     char meta_name[32];
     bool open, spoilt;
+    bool unsound, broken;
 };
 
 struct adr_index_cursor {
@@ -612,10 +613,25 @@ s_index_view_close (adr_index_view_t **view)
     *view = NULL;
 }
 
+static bool
+s_index_is_broken (adr_index_t *index)
+{
+    return ((memory_index_t *) index)->broken;
+}
+
+static int
+s_index_check (adr_index_t *index)
+{
+    memory_index_t *self = (memory_index_t *) index;
+    self->broken |= self->unsound;
+    return self->broken ? EIO : 0;
+}
+
 static int
 s_index_reset (adr_index_t *index)
 {
     memory_index_t *self = (memory_index_t *) index;
+    self->broken = self->unsound = false;
     self->spoilt = false;
     s_rows_release (self->rows);
     self->rows = adr_alloc (sizeof *self->rows);
@@ -632,7 +648,7 @@ memory_index_create (void)
                                  s_index_remove, s_index_put_meta, s_index_commit, s_index_abort, s_index_get_meta,
                                  s_index_put_tree, s_index_remove_tree, s_index_view, s_index_view_row,
                                  s_index_view_meta, s_index_view_tree, s_index_view_next, s_index_view_close,
-                                 s_index_reset };
+                                 s_index_reset, s_index_is_broken, s_index_check };
     (void) s_index_reset (&self->index);
     return self;
 }
@@ -693,6 +709,13 @@ memory_entropy_init (memory_entropy_t *self, uint64_t seed)
 {
     self->entropy.fill = s_fill;
     self->random.state = seed;
+}
+
+void
+memory_index_break (memory_index_t *self, bool known)
+{
+    self->unsound = true;
+    self->broken = known;
 }
 
 void

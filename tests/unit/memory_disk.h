@@ -59,6 +59,8 @@ adr_index_t *memory_index_of (memory_index_t *self);
 size_t memory_index_count (const memory_index_t *self);
 /* From now on, until it is reset, none of the rows that are there can be found without an error. */
 void memory_index_spoil (memory_index_t *self);
+/* Until it is reset its structure is damaged, as is known already, or as a check finds. */
+void memory_index_break (memory_index_t *self, bool known);
 
 typedef struct {
     adr_entropy_t entropy; /* first */
