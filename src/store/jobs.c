@@ -248,10 +248,12 @@ adr_store_wake_at (const adr_store_t *self)
         at = self->journal.witness_at;
     if (self->background.kind != ADR_JOB_NONE)
         return at;
-    if (self->flush_at && !self->rows_starved && self->flush_at < at)
-        at = self->flush_at;
     if (self->starved && self->retry_at < at)
         at = self->retry_at;
+    if (adr_store_index_is_lost (self))
+        return at;
+    if (self->flush_at && !self->rows_starved && self->flush_at < at)
+        at = self->flush_at;
     if (self->rows_starved && self->rows_retry_at < at)
         at = self->rows_retry_at;
     if (adr_store_space (self) != ADR_SPACE_OK && self->space_at < at)
