@@ -237,6 +237,7 @@ typedef struct replicator {
         bool begun;               /* a copy is to be made, and that is not durable yet */
         uint64_t log_start;       /* as seen last */
         uint64_t lost_noted;
+        int64_t lost_ns;          /* since when the index is lost; 0: it is not */
         int64_t lossy_ns;         /* since when rows are missing */
         bool ids_unknown;         /* request ids below the log's first entry are not known */
         uint64_t checkpoint_index; /* of the newest checkpoint in the log; a master's, when it appended its last one */
