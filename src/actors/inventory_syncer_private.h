@@ -3,7 +3,8 @@
  *
  *     inventory_syncer.c        the actor: what is to be repaired, passes, their end, its mailbox
  *     inventory_syncer_pull.c   one partition after the other: leaves, inventories, records
- *     inventory_syncer_serve.c  the source's side */
+ *     inventory_syncer_serve.c  the source's side
+ *     inventory_syncer_control.c  what operators ask for */
 
 #ifndef ADR_INVENTORY_SYNCER_PRIVATE_H
 #define ADR_INVENTORY_SYNCER_PRIVATE_H
@@ -89,6 +90,10 @@ typedef struct inventory_syncer {
 
     repair_mode_t mode;
     int mend_peer;
+    bool ordered;             /* mending: all partitions, because an operator asked for it; else what differed at mend_at */
+    uint32_t compare_left;    /* a bit for each peer that an operator's comparison has yet to look at */
+    int64_t paused_until_ns;  /* by an operator [REPAIR-9]; 0: not */
+    int64_t pause_noted_ns;
     adr_position_t mend_at;
     part_t *part;       /* of each partition, and of the group's own records */
     uint32_t part_count, done_count, todo_count, all_count;
@@ -139,6 +144,16 @@ void syncer_tell_index (inventory_syncer_t *self); /* to the replicator: rows of
 int syncer_choose_other (inventory_syncer_t *self, int peer); /* a healthy voter other than that one */
 /* That peer is left alone for a while. */
 void syncer_blame (inventory_syncer_t *self, int peer, const char *why);
+
+void syncer_tell_progress (inventory_syncer_t *self); /* to the replicator, now */
+void syncer_put_down (inventory_syncer_t *self);      /* questions that are out, and a mending: for a pause */
+void syncer_go_on (inventory_syncer_t *self);         /* whatever may be done now */
+
+/* --- inventory_syncer_control.c */
+bool syncer_is_paused (const inventory_syncer_t *self);
+uint32_t syncer_pause_left_s (const inventory_syncer_t *self);
+void syncer_tend_pause (inventory_syncer_t *self); /* each tick */
+void syncer_on_control (inventory_syncer_t *self, const adr_event_t *event);
 
 /* --- inventory_syncer_pull.c */
 void syncer_lane_begin (inventory_syncer_t *self, lane_t *lane, uint32_t partition, int peer);

@@ -428,7 +428,8 @@ syncer_on_inventory (inventory_syncer_t *self, const adr_event_t *event)
     lane->proven = inventory->proven;
     if (!s_inventory_is_here (self, lane, inventory->applied, inventory->purged_to)) {
         ADR_MARK ("an inventory is false");
-        self->false_inventories++;
+        adr_note (self->effects, ADR_LEVEL_WARNING, "an inventory of partition %u does not hash to its leaves -> look at that peer false=%llu",
+                  lane->partition, (unsigned long long) ++self->false_inventories);
         s_give_up (self, lane, "its inventory does not hash to what it says");
         return;
     }
@@ -502,7 +503,7 @@ syncer_tend_wounds (inventory_syncer_t *self)
     Adr__RecordsAsk ask = ADR__RECORDS_ASK__INIT;
     self->wound_number = ask.number = ++self->number;
     self->wound_ns = self->now_ns;
-    ask.mend = true;
+    ask.mend = ask.damaged = true;
     size_t size = self->wounds.size < PIECE_MAX ? self->wounds.size : PIECE_MAX; /* a key that is cut off waits */
     syncer_send (self, &self->group.node[peer], ADR__KIND__RECORDS_ASK, &ask, adr_bytes (self->wounds.data, size));
 }

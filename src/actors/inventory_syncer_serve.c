@@ -7,10 +7,17 @@
 /* [REPAIR-2] A copy that is proven; between two that differ at a checkpoint each is one for the other. [REPAIR-5] Never one
  * that is being made. */
 static bool
-s_may_serve (const inventory_syncer_t *self, bool mend)
+s_is_source (const inventory_syncer_t *self, bool mend)
 {
     bool comparable = self->sync == ADR_SYNC_EXACT || self->sync == ADR_SYNC_UNPROVEN;
     return (self->proven || (mend && comparable) || ADR_PLANT (REPAIR_2_ANY_SOURCE));
+}
+
+/* [REPAIR-9] In a pause only what a peer cannot read any more. */
+static bool
+s_may_serve (const inventory_syncer_t *self, bool mend)
+{
+    return s_is_source (self, mend) && !syncer_is_paused (self);
 }
 
 void
@@ -124,7 +131,7 @@ syncer_on_records_ask (inventory_syncer_t *self, const adr_event_t *event)
     Adr__Records records = ADR__RECORDS__INIT;
     adr_buffer_clear (&self->scratch);
     records.number = ask->number;
-    if (s_may_serve (self, ask->mend))
+    if (ask->damaged ? s_is_source (self, ask->mend) : s_may_serve (self, ask->mend))
         s_collect_records (self, event->message.payload, &records);
     records.ok = records.asked > 0 && adr_reader_applied (self->reader, &applied);
     records.applied = applied.index; /* read after the records: none of them is newer */

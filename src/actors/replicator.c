@@ -365,6 +365,9 @@ s_receive_message (replicator_t *self, const adr_event_t *event)
     case ADR__KIND__PLACE:
         replicator_on_place (self, event);
         break;
+    case ADR__KIND__SCRUB_STATE:
+        replicator_on_scrub_state (self, (const Adr__ScrubState *) header);
+        break;
     case ADR__KIND__INDEX_DAMAGED:
         adr_store_note_index_damaged (self->store);
         break;

@@ -333,6 +333,7 @@ bool replicator_is_exact (const replicator_t *self); /* may serve what it holds 
 void replicator_tend_checkpoint (replicator_t *self); /* each tick of a master */
 void replicator_on_agreed (replicator_t *self, const Adr__Agreed *agreed);
 void replicator_on_place (replicator_t *self, const adr_event_t *event);
+void replicator_on_scrub_state (replicator_t *self, const Adr__ScrubState *state);
 void replicator_on_drop (replicator_t *self, const adr_event_t *event);
 void replicator_on_sync_end (replicator_t *self, const Adr__SyncEnd *end);
 void replicator_on_base_ask (replicator_t *self, const adr_event_t *event);

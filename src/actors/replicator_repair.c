@@ -146,9 +146,18 @@ replicator_on_place (replicator_t *self, const adr_event_t *event)
 {
     const Adr__Place *place = (const Adr__Place *) event->message.header;
     self->repair.keep_from = place->keep_from;
-    self->repair.progress = (adr_progress_t){ 0, place->parts_done, place->parts, place->rate_kib, place->left_s,
-                                              place->pulled };
+    adr_progress_t *progress = &self->repair.progress;
+    *progress = (adr_progress_t){ .parts_done = place->parts_done, .parts = place->parts, .rate_kib = place->rate_kib,
+                                  .left_s = place->left_s, .pulled = place->pulled, .paused_s = place->paused_s,
+                                  .scrub_done = progress->scrub_done, .damaged = progress->damaged };
     adr_buffer_append (&self->repair.queue, event->message.payload.data, event->message.payload.size);
+}
+
+void
+replicator_on_scrub_state (replicator_t *self, const Adr__ScrubState *state)
+{
+    self->repair.progress.scrub_done = state->scrub_done;
+    self->repair.progress.damaged = state->damaged;
 }
 
 void
