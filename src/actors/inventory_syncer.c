@@ -60,6 +60,7 @@ s_fill_progress (const inventory_syncer_t *self, Adr__Place *place)
 {
     int64_t passed_ms = (self->now_ns - self->began_ns) / ADR_MS;
     place->paused_s = syncer_pause_left_s (self);
+    place->runs = syncer_runs (self);
     if (self->mode == MODE_IDLE)
         return;
     place->parts = self->all_count;
@@ -130,6 +131,13 @@ syncer_blame (inventory_syncer_t *self, int peer, const char *why)
     adr_id_format (&self->group.node[peer], name);
     adr_note (self->effects, ADR_LEVEL_NOTE, "node %s: %s -> another one is asked failed=%llu", name, why,
               (unsigned long long) self->failed_peers);
+}
+
+bool
+syncer_runs (const inventory_syncer_t *self)
+{
+    bool pulls = self->mode != MODE_IDLE && !syncer_is_paused (self);
+    return pulls || (self->served_ns != 0 && self->now_ns - self->served_ns < RUNS_NS);
 }
 
 bool
@@ -265,7 +273,8 @@ s_fill_lanes (inventory_syncer_t *self)
         int peer = self->mode == MODE_MENDING ? self->mend_peer : syncer_choose_peer (self);
         while (partition < self->part_count && self->part[partition] != PART_TODO)
             partition++;
-        if (peer < 0 || self->now_ns < self->bad_until_ns[peer] || partition == self->part_count)
+        if (peer < 0 || self->now_ns < self->bad_until_ns[peer] || partition == self->part_count
+            || !syncer_may_ask (self, adr_reader_buckets (self->reader, partition) * HASH_SIZE))
             return;
         self->part[partition] = PART_BUSY;
         syncer_lane_begin (self, &self->lane[i], partition, peer);
@@ -391,6 +400,7 @@ s_on_repair_state (inventory_syncer_t *self, const Adr__RepairState *state)
     self->sync = state->sync <= ADR_SYNC_UNPROVEN ? (adr_sync_t) state->sync : ADR_SYNC_COPYING;
     self->proven = state->proven;
     self->lossy = state->lossy;
+    self->busy = state->busy;
     self->master = adr_id_of (state->master);
     self->applied = state->applied;
     self->asked = state->asked;
@@ -500,12 +510,15 @@ s_receive_message (inventory_syncer_t *self, const adr_event_t *event)
         break;
     case ADR__KIND__LEAVES:
         syncer_on_leaves (self, event);
+        syncer_lanes_go_on (self);
         break;
     case ADR__KIND__INVENTORY:
         syncer_on_inventory (self, event);
+        syncer_lanes_go_on (self);
         break;
     case ADR__KIND__RECORDS:
         syncer_on_records (self, event);
+        syncer_lanes_go_on (self);
         break;
     case ADR__KIND__LEAVES_ASK:
         syncer_on_leaves_ask (self, event);
@@ -560,7 +573,7 @@ s_tick (inventory_syncer_t *self)
         s_become (self, MODE_IDLE);
     syncer_go_on (self);
     syncer_tend_wounds (self);
-    if ((self->mode != MODE_IDLE || syncer_is_paused (self)) && self->now_ns - self->told_ns >= S_PROGRESS_NS)
+    if ((syncer_runs (self) || syncer_is_paused (self)) && self->now_ns - self->told_ns >= S_PROGRESS_NS)
         syncer_tell_progress (self);
     self->tick_ns = self->now_ns + S_TICK_NS;
     self->effects->wake (self->effects, S_TIMER_TICK, self->tick_ns);
@@ -593,6 +606,7 @@ s_create (const adr_environment_t *environment)
     self->part = adr_alloc (self->part_count * sizeof *self->part);
     /* Answers to questions of a former life find no lane. */
     self->number = (environment->incarnation + environment->boot) << 32;
+    self->window = WINDOW_START;
     self->sync = ADR_SYNC_COPYING; /* until the replicator says otherwise nobody is served */
     return self;
 }
@@ -620,6 +634,7 @@ s_check (const void *object)
 {
     const inventory_syncer_t *self = object;
     adr_assert (self->admitted_bytes <= self->place_bytes);
+    adr_assert (self->window >= WINDOW_MIN && self->window <= WINDOW_MAX);
     adr_assert (self->todo_count + self->done_count <= self->part_count);
     for (size_t i = 0; i < LANES; i++)
         adr_assert (self->lane[i].stage == LANE_IDLE || self->part[self->lane[i].partition] == PART_BUSY);

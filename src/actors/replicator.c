@@ -39,6 +39,7 @@ s_become (replicator_t *self, replicator_role_t role)
 {
     adr_assert (s_may_become[self->role][role]);
     self->role = role;
+    self->waits.index = 0; /* a member's wait is not a master's */
     self->status_due = role == ROLE_MASTER;
 }
 
@@ -253,6 +254,7 @@ static void
 s_turn_end (replicator_t *self)
 {
     replicator_advance (self);
+    replicator_waits_turn (self);
     replicator_repair_turn (self);
     s_answer_fence (self);
     replicator_stream (self);

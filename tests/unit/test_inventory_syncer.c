@@ -31,7 +31,7 @@ typedef struct {
     size_t seen; /* messages of the harness that were carried */
     /* What its replicator says. */
     adr_sync_t sync;
-    bool proven, lossy;
+    bool proven, lossy, busy;
     uint64_t purged_to;
     unsigned master, voters; /* a zone; how many zones vote */
     uint64_t admitted;       /* bytes of PLACE */
@@ -234,6 +234,7 @@ s_say_state (unsigned zone)
     message.sync = node->sync;
     message.proven = node->proven;
     message.lossy = node->lossy;
+    message.busy = node->busy;
     message.master = adr_id_view (&master);
     message.applied = adr_store_applied (node->w->store);
     message.asked = adr_store_place_asked (node->w->store);
@@ -817,7 +818,7 @@ test_random_answers_are_survived (void **state)
 
 /* --- bounds ----------------------------------------------------------------------------------------------------- */
 
-/* Rule 8: at most 2 MiB wait for the disk, and what is on its way. */
+/* [REPAIR-8] The window holds what is asked for and what waits for the disk. */
 static void
 test_the_place_window_is_obeyed (void **state)
 {
@@ -828,8 +829,8 @@ test_the_place_window_is_obeyed (void **state)
     s_node[1].master = 3;
     s_copying ();
     s_advance (S_SECOND);
-    assert_true (s_self ()->place_bytes > PLACE_WINDOW);
-    assert_true (s_self ()->place_bytes < PLACE_WINDOW + (S_PARTITIONS + 2) * PIECE_MAX);
+    assert_true (s_self ()->place_bytes <= s_self ()->window);
+    assert_true (s_self ()->place_bytes > s_self ()->window - 2 * PIECE_MAX);
     assert_int_equal (s_sent (ADR__KIND__BASE_ASK), 0);
     s_holds = false; /* the disk goes on */
     for (size_t i = 0; harness_sent (&s_node[1].harness, ADR__KIND__PLACE, i); i++)
@@ -861,6 +862,97 @@ test_the_rate_is_obeyed (void **state)
     s_advance (6 * S_SECOND);
     assert_true (s_sent (ADR__KIND__SYNC_END) > 0);
     assert_true (s_are_equal (1, 2));
+}
+
+/* Rule 8: a round that a source, or the own clients, call busy halves the window, down to the least; others widen it. */
+static void
+test_the_window_follows_the_clients (void **state)
+{
+    (void) state;
+    s_write (2, 1300, 12, 3900);
+    s_write (3, 1300, 12, 3900);
+    s_stop_node (1);
+    s_start_node (1, 1000000); /* slow enough for some rounds */
+    uint64_t before = s_self ()->window;
+    s_copying ();
+    s_advance (ROUND_NS);
+    uint64_t wider = s_self ()->window;
+    assert_true (wider > before && wider <= before + 2 * WINDOW_UNIT);
+    s_node[2].busy = s_node[3].busy = true;
+    s_say_state (2);
+    s_say_state (3);
+    s_advance (2 * ROUND_NS); /* once a round, however many answers came */
+    assert_true (s_self ()->window <= wider / 2 && s_self ()->window >= wider / 8);
+    s_advance (S_SECOND);
+    assert_int_equal (s_self ()->window, WINDOW_MIN);
+    s_node[2].busy = s_node[3].busy = false;
+    s_say_state (2);
+    s_say_state (3);
+    s_advance (S_SECOND / 2);
+    assert_true (s_self ()->window > WINDOW_MIN);
+    s_node[1].busy = true;
+    s_say_state (1);
+    s_advance (S_SECOND);
+    assert_int_equal (s_self ()->window, WINDOW_MIN);
+    s_advance (10 * S_SECOND); /* and still it ends */
+    assert_true (s_sent (ADR__KIND__SYNC_END) > 0);
+    assert_true (s_are_equal (1, 2));
+}
+
+/* Rule 8: the least window is one question at a time, and a small one: nothing more goes out before it is answered. */
+static void
+test_the_least_window_is_one_question (void **state)
+{
+    (void) state;
+    s_write (2, 600, 12, 3900);
+    s_write (3, 600, 12, 3900);
+    s_node[1].busy = true;
+    ((inventory_syncer_t *) (uintptr_t) s_self ())->window = WINDOW_MIN;
+    s_node[2].silent = s_node[3].silent = true;
+    s_copying ();
+    s_advance (200 * ADR_MS);
+    assert_int_equal (s_sent (ADR__KIND__LEAVES_ASK), WINDOW_MIN / (256 * HASH_SIZE) < S_PARTITIONS + 1
+                                                          ? WINDOW_MIN / (256 * HASH_SIZE) : S_PARTITIONS + 1);
+    s_node[2].silent = s_node[3].silent = false;
+    s_advance (PATIENCE_NS + 15 * S_SECOND);
+    assert_true (s_sent (ADR__KIND__SYNC_END) > 0);
+    for (size_t i = 0; i < s_sent (ADR__KIND__PLACE); i++)
+        assert_true (harness_sent (&s_node[1].harness, ADR__KIND__PLACE, i)->payload.size <= WINDOW_MIN + 2 * 4096);
+}
+
+/* Rule 8: inventories are paid for, too: a slow rate holds them back. */
+static void
+test_inventories_cost_credit (void **state)
+{
+    const uint64_t rate = 20000;
+    (void) state;
+    s_stop_node (1);
+    s_start_node (1, rate);
+    s_write (2, 2000, 100, 1);
+    s_write (3, 2000, 100, 1);
+    s_copying ();
+    for (uint64_t passed = 1; passed <= 5; passed++) {
+        s_advance (S_SECOND);
+        assert_true (s_self ()->pulled_bytes <= rate * (1 + passed) + PIECE_MAX);
+    }
+}
+
+/* What a source says of its clients goes with each answer. */
+static void
+test_a_source_says_that_it_is_busy (void **state)
+{
+    Adr__LeavesAsk ask = ADR__LEAVES_ASK__INIT;
+    adr_address_t asker = harness_address (1, ADR_NODE_META, ADR_ACTOR_INVENTORY_SYNCER);
+    (void) state;
+    s_write_some (2);
+    s_node[2].busy = true;
+    s_say_state (2);
+    ask.number = 1;
+    harness_message (&s_node[2].harness, asker, ADR_NODE_META, ADR__KIND__LEAVES_ASK, &ask.base, adr_bytes (NULL, 0));
+    const harness_sent_t *sent = harness_sent (&s_node[2].harness, ADR__KIND__LEAVES, 0);
+    assert_true (((const Adr__Leaves *) sent->header)->ok && ((const Adr__Leaves *) sent->header)->busy);
+    sent = harness_sent (&s_node[2].harness, ADR__KIND__PLACE, 0); /* and its replicator that it is a source */
+    assert_true (((const Adr__Place *) sent->header)->runs);
 }
 
 /* --- mending ---------------------------------------------------------------------------------------------------- */
@@ -1633,6 +1725,10 @@ main (void)
         S_TEST (test_random_answers_are_survived),
         S_TEST (test_the_place_window_is_obeyed),
         S_TEST (test_the_rate_is_obeyed),
+        S_TEST (test_the_window_follows_the_clients),
+        S_TEST (test_the_least_window_is_one_question),
+        S_TEST (test_inventories_cost_credit),
+        S_TEST (test_a_source_says_that_it_is_busy),
         S_TEST (test_mending_takes_only_what_it_has_applied_past),
         S_TEST (test_mending_asks_for_the_partitions_that_differ),
         S_TEST (test_two_values_of_one_version_are_named_only),
