@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* What disk.c, state.c and index.c of the simulator share with each other alone. */
+/* What disk.c and state.c of the simulator share with each other alone. */
 
 #ifndef ADR_SIM_DISK_PARTS_H
 #define ADR_SIM_DISK_PARTS_H
@@ -11,10 +11,5 @@ bool sim_disk_alive (sim_disk_t *self);
 
 void sim_state_init (sim_disk_t *self);
 void sim_state_clear (sim_disk_t *self);
-
-void sim_index_init (sim_disk_t *self);
-void sim_index_forget (sim_disk_t *self); /* the transaction that was open */
-void sim_index_clear (sim_disk_t *self);
-void sim_index_free (sim_disk_t *self);
 
 #endif
