@@ -592,6 +592,7 @@ s_receive (void *object, const adr_event_t *event, adr_effects_t *effects)
         s_receive_message (self, event);
     else if (event->kind == ADR_EVENT_START || (event->kind == ADR_EVENT_TIMER && event->timer == S_TIMER_TICK))
         s_tick (self);
+    syncer_flush_places (self); /* what stays here counts as in flight, and nobody would ever take it */
     self->effects = NULL;
 }
 
