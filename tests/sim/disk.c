@@ -117,8 +117,9 @@ s_recycle (sim_disk_t *self, sim_segment_t *segment)
 }
 
 static int
-s_create (adr_disk_t *face, uint64_t number, uint64_t size)
+s_create (adr_disk_t *face, uint64_t number, uint64_t size, bool written)
 {
+    (void) written;
     sim_disk_t *self = s_disk (face);
     bool alive = sim_disk_alive (self);
     if (!alive && adr_random_next (&self->random) % 2)
