@@ -101,6 +101,8 @@ typedef struct {
     sim_index_meta_t meta[SIM_INDEX_META_MAX], pending_meta[SIM_INDEX_META_MAX], old_meta[SIM_INDEX_META_MAX];
     uint32_t meta_count, pending_meta_count, old_meta_count;
     sim_block_t *keys;
+    const char *wrong_row; /* what the first row that must not be breaks; NULL: there was none [check_rows.c] */
+    uint64_t wrong_index;
     /* faults */
     uint64_t ops_left;      /* power goes at this many operations from now; 0: never */
     bool ops_kill;          /* ... or only the process is killed there */

@@ -17,4 +17,8 @@ void sim_index_forget (sim_disk_t *self); /* the transaction that was open */
 void sim_index_clear (sim_disk_t *self);
 void sim_index_free (sim_disk_t *self);
 
+#define SIM_INDEX_TREE UINT8_MAX /* the table of the second space; a row's value stands behind its key */
+/* check_rows.c: a transaction is to put this row where that one stands; NULL: none. */
+void sim_rows_judge (sim_disk_t *disk, const sim_index_row_t *old, const sim_index_row_t *row);
+
 #endif

@@ -27,8 +27,6 @@ struct adr_index_view {
     uint32_t meta_count;
 };
 
-#define S_TREE UINT8_MAX /* the table of the second space; a row's value stands behind its key */
-
 static sim_disk_t *
 s_disk (adr_index_t *face)
 {
@@ -174,7 +172,7 @@ s_put_tree (adr_index_t *face, adr_bytes_t name, adr_bytes_t value)
     memcpy (joined, name.data, name.size);
     memcpy (joined + name.size, value.data, value.size);
     const uint8_t *kept = s_keep_key (self, adr_bytes (joined, name.size + value.size));
-    return s_add (self, (sim_index_row_t){ .table = S_TREE, .key = kept, .key_size = (uint16_t) name.size,
+    return s_add (self, (sim_index_row_t){ .table = SIM_INDEX_TREE, .key = kept, .key_size = (uint16_t) name.size,
                                            .value_size = (uint16_t) value.size });
 }
 
@@ -182,7 +180,7 @@ static int
 s_remove_tree (adr_index_t *face, adr_bytes_t name)
 {
     sim_disk_t *self = s_disk (face);
-    return s_add (self, (sim_index_row_t){ .table = S_TREE, .key = s_keep_key (self, name),
+    return s_add (self, (sim_index_row_t){ .table = SIM_INDEX_TREE, .key = s_keep_key (self, name),
                                            .key_size = (uint16_t) name.size, .removed = true });
 }
 
@@ -249,8 +247,9 @@ s_merge (sim_disk_t *self)
             continue;
         for (; a < old->count && s_compare (&old->row[a], row->table, key) < 0; a++)
             rows->row[rows->count++] = old->row[a];
-        if (a < old->count && s_compare (&old->row[a], row->table, key) == 0)
-            a++;
+        bool known = a < old->count && s_compare (&old->row[a], row->table, key) == 0;
+        sim_rows_judge (self, known ? &old->row[a] : NULL, row);
+        a += known;
         if (!row->removed)
             rows->row[rows->count++] = *row;
     }
@@ -347,8 +346,8 @@ s_view_at (const adr_index_view_t *view, uint32_t at, adr_bytes_t *name, adr_byt
 static int
 s_view_tree (adr_index_view_t *view, adr_bytes_t name, adr_bytes_t *value)
 {
-    uint32_t at = s_lower (view->rows, S_TREE, name);
-    if (at == view->rows->count || s_compare (&view->rows->row[at], S_TREE, name) != 0)
+    uint32_t at = s_lower (view->rows, SIM_INDEX_TREE, name);
+    if (at == view->rows->count || s_compare (&view->rows->row[at], SIM_INDEX_TREE, name) != 0)
         return ENOENT;
     return s_view_at (view, at, &name, value);
 }
@@ -356,8 +355,8 @@ s_view_tree (adr_index_view_t *view, adr_bytes_t name, adr_bytes_t *value)
 static int
 s_view_next (adr_index_view_t *view, adr_bytes_t after, adr_bytes_t *name, adr_bytes_t *value)
 {
-    uint32_t at = s_lower (view->rows, S_TREE, after);
-    if (at < view->rows->count && s_compare (&view->rows->row[at], S_TREE, after) == 0)
+    uint32_t at = s_lower (view->rows, SIM_INDEX_TREE, after);
+    if (at < view->rows->count && s_compare (&view->rows->row[at], SIM_INDEX_TREE, after) == 0)
         at++;
     return at == view->rows->count ? ENOENT : s_view_at (view, at, name, value);
 }

@@ -9,7 +9,7 @@
  * faults.c disk_faults.c   when it happens
  * gap.c        one fault alone, and how long writes wait
  * workload.c   clients and what they ask; liveness.c the end
- * watch*.c     tell the checkers what leaves actors
+ * watch*.c     tell the checkers what leaves actors; watch_copies.c, watch_repair.c, watch_values.c look at copies themselves
  * check_*.c history.c      what must hold, in plain values
  *
  * Nothing here may depend on addresses, on the order of a hash table, on floating point or on the real clock, nor draw
@@ -34,6 +34,7 @@
 #define SIM_HOSTS_MAX SIM_NODES_MAX
 #define SIM_CLIENTS_MAX 16
 #define SIM_LANES 2
+#define SIM_PARTITIONS 4 /* few, so that each has records */
 #define SIM_SECOND (1000 * ADR_MS)
 #define SIM_US INT64_C (1000)
 
@@ -211,6 +212,20 @@ typedef struct {
     uint64_t incarnation, boot, sequence;
 } sim_sequence_t;
 
+/* What the checker of copies has seen of a node [watch_copies.c]. */
+typedef struct {
+    adr_sync_t sync;
+    bool due;                /* it is whole or proven now, and not compared yet */
+    uint64_t asked;          /* copies that its store had been asked for when its copying was to end */
+    adr_voters_t voters;     /* of its log */
+    adr_voters_t repair_voters, gossip_voters; /* of which its inventory_syncer, its merkle_gossiper has heard */
+    int first[SIM_PARTITIONS + 1]; /* place, plus one, of whom it asked for the leaves of each partition */
+    struct {
+        uint64_t incarnation, boot;
+        uint32_t sync;
+    } told[SIM_NODES_MAX];   /* by others, to a master */
+} sim_copy_t;
+
 typedef struct {
     adr_id_t id;
     char name[16];
@@ -222,6 +237,7 @@ typedef struct {
     adr_store_t *store;
     adr_reader_t *reader;
     uint64_t noted;          /* the newest checkpoint at which it noted roots */
+    sim_copy_t copy;
     int64_t copies_since_ns; /* its copy is being made; ADR_NEVER: it is not */
     uint64_t incarnation, boot;
     adr_store_job_t *job[ADR_LANE_COUNT];
@@ -324,10 +340,6 @@ typedef struct {
 #define SIM_CUTS_MAX 16
 
 typedef enum { PHASE_FAULTS, PHASE_LIVENESS, PHASE_DONE } sim_phase_t;
-
-#define SIM_PARTITIONS 4 /* few, so that each has records */
-
-#define SIM_PARTITIONS 4 /* few, so that each has records */
 
 typedef struct sim_world {
     sim_options_t options;
@@ -492,6 +504,16 @@ void sim_watch_space (sim_world_t *world, int node);
 void sim_watch_values (sim_world_t *world, int node);
 void sim_watch_repair (sim_world_t *world, int node); /* after each turn of a replicator */
 void sim_watch_repair_send (sim_world_t *world, int node, uint16_t kind, const ProtobufCMessage *header);
+
+bool sim_must_be_alike (const sim_world_t *world); /* nothing was done to any copy */
+
+/* --- watch_copies.c */
+void sim_watch_copy_boot (sim_node_t *node);
+void sim_watch_copy_turn (sim_world_t *world, int node); /* after each turn of a replicator */
+void sim_watch_copy_send (sim_world_t *world, int node, const adr_address_t *to, uint16_t kind,
+                          const ProtobufCMessage *header);
+void sim_watch_copy_deliver (sim_world_t *world, int node, const adr_event_t *event);
+adr_status_t sim_stored (sim_node_t *node, int key, bool with_value, adr_record_t *record);
 
 /* --- liveness.c */
 void sim_liveness_start (sim_world_t *world);

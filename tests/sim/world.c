@@ -321,6 +321,7 @@ s_judge_opening (sim_world_t *self, int place, adr_store_opening_t opening)
     node->full_starts += node->full_disk;
     node->incarnation = adr_store_incarnation (node->store);
     node->boot = adr_store_boot (node->store);
+    sim_watch_copy_boot (node);
     memset (&node->heard, 0, sizeof node->heard);
     node->heard.fence = adr_store_term (node->store);
 }
