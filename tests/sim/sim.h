@@ -3,9 +3,9 @@
  *
  * world.c      virtual time, the event queue, hosts and nodes: boot, crash, pause
  * shell.c      one actor's mailbox and turns: the simulator's twin of src/runtime/shell.c
- * network.c    packs between nodes and clients: loss, delay, repeats, cuts; ghosts.c what comes seconds late
+ * network.c    packs between nodes and clients: loss, delay, repeats, cuts; ghosts.c what comes seconds late; lies.c what is wrong
  * disk.c state.c index.c   below the store
- * options.c    what a seed switches on, and how often
+ * options.c focus.c focus_repair.c   what a seed switches on, and how often
  * faults.c disk_faults.c   when it happens
  * gap.c        one fault alone, and how long writes wait
  * workload.c   clients and what they ask; liveness.c the end
@@ -70,6 +70,8 @@ typedef struct {
     bool reorder;
     bool unordered;            /* elections hear what is older than what they have heard, too */
     bool full_to_the_last;     /* disks that fill up have nothing left, for long */
+    bool cuts_bulk;            /* cuts are of what masters append, and of nothing else */
+    uint32_t lies_ppm;         /* of what one node gives to others' copies */
     bool ghosts;               /* what a former life of a node said, and was told, comes late */
     uint32_t ghost_ppm;        /* ... and just when the next life asks */
     uint32_t echo_ppm;         /* what elections say comes a second time, seconds late */
@@ -102,6 +104,16 @@ typedef struct {
 } sim_options_t;
 
 void sim_options_draw (sim_options_t *self, uint64_t seed);
+/* Between low and high, each doubling as likely as the next. */
+int64_t sim_draw (adr_random_t *random, int64_t low, int64_t high);
+
+/* --- focus.c */
+void sim_calm (sim_options_t *self); /* nothing goes wrong */
+/* False if this seed has no focus. */
+bool sim_focus_draw (sim_options_t *self, adr_random_t *random);
+
+/* --- focus_repair.c */
+void sim_focus_on_repair (sim_options_t *self, adr_random_t *random);
 
 /* --- packs */
 typedef struct sim_pack {
@@ -370,7 +382,7 @@ typedef struct sim_world {
     sim_pack_t **spare;
     uint32_t spare_count, spare_room;
     adr_arena_t arena;
-    adr_buffer_t scratch, values;
+    adr_buffer_t scratch, values, lie;
     bool quiet; /* clients begin nothing new */
     sim_event_t *event; /* the present one */
     /* checkers */
@@ -436,6 +448,10 @@ void sim_pack_release (sim_world_t *world, sim_pack_t *pack);
 void sim_network_send (sim_world_t *world, sim_pack_t *pack);   /* takes the pack */
 void sim_network_arrive (sim_world_t *world, sim_pack_t *pack); /* takes the pack */
 bool sim_network_reaches (const sim_world_t *world, int from_host, int to_host, bool bulk);
+
+/* --- lies.c */
+/* What leaves the node instead of this payload: the same, or lent until the next call. */
+adr_bytes_t sim_lie (sim_world_t *world, int node, uint16_t kind, adr_bytes_t payload);
 
 /* --- ghosts.c */
 void sim_ghosts_note (sim_world_t *world, sim_pack_t *pack);

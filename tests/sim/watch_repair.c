@@ -37,7 +37,7 @@ sim_must_be_alike (const sim_world_t *world)
     static const sim_fault_t s_harms[] = { SIM_FAULT_ROT, SIM_FAULT_LOST_INDEX, SIM_FAULT_OLD_INDEX, SIM_FAULT_INDEX_ROT,
                                            SIM_FAULT_READ_ERROR, SIM_FAULT_OLD_STATE };
     for (size_t i = 0; i < sizeof s_harms / sizeof s_harms[0]; i++)
-        if (world->options.every_ns[s_harms[i]])
+        if (world->options.every_ns[s_harms[i]] || world->options.lies_ppm)
             return false;
     for (int i = 0; i < world->node_count; i++)
         if (world->node[i].store && adr_store_purged_to (world->node[i].store) != 0)

@@ -500,6 +500,7 @@ sim_world_destroy (sim_world_t **world)
     adr_arena_free (&self->arena);
     adr_buffer_free (&self->scratch);
     adr_buffer_free (&self->values);
+    adr_buffer_free (&self->lie);
     for (int i = 0; i < self->options.clients; i++)
         for (int slot = 0; slot < SIM_FLIGHT_MAX; slot++)
             free (self->client[i].flight[slot].floors);
