@@ -106,12 +106,16 @@ s_cut (sim_world_t *world)
 static void
 s_cut_appends (sim_world_t *world)
 {
-    uint32_t all = (1u << world->host_count) - 1, from = 1u << world->node[s_any_member (world)].host;
-    if (world->cut_count == SIM_CUTS_MAX)
+    uint32_t all = (1u << world->host_count) - 1, from = 0;
+    for (int i = 0; i < world->node_count; i++)
+        if (world->node[i].leads)
+            from = 1u << world->node[i].host;
+    if (world->cut_count == SIM_CUTS_MAX || from == 0 || world->now_ns < world->mute_until_ns)
         return;
     world->cut[world->cut_count++] = (sim_cut_t){ .both = true, .bulk = true, .from = from, .to = all & ~from,
                                                   .number = ++world->cut_number };
-    int64_t length = sim_pick (&world->fault_random, 1000, 3000) * ADR_MS;
+    int64_t length = sim_pick (&world->fault_random, 1500, 3500) * ADR_MS;
+    world->mute_until_ns = world->now_ns + length + SIM_SECOND; /* what waited is done, before the next one */
     SIM_TRACE (world, "cut %llu: appends of host bits %x for %lld ms", (unsigned long long) world->cut_number, from,
                (long long) (length / ADR_MS));
     sim_event_at (world, world->now_ns + length, EV_HEAL, 0, 0, world->cut_number, NULL);

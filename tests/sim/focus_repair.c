@@ -59,11 +59,12 @@ s_focus_on_doubts (sim_options_t *self, adr_random_t *random)
     self->settings.tombstone_retention_ns = sim_draw (random, 200, 2000) * ADR_MS;
     self->settings.scrub_rate = 1024 * 1024;
     self->settings.scrub_interval_ns = sim_draw (random, 200, 2000) * ADR_MS;
-    self->every_ns[SIM_FAULT_INDEX_ROT] = sim_draw (random, 200, 2000) * ADR_MS;
-    self->every_ns[SIM_FAULT_OLD_INDEX] = sim_draw (random, 500, 4000) * ADR_MS;
-    self->every_ns[SIM_FAULT_LOST_INDEX] = sim_draw (random, 1000, 4000) * ADR_MS;
-    self->every_ns[SIM_FAULT_LOST_DISK] = sim_draw (random, 1000, 8000) * ADR_MS;
+    self->every_ns[SIM_FAULT_INDEX_ROT] = sim_draw (random, 100, 800) * ADR_MS;
+    self->every_ns[SIM_FAULT_LOST_INDEX] = sim_draw (random, 400, 1600) * ADR_MS;
+    self->every_ns[SIM_FAULT_OLD_INDEX] = sim_draw (random, 1000, 8000) * ADR_MS;
+    self->every_ns[SIM_FAULT_LOST_DISK] = sim_draw (random, 300, 2400) * ADR_MS;
     self->every_ns[SIM_FAULT_SLOW_DISK] = sim_draw (random, 1000, 4000) * ADR_MS;
+    self->all_in_core = true;
 }
 
 /* Few records end, and masters' appends stand still meanwhile, for longer than the shortest time to live [REPAIR-7]. */
@@ -73,11 +74,14 @@ s_focus_on_ends (sim_options_t *self, adr_random_t *random)
     sim_calm (self);
     self->founding = self->zones;
     self->bulk = true;
-    self->settings.election_min_ns = sim_draw (random, 2000, 4000) * ADR_MS;
+    self->settings.election_min_ns = sim_draw (random, 3000, 4000) * ADR_MS;
     self->settings.election_max_ns = 2 * self->settings.election_min_ns;
     self->every_ns[SIM_FAULT_CUT] = sim_draw (random, 1500, 3000) * ADR_MS;
+    self->fault_time_ns = 32 * SIM_SECOND; /* elections take long, too */
     self->cuts_bulk = true;
-    self->ttl_percent = (uint32_t) sim_draw (random, 2, 20);
+    self->ttl_percent = (uint32_t) sim_pick (random, 5, 10);
+    for (int kind = 0; kind < OP_KIND_COUNT; kind++)
+        self->weight[kind] = 0;
     self->weight[OP_PUT] = 64;
     self->conditional_percent = 0;
     self->keys = SIM_KEYS_MAX;
@@ -85,7 +89,7 @@ s_focus_on_ends (sim_options_t *self, adr_random_t *random)
     self->lulls = false;
     self->clients = 3;
     self->pipeline = 4;
-    self->think_max_us = (uint32_t) sim_draw (random, 50000, 400000);
+    self->think_max_us = (uint32_t) sim_pick (random, 1000000, 2000000); /* who waits for an answer writes nothing more */
 }
 
 /* A single copy has nobody to ask: what its journal says, when its index is lost, must be the truth [STORE-9]. */
@@ -108,7 +112,7 @@ sim_focus_on_repair (sim_options_t *self, adr_random_t *random)
     }
     if (!sim_chance (random, 200000))
         return;
-    switch (sim_pick (random, 0, 4)) {
+    switch (sim_pick (random, 0, 5)) {
     case 0:
     case 1:
         s_focus_on_copies (self, random);

@@ -30,7 +30,7 @@ s_pick_core (sim_world_t *world)
     uint32_t wanted = (uint32_t) sim_pick (random, needed > majority ? needed : majority, zones);
     while ((uint32_t) __builtin_popcount (core & whole) < wanted && (core & whole) != whole)
         core |= 1u << sim_pick (random, 0, zones - 1);
-    if ((uint32_t) __builtin_popcount (core & whole) < majority) /* some were never up: all belong to it */
+    if ((uint32_t) __builtin_popcount (core & whole) < majority || world->options.all_in_core) /* some were never up: all belong to it */
         core = (1u << zones) - 1;
     return core;
 }

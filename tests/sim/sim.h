@@ -71,6 +71,7 @@ typedef struct {
     bool unordered;            /* elections hear what is older than what they have heard, too */
     bool full_to_the_last;     /* disks that fill up have nothing left, for long */
     bool cuts_bulk;            /* cuts are of what masters append, and of nothing else */
+    bool all_in_core;          /* between two copies in doubt a third one decides: in the end it is there [REPAIR-2] */
     uint32_t lies_ppm;         /* of what one node gives to others' copies */
     bool ghosts;               /* what a former life of a node said, and was told, comes late */
     uint32_t ghost_ppm;        /* ... and just when the next life asks */

@@ -991,7 +991,7 @@ test_what_the_peer_may_have_purged_goes_by_two_words (void **state)
 {
     (void) state;
     s_all_write ();
-    s_node[2].purged_to = 20;
+    s_node[2].purged_to = s_node[3].purged_to = 20;
     s_put (1, "purged", "1", 5);
     s_put (1, "there", "1", 6);
     s_put (3, "there", "1", 6);
@@ -1013,6 +1013,21 @@ test_a_second_copy_that_is_behind_decides_nothing (void **state)
     s_write (3, 10, 12, 40);
     s_node[2].purged_to = 30;
     s_put (1, "kept", "1", 25);
+    s_mending (2);
+    assert_true (s_node[3].asked[ADR__KIND__INVENTORY_ASK] > 0);
+    assert_true (s_has (1, "kept"));
+    assert_int_equal (s_sent (ADR__KIND__DROP), 0);
+}
+
+/* [REPAIR-2] Nor does one that knows of a loss: what it lacks it may have lost. */
+static void
+test_a_second_copy_that_knows_of_a_loss_decides_nothing (void **state)
+{
+    (void) state;
+    s_all_write ();
+    s_node[2].purged_to = s_node[3].purged_to = 20;
+    s_node[3].lossy = true;
+    s_put (1, "kept", "1", 5);
     s_mending (2);
     assert_true (s_node[3].asked[ADR__KIND__INVENTORY_ASK] > 0);
     assert_true (s_has (1, "kept"));
@@ -1448,6 +1463,7 @@ main (void)
         S_TEST (test_what_we_may_have_purged_needs_a_second_word),
         S_TEST (test_what_the_peer_may_have_purged_goes_by_two_words),
         S_TEST (test_a_second_copy_that_is_behind_decides_nothing),
+        S_TEST (test_a_second_copy_that_knows_of_a_loss_decides_nothing),
         S_TEST (test_without_a_second_voter_it_stays),
         S_TEST (test_a_tombstone_goes_on_one_word),
         S_TEST (test_a_copy_in_doubt_believes_one_word),
