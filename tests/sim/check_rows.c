@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* What an index transaction may say of records, seen from below the store: each row names a frame that is written and
  * synced [STORE-7, STORE-8], and no row gives way to an older one, whether it comes by the log, from a peer or out of a
- * segment that is to go [REPAIR-1, REPAIR-4]. The disk keeps the first word that is wrong; watch_repair.c asks for it. */
+ * segment that is to go [REPAIR-1, REPAIR-4]; and, but where a whole
+ * copy is made, which the disk does not know, nobody has what is not applied yet [REPAIR-3]. The disk keeps the first word that is wrong; watch_repair.c asks for it. */
 
 #include "disk_parts.h"
 
 #include "store/layout.h"
+
+#define S_APPLIED "applied" /* the store's row: journal id, term, index, generation */
+#define S_APPLIED_INDEX (ADR_ID_SIZE + 8)
 
 static const sim_segment_t *
 s_segment (const sim_disk_t *disk, uint64_t number)
@@ -46,11 +50,24 @@ s_stands_on_the_platter (const sim_disk_t *disk, const adr_place_t *place)
            && s_is_clean (segment, place->offset, place->offset + place->size);
 }
 
+/* What the transaction says that the index is applied up to; 0: nothing. */
+static uint64_t
+s_applied (const sim_disk_t *disk)
+{
+    for (uint32_t i = 0; i < disk->pending_meta_count; i++)
+        if (strcmp (disk->pending_meta[i].name, S_APPLIED) == 0)
+            return adr_get_u64 (disk->pending_meta[i].value + S_APPLIED_INDEX);
+    return 0;
+}
+
 void
 sim_rows_judge (sim_disk_t *disk, const sim_index_row_t *old, const sim_index_row_t *row)
 {
     if (disk->wrong_row || row->removed || row->table == SIM_INDEX_TREE)
         return;
+    uint64_t applied = s_applied (disk);
+    if (applied && row->row.version.index > applied)
+        disk->ahead_index = row->row.version.index;
     if (!s_stands_on_the_platter (disk, &row->row.place))
         disk->wrong_row = "STORE-8: a row names what is synced";
     else if (old && !old->damaged && adr_version_compare (&old->row.version, &row->row.version) > 0)

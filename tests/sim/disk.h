@@ -102,7 +102,7 @@ typedef struct {
     uint32_t meta_count, pending_meta_count, old_meta_count;
     sim_block_t *keys;
     const char *wrong_row; /* what the first row that must not be breaks; NULL: there was none [check_rows.c] */
-    uint64_t wrong_index;
+    uint64_t wrong_index, ahead_index; /* of that row; of the last one that is ahead of the applied index */
     /* faults */
     uint64_t ops_left;      /* power goes at this many operations from now; 0: never */
     bool ops_kill;          /* ... or only the process is killed there */

@@ -32,7 +32,7 @@ s_draw_small_logs (sim_options_t *self, adr_random_t *random)
     self->think_max_us = (uint32_t) sim_draw (random, 8000, 64000);
 }
 
-/* Disks are lost, and hosts end while copies are made, which takes long; half of the time one node gives what is wrong. */
+/* Disks are lost, and hosts end while copies are made, which takes long; some of the time one node gives what is wrong, or its log rots. */
 static void
 s_focus_on_copies (sim_options_t *self, adr_random_t *random)
 {
@@ -42,9 +42,14 @@ s_focus_on_copies (sim_options_t *self, adr_random_t *random)
     self->every_ns[SIM_FAULT_KILL] = sim_draw (random, 500, 4000) * ADR_MS;
     self->every_ns[SIM_FAULT_POWER] = sim_draw (random, 500, 4000) * ADR_MS;
     self->settings.tombstone_retention_ns = 3600 * SIM_SECOND;
-    if (s_coin (random)) {
+    int64_t what = sim_pick (random, 0, 2);
+    if (what == 0) {
         self->lies_ppm = (uint32_t) sim_draw (random, 50000, 800000);
         self->every_ns[SIM_FAULT_KILL] = 0;
+    } else if (what == 1) { /* logs that miss what nobody can send any more, while masters come and go */
+        self->every_ns[SIM_FAULT_LOST_DISK] = 0;
+        self->every_ns[SIM_FAULT_ROT] = sim_draw (random, 400, 2000) * ADR_MS;
+        self->every_ns[SIM_FAULT_DRAIN] = sim_draw (random, 400, 2000) * ADR_MS;
     }
 }
 

@@ -19,6 +19,7 @@ sim_watch_copy_boot (sim_node_t *node)
 {
     memset (&node->copy, 0, sizeof node->copy);
     node->copy.sync = adr_store_sync (node->store);
+    node->disk.ahead_index = 0; /* a recovery puts rows before it says how far it is */
 }
 
 /* --- what a copy is ---------------------------------------------------------------------------------------------- */

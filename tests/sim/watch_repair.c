@@ -25,6 +25,10 @@ sim_watch_repair (sim_world_t *world, int place)
     if (adr_store_regressions (node->store) != 0)
         sim_fail (&world->verdict, "REPAIR-4: no row replaces a newer one", "%s, %llu times", node->name,
                   (unsigned long long) adr_store_regressions (node->store));
+    if (node->disk.ahead_index && !copies)
+        sim_fail (&world->verdict, "REPAIR-3: who is behind takes nothing that is ahead", "%s, version %llu", node->name,
+                  (unsigned long long) node->disk.ahead_index);
+    node->disk.ahead_index = 0;
     if (node->disk.wrong_row)
         sim_fail (&world->verdict, node->disk.wrong_row, "%s, version %llu", node->name,
                   (unsigned long long) node->disk.wrong_index);
