@@ -35,6 +35,7 @@
 
 static const adr_role_t s_roles[] = {
     { S_EDGE, &adr_edge_router_class },
+    { S_EDGE, &adr_collector_class },
     { S_REPLICATING, &adr_health_checker_class },
     { S_REPLICATING, &adr_election_class },
     { S_REPLICATING, &adr_replicator_class },

@@ -6,8 +6,8 @@
  * them, and their askers try again elsewhere with the same request id [REPL-5]. Implements docs/protocol/edge_router.md;
  * of DESIGN 13, invariant 6: `refused` is said of a write only if every try of it was surely refused.
  *
- * Mailbox: WRITE, READ, LIST, MAP_PULL (clients, or the HTTP edge of this host); ANSWER, LIST_ANSWER (replicators);
- *   MAP_CHANGED (own map-keeper).
+ * Mailbox: WRITE, READ, LIST, MAP_PULL (clients, or the HTTP edge of this host); WRITE, READ, LIST (own collector); ANSWER,
+ *   LIST_ANSWER (replicators); MAP_CHANGED (own map-keeper).
  * Sends: WRITE, READ, LIST (replicators); ANSWER, LIST_ANSWER, MAP_PUSH (the asker).
  *
  *              asked: invalid, busy ----------------------------------> answered
@@ -71,8 +71,21 @@ typedef struct {
     adr_node_type_t type;
     uint32_t partition;
     size_t bytes; /* that it would keep, about */
+    bool collectors; /* writes rows that are the collector's alone */
     const char *wrong;
 } s_asked_t;
+
+/* [OBJECT-1, OBJECT-4] */
+static bool
+s_is_collectors (const Adr__Write *write)
+{
+    for (size_t i = 0; i < write->n_op; i++) {
+        const Adr__Op *op = write->op[i];
+        if (op->table == ADR_TABLE_GARBAGE || (op->table == ADR_TABLE_PENDING && (op->delete_ || adr_get_be64 (op->key.data) == 0)))
+            return true;
+    }
+    return false;
+}
 
 static s_asked_t
 s_asked_write (const edge_router_t *self, const Adr__Write *write, adr_bytes_t payload)
@@ -82,6 +95,7 @@ s_asked_write (const edge_router_t *self, const Adr__Write *write, adr_bytes_t p
                         .bytes = sizeof (edge_kept_t) + edge_router_write_size (write, payload.size) };
     asked.wrong = adr_request_wrong_write (write, payload.size, self->map->partition_count, &asked.type,
                                            &asked.partition);
+    asked.collectors = asked.wrong == NULL && s_is_collectors (write);
     return asked;
 }
 
@@ -122,6 +136,10 @@ s_turn_away (const edge_router_t *self, const adr_event_t *event, const s_asked_
         return ADR_STATUS_INVALID;
     if (asked->type == ADR_NODE_PKI && event->message.from_type != ADR_NODE_OPERATOR) {
         *why = "these tables are for operators";
+        return ADR_STATUS_DENIED;
+    }
+    if (asked->collectors && event->message.from.actor != ADR_ACTOR_COLLECTOR) {
+        *why = "these rows are the collector's";
         return ADR_STATUS_DENIED;
     }
     if (asked->age_ms > ADR_REQUEST_TIME_MAX_MS) {

@@ -314,20 +314,35 @@ s_section_has (const inventory_syncer_t *self, adr_bytes_t *rows, const uint8_t 
     return false;
 }
 
+/* This copy's rows of a bucket. [STORE-10] If they are not what its own leaf says, the leaf or rows are hidden: nothing that
+ * a peer has makes the copies equal then. */
+static bool
+s_own_section (inventory_syncer_t *self, const lane_t *lane, uint8_t bucket, adr_inventory_section_t *own)
+{
+    uint8_t set[ADR_BUCKET_SET_SIZE] = { 0 };
+    adr_position_t applied;
+    bool damaged;
+    set[bucket / 8] = (uint8_t) (1u << bucket % 8);
+    adr_buffer_clear (&self->scratch);
+    if (!adr_reader_inventory (self->reader, lane->partition, set, 1, INVENTORY_MAX, &self->scratch, &applied, &damaged)
+        || adr_inventory_section_get (own, adr_bytes (self->scratch.data, self->scratch.size)) == 0)
+        return false;
+    if (!adr_reader_leaf_is_true (self->reader, own)) {
+        adr_note (self->effects, ADR_LEVEL_WARNING, "bucket %u of partition %u: its rows do not hash to its leaf -> the index is healed",
+                  bucket, lane->partition);
+        syncer_tell_index (self);
+    }
+    return true;
+}
+
 /* [REPAIR-2] What we have and the peer lacks is a doubt, if it may have been purged there. */
 static void
 s_doubt_rows (inventory_syncer_t *self, lane_t *lane, const adr_inventory_section_t *section, uint64_t horizon)
 {
-    uint8_t set[ADR_BUCKET_SET_SIZE] = { 0 }, order[16];
-    adr_position_t applied;
+    uint8_t order[16];
     adr_inventory_row_t row, theirs;
     adr_inventory_section_t own;
-    bool damaged;
-    set[section->bucket / 8] = (uint8_t) (1u << section->bucket % 8);
-    adr_buffer_clear (&self->scratch);
-    if (horizon == 0 || !adr_reader_inventory (self->reader, lane->partition, set, 1, INVENTORY_MAX, &self->scratch, &applied,
-                                               &damaged)
-        || adr_inventory_section_get (&own, adr_bytes (self->scratch.data, self->scratch.size)) == 0)
+    if ((horizon == 0 && !s_mends (self)) || !s_own_section (self, lane, section->bucket, &own) || horizon == 0)
         return;
     adr_bytes_t rest = own.rows, other = section->rows;
     while (rest.size) {

@@ -8,7 +8,7 @@
  * Mailbox: GROUP_STATUS (own replicator, while it leads; and, on a PKI node, the map-keepers of masters), MASTER (own
  *   election), MAP_PULL (any map-keeper, on a PKI node), MAP_PUSH (map-keepers of PKI nodes).
  * Sends: GROUP_STATUS and MAP_PULL (map-keepers of PKI nodes), MAP_PUSH (map-keepers of its zone, and who pulled),
- *   MAP_CHANGED (edge-router, replicator, election, health-checker of its node).
+ *   MAP_CHANGED (edge-router, collector, replicator, election, health-checker of its node).
  *
  *     master's replicator -> its map-keeper -> map-keepers of all PKI nodes -> map-keepers of their zones' nodes
  *
@@ -81,9 +81,10 @@ s_tell_actors (s_keeper_t *self)
     adr_arena_init (&arena, 16 * 1024, 64 * 1024 * 1024);
     Adr__MapChanged changed = ADR__MAP_CHANGED__INIT;
     changed.map = adr_map_message (self->map, &arena);
-    if (self->environment->type == ADR_NODE_EDGE)
+    if (self->environment->type == ADR_NODE_EDGE) {
         s_tell (self, ADR_ACTOR_EDGE_ROUTER, &changed);
-    else {
+        s_tell (self, ADR_ACTOR_COLLECTOR, &changed);
+    } else {
         s_tell (self, ADR_ACTOR_REPLICATOR, &changed);
         s_tell (self, ADR_ACTOR_ELECTION, &changed);
         s_tell (self, ADR_ACTOR_HEALTH_CHECKER, &changed);

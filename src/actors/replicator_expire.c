@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* What a master deletes of itself: records whose time to live is over, and tombstones that nobody needs any more. Members
- * never decide either: both are entries of the log, at a bounded rate [DESIGN 5, d].
+/* What a master logs of itself: deletes of records whose time to live is over, purges of tombstones that nobody needs any
+ * more, new sweep epochs. Members never decide any of it: all are entries of the log, at a bounded rate [DESIGN 5, d].
  *
  * Owns: where it has looked. Makes durable: entries without a request. Implements STORE-9 (when a tombstone may go), REPAIR-2
- * (the purge horizon), REPAIR-7 (a delete of a version). */
+ * (the purge horizon), REPAIR-7 (a delete of a version), OBJECT-1 (the sweep epochs of a meta group's partitions). */
 
 #include "actors/replicator_private.h"
 
 #define S_EXPIRE_EVERY_NS (100 * ADR_MS) /* a record lives so much longer at most, and the time that an entry takes */
 #define S_PURGE_EVERY_NS (1000 * ADR_MS)
+#define S_SWEEP_EVERY_NS (60000 * ADR_MS) /* at most, and this often in an epoch: */
+#define S_SWEEP_LOOKS 16
 #define S_DAMAGED_LEADS 10               /* election timeouts for which a master leads all the same */
 #define S_EXPIRED_MAX ((ADR_OPS_MAX - 1) / 2) /* of one entry: record and row of each, and the mark */
 #define S_PURGED_MAX (ADR_OPS_MAX - 1)        /* of one entry, and the horizon */
@@ -299,9 +301,79 @@ s_tend_tombstones (replicator_t *self)
     s_append_purge (self, &purge);
 }
 
+/* --- sweep epochs ----------------------------------------------------------------------------------------------- */
+
+/* What is stored; `*age_ms` is how long the epoch has lasted by log time, ADR_NEVER if the record is not there yet. */
+static bool
+s_stored_epoch (replicator_t *self, adr_bytes_t key, uint64_t *epoch, int64_t *age_ms)
+{
+    adr_record_t record;
+    adr_status_t status = adr_store_get (self->store, ADR_TABLE_SWEEP, key, true, &record);
+    *epoch = 0;
+    *age_ms = ADR_NEVER;
+    if (status == ADR_STATUS_OK && record.value.size == ADR_SWEEP_EPOCH_SIZE) {
+        *epoch = adr_get_u64 (record.value.data);
+        *age_ms = (int64_t) (replicator_log_time (self) - record.time_ms);
+    }
+    return status == ADR_STATUS_OK || status == ADR_STATUS_NOT_FOUND;
+}
+
+bool
+replicator_sweep_epoch (replicator_t *self, uint32_t partition, uint64_t *epoch)
+{
+    uint8_t bytes[ADR_SWEEP_KEY_SIZE];
+    adr_bytes_t key = adr_bytes (bytes, sizeof bytes);
+    int64_t age_ms;
+    adr_sweep_key (bytes, partition);
+    if (!s_stored_epoch (self, key, epoch, &age_ms))
+        return false;
+    if (adr_pending_keys_find (self->pending, ADR_TABLE_SWEEP, key)) /* one at a time */
+        ++*epoch;
+    if (*epoch < ADR_SWEEP_FIRST)
+        *epoch = ADR_SWEEP_FIRST;
+    return true;
+}
+
+/* [OBJECT-1] Each epoch lasts gc.sweep-interval of log time at least, and is one more than the one before. The first record of
+ * a partition says when its first epoch began. */
+static void
+s_tend_sweep (replicator_t *self)
+{
+    uint8_t key[ADR_OPS_MAX][ADR_SWEEP_KEY_SIZE], value[ADR_OPS_MAX][ADR_SWEEP_EPOCH_SIZE];
+    int64_t lasts_ms = self->settings->sweep_interval_ns / ADR_MS;
+    int64_t every_ns = self->settings->sweep_interval_ns / S_SWEEP_LOOKS;
+    bool first = self->tidy.sweep_ns == 0; /* a young master has more to do */
+    self->tidy.sweep_ns = self->now_ns + (every_ns < S_SWEEP_EVERY_NS ? every_ns : S_SWEEP_EVERY_NS);
+    if (first)
+        return;
+    s_begin_entry (self);
+    for (uint32_t partition = 0; partition < self->map->partition_count && self->entry.op_count < ADR_OPS_MAX; partition++) {
+        const adr_map_group_t *owner = adr_map_owner (self->map, ADR_NODE_META, partition);
+        uint32_t at = self->entry.op_count;
+        uint64_t epoch;
+        int64_t age_ms;
+        adr_sweep_key (key[at], partition);
+        if (owner == NULL || !adr_id_equal (&owner->id, &self->environment->group)
+            || adr_pending_keys_find (self->pending, ADR_TABLE_SWEEP, adr_bytes (key[at], sizeof key[at]))
+            || !s_stored_epoch (self, adr_bytes (key[at], sizeof key[at]), &epoch, &age_ms) || age_ms < lasts_ms)
+            continue;
+        adr_put_u64 (value[at], epoch + 1);
+        s_add_op (self, ADR_TABLE_SWEEP, 0, adr_bytes (key[at], sizeof key[at]), adr_bytes (value[at], sizeof value[at]));
+    }
+    if (self->entry.op_count == 0)
+        return;
+    ADR_MARK ("sweep epochs begin");
+    if (self->entry.op_count == ADR_OPS_MAX) /* there may be more: as soon as this is applied */
+        self->tidy.sweep_ns = self->now_ns;
+    s_append_entry (self);
+}
+
 void
 replicator_tidy (replicator_t *self)
 {
+    if (self->environment->type == ADR_NODE_META && self->now_ns >= self->tidy.sweep_ns && s_may_tidy (self)
+        && s_has_space (self, false))
+        s_tend_sweep (self);
     if (self->now_ns >= self->tidy.expire_ns && s_may_tidy (self) && s_has_space (self, false))
         s_tend_expiry (self);
     if (self->now_ns >= self->tidy.purge_ns && s_may_tidy (self) && s_has_space (self, true))

@@ -11,7 +11,7 @@
  *     replicator_follow.c   a member's side
  *     replicator_write.c    writes
  *     replicator_repair.c   checkpoints, copies from peers, whether this copy is sick
- *     replicator_expire.c   what a master deletes when its time has come, and which tombstones go
+ *     replicator_expire.c   what a master deletes when its time has come, and which tombstones go; sweep epochs
  *     replicator_read.c     reads */
 
 #ifndef ADR_REPLICATOR_PRIVATE_H
@@ -101,6 +101,7 @@ typedef struct read_waiter {
     adr_id_t origin;
     bool is_list, local, without_value, with_values;
     uint8_t table;
+    uint64_t time_ms; /* a strong one's: the master's log time when it was asked */
     uint32_t rows_max;
     uint16_t key_size, after_size; /* key or prefix, then `after` */
     uint8_t bytes[];
@@ -202,7 +203,7 @@ typedef struct replicator {
     uint64_t own_waits_index;  /* an entry that its own disk has not synced yet, ... */
     int64_t own_waits_ns;      /* and since when it waits for it */
     struct {                   /* deletes and purges that nobody asked for; one entry of each kind at a time */
-        int64_t purge_ns, expire_ns; /* when it looks again */
+        int64_t purge_ns, expire_ns, sweep_ns; /* when it looks again */
         uint64_t index;        /* of the newest such entry */
         adr_tombstone_place_t after; /* tombstones up to there have been looked at */
         bool mark_known;
@@ -236,6 +237,7 @@ typedef struct replicator {
         bool begun;               /* a copy is to be made, and that is not durable yet */
         uint64_t log_start;       /* as seen last */
         uint64_t lost_noted;
+        int64_t lost_ns;          /* since when the index is lost; 0: it is not */
         int64_t lossy_ns;         /* since when rows are missing */
         bool ids_unknown;         /* request ids below the log's first entry are not known */
         uint64_t checkpoint_index; /* of the newest checkpoint in the log; a master's, when it appended its last one */
@@ -355,6 +357,8 @@ void replicator_answer (replicator_t *self, const adr_id_t *origin, uint64_t num
 
 /* --- replicator_expire.c */
 void replicator_tidy (replicator_t *self); /* a master's, each tick */
+/* The partition's sweep epoch by the log's end [OBJECT-1]; false if it cannot be read. */
+ADR_WARN_UNUSED bool replicator_sweep_epoch (replicator_t *self, uint32_t partition, uint64_t *epoch);
 
 /* --- replicator_read.c */
 void replicator_on_read (replicator_t *self, const adr_event_t *event);

@@ -126,6 +126,7 @@ s_answer_list (replicator_t *self, const read_waiter_t *waiter)
     answer.status = ADR_STATUS_OK;
     answer.rows = page.count;
     answer.more = page.more;
+    answer.time_ms = waiter->time_ms;
     adr_address_t to = replicator_asker (self, &waiter->origin);
     self->effects->send (self->effects, to, ADR__KIND__LIST_ANSWER, &answer.base,
                          adr_bytes (self->values.data, self->values.size));
@@ -216,8 +217,9 @@ s_is_sick (replicator_t *self, read_waiter_t *waiter)
 }
 
 static void
-s_wait_applied (replicator_t *self, read_waiter_t *waiter, uint64_t index)
+s_wait_applied (replicator_t *self, read_waiter_t *waiter, uint64_t index, uint64_t time_ms)
 {
+    waiter->time_ms = time_ms;
     if (s_is_sick (self, waiter))
         return;
     if (adr_store_applied (self->store) >= index || ADR_PLANT (READ_2_BEFORE_APPLIED)) {
@@ -257,7 +259,7 @@ s_reads_of_master (replicator_t *self)
     for (read_waiter_t *waiter = s_queue_take (&self->asking), *next; waiter; waiter = next) {
         next = waiter->next;
         if (replicator_may_read (self, waiter->arrived_ns))
-            s_wait_applied (self, waiter, commit);
+            s_wait_applied (self, waiter, commit, replicator_log_time (self));
         else
             s_queue_push (&self->asking, waiter);
     }
@@ -307,7 +309,7 @@ replicator_on_read_index_answer (replicator_t *self, const adr_event_t *event)
         if (!covered)
             s_queue_push (&self->asking, waiter);
         else if (answer->ok)
-            s_wait_applied (self, waiter, answer->index);
+            s_wait_applied (self, waiter, answer->index, answer->time_ms);
         else {
             s_fail (self, waiter, ADR_STATUS_NOT_MASTER, "the master cannot answer reads now");
             free (waiter);
@@ -323,6 +325,7 @@ s_answer_question (replicator_t *self, const adr_id_t *node, uint64_t number, bo
     answer.ok = ok;
     answer.term = self->fence;
     answer.index = adr_store_commit (self->store);
+    answer.time_ms = ok ? replicator_log_time (self) : 0;
     self->effects->send (self->effects, replicator_address (*node), ADR__KIND__READ_INDEX_ANSWER, &answer.base,
                          (adr_bytes_t){ 0 });
 }
@@ -417,7 +420,7 @@ s_arrive (replicator_t *self, read_waiter_t *waiter, uint32_t table)
         return;
     }
     if (replicator_may_read (self, self->now_ns) && replicator_leads (self)) {
-        s_wait_applied (self, waiter, adr_store_commit (self->store));
+        s_wait_applied (self, waiter, adr_store_commit (self->store), replicator_log_time (self));
         return;
     }
     if (self->role == ROLE_MEMBER && adr_id_is_none (&self->master)) {
@@ -435,8 +438,13 @@ replicator_on_read (replicator_t *self, const adr_event_t *event)
     const Adr__Read *read = (const Adr__Read *) event->message.header;
     if (read->key.len > ADR_KEY_MAX)
         return; /* the decoder admits none */
-    read_waiter_t *waiter = s_waiter_new (self, read->number, read->origin, read->mode, read->limit_ms,
-                                          adr_bytes (read->key.data, read->key.len), (adr_bytes_t){ 0 });
+    adr_bytes_t key = adr_bytes (read->key.data, read->key.len);
+    uint8_t sweep_key[ADR_SWEEP_KEY_SIZE];
+    if (read->table == ADR_TABLE_SWEEP) { /* whoever makes an object knows its meta key, not how many partitions there are */
+        adr_sweep_key (sweep_key, adr_partition_of (ADR_TABLE_SWEEP, key, self->map->partition_count));
+        key = adr_bytes (sweep_key, sizeof sweep_key);
+    }
+    read_waiter_t *waiter = s_waiter_new (self, read->number, read->origin, read->mode, read->limit_ms, key, (adr_bytes_t){ 0 });
     waiter->without_value = read->without_value;
     s_arrive (self, waiter, read->table);
 }

@@ -10,6 +10,7 @@
 #define S_STATE_NS (500 * ADR_MS)     /* the repair state is repeated this often */
 #define S_URGENT_NS (1000 * ADR_MS)   /* checkpoints while some copy is not proven */
 #define S_COPYING_NS (5000 * ADR_MS)  /* ... while one is being made, which needs proven sources */
+#define S_HAND_OVER_NS (2000 * ADR_MS) /* so long a master with a lost index waits for another one */
 #define S_LOSSY_NS (15000 * ADR_MS)   /* so long an exact copy has to mend what was lost, before the journal does */
 #define QUEUE_DONE_MAX (512 * 1024)   /* bytes of the queue that are done, and moved away */
 #define S_BELIEVED_NS (5000 * ADR_MS) /* an agreement stands so long after the next roots were noted */
@@ -285,6 +286,21 @@ s_see_new_start (replicator_t *self)
     self->ack_due = false;
 }
 
+/* [STORE-10] Only the next start helps, which makes it anew; whoever leads hands over first, if anybody is there. */
+static void
+s_end_for_index (replicator_t *self)
+{
+    if (self->repair.lost_ns == 0)
+        self->repair.lost_ns = self->now_ns;
+    if (replicator_leads (self) && adr_store_voters (self->store)->count > 1
+        && self->now_ns - self->repair.lost_ns < S_HAND_OVER_NS) {
+        replicator_resign (self, "the index is lost", NULL);
+        return;
+    }
+    ADR_MARK ("an index is lost");
+    self->effects->fatal (self->effects, "the index is damaged, and cannot be healed: the next start makes it anew from the journal");
+}
+
 /* [STORE-10] Rows that cannot be read: another copy has them. One without others waits for the next start. */
 static void
 s_tend_index (replicator_t *self)
@@ -303,8 +319,8 @@ s_tend_index (replicator_t *self)
                              adr_bytes (self->scratch.data, self->scratch.size));
     }
     bool mends = adr_store_is_lossy (self->store) && !adr_store_heals (self->store);
-    if (adr_store_heal_failed (self->store))
-        self->effects->fatal (self->effects, "the index cannot be healed: it is made anew from the journal");
+    if (adr_store_index_is_lost (self->store))
+        s_end_for_index (self);
     if (!mends || self->repair.lossy_ns == 0)
         self->repair.lossy_ns = self->now_ns;
     else if (self->now_ns - self->repair.lossy_ns > S_LOSSY_NS && !ADR_PLANT (REPAIR_1_PROVEN_ALONE)) {

@@ -269,20 +269,18 @@ s_old_value (replicator_t *self, const Adr__Op *op, const current_t *current)
     return found;
 }
 
-#define S_GARBAGE_KEY_SIZE 18
-
 /* A released value becomes a record of its own, in the same entry [DESIGN 10]. Its key is unique: where it came to be. */
 static void
-s_add_garbage (replicator_t *self, uint8_t *key, adr_bytes_t value, uint32_t of_op)
+s_add_garbage (replicator_t *self, uint8_t *key, adr_bytes_t value, const Adr__Op *of, uint16_t of_op)
 {
+    uint32_t partition = adr_partition_of ((uint8_t) of->table, adr_bytes (of->key.data, of->key.len), self->map->partition_count);
+    self->entry.term = self->fence;
+    self->entry.index = adr_store_last (self->store).index + 1;
+    adr_garbage_key (key, &self->entry, of_op, partition);
     adr_op_t *op = &self->entry.op[self->entry.op_count++];
-    adr_put_be64 (key, self->fence);
-    adr_put_be64 (key + 8, adr_store_last (self->store).index + 1);
-    key[16] = (uint8_t) (of_op >> 8);
-    key[17] = (uint8_t) of_op;
     op->table = ADR_TABLE_GARBAGE;
     op->flags = 0;
-    op->key = adr_bytes (key, S_GARBAGE_KEY_SIZE);
+    op->key = adr_bytes (key, ADR_GARBAGE_KEY_SIZE);
     op->value = value;
     adr_value_digest (value, op->digest);
 }
@@ -333,6 +331,15 @@ s_is_blind (const Adr__Op *op)
     return op->condition == ADR__CONDITION__ALWAYS && !op->release;
 }
 
+/* Another copy may be whole. */
+static void
+s_damaged (replicator_t *self, const Adr__Write *write)
+{
+    replicator_note_damage (self, "a record cannot be read -> writes that depend on it are refused");
+    s_refuse (self, write, ADR_STATUS_REFUSED, "the record's present version cannot be read here");
+    replicator_resign (self, "a record cannot be read", NULL);
+}
+
 /* Checks every condition, and whether anything is to be done at all; gives the verdict and says false if not. */
 static bool
 s_conditions_hold (replicator_t *self, const Adr__Write *write, current_t *current)
@@ -343,9 +350,7 @@ s_conditions_hold (replicator_t *self, const Adr__Write *write, current_t *curre
         const Adr__Op *op = write->op[i];
         current[i] = replicator_current (self, (uint8_t) op->table, adr_bytes (op->key.data, op->key.len));
         if (current[i].damaged && !s_is_blind (op)) {
-            replicator_note_damage (self, "a record cannot be read -> writes that depend on it are refused");
-            s_refuse (self, write, ADR_STATUS_REFUSED, "the record's present version cannot be read here");
-            replicator_resign (self, "a record cannot be read", NULL); /* another copy may be whole */
+            s_damaged (self, write);
             return false;
         }
         if (!s_holds (op, &current[i])) {
@@ -363,11 +368,37 @@ s_conditions_hold (replicator_t *self, const Adr__Write *write, current_t *curre
     return changes;
 }
 
+/* [OBJECT-1] An object whose upload took more than one sweep epoch may have been swept: no record names it any more. */
+static bool
+s_is_young (replicator_t *self, const Adr__Write *write)
+{
+    for (size_t i = 0; i < write->n_op; i++) {
+        const Adr__Op *op = write->op[i];
+        uint64_t now;
+        if (op->sweep_epoch == 0)
+            continue;
+        if (!replicator_sweep_epoch (self, adr_partition_of ((uint8_t) op->table, adr_bytes (op->key.data, op->key.len),
+                                                             self->map->partition_count), &now)) {
+            s_damaged (self, write);
+            return false;
+        }
+        if (op->sweep_epoch > now) {
+            s_refuse (self, write, ADR_STATUS_INVALID, "this sweep epoch has not begun");
+            return false;
+        }
+        if (op->sweep_epoch + 1 < now) {
+            s_refuse (self, write, ADR_STATUS_REFUSED, "the upload took too long");
+            return false;
+        }
+    }
+    return true;
+}
+
 /* A write that releases more than one entry holds is refused; nobody that keeps to small meta records meets that. */
 static void
 s_append_write (replicator_t *self, const Adr__Write *write, adr_bytes_t payload, const current_t *current)
 {
-    uint8_t garbage_key[ADR_OPS_MAX][S_GARBAGE_KEY_SIZE];
+    uint8_t garbage_key[ADR_OPS_MAX][ADR_GARBAGE_KEY_SIZE];
     size_t old_end[ADR_OPS_MAX];
     bool old[ADR_OPS_MAX];
     adr_buffer_clear (&self->values);
@@ -391,7 +422,8 @@ s_append_write (replicator_t *self, const Adr__Write *write, adr_bytes_t payload
     for (size_t i = 0; i < write->n_op; i++) {
         size_t from = i ? old_end[i - 1] : 0;
         if (old[i])
-            s_add_garbage (self, garbage_key[i], adr_bytes (self->values.data + from, old_end[i] - from), (uint32_t) i);
+            s_add_garbage (self, garbage_key[i], adr_bytes (self->values.data + from, old_end[i] - from), write->op[i],
+                           (uint16_t) i);
     }
     if (released > ADR_VALUE_MAX || adr_entry_size (&self->entry) > ADR_ENTRY_MAX) {
         s_refuse (self, write, ADR_STATUS_INVALID, "what the write releases does not fit into its entry");
@@ -418,7 +450,7 @@ s_malformed (const replicator_t *self, const Adr__Write *write, adr_bytes_t payl
         if (op->key.len == 0 || op->key.len > ADR_KEY_MAX || op->value_size > ADR_VALUE_MAX
             || (op->delete_ && op->value_size))
             return "a key or value has a wrong size";
-        const char *wrong = adr_request_wrong_expiry (op);
+        const char *wrong = adr_request_wrong_op (op);
         if (wrong)
             return wrong;
         for (size_t k = 0; k < i; k++)
@@ -472,7 +504,8 @@ replicator_on_write (replicator_t *self, const adr_event_t *event)
         s_refuse (self, write, write->age_ms ? ADR_STATUS_UNKNOWN : ADR_STATUS_REFUSED, "seen_ms is too old");
         return;
     }
-    if (!s_has_room (self, write, event->message.payload.size) || !s_conditions_hold (self, write, current))
+    if (!s_has_room (self, write, event->message.payload.size) || !s_is_young (self, write)
+        || !s_conditions_hold (self, write, current))
         return;
     s_append_write (self, write, event->message.payload, current);
 }

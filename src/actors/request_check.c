@@ -20,11 +20,9 @@ adr_request_wrong_key (uint32_t table, size_t key_size, adr_node_type_t *type)
     return NULL;
 }
 
-const char *
-adr_request_wrong_expiry (const Adr__Op *op)
+static const char *
+s_wrong_expiry (const Adr__Op *op)
 {
-    if (op->table == ADR_TABLE_EXPIRY)
-        return "when records end is written with them";
     if (op->ttl_ms == 0)
         return NULL;
     if (op->table != ADR_TABLE_KV || op->delete_)
@@ -32,6 +30,20 @@ adr_request_wrong_expiry (const Adr__Op *op)
     if (op->ttl_ms < ADR_TTL_MIN_MS || op->ttl_ms > ADR_TTL_MAX_MS)
         return "a time to live is one second to ten years";
     return op->key.len > ADR_EXPIRING_KEY_MAX ? "a key with a time to live has at most 1091 bytes" : NULL;
+}
+
+const char *
+adr_request_wrong_op (const Adr__Op *op)
+{
+    if (op->table == ADR_TABLE_EXPIRY || op->table == ADR_TABLE_SWEEP || (op->table == ADR_TABLE_GARBAGE && !op->delete_))
+        return "rows of this table are written by their group";
+    if (op->table == ADR_TABLE_PENDING && op->key.len != ADR_PENDING_KEY_SIZE)
+        return "a pending object's key is an epoch and its id";
+    if (op->release && op->table != ADR_TABLE_META)
+        return "only meta records release objects";
+    if ((op->table == ADR_TABLE_META && !op->delete_) != (op->sweep_epoch != 0))
+        return "puts of meta records, and they alone, say in which sweep epoch their object was born";
+    return s_wrong_expiry (op);
 }
 
 static const char *
@@ -43,7 +55,7 @@ s_wrong_op (const Adr__Op *op)
         return "the condition names no version";
     if (protobuf_c_enum_descriptor_get_value (&adr__condition__descriptor, (int) op->condition) == NULL)
         return "there is no such condition";
-    return adr_request_wrong_expiry (op);
+    return adr_request_wrong_op (op);
 }
 
 static bool

@@ -100,23 +100,6 @@ s_add_wound (s_scrubber_t *self, const adr_inventory_row_t *row)
 
 /* --- reading --------------------------------------------------------------------------------------------------- */
 
-/* [STORE-10] The bucket's rows hash to its leaf. */
-static bool
-s_leaf_is_true (const s_scrubber_t *self, const adr_inventory_section_t *section)
-{
-    uint8_t sum[S_HASH] = { 0 };
-    adr_bytes_t rest = section->rows;
-    while (rest.size) {
-        adr_inventory_row_t row;
-        size_t size = adr_inventory_row_get (&row, rest);
-        if (size == 0)
-            return false;
-        adr_reader_hash_row (self->reader, &row, sum);
-        rest = adr_bytes (rest.data + size, rest.size - size);
-    }
-    return memcmp (sum, section->hash, S_HASH) == 0;
-}
-
 /* Reads the next bucket's rows. */
 static void
 s_read_bucket (s_scrubber_t *self)
@@ -134,7 +117,7 @@ s_read_bucket (s_scrubber_t *self)
             s_tell_index (self, "its rows cannot be read");
         self->at = self->sections.size;
     } else if (adr_inventory_section_get (&section, adr_bytes (self->sections.data, self->sections.size)) == 0
-               || !s_leaf_is_true (self, &section))
+               || !adr_reader_leaf_is_true (self->reader, &section))
         s_tell_index (self, "its rows do not hash to its leaf");
     self->credit -= (int64_t) self->sections.size;
     self->read_bytes += self->sections.size;

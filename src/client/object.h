@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* Objects over a session [DESIGN 10]: data first, meta record after; overwritten and deleted objectIds go to the garbage
- * table in the same meta commit. The layouts of the object header, chunk and meta records stand in
- * src/wire/records.proto. Used by libadrestia and by the HTTP edge alike; everything is asynchronous, memory for one
+ * table in the same meta commit. The layouts of their records stand in wire/records.h. Used by libadrestia and by the HTTP edge alike; everything is asynchronous, memory for one
  * transfer is bounded by ADR_OBJECT_WINDOW chunks.
  *
  * Callbacks run where adr_session's do, at most one at a time for a transfer, and may call the transfer's functions.
@@ -14,31 +13,12 @@
 #define ADR_OBJECT_H
 
 #include "client/session.h"
+#include "wire/records.h"
 
 #include <sys/types.h>
 
-#define ADR_CHUNK_SIZE (1024 * 1024)
 #define ADR_OBJECT_INLINE_MAX (64 * 1024) /* objects up to this size stand whole in their header record */
 #define ADR_OBJECT_WINDOW 4               /* chunks of one transfer that wait for their commit, or were read ahead */
-#define ADR_OBJECT_SIZE_MAX (INT64_C (5) << 40)
-#define ADR_OBJECT_ATTRIBUTES_MAX 64
-#define ADR_USER_METADATA_MAX 8192 /* bytes of all names and values: S3 allows 2 KiB, and headers beside them */
-
-typedef struct {
-    const char *name;  /* lower case; user metadata as "x-amz-meta-..." */
-    const char *value;
-} adr_attribute_t;
-
-typedef struct {
-    adr_id_t object;
-    uint64_t size;
-    uint32_t chunk_size; /* 0: it stands whole in its header record */
-    char etag[80]; /* without quotes */
-    uint64_t modified_ms;
-    adr_version_t version; /* of the meta record */
-    uint32_t attribute_count;
-    adr_attribute_t attribute[ADR_OBJECT_ATTRIBUTES_MAX]; /* content-type and whatever came with the put; lent */
-} adr_object_info_t;
 
 /* --- writing ------------------------------------------------------------------------------------------------ */
 
@@ -90,19 +70,5 @@ void adr_object_reader_destroy (adr_object_reader_t **self);
 /* Deletes the meta record and releases the object. NOT_FOUND if there was none. */
 void adr_object_remove (adr_session_t *session, const char *bucket, adr_bytes_t key, Adr__Condition condition,
                         const adr_version_t *version, adr_object_info_fn *done, void *argument);
-
-/* --- records (src/wire/records.proto) ------------------------------------------------------------------------ */
-
-size_t adr_meta_key (uint8_t at[ADR_KEY_MAX], const char *bucket, adr_bytes_t key);     /* bucket, 0, key */
-size_t adr_chunk_key (uint8_t at[ADR_KEY_MAX], const adr_id_t *object, uint64_t chunk); /* objectId, BE u64 */
-/* Append the encoded record. The header's is followed by the object's bytes where chunk_size is 0. */
-void adr_meta_record_write (adr_buffer_t *value, const adr_object_info_t *info);
-void adr_object_header_write (adr_buffer_t *value, const adr_object_info_t *info, const char *bucket, adr_bytes_t key);
-/* The parts of an encoded record, except what its answer or row says (version, and the time where the record names
- * none); false if it is nonsense, or of a later layout. Strings are lent until `arena` is reset, `data` as long as
- * `value` is. */
-ADR_WARN_UNUSED bool adr_meta_record_read (adr_object_info_t *info, adr_bytes_t value, adr_arena_t *arena);
-ADR_WARN_UNUSED bool adr_object_header_read (adr_object_info_t *info, adr_bytes_t *data, adr_bytes_t value,
-                                             adr_arena_t *arena);
 
 #endif

@@ -280,7 +280,7 @@ s_header_read (void *argument, const adr_reply_t *reply)
     if (adr_object_header_read (&info, &data, reply->value, &arena)) {
         info.object = self->object;
         s_info_stamp (&info, reply);
-        s_question_answer (self, ADR_STATUS_OK, "", &info);
+        s_question_answer (self, info.condemned ? ADR_STATUS_NOT_FOUND : ADR_STATUS_OK, "", &info); /* [OBJECT-4] */
     }
     else
         s_question_answer (self, ADR_STATUS_DAMAGED, "the object's header cannot be read", NULL);

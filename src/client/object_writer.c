@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* Writing one object: chunks, then its header, then the meta record that makes it visible [DESIGN 10]: see object.h.
  *
+ * Before any of it leaves, the sweep epoch of the partition that shall name it is known [OBJECT-1].
+ *
  * Owns: one chunk that fills up; chunks on their way are the session's. Makes durable: by the session. Assumes: the
  * session answers each request once, on its own thread. Implements OBJECT-1, OBJECT-2, OBJECT-3, OBJECT-5.
  *
@@ -11,6 +13,7 @@
  * The struct lives until all its answers have come, also where its owner has gone. */
 
 #include "client/transfer.h"
+#include "core/actor.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +49,7 @@ struct adr_object_writer {
     uint64_t spared[ADR_OBJECT_WINDOW + 1];
     uint32_t spared_count;
     bool spare_all;        /* the meta record may name it */
-    uint64_t clean_next;   /* the next chunk to delete */
+    uint64_t cleaned;      /* chunks that were deleted, from the last one on */
     bool deferred;         /* a call by the session's thread is on its way */
     adr_writer_done_fn *done; /* from end on */
     void *done_argument;
@@ -55,6 +58,7 @@ struct adr_object_writer {
 };
 
 static void s_step (adr_object_writer_t *self);
+static void s_ask_epoch (adr_object_writer_t *self);
 
 /* --- life ----------------------------------------------------------------------------------------------------- */
 
@@ -107,6 +111,7 @@ adr_object_writer_new (adr_session_t *session, const char *bucket, adr_bytes_t k
     adr_transfer_init (&self->transfer, session, ready, argument);
     self->info.object = *id;
     s_check_names (self, bucket, key, attributes, count);
+    s_ask_epoch (self);
     return self;
 }
 
@@ -169,7 +174,8 @@ s_cleaned (void *argument, const adr_reply_t *reply)
     s_unlock (self);
 }
 
-/* Deletes the next run of chunks in one entry, header first: an object without a header is nobody's. */
+/* Deletes the next records in one entry: the header first, for an object without one is nobody's, then chunks, the last ones
+ * first, so that what is left of it begins with the first one, where the collector looks for it. */
 static void
 s_clean (adr_object_writer_t *self)
 {
@@ -184,8 +190,9 @@ s_clean (adr_object_writer_t *self)
         op[count++] = (adr_session_op_t){ .table = ADR_TABLE_OBJECT, .delete_it = true,
                                           .key = adr_bytes (self->info.object.bytes, ADR_ID_SIZE) };
     self->header_submitted = false;
-    while (count < ADR_OPS_MAX && self->clean_next < self->chunk_count) {
-        uint64_t number = self->clean_next++;
+    bool header = count > 0; /* alone: chunks may be in another partition */
+    while (!header && count < ADR_OPS_MAX && self->cleaned < self->chunk_count) {
+        uint64_t number = self->chunk_count - ++self->cleaned;
         if (!s_is_spared (self, number)) {
             uint8_t room[ADR_KEY_MAX];
             memcpy (key[count], room, adr_chunk_key (room, &self->info.object, number));
@@ -193,7 +200,7 @@ s_clean (adr_object_writer_t *self)
                                             .key = adr_bytes (key[count], ADR_ID_SIZE + 8) };
             count++;
         }
-        if (self->clean_next % S_PARTITION_CHUNKS == 0 && count > 0)
+        if (number % S_PARTITION_CHUNKS == 0 && count > 0)
             break; /* one entry stays in one partition */
     }
     if (count == 0) {
@@ -225,6 +232,53 @@ s_settle_failure (adr_object_writer_t *self, uint64_t number, const adr_reply_t 
         s_spare (self, number); /* [OBJECT-2], and what is another's is not ours to delete */
 }
 
+/* A local answer will do: an epoch that is over by now only makes the object older than it is. */
+static void
+s_epoch_done (void *argument, const adr_reply_t *reply)
+{
+    adr_object_writer_t *self = argument;
+    pthread_mutex_lock (&self->transfer.lock);
+    self->transfer.in_flight--;
+    if (reply->status == ADR_STATUS_OK && reply->value.size == ADR_SWEEP_EPOCH_SIZE)
+        self->info.sweep_epoch = adr_get_u64 (reply->value.data);
+    else if (reply->status == ADR_STATUS_NOT_FOUND)
+        self->info.sweep_epoch = ADR_SWEEP_FIRST;
+    else if (reply->status == ADR_STATUS_TIMEOUT || reply->status == ADR_STATUS_LOCKED)
+        adr_transfer_fail (&self->transfer, ADR_STATUS_REFUSED, "no answer of the bucket's group in time");
+    else
+        adr_transfer_fail_by (&self->transfer, reply);
+    s_step (self);
+    if (self->state == S_FILLING && (self->transfer.due || self->transfer.status != ADR_STATUS_OK))
+        adr_transfer_call_ready (&self->transfer);
+    s_unlock (self);
+}
+
+static void
+s_ask_epoch (adr_object_writer_t *self)
+{
+    uint8_t key[ADR_KEY_MAX];
+    if (self->transfer.status != ADR_STATUS_OK)
+        return;
+    self->transfer.in_flight++;
+    adr_session_read (self->transfer.session, ADR_TABLE_SWEEP,
+                      adr_bytes (key, adr_meta_key (key, self->bucket, adr_bytes (self->key, self->key_size))),
+                      ADR__READ_MODE__LOCAL, 0, s_epoch_done, self);
+}
+
+/* [OBJECT-1] Each record of the object that stands where its row for the sweep does brings that with it. So none is there
+ * without it, in whatever order they come; nor if they come after a sweep. */
+static void
+s_write_record (adr_object_writer_t *self, adr_session_op_t record, bool with_row, adr_reply_fn *done, void *argument)
+{
+    uint8_t row[ADR_PENDING_KEY_SIZE], named[ADR_KEY_MAX];
+    adr_pending_key (row, self->info.sweep_epoch, &self->info.object);
+    size_t size = adr_meta_key (named, self->bucket, adr_bytes (self->key, self->key_size));
+    adr_session_op_t op[2] = { record, { .table = ADR_TABLE_PENDING, .key = adr_bytes (row, sizeof row),
+                                         .value = adr_bytes (named, size) } };
+    self->transfer.in_flight++;
+    adr_session_write (self->transfer.session, op, with_row ? 2 : 1, 0, done, argument);
+}
+
 static void
 s_chunk_done (void *argument, const adr_reply_t *reply)
 {
@@ -248,7 +302,7 @@ s_submit_chunk (adr_object_writer_t *self)
     s_flight_t *flight = self->flight;
     while (flight < self->flight + ADR_OBJECT_WINDOW && flight->used)
         flight++;
-    if (flight == self->flight + ADR_OBJECT_WINDOW)
+    if (flight == self->flight + ADR_OBJECT_WINDOW || self->info.sweep_epoch == 0)
         return false;
     *flight = (s_flight_t){ self, self->chunk_count++, true };
     uint8_t key[ADR_KEY_MAX];
@@ -256,8 +310,7 @@ s_submit_chunk (adr_object_writer_t *self)
     adr_session_op_t op = { .table = ADR_TABLE_CHUNK, .condition = ADR__CONDITION__ABSENT,
                             .key = adr_bytes (key, adr_chunk_key (key, &self->info.object, flight->number)),
                             .value = adr_bytes (self->chunk.data, self->chunk.size) };
-    self->transfer.in_flight++;
-    adr_session_write (self->transfer.session, &op, 1, 0, s_chunk_done, flight);
+    s_write_record (self, op, flight->number < (ADR_PLANT (OBJECT_1_ROW_ONCE) ? 1 : S_PARTITION_CHUNKS), s_chunk_done, flight);
     adr_buffer_clear (&self->chunk);
     return true;
 }
@@ -275,7 +328,7 @@ s_meta_done (void *argument, const adr_reply_t *reply)
     }
     else
         adr_transfer_fail_by (&self->transfer, reply);
-    if (!s_surely_not_done (reply->status))
+    if (!s_surely_not_done (reply->status) && !(reply->status == ADR_STATUS_UNKNOWN && ADR_PLANT (OBJECT_2_UNKNOWN_DELETED)))
         self->spare_all = true; /* [OBJECT-2] it is named by its record, or may be */
     self->state = S_CLEANING;
     s_call_done (self);
@@ -291,7 +344,7 @@ s_submit_meta (adr_object_writer_t *self)
     adr_meta_record_write (&value, &self->info);
     /* [OBJECT-3] what the record named before goes to the garbage table in the same entry */
     adr_session_op_t op = { .table = ADR_TABLE_META, .release = true, .condition = self->condition,
-                            .version = self->version,
+                            .version = self->version, .sweep_epoch = self->info.sweep_epoch,
                             .key = adr_bytes (key, adr_meta_key (key, self->bucket,
                                                                  adr_bytes (self->key, self->key_size))),
                             .value = adr_bytes (value.data, value.size) };
@@ -327,8 +380,7 @@ s_submit_header (adr_object_writer_t *self)
                             .value = adr_bytes (value.data, value.size) };
     self->state = S_HEADER;
     self->header_submitted = true;
-    self->transfer.in_flight++;
-    adr_session_write (self->transfer.session, &op, 1, 0, s_header_done, self);
+    s_write_record (self, op, true, s_header_done, self);
     adr_buffer_free (&value);
     adr_buffer_clear (&self->chunk);
 }

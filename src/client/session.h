@@ -64,6 +64,7 @@ typedef struct {
     adr_bytes_t value;
     bool delete_it;
     uint64_t ttl_ms; /* of a key-value put; 0: none */
+    uint64_t sweep_epoch; /* of a meta put: in which its object was born [OBJECT-1] */
     bool release; /* what it replaces goes to the garbage table */
     Adr__Condition condition;
     adr_version_t version; /* for ADR__CONDITION__VERSION */

@@ -58,6 +58,7 @@ s_write_fill (adr_session_t *self, session_request_t *request, const adr_session
         op[i].delete_ = ops[i].delete_it;
         op[i].release = ops[i].release;
         op[i].ttl_ms = ops[i].ttl_ms;
+        op[i].sweep_epoch = ops[i].sweep_epoch;
         op[i].condition = ops[i].condition;
         key = s_copy (key, ops[i].key);
         value = s_copy (value, ops[i].value);

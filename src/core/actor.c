@@ -51,6 +51,8 @@ adr_settings_default (adr_settings_t *settings)
         .checkpoint_ns = 10000 * ADR_MS,
         .repair_rate = 256 * 1024 * 1024,
         .scrub_rate = 4 * 1024 * 1024,
+        .sweep_interval_ns = INT64_C (12) * 3600 * 1000 * ADR_MS,
+        .gc_grace_ns = INT64_C (3600) * 1000 * ADR_MS,
         .scrub_interval_ns = INT64_C (7) * 24 * 3600 * 1000 * ADR_MS,
         .quorum = 2,
     };

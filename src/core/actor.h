@@ -83,6 +83,8 @@ typedef struct {
     int64_t write_timeout_ns;    /* the system's limit for a write */
     int64_t read_timeout_ns;     /* the system's limit for a read that waits for a lock or an index */
     int64_t tombstone_retention_ns; /* log time for which a deleted record's tombstone is kept at least [STORE-9] */
+    int64_t sweep_interval_ns;   /* log time that a sweep epoch lasts at least [OBJECT-1] */
+    int64_t gc_grace_ns;         /* log time from an object's release to its end at least [OBJECT-4] */
     int64_t request_window_ns;   /* log time for which request ids are kept; at least twice the longest limit */
     uint64_t pipeline_max_bytes; /* entries that wait for their commit in a master; more is refused as busy */
     uint64_t request_max_bytes;  /* requests that an edge holds for its clients; more is refused as busy */
@@ -140,6 +142,7 @@ extern const adr_actor_class_t adr_cert_signer_class;
 extern const adr_actor_class_t adr_merkle_gossiper_class;
 extern const adr_actor_class_t adr_inventory_syncer_class;
 extern const adr_actor_class_t adr_scrubber_class;
+extern const adr_actor_class_t adr_collector_class;
 
 /* A splitmix64 sequence: the same seed, the same numbers, everywhere. */
 typedef struct {

@@ -157,7 +157,7 @@ adr_actor_name (adr_actor_kind_t kind)
 {
     static const char *const s_names[] = { "none", "health-checker", "election", "replicator", "edge-router",
                                            "map-keeper", "cert-signer", "client", "merkle-gossiper",
-                                           "inventory-syncer", "scrubber" };
+                                           "inventory-syncer", "scrubber", "collector" };
     return S_NAME (s_names, kind, "unknown-actor");
 }
 

@@ -105,6 +105,7 @@ typedef enum {
     ADR_ACTOR_MERKLE_GOSSIPER = 8,
     ADR_ACTOR_INVENTORY_SYNCER = 9,
     ADR_ACTOR_SCRUBBER = 10,
+    ADR_ACTOR_COLLECTOR = 11,
     ADR_ACTOR_COUNT
 } adr_actor_kind_t;
 

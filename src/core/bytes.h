@@ -56,6 +56,12 @@ adr_put_be32 (uint8_t *at, uint32_t value)
         at[i] = (uint8_t) (value >> (24 - 8 * i));
 }
 
+static inline uint32_t
+adr_get_be32 (const uint8_t *at)
+{
+    return (uint32_t) at[0] << 24 | (uint32_t) at[1] << 16 | (uint32_t) at[2] << 8 | at[3];
+}
+
 static inline void
 adr_put_be64 (uint8_t *at, uint64_t value)
 {

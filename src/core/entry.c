@@ -10,9 +10,9 @@
 bool
 adr_table_type (unsigned table, adr_node_type_t *type)
 {
-    if (table >= ADR_TABLE_BUCKET && table <= ADR_TABLE_EXPIRY)
+    if (table >= ADR_TABLE_BUCKET && table <= ADR_TABLE_SWEEP)
         *type = ADR_NODE_META;
-    else if (table == ADR_TABLE_OBJECT || table == ADR_TABLE_CHUNK)
+    else if (table >= ADR_TABLE_OBJECT && table <= ADR_TABLE_PENDING)
         *type = ADR_NODE_DATA;
     else if (table >= ADR_TABLE_REGISTRY && table <= ADR_TABLE_CERTIFICATE)
         *type = ADR_NODE_PKI;
@@ -55,6 +55,30 @@ adr_expiry_key_decode (adr_bytes_t bytes, uint64_t *end_ms, uint8_t *table, adr_
     *table = bytes.data[8];
     *key = adr_bytes (bytes.data + ADR_EXPIRY_KEY_HEAD, bytes.size - ADR_EXPIRY_KEY_HEAD);
     return *table < ADR_TABLE_COUNT;
+}
+
+void
+adr_sweep_key (uint8_t at[ADR_SWEEP_KEY_SIZE], uint32_t partition)
+{
+    at[0] = 0;
+    adr_put_be32 (at + 1, partition);
+}
+
+void
+adr_garbage_key (uint8_t at[ADR_GARBAGE_KEY_SIZE], const adr_entry_t *entry, uint16_t op, uint32_t partition)
+{
+    adr_put_be64 (at, entry->term);
+    adr_put_be64 (at + 8, entry->index);
+    at[16] = (uint8_t) (op >> 8);
+    at[17] = (uint8_t) op;
+    adr_put_be32 (at + 18, partition);
+}
+
+void
+adr_pending_key (uint8_t at[ADR_PENDING_KEY_SIZE], uint64_t epoch, const adr_id_t *object)
+{
+    adr_put_be64 (at, epoch);
+    memcpy (at + 8, object->bytes, ADR_ID_SIZE);
 }
 
 size_t

@@ -29,11 +29,13 @@ typedef enum {
     ADR_TABLE_BUCKET = 1,  /* meta: S3 buckets */
     ADR_TABLE_META = 2,    /* meta: (bucket, key) -> objectId and attributes */
     ADR_TABLE_KV = 3,      /* meta: (namespace, key) */
-    ADR_TABLE_GARBAGE = 4, /* meta: values that overwrites and deletes released, by (term, index, operation) */
+    ADR_TABLE_GARBAGE = 4, /* meta: values that overwrites and deletes released, see adr_garbage_key */
     ADR_TABLE_UPLOAD = 5,  /* meta: multipart uploads and their parts; a later issue */
     ADR_TABLE_EXPIRY = 6,  /* meta: when a record ends, see adr_expiry_key; no value */
+    ADR_TABLE_SWEEP = 7,   /* meta: the sweep epochs of partitions, u64 each, see adr_sweep_key [OBJECT-1] */
     ADR_TABLE_OBJECT = 16, /* data: object headers by objectId */
     ADR_TABLE_CHUNK = 17,  /* data: (objectId, big-endian u64 number) */
+    ADR_TABLE_PENDING = 18, /* data: objects that no sweep has looked at yet, see adr_pending_key */
     ADR_TABLE_REGISTRY = 32,
     ADR_TABLE_CREDENTIAL = 33,
     ADR_TABLE_SETTING = 34,
@@ -94,6 +96,21 @@ adr_version_t adr_version_decode (const uint8_t at[ADR_VERSION_SIZE]);
 size_t adr_expiry_key_encode (uint8_t at[ADR_KEY_MAX], uint64_t end_ms, uint8_t table, adr_bytes_t key);
 /* False if these are not the bytes of one. `key` points into them. */
 ADR_WARN_UNUSED bool adr_expiry_key_decode (adr_bytes_t bytes, uint64_t *end_ms, uint8_t *table, adr_bytes_t *key);
+
+/* [OBJECT-1] A partition's sweep epoch: 0, big-endian u32 number. No meta key begins with 0. A partition without the record
+ * is in its first. */
+#define ADR_SWEEP_KEY_SIZE 5
+#define ADR_SWEEP_FIRST 1
+#define ADR_SWEEP_EPOCH_SIZE 8
+void adr_sweep_key (uint8_t at[ADR_SWEEP_KEY_SIZE], uint32_t partition);
+/* [OBJECT-4] A released value: big-endian u64 term, u64 index, u16 operation, all of the entry that released it, and the u32
+ * number of that operation's partition, with which it moves. So the oldest come first. */
+#define ADR_GARBAGE_KEY_SIZE 22
+void adr_garbage_key (uint8_t at[ADR_GARBAGE_KEY_SIZE], const adr_entry_t *entry, uint16_t op, uint32_t partition);
+/* [OBJECT-1] An object: big-endian u64 sweep epoch in which it was born, objectId. The value is the meta key of the record that
+ * shall name it. Epoch 0: no record does, and from the row's own log time on it waits for its end. */
+#define ADR_PENDING_KEY_SIZE (8 + ADR_ID_SIZE)
+void adr_pending_key (uint8_t at[ADR_PENDING_KEY_SIZE], uint64_t epoch, const adr_id_t *object);
 
 size_t adr_entry_size (const adr_entry_t *entry);
 /* Writes exactly adr_entry_size () bytes. */

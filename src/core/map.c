@@ -173,6 +173,18 @@ s_chunk_hashed (adr_bytes_t key, uint8_t *joined)
     return adr_bytes (joined, ADR_ID_SIZE + 8);
 }
 
+/* The partition that the row's key names; ADR_PARTITION_NONE if it is no such row. */
+static uint32_t
+s_named_partition (uint8_t table, adr_bytes_t key, uint32_t partition_count)
+{
+    uint32_t named = ADR_PARTITION_NONE;
+    if (key.size == ADR_SWEEP_KEY_SIZE && key.data[0] == 0)
+        named = adr_get_be32 (key.data + 1);
+    else if (table == ADR_TABLE_GARBAGE && key.size == ADR_GARBAGE_KEY_SIZE)
+        named = adr_get_be32 (key.data + ADR_GARBAGE_KEY_SIZE - 4);
+    return named < partition_count ? named : ADR_PARTITION_NONE;
+}
+
 /* [PART-3] */
 uint32_t
 adr_partition_of (uint8_t table, adr_bytes_t key, uint32_t partition_count)
@@ -180,6 +192,7 @@ adr_partition_of (uint8_t table, adr_bytes_t key, uint32_t partition_count)
     adr_assert (partition_count > 0 && partition_count <= ADR_PARTITIONS_MAX);
     uint8_t joined[ADR_KEY_MAX];
     uint64_t end_ms;
+    uint32_t named;
     if (key.size > ADR_KEY_MAX)
         key.size = ADR_KEY_MAX;
     /* When a record ends is said beside it: the row goes where the record goes [REPAIR-7]. */
@@ -198,9 +211,17 @@ adr_partition_of (uint8_t table, adr_bytes_t key, uint32_t partition_count)
     case ADR_TABLE_UPLOAD: /* bucket, 0, key, 0, upload, part: with the meta record of (bucket, key) */
         key = s_before (key, s_before (key, 0, 0).size + 1, 0);
         break;
+    case ADR_TABLE_SWEEP:
+    case ADR_TABLE_GARBAGE:
+    case ADR_TABLE_PENDING:
+        named = s_named_partition (table, key, partition_count);
+        if (named != ADR_PARTITION_NONE)
+            return named;
+        if (table == ADR_TABLE_PENDING && key.size == ADR_PENDING_KEY_SIZE) /* with its object */
+            key = adr_bytes (key.data + 8, ADR_ID_SIZE);
+        break;
     case ADR_TABLE_BUCKET:
     case ADR_TABLE_META:
-    case ADR_TABLE_GARBAGE:
     case ADR_TABLE_EXPIRY: /* no row that anybody writes */
     case ADR_TABLE_REGISTRY:
     case ADR_TABLE_CREDENTIAL:

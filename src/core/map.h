@@ -110,7 +110,8 @@ bool adr_map_merge_status (adr_map_t *self, const adr_id_t *group, const adr_gro
 
 /* [PART-3], the one function: the partition of a record. A chunk's key is objectId and a big-endian u64 number, a
  * key-value record's is namespace, 0, key; a META key is bucket, 0, object key; an upload's is bucket, 0, object key,
- * 0, what tells it from others. Records of the table GROUP belong to none: ADR_PARTITION_NONE. */
+ * 0, what tells it from others. Lists of garbage and pending objects may be asked for by a sweep key, which names the
+ * partition itself. Records of the table GROUP belong to none: ADR_PARTITION_NONE. */
 #define ADR_PARTITION_NONE UINT32_MAX
 uint32_t adr_partition_of (uint8_t table, adr_bytes_t key, uint32_t partition_count);
 

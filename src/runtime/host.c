@@ -5,6 +5,7 @@
 #include "runtime/host.h"
 
 #include "runtime/clock.h"
+#include "runtime/fault.h"
 #include "runtime/gatekeeper.h"
 #include "runtime/host_private.h"
 #include "runtime/post.h"
@@ -51,6 +52,7 @@ adr_host_prepare_process (void)
     zsys_init ();
     zsys_set_linger (0);
     adr_assert_hook = adr_shell_last_notes;
+    adr_fault_prepare ();
 }
 
 /* --- start ------------------------------------------------------------------------------------------------------ */

@@ -8,6 +8,8 @@
 
 #include "store/internal.h"
 
+#include "core/actor.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -111,15 +113,20 @@ s_name (uint64_t segment, uint8_t name[S_NAME_SIZE])
     adr_put_be64 (name + 1, segment);
 }
 
+/* An account that is short was read from an index that is damaged: it is made anew with it [STORE-10]. */
 static uint64_t
-s_sum (uint64_t bytes, int64_t more)
+s_sum (adr_accounts_t *accounts, uint64_t bytes, int64_t more)
 {
-    adr_assert (more >= 0 || bytes >= (uint64_t) -more);
+    if (more < 0 && bytes < (uint64_t) -more) {
+        ADR_MARK ("store: an account is short");
+        accounts->is_damaged = true;
+        return 0;
+    }
     return bytes + (uint64_t) more;
 }
 
 static int
-s_put (adr_store_t *self, const adr_account_t *account)
+s_put (adr_store_t *self, adr_accounts_t *accounts, const adr_account_t *account)
 {
     uint8_t name[S_NAME_SIZE], value[S_VALUE_SIZE];
     s_name (account->segment, name);
@@ -127,19 +134,19 @@ s_put (adr_store_t *self, const adr_account_t *account)
     if (account->gone || !segment)
         return self->index->remove_tree (self->index, adr_bytes (name, sizeof name));
     bool is_saved = account->is_saved;
-    adr_put_u64 (value, s_sum (segment->live, account->live));
-    adr_put_u64 (value + 8, s_sum (segment->ghost, account->ghost));
+    adr_put_u64 (value, s_sum (accounts, segment->live, account->live));
+    adr_put_u64 (value + 8, s_sum (accounts, segment->ghost, account->ghost));
     adr_put_u64 (value + 16, is_saved ? account->low_index : segment->low_index);
     adr_put_u64 (value + 24, is_saved ? account->copies_least : segment->copies_least);
     return self->index->put_tree (self->index, adr_bytes (name, sizeof name), adr_bytes (value, sizeof value));
 }
 
 int
-adr_accounts_put (adr_store_t *self, const adr_accounts_t *accounts)
+adr_accounts_put (adr_store_t *self, adr_accounts_t *accounts)
 {
     int error = 0;
     for (size_t i = 0; i < accounts->count && !error; i++)
-        error = s_put (self, &accounts->account[i]);
+        error = s_put (self, accounts, &accounts->account[i]);
     return error;
 }
 
@@ -151,8 +158,8 @@ adr_accounts_done (adr_store_t *self, adr_accounts_t *accounts)
         adr_segment_t *segment = adr_journal_segment (self, account->segment);
         if (account->gone || !segment)
             continue;
-        segment->live = s_sum (segment->live, account->live);
-        segment->ghost = s_sum (segment->ghost, account->ghost);
+        segment->live = s_sum (accounts, segment->live, account->live);
+        segment->ghost = s_sum (accounts, segment->ghost, account->ghost);
     }
     self->journal.save_next = accounts->saved_to;
     self->gone_count -= accounts->gone_count;

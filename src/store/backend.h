@@ -20,10 +20,13 @@ void adr_disk_posix_destroy (adr_disk_t **self);
 adr_state_t *adr_state_lmdb_create (const char *path, char *why, size_t why_size);
 void adr_state_lmdb_destroy (adr_state_t **self);
 
-/* The index. A file that is missing or cannot be opened is made anew, the old one set aside (`why` then says so and
- * the call succeeds): the store rebuilds it from the journal. */
+/* The index. A file that is missing, cannot be opened or is damaged in its structure is made anew, the old one set aside
+ * (`why` then says so and the call succeeds): the store rebuilds it from the journal. */
 adr_index_t *adr_index_lmdb_create (const char *path, char *why, size_t why_size);
 void adr_index_lmdb_destroy (adr_index_t **self);
+/* For a handler of fatal signals, in the thread that got it: notes durably that the index in which this thread is will be
+ * made anew by the next start; where it is in none, that the next start reads all of them before it uses them. */
+void adr_index_lmdb_on_fault (void);
 
 /* The system's random numbers; one for all, never destroyed. */
 adr_entropy_t *adr_entropy_system (void);

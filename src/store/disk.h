@@ -106,6 +106,11 @@ struct adr_index {
     /* Sets everything in it aside; it is empty, durably, when this returns. Made while no transaction and no cursor
      * is open: an index that is damaged, or of another journal, is rebuilt from the journal. */
     int (*reset) (adr_index_t *self);
+    /* True if the file's structure is damaged, as somebody has met it since the index was made: nothing that it says is to
+     * be believed, nothing is to be written to it, and the next start finds it empty [STORE-10]. Any thread. */
+    bool (*is_broken) (adr_index_t *self);
+    /* Reads all of the structure; while no transaction is open. 0, or EIO: it is broken. */
+    int (*check) (adr_index_t *self);
 };
 
 /* Fills with unpredictable bytes: salts, journal ids, incarnations. */

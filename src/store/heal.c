@@ -19,9 +19,9 @@ adr_store_index_is_damaged (const adr_store_t *self)
 }
 
 bool
-adr_store_heal_failed (const adr_store_t *self)
+adr_store_index_is_lost (const adr_store_t *self)
 {
-    return self->heal_failed;
+    return self->heal_failed || self->index->is_broken (self->index);
 }
 
 bool
@@ -39,7 +39,7 @@ adr_store_note_index_damaged (adr_store_t *self)
 void
 adr_store_heal (adr_store_t *self)
 {
-    if (!self->index_damaged || self->heal_wanted || self->heal_failed)
+    if (!self->index_damaged || self->heal_wanted || adr_store_index_is_lost (self))
         return;
     self->heal_wanted = true;
     if (adr_store_sync (self) == ADR_SYNC_COPYING || adr_store_sync_begins (self))
@@ -139,7 +139,10 @@ adr_heal_write (adr_store_t *self, adr_job_t *job)
     adr_index_view_t *view;
     job->lost_rows = 0;
     job->regressions = 0;
-    int error = s_clear_tree (self);
+    /* [STORE-10] Rows that are hidden cannot be healed, and nothing is written to pages that are damaged. */
+    int error = self->index->check (self->index);
+    if (!error)
+        error = s_clear_tree (self);
     if (error)
         return error;
     self->tree.broken = false;

@@ -169,7 +169,7 @@ void adr_accounts_row (adr_accounts_t *accounts, adr_bytes_t key, const adr_inde
 void adr_accounts_replace (adr_store_t *self, adr_accounts_t *accounts);
 void adr_accounts_ghost (adr_accounts_t *accounts, uint64_t segment, int64_t bytes);
 /* Into the open transaction. */
-int adr_accounts_put (adr_store_t *self, const adr_accounts_t *accounts);
+int adr_accounts_put (adr_store_t *self, adr_accounts_t *accounts);
 /* On the owner's thread, once it is durable. */
 void adr_accounts_done (adr_store_t *self, adr_accounts_t *accounts);
 void adr_accounts_free (adr_accounts_t *accounts);
@@ -229,6 +229,7 @@ typedef struct {
     uint64_t generation;
     adr_accounts_t accounts;
     bool again;
+    bool given_up;         /* the index is lost: nothing was done */
     bool has_root;         /* the tree's roots are those of `applied`, a checkpoint */
     uint8_t root[ADR_HASH_SIZE];
     uint64_t regressions;  /* rows that would have replaced newer ones [REPAIR-4] */

@@ -224,6 +224,8 @@ s_background_next (adr_store_t *self, int64_t now_ns)
         return false;
     bool may_grow = s_may_try (self->starved, &self->retry_at, now_ns);
     bool may_flush = s_may_try (self->rows_starved, &self->rows_retry_at, now_ns);
+    if (adr_store_index_is_lost (self)) /* [STORE-10] the process is about to stop; until then the journal goes on */
+        return may_grow && s_segment_next (self);
     return (may_grow && s_segment_next (self)) || s_seal_next (self) || s_sync_next (self)
         || (may_flush && (s_heal_next (self) || s_flush_next (self, now_ns) || s_place_next (self))) || s_start_next (self)
         || s_remove_next (self) || s_reindex_next (self) || s_space_next (self, now_ns) || s_compact_next (self, now_ns);
@@ -246,10 +248,12 @@ adr_store_wake_at (const adr_store_t *self)
         at = self->journal.witness_at;
     if (self->background.kind != ADR_JOB_NONE)
         return at;
-    if (self->flush_at && !self->rows_starved && self->flush_at < at)
-        at = self->flush_at;
     if (self->starved && self->retry_at < at)
         at = self->retry_at;
+    if (adr_store_index_is_lost (self))
+        return at;
+    if (self->flush_at && !self->rows_starved && self->flush_at < at)
+        at = self->flush_at;
     if (self->rows_starved && self->rows_retry_at < at)
         at = self->rows_retry_at;
     if (adr_store_space (self) != ADR_SPACE_OK && self->space_at < at)
@@ -366,8 +370,19 @@ s_flush_error (adr_job_t *job, int error)
     return job->no_space || job->again ? 0 : error;
 }
 
-void
-adr_store_job_write (adr_store_t *self, adr_store_job_t *public_job)
+/* [STORE-10] An index that is lost while a job is at it is no failure of the job: the owner sees it, and who leads hands over
+ * first. */
+static void
+s_give_up_if_lost (adr_store_t *self, adr_job_t *job)
+{
+    if (job->job.error && job != &self->batch && self->index->is_broken (self->index)) {
+        job->job.error = 0;
+        job->given_up = true;
+    }
+}
+
+static void
+s_write (adr_store_t *self, adr_store_job_t *public_job)
 {
     adr_job_t *job = (adr_job_t *) public_job;
     switch (job->kind) {
@@ -409,11 +424,18 @@ adr_store_job_write (adr_store_t *self, adr_store_job_t *public_job)
 }
 
 void
-adr_store_job_sync (adr_store_t *self, adr_store_job_t *public_job)
+adr_store_job_write (adr_store_t *self, adr_store_job_t *public_job)
 {
     adr_job_t *job = (adr_job_t *) public_job;
-    if (public_job->error)
-        return;
+    job->given_up = false;
+    s_write (self, public_job);
+    s_give_up_if_lost (self, job);
+}
+
+static void
+s_sync (adr_store_t *self, adr_store_job_t *public_job)
+{
+    adr_job_t *job = (adr_job_t *) public_job;
     switch (job->kind) {
     case ADR_JOB_BATCH:
         public_job->error = self->disk->sync (self->disk, job->header.segment);
@@ -453,6 +475,16 @@ adr_store_job_sync (adr_store_t *self, adr_store_job_t *public_job)
     case ADR_JOB_NONE:
         break;
     }
+}
+
+void
+adr_store_job_sync (adr_store_t *self, adr_store_job_t *public_job)
+{
+    adr_job_t *job = (adr_job_t *) public_job;
+    if (public_job->error || job->given_up)
+        return;
+    s_sync (self, public_job);
+    s_give_up_if_lost (self, job);
 }
 
 /* --- back on the owner's thread ---------------------------------------------------------------------------- */
@@ -501,6 +533,11 @@ static void
 s_background_done (adr_store_t *self)
 {
     adr_job_t *job = &self->background;
+    if (job->given_up) {
+        ADR_MARK ("store: a job gives up because the index is lost");
+        job->kind = ADR_JOB_NONE;
+        return;
+    }
     switch (job->kind) {
     case ADR_JOB_SEGMENT:
         s_segment_done (self);

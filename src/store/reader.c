@@ -253,6 +253,22 @@ adr_inventory_section_get (adr_inventory_section_t *section, adr_bytes_t bytes)
     return ADR_SECTION_HEADER_SIZE + section->rows.size;
 }
 
+bool
+adr_reader_leaf_is_true (const adr_reader_t *self, const adr_inventory_section_t *section)
+{
+    uint8_t sum[ADR_HASH_SIZE] = { 0 };
+    adr_bytes_t rest = section->rows;
+    while (rest.size) {
+        adr_inventory_row_t row;
+        size_t size = adr_inventory_row_get (&row, rest);
+        if (size == 0)
+            return false;
+        adr_reader_hash_row (self, &row, sum);
+        rest = adr_bytes (rest.data + size, rest.size - size);
+    }
+    return memcmp (sum, section->hash, sizeof sum) == 0;
+}
+
 /* --- keys ------------------------------------------------------------------------------------------------------ */
 
 void

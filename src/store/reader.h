@@ -52,6 +52,8 @@ typedef struct {
 } adr_inventory_section_t;
 /* Reads the section at the start of `bytes` and returns its size, 0 if there is no whole one. */
 ADR_WARN_UNUSED size_t adr_inventory_section_get (adr_inventory_section_t *section, adr_bytes_t bytes);
+/* [STORE-10] True if the bucket's rows hash to its leaf. */
+bool adr_reader_leaf_is_true (const adr_reader_t *self, const adr_inventory_section_t *section);
 
 #define ADR_BUCKET_SET_SIZE 32 /* bytes: a bit for each bucket of a partition */
 /* Appends sections for the buckets in the set, ascending, until they take `enough` bytes; at least one. False as above, or if

@@ -251,7 +251,9 @@ void adr_store_sync_begin (adr_store_t *self);
  * start makes the index anew from the journal, which has them. */
 bool adr_store_is_lossy (const adr_store_t *self);
 bool adr_store_heals (const adr_store_t *self);      /* ... and they are being taken out */
-bool adr_store_heal_failed (const adr_store_t *self); /* it did not go: only the next start helps */
+/* Only the next start helps: the index's structure is damaged, or it could not be healed. Until then nothing becomes durable in
+ * it. */
+bool adr_store_index_is_lost (const adr_store_t *self);
 bool adr_store_sync_begins (const adr_store_t *self); /* to COPYING, as soon as that is durable */
 /* From COPYING to REPLAYING, in one durable step: the log starts at `base` with those voters (all entries before go; where
  * base.index is 0, or the log holds that very entry and misses none before its end, it stays as it is), and entries up to `window_to` may meet newer rows. */

@@ -54,16 +54,17 @@ s_stands_on_the_platter (const sim_disk_t *disk, const adr_place_t *place)
 static uint64_t
 s_applied (const sim_disk_t *disk)
 {
-    for (uint32_t i = 0; i < disk->pending_meta_count; i++)
-        if (strcmp (disk->pending_meta[i].name, S_APPLIED) == 0)
-            return adr_get_u64 (disk->pending_meta[i].value + S_APPLIED_INDEX);
+    for (uint32_t i = 0; i < disk->index.pending_meta_count; i++)
+        if (strcmp (disk->index.pending_meta[i].name, S_APPLIED) == 0)
+            return adr_get_u64 (disk->index.pending_meta[i].value + S_APPLIED_INDEX);
     return 0;
 }
 
 void
-sim_rows_judge (sim_disk_t *disk, const sim_index_row_t *old, const sim_index_row_t *row)
+sim_rows_judge (memory_index_t *index, const memory_row_t *old, const memory_row_t *row)
 {
-    if (disk->wrong_row || row->removed || row->table == SIM_INDEX_TREE)
+    sim_disk_t *disk = (sim_disk_t *) ((char *) index - offsetof (sim_disk_t, index));
+    if (disk->wrong_row || row->removed || row->table == MEMORY_TREE)
         return;
     uint64_t applied = s_applied (disk);
     if (applied && row->row.version.index > applied)

@@ -367,6 +367,34 @@ s_fill (adr_entropy_t *face, void *data, size_t size)
     }
 }
 
+/* --- power, as the index sees it -------------------------------------------------------------------------------- */
+
+static sim_disk_t *
+s_powered (memory_power_t *power)
+{
+    return (sim_disk_t *) ((char *) power - offsetof (sim_disk_t, power));
+}
+
+static bool
+s_begins (memory_power_t *power)
+{
+    return sim_disk_alive (s_powered (power));
+}
+
+static bool
+s_ends (memory_power_t *power)
+{
+    return adr_random_next (&s_powered (power)->random) % 2 == 0;
+}
+
+static bool
+s_is_gone (memory_power_t *power)
+{
+    return s_powered (power)->dead;
+}
+
+/* --- life ---------------------------------------------------------------------------------------------------- */
+
 void
 sim_disk_init (sim_disk_t *self, uint64_t seed, uint64_t capacity)
 {
@@ -377,7 +405,9 @@ sim_disk_init (sim_disk_t *self, uint64_t seed, uint64_t capacity)
                                .truncate = s_truncate, .remove = s_remove, .set_aside = s_set_aside, .list = s_list, .size = s_size, .space = s_space };
     self->entropy.fill = s_fill;
     sim_state_init (self);
-    sim_index_init (self);
+    self->power = (memory_power_t){ s_begins, s_ends, s_is_gone };
+    memory_index_init (&self->index, &self->power);
+    self->index.judge = sim_rows_judge;
 }
 
 static void
@@ -395,7 +425,7 @@ sim_disk_lose (sim_disk_t *self)
     while (self->spare_count)
         s_segment_free (self->spare[--self->spare_count]);
     sim_state_clear (self);
-    sim_index_clear (self);
+    memory_index_clear (&self->index);
     self->harm = SIM_HARM_LOST;
 }
 
@@ -404,7 +434,7 @@ sim_disk_free (sim_disk_t *self)
 {
     self->recycles = false;
     sim_disk_lose (self);
-    sim_index_free (self);
+    memory_index_free (&self->index);
 }
 
 void
@@ -414,7 +444,7 @@ sim_disk_process_end (sim_disk_t *self)
     self->fail_reads = 0;
     self->ops_left = 0;
     self->ops_kill = false;
-    sim_index_forget (self);
+    memory_index_forget (&self->index);
 }
 
 /* Which of the unsynced sectors stay: all writes of one batch may have come to the platter, or none, or the first of

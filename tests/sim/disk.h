@@ -8,6 +8,8 @@
 #ifndef ADR_SIM_DISK_H
 #define ADR_SIM_DISK_H
 
+#include "../unit/memory_index.h"
+
 #include "core/actor.h"
 #include "store/disk.h"
 
@@ -41,30 +43,6 @@ typedef struct {
     bool unreadable;
 } sim_state_row_t;
 
-typedef struct {
-    uint8_t table;
-    const uint8_t *key; /* owned by the arena of the index, as long as the disk lives */
-    uint16_t key_size, value_size;
-    bool removed, damaged;
-    adr_index_row_t row;
-} sim_index_row_t;
-
-/* A committed state of the index: cursors keep one for as long as they are open. */
-typedef struct {
-    uint32_t references, count;
-    sim_index_row_t row[];
-} sim_index_rows_t;
-
-typedef struct {
-    char name[32];
-    uint8_t value[256];
-    size_t size;
-} sim_index_meta_t;
-
-#define SIM_INDEX_META_MAX 16
-
-typedef struct sim_block sim_block_t;
-
 /* What was done to a disk that no store need survive whole: until then it forgets nothing and misses nothing. */
 typedef enum {
     SIM_HARM_JOURNAL = 1,   /* bytes of the journal are not what was written */
@@ -78,7 +56,8 @@ typedef enum { SIM_DAMAGE_FLIP, SIM_DAMAGE_LOST_WRITE, SIM_DAMAGE_MISDIRECTED, S
 typedef struct {
     adr_disk_t disk;
     adr_state_t state;
-    adr_index_t index;
+    memory_index_t index;
+    memory_power_t power; /* the index's */
     adr_entropy_t entropy;
     adr_random_t random;
     /* journal */
@@ -94,13 +73,6 @@ typedef struct {
     sim_state_row_t *old_state_row; /* yesterday's copy; NULL: none */
     uint32_t old_state_count;
     /* index */
-    sim_index_rows_t *rows, *old_rows; /* and yesterday's; NULL: none */
-    sim_index_row_t *pending;
-    uint32_t pending_count, pending_room;
-    bool in_transaction;
-    sim_index_meta_t meta[SIM_INDEX_META_MAX], pending_meta[SIM_INDEX_META_MAX], old_meta[SIM_INDEX_META_MAX];
-    uint32_t meta_count, pending_meta_count, old_meta_count;
-    sim_block_t *keys;
     const char *wrong_row; /* what the first row that must not be breaks; NULL: there was none [check_rows.c] */
     uint64_t wrong_index, ahead_index; /* of that row; of the last one that is ahead of the applied index */
     /* faults */
@@ -128,17 +100,12 @@ void sim_disk_process_end (sim_disk_t *self);
 /* All gone: an empty disk of the same size. */
 void sim_disk_lose (sim_disk_t *self);
 void sim_disk_lose_state (sim_disk_t *self, bool unreadable);
-void sim_disk_lose_index (sim_disk_t *self);
 /* Damages something that is written of the journal, new bytes rather than old ones, but never the newest batch, which
  * no other witnesses [STORE-2]; false if there is nothing such. */
 bool sim_disk_damage (sim_disk_t *self, sim_damage_t damage);
-/* A row of the index cannot be read any more; false if there is none. */
-bool sim_disk_damage_index (sim_disk_t *self);
-/* Keeps copies of the state environment and of the index as they are now; brings them back. */
+/* Keeps a copy of the state environment as it is now; brings it back. */
 void sim_disk_copy_state (sim_disk_t *self);
 void sim_disk_restore_state (sim_disk_t *self);
-void sim_disk_copy_index (sim_disk_t *self);
-void sim_disk_restore_index (sim_disk_t *self);
 /* Flips a bit in the newest of what is safely in the journal; false if nothing is. */
 bool sim_disk_rot_newest (sim_disk_t *self);
 /* Takes that rot back, and, called again, brings it back: for a checker that must read what was written. */

@@ -201,16 +201,22 @@ s_old_state (sim_world_t *world)
 }
 
 static void
+s_damage_index (sim_disk_t *disk)
+{
+    (void) memory_index_damage (&disk->index, &disk->random);
+}
+
+static void
 s_old_index (sim_world_t *world)
 {
     int place = s_any_member (world);
     sim_disk_t *disk = &world->node[place].disk;
-    if (!disk->old_rows) {
-        sim_disk_copy_index (disk);
+    if (!disk->index.old_rows) {
+        memory_index_keep (&disk->index);
         return;
     }
     s_end (world, place, "an old copy of the index comes back");
-    sim_disk_restore_index (disk);
+    memory_index_bring_back (&disk->index);
 }
 
 void
@@ -223,5 +229,5 @@ sim_disk_fault (sim_world_t *world, sim_fault_t fault)
     else if (fault == SIM_FAULT_OLD_INDEX)
         s_old_index (world);
     else if (fault == SIM_FAULT_INDEX_ROT && world->options.founding >= 3) /* a single voter has nobody to hand over to */
-        sim_disk_damage_index (&world->node[sim_rotting_node (world)].disk);
+        s_damage_index (&world->node[sim_rotting_node (world)].disk);
 }

@@ -346,7 +346,7 @@ s_lose (sim_world_t *world, sim_fault_t fault)
         sim_disk_lose_state (&node->disk, sim_chance (&world->fault_random, 500000));
         node->amnesic = true;
     } else if (fault == SIM_FAULT_LOST_INDEX)
-        sim_disk_lose_index (&node->disk);
+        memory_index_clear (&node->disk.index);
     else
         s_damage (world, &node->disk);
 }

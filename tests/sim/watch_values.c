@@ -15,8 +15,8 @@ s_take_row (void *argument, adr_bytes_t key, const adr_record_t *record)
 static bool
 s_has_rot (const sim_disk_t *disk)
 {
-    for (uint32_t i = 0; i < disk->rows->count; i++)
-        if (disk->rows->row[i].damaged)
+    for (uint32_t i = 0; i < disk->index.rows->count; i++)
+        if (disk->index.rows->row[i].damaged)
             return true;
     return disk->fail_reads != 0;
 }

@@ -362,7 +362,7 @@ s_open_store (sim_world_t *self, int place)
         options.first_incarnation = node->incarnation;
     }
     char why[256] = "";
-    adr_store_opening_t opening = adr_store_open (&node->store, &options, &disk->disk, &disk->state, &disk->index,
+    adr_store_opening_t opening = adr_store_open (&node->store, &options, &disk->disk, &disk->state, memory_index_of (&disk->index),
                                                   &disk->entropy, why, sizeof why);
     SIM_TRACE (self, "%s store %s%s%s", node->name, s_openings[opening], why[0] ? ": " : "", why);
     sim_mix (self, (uint64_t) opening);
@@ -375,7 +375,7 @@ s_open_store (sim_world_t *self, int place)
         adr_store_destroy (&node->store);
         return false;
     }
-    node->reader = adr_reader_create (&options, &disk->disk, &disk->index);
+    node->reader = adr_reader_create (&options, &disk->disk, memory_index_of (&disk->index));
     s_judge_opening (self, place, opening);
     return true;
 }

@@ -3,6 +3,8 @@
 
 #include "fake_store.h"
 
+#include "core/actor.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +51,8 @@ struct fake_store {
     s_done_t *done;
     size_t done_count;
     uint64_t index, requests, packs;
+    uint64_t epoch;      /* of the sweep, in all partitions */
+    uint64_t passed_ms;  /* beside the writes */
     s_packs_t answers, held;
     fake_fate_fn *fate;
     void *argument;
@@ -135,6 +139,12 @@ s_remove (fake_store_t *self, s_record_t *record)
     self->count--;
 }
 
+static uint64_t
+s_time_ms (const fake_store_t *self, uint64_t index)
+{
+    return UINT64_C (1700000000000) + index + self->passed_ms;
+}
+
 static void
 s_put (fake_store_t *self, uint8_t table, adr_bytes_t key, adr_bytes_t value, adr_version_t version)
 {
@@ -155,7 +165,7 @@ s_put (fake_store_t *self, uint8_t table, adr_bytes_t key, adr_bytes_t value, ad
     record->value = copy;
     record->size = value.size;
     record->version = version;
-    record->time_ms = UINT64_C (1700000000000) + version.index;
+    record->time_ms = s_time_ms (self, version.index);
 }
 
 /* --- requests ------------------------------------------------------------------------------------------------- */
@@ -185,10 +195,9 @@ s_op_do (fake_store_t *self, const Adr__Op *op, adr_bytes_t value, adr_version_t
     adr_bytes_t key = adr_bytes (op->key.data, op->key.len);
     s_record_t *record = s_find (self, (uint8_t) op->table, key);
     if (op->release && record) {
-        uint8_t at[20];
-        adr_put_be64 (at, version.term);
-        adr_put_be64 (at + 8, version.index);
-        adr_put_u32 (at + 16, place);
+        uint8_t at[ADR_GARBAGE_KEY_SIZE];
+        adr_entry_t entry = { .term = version.term, .index = version.index };
+        adr_garbage_key (at, &entry, (uint16_t) place, adr_partition_of ((uint8_t) op->table, key, FAKE_PARTITIONS));
         uint8_t *old = s_copy (adr_bytes (record->value, record->size));
         s_put (self, ADR_TABLE_GARBAGE, adr_bytes (at, sizeof at), adr_bytes (old, record->size), version);
         free (old);
@@ -224,6 +233,11 @@ s_write (fake_store_t *self, const Adr__Write *write, adr_bytes_t payload, Adr__
 {
     adr_version_t version = { 0, 1, self->index + 1 };
     bool known = (repeated || self->released) && s_known (self, write, &version);
+    for (size_t i = 0; !known && i < write->n_op; i++)
+        if (write->op[i]->sweep_epoch && write->op[i]->sweep_epoch + 1 < self->epoch && !ADR_PLANT (OBJECT_1_LATE_COMMIT)) {
+            answer->status = ADR_STATUS_REFUSED;
+            return;
+        }
     for (size_t i = 0; !known && i < write->n_op; i++) {
         const Adr__Op *op = write->op[i];
         s_record_t *record = s_find (self, (uint8_t) op->table, adr_bytes (op->key.data, op->key.len));
@@ -265,7 +279,7 @@ s_write (fake_store_t *self, const Adr__Write *write, adr_bytes_t payload, Adr__
     version_of->term = version.term;
     version_of->index = version.index;
     answer->version = version_of;
-    answer->time_ms = UINT64_C (1700000000000) + version.index;
+    answer->time_ms = s_time_ms (self, version.index);
 }
 
 static void
@@ -287,7 +301,13 @@ s_read_answer (fake_store_t *self, const Adr__Read *read, adr_buffer_t *pack)
     Adr__VersionOf version = ADR__VERSION_OF__INIT;
     adr_bytes_t value = { 0 };
     answer.number = read->number;
-    s_record_t *record = s_find (self, (uint8_t) read->table, adr_bytes (read->key.data, read->key.len));
+    adr_bytes_t key = adr_bytes (read->key.data, read->key.len);
+    uint8_t sweep_key[ADR_SWEEP_KEY_SIZE];
+    if (read->table == ADR_TABLE_SWEEP) {
+        adr_sweep_key (sweep_key, adr_partition_of (ADR_TABLE_SWEEP, key, FAKE_PARTITIONS));
+        key = adr_bytes (sweep_key, sizeof sweep_key);
+    }
+    s_record_t *record = s_find (self, (uint8_t) read->table, key);
     if (record) {
         version.epoch = record->version.epoch;
         version.term = record->version.term;
@@ -309,6 +329,7 @@ s_list_answer (fake_store_t *self, const Adr__List *list, adr_buffer_t *pack)
     adr_bytes_t prefix = adr_bytes (list->prefix.data, list->prefix.len);
     adr_bytes_t after = adr_bytes (list->after.data, list->after.len);
     answer.number = list->number;
+    answer.time_ms = s_time_ms (self, self->index);
     adr_bytes_t from = adr_bytes_compare (after, prefix) > 0 ? after : prefix;
     for (size_t i = s_place (self, (uint8_t) list->table, from); i < self->count; i++) {
         const s_record_t *record = &self->record[i];
@@ -696,4 +717,41 @@ fake_store_lose (fake_store_t *self, uint8_t table, adr_bytes_t key)
     adr_assert (record);
     s_remove (self, record);
     pthread_mutex_unlock (&self->lock);
+}
+
+void
+fake_store_advance (fake_store_t *self, uint64_t ms)
+{
+    pthread_mutex_lock (&self->lock);
+    self->passed_ms += ms;
+    pthread_mutex_unlock (&self->lock);
+}
+
+void
+fake_store_raise (fake_store_t *self)
+{
+    uint8_t key[ADR_SWEEP_KEY_SIZE], value[ADR_SWEEP_EPOCH_SIZE];
+    pthread_mutex_lock (&self->lock);
+    self->epoch = self->epoch ? self->epoch + 1 : ADR_SWEEP_FIRST + 1;
+    adr_put_u64 (value, self->epoch);
+    adr_version_t version = { 0, 1, ++self->index };
+    for (uint32_t partition = 0; partition < FAKE_PARTITIONS; partition++) {
+        adr_sweep_key (key, partition);
+        s_put (self, ADR_TABLE_SWEEP, adr_bytes (key, sizeof key), adr_bytes (value, sizeof value), version);
+    }
+    pthread_mutex_unlock (&self->lock);
+}
+
+bool
+fake_store_nth (fake_store_t *self, uint8_t table, size_t n, adr_bytes_t *key, adr_bytes_t *value)
+{
+    pthread_mutex_lock (&self->lock);
+    size_t place = s_place (self, table, adr_bytes (NULL, 0)) + n;
+    bool found = place < self->count && self->record[place].table == table;
+    if (found) {
+        *key = adr_bytes (self->record[place].key, self->record[place].key_size);
+        *value = adr_bytes (self->record[place].value, self->record[place].size);
+    }
+    pthread_mutex_unlock (&self->lock);
+    return found;
 }

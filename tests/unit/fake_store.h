@@ -57,9 +57,17 @@ void fake_store_release (fake_store_t *self);
 /* Waits until an answer is there to be delivered, or for `timeout_ms`; true if one is. */
 bool fake_store_wait (fake_store_t *self, int timeout_ms);
 
+/* Its log time goes on by so much; else it is the number of the newest write. */
+void fake_store_advance (fake_store_t *self, uint64_t ms);
+/* A new sweep epoch begins in all of its FAKE_PARTITIONS partitions [OBJECT-1]. */
+#define FAKE_PARTITIONS 64
+void fake_store_raise (fake_store_t *self);
+
 /* For looking inside. */
 bool fake_store_has (fake_store_t *self, uint8_t table, adr_bytes_t key);
 size_t fake_store_count (fake_store_t *self, uint8_t table);
+/* The n-th record of the table, in the order of keys; false if there are fewer. Lent until the next change. */
+bool fake_store_nth (fake_store_t *self, uint8_t table, size_t n, adr_bytes_t *key, adr_bytes_t *value);
 uint64_t fake_store_packs (fake_store_t *self);    /* that came */
 uint64_t fake_store_requests (fake_store_t *self); /* that came, repeated ones too */
 /* Takes a record out, as damage would. */

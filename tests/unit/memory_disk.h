@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* disk.h's interfaces in memory, for tests: a disk that keeps unsynced sectors of 512 bytes apart and loses any subset
- * of them on a crash; a state environment and an index that hold what was committed. */
+ * of them on a crash; a state environment that holds what was committed; the index stands in memory_index.h. */
 
 #ifndef ADR_MEMORY_DISK_H
 #define ADR_MEMORY_DISK_H
 
-#include "core/actor.h"
-#include "store/disk.h"
+#include "memory_index.h"
 
 #define MEMORY_SECTOR 512
 
@@ -50,15 +49,6 @@ typedef struct {
 memory_state_t *memory_state_create (void);
 memory_state_t *memory_state_copy (const memory_state_t *self);
 void memory_state_destroy (memory_state_t **self);
-
-typedef struct memory_index memory_index_t;
-memory_index_t *memory_index_create (void);
-memory_index_t *memory_index_copy (const memory_index_t *self); /* what was committed */
-void memory_index_destroy (memory_index_t **self);
-adr_index_t *memory_index_of (memory_index_t *self);
-size_t memory_index_count (const memory_index_t *self);
-/* From now on, until it is reset, none of the rows that are there can be found without an error. */
-void memory_index_spoil (memory_index_t *self);
 
 typedef struct {
     adr_entropy_t entropy; /* first */

@@ -3,6 +3,7 @@
 
 #include "store_fixture.h"
 
+#include "store/internal.h"
 #include "store_jobs.h"
 
 #include <setjmp.h>
@@ -120,6 +121,37 @@ fixture_expect (fixture_t *w, const char *key, const char *value)
     assert_int_equal (status, ADR_STATUS_OK);
     assert_int_equal (record.value.size, strlen (value));
     assert_memory_equal (record.value.data, value, record.value.size);
+}
+
+uint64_t
+fixture_write (fixture_t *w, const char *key, const char *value)
+{
+    fixture_append (w, 1, key, value);
+    fixture_run (w);
+    uint64_t index = adr_store_last (w->store).index;
+    fixture_apply (w, index);
+    return index;
+}
+
+void
+fixture_flush (fixture_t *w)
+{
+    adr_store_set_unlocked (w->store, adr_store_applied (w->store));
+    w->now += w->options.flush_every_ns;
+    fixture_run (w);
+    w->now += w->options.flush_every_ns;
+    fixture_run (w);
+}
+
+uint64_t
+fixture_ghosts (fixture_t *w)
+{
+    uint64_t ghosts = 0;
+    for (uint64_t number = 1; number <= w->store->journal.newest; number++) {
+        const adr_segment_t *segment = adr_journal_segment (w->store, number);
+        ghosts += segment ? segment->ghost : 0;
+    }
+    return ghosts;
 }
 
 void

@@ -39,11 +39,16 @@ adr_entry_t fixture_entry (adr_entry_kind_t kind, uint8_t table, uint16_t flags)
 /* The log's next entry: without a value it deletes the key, without a key it opens the term. */
 void fixture_append (fixture_t *w, uint64_t term, const char *key, const char *value);
 void fixture_apply (fixture_t *w, uint64_t to); /* it is committed, then applied */
+/* One entry more, applied; its index. */
+uint64_t fixture_write (fixture_t *w, const char *key, const char *value);
+void fixture_flush (fixture_t *w); /* all that is applied goes to the index */
 /* So many entries, each in a batch of its own, and the witness of the last one. */
 void fixture_write_some (fixture_t *w, uint64_t term, int count);
 
 /* --- what is expected */
 void fixture_expect (fixture_t *w, const char *key, const char *value); /* NULL: no such record */
+/* Bytes of tombstones whose rows were purged [STORE-9], of all segments. */
+uint64_t fixture_ghosts (fixture_t *w);
 /* The next start makes a new incarnation with an empty log [STORE-4], and the one after it opens what was written. */
 void fixture_expect_amnesia (fixture_t *w);
 

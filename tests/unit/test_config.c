@@ -60,7 +60,7 @@ test_manual_names_every_key (void **state)
             "poll:",           "election-min:", "election-max:",  "write-timeout:", "read-timeout:",
             "request-window:", "segment-size:", "flush-size:",    "flush-interval:", "log-keep-max:",
             "checkpoint:",     "repair-rate:",  "scrub-rate:",    "scrub-interval:",
-            "cache-size:",     "memory-max:",   "tombstone-retention:", "pipeline:",      "requests:", "connections:",
+            "cache-size:",     "memory-max:",   "tombstone-retention:", "grace:", "sweep-interval:", "pipeline:",      "requests:", "connections:",
             "credentials-file:", "region:",     "domain:" };
     char path[4096], error[256];
     const char *top = getenv ("top_srcdir");

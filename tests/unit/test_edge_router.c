@@ -549,6 +549,13 @@ test_what_is_wrong_is_said (void **state)
     S_REFUSES (w->op[0].ttl_ms = (uint64_t) ADR_TTL_MAX_MS + 1, 10, ADR_STATUS_INVALID);
     S_REFUSES ((w->op[0].ttl_ms = 5000, w->op[0].table = ADR_TABLE_META), 10, ADR_STATUS_INVALID);
     S_REFUSES (w->op[0].table = ADR_TABLE_EXPIRY, 10, ADR_STATUS_INVALID);
+    S_REFUSES (w->op[0].table = ADR_TABLE_SWEEP, 10, ADR_STATUS_INVALID);
+    S_REFUSES (w->op[0].table = ADR_TABLE_GARBAGE, 10, ADR_STATUS_INVALID);
+    S_REFUSES ((w->op[0].table = ADR_TABLE_GARBAGE, w->op[0].delete_ = true, w->op[0].value_size = 0), 0, ADR_STATUS_DENIED);
+    S_REFUSES (w->op[0].table = ADR_TABLE_PENDING, 10, ADR_STATUS_INVALID);
+    S_REFUSES (w->op[0].release = true, 10, ADR_STATUS_INVALID);
+    S_REFUSES (w->op[0].sweep_epoch = 1, 10, ADR_STATUS_INVALID);
+    S_REFUSES (w->op[0].table = ADR_TABLE_META, 10, ADR_STATUS_INVALID);
     S_REFUSES (w->op[0].condition = ADR__CONDITION__VERSION, 10, ADR_STATUS_INVALID);
     S_REFUSES ((w->write.n_op = 2, w->op[1].table = ADR_TABLE_META), 10, ADR_STATUS_INVALID);
     S_REFUSES ((w->write.n_op = 2, w->op[1].key = w->op[0].key), 10, ADR_STATUS_INVALID);

@@ -933,6 +933,27 @@ test_two_values_of_one_version_are_named_only (void **state)
     assert_int_equal (s_node[1].harness.notes[ADR_LEVEL_WARNING], 1);
 }
 
+/* [STORE-10] Nothing that a peer has makes a bucket equal whose own leaf is not what its rows hash to. */
+static void
+test_an_own_leaf_that_is_false_is_told (void **state)
+{
+    (void) state;
+    s_all_write ();
+    s_put (1, "here", "1", 5);
+    s_put (2, "here", "1", 5);
+    s_put (2, "lost", "1", 5);
+    s_mending (2);
+    assert_int_equal (s_sent (ADR__KIND__INDEX_DAMAGED), 0);
+    uint8_t name[5] = { 'l' }, order[16], zeros[32] = { 0 };
+    adr_put_be32 (name + 1, adr_reader_order (s_node[1].reader, ADR_TABLE_KV, fixture_text ("here"), order));
+    adr_index_t *index = memory_index_of (s_node[1].w->index);
+    assert_int_equal (index->begin (index), 0);
+    assert_int_equal (index->put_tree (index, adr_bytes (name, sizeof name), adr_bytes (zeros, sizeof zeros)), 0);
+    assert_int_equal (index->commit (index), 0);
+    s_mending (2);
+    assert_int_equal (s_sent (ADR__KIND__INDEX_DAMAGED), 1);
+}
+
 /* A copy that is being made mends nothing, nor does one that replays. */
 static void
 test_only_a_comparable_copy_mends (void **state)
@@ -1458,6 +1479,7 @@ main (void)
         S_TEST (test_mending_takes_only_what_it_has_applied_past),
         S_TEST (test_mending_asks_for_the_partitions_that_differ),
         S_TEST (test_two_values_of_one_version_are_named_only),
+        S_TEST (test_an_own_leaf_that_is_false_is_told),
         S_TEST (test_only_a_comparable_copy_mends),
         S_TEST (test_a_peer_that_gives_nothing_mends_nobody),
         S_TEST (test_what_we_may_have_purged_needs_a_second_word),

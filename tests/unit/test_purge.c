@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* What a master deletes of itself: tombstones that nobody needs any more, records whose time to live is over. */
+/* What a master logs of itself: purges of tombstones that nobody needs any more, deletes of records whose time to live is
+ * over, sweep epochs. */
 
 #include "replicator_fixture.h"
 
@@ -585,6 +586,120 @@ test_a_time_to_live_has_limits (void **state) /* [REPAIR-7, EDGE-5] */
     assert_int_equal (s_put ("k", "v", ADR_TTL_MAX_MS), last + 2);
 }
 
+/* --- sweep epochs ------------------------------------------------------------------------------------------------- */
+
+#define S_SWEEP_MS 4000
+#define S_META_KEY "bucket\0key"
+
+static adr_bytes_t
+s_sweep_key (uint32_t partition)
+{
+    static uint8_t s_key[ADR_SWEEP_KEY_SIZE];
+    adr_sweep_key (s_key, partition);
+    return adr_bytes (s_key, sizeof s_key);
+}
+
+/* 0: no record. */
+static uint64_t
+s_epoch (uint32_t partition)
+{
+    adr_record_t record;
+    if (adr_store_get (fixture.store, ADR_TABLE_SWEEP, s_sweep_key (partition), true, &record) != ADR_STATUS_OK)
+        return 0;
+    assert_int_equal (record.value.size, ADR_SWEEP_EPOCH_SIZE);
+    return adr_get_u64 (record.value.data);
+}
+
+/* The answer to the put of a meta record whose object was born in that epoch. */
+static const Adr__Answer *
+s_put_meta (uint64_t born)
+{
+    Adr__Op op = s_op ("", "object", 0);
+    op.table = ADR_TABLE_META;
+    op.key = (ProtobufCBinaryData){ sizeof S_META_KEY - 1, (uint8_t *) S_META_KEY };
+    op.sweep_epoch = born;
+    harness_forget (&fixture.harness);
+    s_write_op (op, "object");
+    if (harness_count (&fixture.harness, ADR__KIND__ANSWER) == 0)
+        s_ack_all (1);
+    return (const Adr__Answer *) fixture_newest (ADR__KIND__ANSWER);
+}
+
+static void
+s_lead_sweeping (void)
+{
+    fixture.harness.environment.settings.sweep_interval_ns = S_SWEEP_MS * ADR_MS;
+    s_lead ();
+}
+
+static void
+test_sweep_epochs_follow_each_other (void **state) /* [OBJECT-1] */
+{
+    (void) state;
+    s_lead_sweeping ();
+    assert_int_equal (s_epoch (0), 0);
+    s_pass (S_SWEEP_MS / 8 + 200);
+    for (uint32_t partition = 0; partition < 64; partition++)
+        assert_int_equal (s_epoch (partition), ADR_SWEEP_FIRST);
+    uint64_t last = s_last ();
+    s_pass (S_SWEEP_MS / 2);
+    assert_int_equal (s_last (), last); /* an epoch lasts */
+    s_pass (S_SWEEP_MS);
+    assert_int_equal (s_epoch (63), ADR_SWEEP_FIRST + 1);
+}
+
+static void
+test_a_meta_record_is_not_put_when_its_object_is_old (void **state) /* [OBJECT-1] */
+{
+    (void) state;
+    s_lead_sweeping ();
+    assert_int_equal (s_put_meta (ADR_SWEEP_FIRST)->status, ADR_STATUS_OK); /* no record says so: the first one */
+    assert_int_equal (s_put_meta (ADR_SWEEP_FIRST + 1)->status, ADR_STATUS_INVALID);
+    s_pass (4 * S_SWEEP_MS);
+    uint64_t epoch = s_epoch (0);
+    assert_true (epoch > ADR_SWEEP_FIRST + 1);
+    assert_int_equal (s_put_meta (epoch)->status, ADR_STATUS_OK);
+    assert_int_equal (s_put_meta (epoch - 1)->status, ADR_STATUS_OK);
+    assert_int_equal (s_put_meta (epoch - 2)->status, ADR_STATUS_REFUSED);
+    assert_int_equal (s_put_meta (0)->status, ADR_STATUS_INVALID);
+}
+
+/* The log's end decides, applied or not. */
+static void
+test_an_epoch_begins_with_its_entry (void **state) /* [OBJECT-1] */
+{
+    (void) state;
+    s_lead_sweeping ();
+    s_pass (4 * S_SWEEP_MS);
+    uint64_t epoch = s_epoch (0), last = s_last ();
+    while (s_last () == last)
+        s_pass_alone (20);
+    assert_int_equal (s_epoch (0), epoch);
+    assert_int_equal (s_put_meta (epoch - 1)->status, ADR_STATUS_REFUSED);
+}
+
+static void
+test_an_epoch_is_read_by_the_meta_key (void **state) /* [OBJECT-1] */
+{
+    (void) state;
+    s_lead_sweeping ();
+    s_pass (S_SWEEP_MS / 8 + 200);
+    Adr__Read read = ADR__READ__INIT;
+    adr_id_t origin = harness_address (1, ADR_NODE_EDGE, 0).node;
+    read.number = 7;
+    read.table = ADR_TABLE_SWEEP;
+    read.key = (ProtobufCBinaryData){ sizeof S_META_KEY - 1, (uint8_t *) S_META_KEY };
+    read.limit_ms = 1000;
+    read.origin = adr_id_view (&origin);
+    harness_forget (&fixture.harness);
+    harness_message (&fixture.harness, harness_address (1, ADR_NODE_EDGE, ADR_ACTOR_EDGE_ROUTER), ADR_NODE_EDGE,
+                     ADR__KIND__READ, &read.base, adr_bytes (NULL, 0));
+    const harness_sent_t *sent = harness_sent (&fixture.harness, ADR__KIND__ANSWER, 0);
+    assert_non_null (sent);
+    assert_int_equal (((const Adr__Answer *) sent->header)->status, ADR_STATUS_OK);
+    assert_int_equal (adr_get_u64 (sent->payload.data), ADR_SWEEP_FIRST);
+}
+
 int
 main (void)
 {
@@ -606,6 +721,10 @@ main (void)
         FIXTURE_TEST (test_the_next_master_goes_on),
         FIXTURE_TEST (test_many_records_end_in_entries_of_31),
         FIXTURE_TEST (test_a_time_to_live_has_limits),
+        FIXTURE_TEST (test_sweep_epochs_follow_each_other),
+        FIXTURE_TEST (test_a_meta_record_is_not_put_when_its_object_is_old),
+        FIXTURE_TEST (test_an_epoch_begins_with_its_entry),
+        FIXTURE_TEST (test_an_epoch_is_read_by_the_meta_key),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -141,7 +141,8 @@ static Adr__Op
 s_op (uint8_t *key, size_t size, bool release)
 {
     Adr__Op op = ADR__OP__INIT;
-    op.table = ADR_TABLE_KV;
+    op.table = ADR_TABLE_META;
+    op.sweep_epoch = ADR_SWEEP_FIRST;
     op.key = (ProtobufCBinaryData){ 1, key };
     op.value_size = (uint32_t) size;
     op.release = release;
@@ -230,6 +231,21 @@ test_a_master_that_cannot_read_a_record_resigns_and_is_healed (void **state) /* 
     assert_int_equal (adr_store_last (fixture.store).index, last);
 }
 
+/* Only its next start helps: it hands over, and ends when somebody else leads, or nobody comes. */
+static void
+test_a_master_whose_index_is_lost_hands_over_and_ends (void **state) /* [STORE-10] */
+{
+    (void) state;
+    fixture_lead (1);
+    memory_index_break (fixture.index, true);
+    harness_forget (&fixture.harness);
+    harness_advance (&fixture.harness, 100 * ADR_MS);
+    assert_non_null (harness_sent (&fixture.harness, ADR__KIND__RESIGN, 0));
+    assert_false (fixture.harness.fatal);
+    harness_advance (&fixture.harness, 3000 * ADR_MS);
+    assert_true (fixture.harness.fatal);
+}
+
 static void
 test_puts_need_space_at_as_many_voters_as_a_commit (void **state) /* [STORE-11] */
 {
@@ -260,6 +276,7 @@ main (void)
         FIXTURE_TEST (test_a_write_has_as_many_operations_as_the_edge_lets_through),
         FIXTURE_TEST (test_an_edge_sends_nobody_else_an_answer),
         FIXTURE_TEST (test_a_master_that_cannot_read_a_record_resigns_and_is_healed),
+        FIXTURE_TEST (test_a_master_whose_index_is_lost_hands_over_and_ends),
         FIXTURE_TEST (test_puts_need_space_at_as_many_voters_as_a_commit),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);

@@ -136,9 +136,9 @@ static void
 s_put_row (sim_disk_t *disk, uint64_t block, uint64_t version)
 {
     adr_index_row_t row = { .version = { 1, 1, version }, .place = { 1, block * ADR_BLOCK, ADR_BLOCK, 0 } };
-    assert_int_equal (disk->index.begin (&disk->index), 0);
-    assert_int_equal (disk->index.put (&disk->index, ADR_TABLE_KV, adr_bytes ("k", 1), &row), 0);
-    assert_int_equal (disk->index.commit (&disk->index), 0);
+    assert_int_equal (disk->index.index.begin (&disk->index.index), 0);
+    assert_int_equal (disk->index.index.put (&disk->index.index, ADR_TABLE_KV, adr_bytes ("k", 1), &row), 0);
+    assert_int_equal (disk->index.index.commit (&disk->index.index), 0);
 }
 
 /* [STORE-8, REPAIR-1] what check_rows.c sees */

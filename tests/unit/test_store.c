@@ -93,6 +93,51 @@ test_an_index_with_unreadable_rows_is_made_anew (void **state)
     assert_true (adr_voters_find (adr_store_voters (w->store), &w->options.node, 77) >= 0);
 }
 
+/* Nothing more is written to an index whose structure is damaged; no job fails of it, and the journal goes on. */
+static void
+test_nothing_is_written_to_an_index_that_is_lost (void **state) /* [STORE-10] */
+{
+    fixture_t *w = *state;
+    fixture_append (w, 1, "a", "one");
+    fixture_run (w);
+    fixture_apply (w, 1);
+    adr_store_set_unlocked (w->store, 1);
+    fixture_run (w);
+    w->now += 1000 * ADR_MS;
+    assert_false (adr_store_index_is_lost (w->store));
+    memory_index_break (w->index, true);
+    assert_true (adr_store_index_is_lost (w->store));
+    fixture_append (w, 1, "b", "two");
+    fixture_run (w);
+    assert_int_equal (memory_index_count (w->index), 0);
+    assert_int_equal (adr_store_durable (w->store), 2);
+}
+
+/* Rows that are hidden are found by whoever heals, and not healed. */
+static void
+test_an_index_whose_structure_is_damaged_is_not_healed (void **state) /* [STORE-10] */
+{
+    fixture_t *w = *state;
+    fixture_append (w, 1, "a", "one");
+    fixture_run (w);
+    fixture_apply (w, 1);
+    adr_store_set_unlocked (w->store, 1);
+    fixture_run (w);
+    w->now += 1000 * ADR_MS;
+    fixture_run (w);
+    assert_int_equal (memory_index_count (w->index), 1);
+    memory_index_break (w->index, false);
+    adr_store_note_index_damaged (w->store);
+    assert_false (adr_store_index_is_lost (w->store));
+    adr_store_heal (w->store);
+    fixture_run (w);
+    assert_true (adr_store_index_is_lost (w->store));
+    assert_int_equal (adr_store_lost_rows (w->store), 0);
+    fixture_reopen (w);
+    assert_false (adr_store_index_is_lost (w->store));
+    fixture_expect (w, "a", "one");
+}
+
 /* --- what makes a new incarnation [STORE-4] ------------------------------------------------------------------ */
 
 static void
@@ -548,6 +593,8 @@ main (void)
         FIXTURE_TEST (test_new_store_is_reopened_with_its_identity),
         FIXTURE_TEST (test_written_applied_flushed_reopened),
         FIXTURE_TEST (test_an_index_with_unreadable_rows_is_made_anew),
+        FIXTURE_TEST (test_nothing_is_written_to_an_index_that_is_lost),
+        FIXTURE_TEST (test_an_index_whose_structure_is_damaged_is_not_healed),
         FIXTURE_TEST (test_lost_state_environment_is_amnesia),
         FIXTURE_TEST (test_unreadable_state_environment_is_amnesia),
         FIXTURE_TEST (test_unreadable_vote_is_amnesia),

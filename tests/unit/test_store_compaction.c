@@ -581,15 +581,6 @@ test_a_full_disk_is_compacted (void **state) /* [STORE-11] */
 
 /* --- purged tombstones ------------------------------------------------------------------------------------- */
 
-static uint64_t
-s_ghosts (fixture_t *w)
-{
-    uint64_t ghosts = 0;
-    for (uint64_t number = w->store->journal.first_segment; number <= w->store->journal.newest; number++)
-        ghosts += adr_journal_segment (w->store, number)->ghost;
-    return ghosts;
-}
-
 static void
 s_purge (fixture_t *w, const char *key)
 {
@@ -619,9 +610,9 @@ test_a_purged_tombstone_outlives_what_it_deleted (void **state) /* [STORE-9] */
     s_put (w, 1, "deleted", NULL);
     s_fill (w, 1, 40);
     s_purge (w, "deleted");
-    assert_true (s_ghosts (w) > 0);
+    assert_true (fixture_ghosts (w) > 0);
     s_fill (w, 1, 300); /* its segment goes; it does not */
-    assert_true (s_ghosts (w) > 0);
+    assert_true (fixture_ghosts (w) > 0);
     assert_non_null (memory_disk_segment (w->disk, w->store->journal.first_segment));
     s_check_accounts (w);
     s_lose_index (w);
@@ -638,9 +629,9 @@ test_a_purged_tombstone_goes_in_the_end (void **state) /* [STORE-9] */
     s_put (w, 1, "deleted", NULL);
     s_fill (w, 1, 10);
     s_purge (w, "deleted");
-    assert_true (s_ghosts (w) > 0);
+    assert_true (fixture_ghosts (w) > 0);
     s_write_hot_and_cold (w, 3);
-    assert_int_equal (s_ghosts (w), 0);
+    assert_int_equal (fixture_ghosts (w), 0);
     s_lose_index (w);
     fixture_expect (w, "deleted", NULL);
     s_expect_cold (w);

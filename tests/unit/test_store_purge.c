@@ -13,26 +13,6 @@
 
 #include <cmocka.h>
 
-static void
-s_flush (fixture_t *w)
-{
-    adr_store_set_unlocked (w->store, adr_store_applied (w->store));
-    w->now += w->options.flush_every_ns;
-    fixture_run (w);
-    w->now += w->options.flush_every_ns;
-    fixture_run (w);
-}
-
-static uint64_t
-s_write (fixture_t *w, const char *key, const char *value)
-{
-    fixture_append (w, 1, key, value);
-    fixture_run (w);
-    uint64_t index = adr_store_last (w->store).index;
-    fixture_apply (w, index);
-    return index;
-}
-
 /* The log's next entry purges the tombstone of that index, and says so in the horizon; it is not applied yet. */
 static void
 s_append_purge (fixture_t *w, const char *key, uint64_t of_index)
@@ -119,20 +99,20 @@ static void
 test_tombstones_are_found_in_the_order_of_the_log (void **state) /* [STORE-9] */
 {
     fixture_t *w = *state;
-    s_write (w, "b", "1");
-    s_write (w, "b", NULL);
-    s_write (w, "a", NULL);
-    s_write (w, "c", "3");
+    fixture_write (w, "b", "1");
+    fixture_write (w, "b", NULL);
+    fixture_write (w, "a", NULL);
+    fixture_write (w, "c", "3");
     assert_string_equal (s_tombstones (w), ""); /* of what is in memory only nobody is in a hurry to forget */
-    s_flush (w);
+    fixture_flush (w);
     assert_string_equal (s_tombstones (w), "b=2 a=3 ");
-    s_write (w, "b", "again");
+    fixture_write (w, "b", "again");
     assert_string_equal (s_tombstones (w), "a=3 ");
-    s_flush (w);
-    s_write (w, "c", NULL);
-    s_write (w, "a", NULL);
+    fixture_flush (w);
+    fixture_write (w, "c", NULL);
+    fixture_write (w, "a", NULL);
     assert_string_equal (s_tombstones (w), ""); /* a's first one stands no more */
-    s_flush (w);
+    fixture_flush (w);
     assert_string_equal (s_tombstones (w), "c=6 a=7 ");
     assert_int_equal (s_rows (w), 2); /* nothing is left of those that were overwritten */
     fixture_reopen (w);
@@ -146,9 +126,9 @@ test_a_look_at_tombstones_goes_on_where_it_ended (void **state) /* [STORE-9] */
     char key[16];
     for (int i = 0; i < 100; i++) {
         snprintf (key, sizeof key, "k%d", i);
-        s_write (w, key, NULL);
+        fixture_write (w, key, NULL);
     }
-    s_flush (w);
+    fixture_flush (w);
     adr_tombstone_place_t place = { 0 };
     s_listed_t listed = { .most = 1000 };
     adr_store_tombstones (w->store, &place, s_list, &listed);
@@ -168,10 +148,10 @@ static void
 test_a_look_that_was_ended_is_no_end (void **state) /* [STORE-9] */
 {
     fixture_t *w = *state;
-    s_write (w, "a", NULL);
-    s_write (w, "b", NULL);
-    s_write (w, "c", NULL);
-    s_flush (w);
+    fixture_write (w, "a", NULL);
+    fixture_write (w, "b", NULL);
+    fixture_write (w, "c", NULL);
+    fixture_flush (w);
     adr_tombstone_place_t place = { 0 };
     s_listed_t listed = { .most = 2 };
     adr_store_tombstones (w->store, &place, s_list, &listed);
@@ -186,21 +166,21 @@ static void
 test_a_purge_takes_the_tombstone_everywhere (void **state) /* [STORE-9] */
 {
     fixture_t *w = *state;
-    s_write (w, "keeps", "1");
-    uint64_t deleted = s_write (w, "goes", NULL);
-    s_flush (w);
+    fixture_write (w, "keeps", "1");
+    uint64_t deleted = fixture_write (w, "goes", NULL);
+    fixture_flush (w);
     size_t rows = memory_index_count (w->index);
     assert_int_equal (s_get (w, "goes"), ADR_STATUS_OK);
     s_purge (w, "goes", deleted);
     assert_int_equal (s_get (w, "goes"), ADR_STATUS_NOT_FOUND); /* in memory */
     assert_string_equal (s_tombstones (w), "");
-    s_flush (w);
+    fixture_flush (w);
     assert_int_equal (s_get (w, "goes"), ADR_STATUS_NOT_FOUND); /* in the index: the row went, the horizon came */
     assert_int_equal (memory_index_count (w->index), rows);
     assert_int_equal (s_rows (w), 0);
     fixture_expect (w, "keeps", "1");
-    s_write (w, "goes", "back");
-    s_flush (w);
+    fixture_write (w, "goes", "back");
+    fixture_flush (w);
     fixture_expect (w, "goes", "back");
 }
 
@@ -209,12 +189,12 @@ static void
 test_a_purge_leaves_nothing_older_behind (void **state) /* [STORE-9] */
 {
     fixture_t *w = *state;
-    s_write (w, "k", "old");
-    s_flush (w);
-    uint64_t deleted = s_write (w, "k", NULL);
+    fixture_write (w, "k", "old");
+    fixture_flush (w);
+    uint64_t deleted = fixture_write (w, "k", NULL);
     s_purge (w, "k", deleted);
     assert_int_equal (s_get (w, "k"), ADR_STATUS_NOT_FOUND);
-    s_flush (w);
+    fixture_flush (w);
     assert_int_equal (s_get (w, "k"), ADR_STATUS_NOT_FOUND);
     assert_int_equal (memory_index_count (w->index), 1); /* the horizon */
     fixture_reopen (w);
@@ -225,19 +205,19 @@ static void
 test_a_purge_takes_no_other_version (void **state) /* [STORE-9] */
 {
     fixture_t *w = *state;
-    uint64_t first = s_write (w, "k", NULL), put = s_write (w, "k", "newer");
+    uint64_t first = fixture_write (w, "k", NULL), put = fixture_write (w, "k", "newer");
     s_purge (w, "k", first);
     fixture_expect (w, "k", "newer");
     s_purge (w, "k", put); /* of that version, and no tombstone */
     fixture_expect (w, "k", "newer");
-    s_flush (w);
+    fixture_flush (w);
     s_purge (w, "k", first);
     fixture_expect (w, "k", "newer");
-    s_flush (w);
+    fixture_flush (w);
     fixture_expect (w, "k", "newer");
-    s_write (w, "k", NULL);
+    fixture_write (w, "k", NULL);
     s_purge (w, "k", first);
-    s_flush (w);
+    fixture_flush (w);
     assert_int_equal (s_get (w, "k"), ADR_STATUS_OK); /* the second tombstone */
 }
 
@@ -246,7 +226,7 @@ test_an_older_read_does_not_wait_for_a_purge (void **state) /* [READ-5] */
 {
     fixture_t *w = *state;
     adr_record_t record;
-    uint64_t deleted = s_write (w, "k", NULL);
+    uint64_t deleted = fixture_write (w, "k", NULL);
     s_purge (w, "k", deleted);
     assert_int_equal (adr_store_get_unlocked (w->store, ADR_TABLE_KV, fixture_text ("k"), deleted, &record),
                       ADR_STATUS_NOT_FOUND);
@@ -257,18 +237,18 @@ static void
 test_replay_purges_again (void **state) /* [STORE-9] */
 {
     fixture_t *w = *state;
-    s_write (w, "k", "value");
-    uint64_t deleted = s_write (w, "k", NULL);
-    s_flush (w);
+    fixture_write (w, "k", "value");
+    uint64_t deleted = fixture_write (w, "k", NULL);
+    fixture_flush (w);
     s_purge (w, "k", deleted);
-    s_write (w, "other", "value");
+    fixture_write (w, "other", "value");
     w->now += 20 * ADR_MS;
     fixture_run (w);
     fixture_reopen (w);
     assert_int_equal (w->opening, ADR_STORE_OPENED);
     fixture_apply (w, adr_store_last (w->store).index);
     assert_int_equal (s_get (w, "k"), ADR_STATUS_NOT_FOUND);
-    s_flush (w);
+    fixture_flush (w);
     size_t rows = memory_index_count (w->index);
     assert_string_equal (s_tombstones (w), "");
     adr_store_destroy (&w->store);
@@ -276,46 +256,35 @@ test_replay_purges_again (void **state) /* [STORE-9] */
     w->index = memory_index_create ();
     fixture_open (w);
     fixture_apply (w, adr_store_last (w->store).index);
-    s_flush (w);
+    fixture_flush (w);
     assert_int_equal (s_get (w, "k"), ADR_STATUS_NOT_FOUND);
     assert_int_equal (memory_index_count (w->index), rows);
 }
 
 /* Bytes of purged tombstones that compaction keeps. */
-static uint64_t
-s_ghosts (fixture_t *w)
-{
-    uint64_t ghosts = 0;
-    for (uint64_t number = 1; number <= w->store->journal.newest; number++) {
-        const adr_segment_t *segment = adr_journal_segment (w->store, number);
-        ghosts += segment ? segment->ghost : 0;
-    }
-    return ghosts;
-}
-
 /* The frame of a tombstone that was purged before the index heard of it counts, too: an older frame of its key, the put's, may
  * be anywhere. */
 static void
 test_every_purged_tombstone_is_accounted_for (void **state) /* [STORE-9] */
 {
     fixture_t *w = *state;
-    uint64_t deleted = s_write (w, "flushed", NULL);
-    s_flush (w);
+    uint64_t deleted = fixture_write (w, "flushed", NULL);
+    fixture_flush (w);
     s_purge (w, "flushed", deleted);
-    s_flush (w);
-    uint64_t one = s_ghosts (w);
+    fixture_flush (w);
+    uint64_t one = fixture_ghosts (w);
     assert_int_not_equal (one, 0);
-    s_write (w, "in-turn", "old");
-    s_flush (w);
-    deleted = s_write (w, "in-turn", NULL);
+    fixture_write (w, "in-turn", "old");
+    fixture_flush (w);
+    deleted = fixture_write (w, "in-turn", NULL);
     s_purge (w, "in-turn", deleted);
-    s_flush (w);
-    assert_int_equal (s_ghosts (w), 2 * one);
-    s_write (w, "at-once", "old");
-    deleted = s_write (w, "at-once", NULL);
+    fixture_flush (w);
+    assert_int_equal (fixture_ghosts (w), 2 * one);
+    fixture_write (w, "at-once", "old");
+    deleted = fixture_write (w, "at-once", NULL);
     s_purge (w, "at-once", deleted);
-    s_flush (w);
-    assert_int_equal (s_ghosts (w), 3 * one);
+    fixture_flush (w);
+    assert_int_equal (fixture_ghosts (w), 3 * one);
     assert_int_equal (memory_index_count (w->index), 1);
 }
 
@@ -326,20 +295,20 @@ test_an_index_that_is_made_anew_knows_of_purges_below_the_log (void **state) /* 
     fixture_t *w = *state;
     w->options.log_keep_max = 1;
     fixture_reopen (w);
-    s_write (w, "k", "value");
-    uint64_t deleted = s_write (w, "k", NULL);
+    fixture_write (w, "k", "value");
+    uint64_t deleted = fixture_write (w, "k", NULL);
     s_purge (w, "k", deleted);
     for (int i = 0; i < 10; i++)
-        s_write (w, "other", "value");
-    s_flush (w);
-    s_flush (w);
+        fixture_write (w, "other", "value");
+    fixture_flush (w);
+    fixture_flush (w);
     assert_true (adr_store_log_start (w->store).index > deleted + 1);
     adr_store_destroy (&w->store);
     memory_index_destroy (&w->index);
     w->index = memory_index_create ();
     fixture_open (w);
     fixture_apply (w, adr_store_last (w->store).index);
-    s_flush (w);
+    fixture_flush (w);
     assert_int_equal (s_get (w, "k"), ADR_STATUS_NOT_FOUND);
     assert_string_equal (s_tombstones (w), "");
     assert_int_equal (adr_store_purged_to (w->store), deleted);
@@ -350,9 +319,9 @@ static void
 test_an_index_that_is_healed_knows_its_tombstones (void **state) /* [STORE-9, STORE-10] */
 {
     fixture_t *w = *state;
-    s_write (w, "a", NULL);
-    s_write (w, "b", NULL);
-    s_flush (w);
+    fixture_write (w, "a", NULL);
+    fixture_write (w, "b", NULL);
+    fixture_flush (w);
     adr_index_t *index = w->store->index;
     uint8_t stale[25] = { 't' };
     assert_int_equal (index->begin (index), 0);
@@ -362,7 +331,7 @@ test_an_index_that_is_healed_knows_its_tombstones (void **state) /* [STORE-9, ST
     w->store->index_damaged = true;
     adr_store_heal (w->store);
     for (int i = 0; i < 4; i++)
-        s_flush (w);
+        fixture_flush (w);
     assert_false (adr_store_index_is_damaged (w->store));
     assert_int_equal (s_rows (w), 2);
     assert_string_equal (s_tombstones (w), "a=1 b=2 ");
@@ -386,15 +355,15 @@ test_a_purged_record_is_in_no_hash (void **state) /* [REPAIR-4, STORE-9] */
 {
     fixture_t *w = *state;
     uint8_t with[ADR_HASH_SIZE], without[ADR_HASH_SIZE];
-    s_write (w, "keeps", "1");
-    s_flush (w);
+    fixture_write (w, "keeps", "1");
+    fixture_flush (w);
     s_root (w, without);
-    uint64_t deleted = s_write (w, "goes", NULL);
-    s_flush (w);
+    uint64_t deleted = fixture_write (w, "goes", NULL);
+    fixture_flush (w);
     s_root (w, with);
     assert_memory_not_equal (with, without, ADR_HASH_SIZE);
     s_purge (w, "goes", deleted);
-    s_flush (w);
+    fixture_flush (w);
     s_root (w, with);
     assert_memory_equal (with, without, ADR_HASH_SIZE);
 }
@@ -408,13 +377,13 @@ test_the_horizon_is_applied_with_the_purge (void **state) /* [REPAIR-2] */
     uint64_t index;
     assert_int_equal (adr_store_purge_horizon (w->store, &index), ADR_STATUS_OK);
     assert_int_equal (index, 0);
-    s_write (w, "a", "1");
-    uint64_t deleted = s_write (w, "k", NULL);
+    fixture_write (w, "a", "1");
+    uint64_t deleted = fixture_write (w, "k", NULL);
     s_append_purge (w, "k", deleted);
     assert_int_equal (adr_store_purged_to (w->store), 0);
     fixture_apply (w, adr_store_last (w->store).index);
     assert_int_equal (adr_store_purged_to (w->store), deleted);
-    s_flush (w);
+    fixture_flush (w);
     fixture_reopen (w);
     assert_int_equal (adr_store_purged_to (w->store), deleted);
 }
@@ -430,11 +399,11 @@ test_tombstones_that_come_as_copies_are_found (void **state) /* [STORE-9] */
     adr_value_digest (copy.value, copy.digest);
     assert_true (adr_store_place (w->store, &copy));
     for (int i = 0; i < 3; i++)
-        s_flush (w);
+        fixture_flush (w);
     assert_string_equal (s_tombstones (w), "k=7 ");
     adr_store_drop (w->store, ADR_TABLE_KV, copy.key, &copy.version);
     for (int i = 0; i < 3; i++)
-        s_flush (w);
+        fixture_flush (w);
     assert_string_equal (s_tombstones (w), "");
 }
 

@@ -15,24 +15,6 @@
 #include <cmocka.h>
 
 static void
-s_flush (fixture_t *w)
-{
-    adr_store_set_unlocked (w->store, adr_store_applied (w->store));
-    w->now += w->options.flush_every_ns;
-    fixture_run (w);
-    w->now += w->options.flush_every_ns;
-    fixture_run (w);
-}
-
-static void
-s_write (fixture_t *w, const char *key, const char *value)
-{
-    fixture_append (w, 1, key, value);
-    fixture_run (w);
-    fixture_apply (w, adr_store_last (w->store).index);
-}
-
-static void
 s_checkpoint (fixture_t *w)
 {
     adr_entry_t entry = { .kind = ADR_ENTRY_CHECKPOINT, .term = 1,
@@ -42,7 +24,7 @@ s_checkpoint (fixture_t *w)
     adr_store_append (w->store, &entry, adr_bytes (bytes, adr_entry_size (&entry)));
     fixture_run (w);
     fixture_apply (w, entry.index);
-    s_flush (w);
+    fixture_flush (w);
 }
 
 /* [REPAIR-4] Each leaf is what its slots' rows hash to, and each row has a slot. */
@@ -100,15 +82,15 @@ test_leaves_follow_rows (void **state)
     for (int i = 0; i < 300; i++) {
         snprintf (key, sizeof key, "key %d", i % 70);
         snprintf (value, sizeof value, "%d", i);
-        s_write (w, key, i % 11 ? value : NULL);
+        fixture_write (w, key, i % 11 ? value : NULL);
         if (i % 40 == 0)
-            s_flush (w);
+            fixture_flush (w);
     }
-    s_flush (w);
+    fixture_flush (w);
     assert_int_equal (s_verify_leaves (w), 70);
     fixture_reopen (w);
-    s_write (w, "key 1", "newer");
-    s_flush (w);
+    fixture_write (w, "key 1", "newer");
+    fixture_flush (w);
     assert_int_equal (s_verify_leaves (w), 70);
 }
 
@@ -119,15 +101,15 @@ test_roots_are_of_the_records (void **state)
     fixture_t *w = *state;
     uint8_t first[ADR_HASH_SIZE], second[ADR_HASH_SIZE];
     assert_int_equal (adr_store_checkpoint (w->store)->at.index, 0);
-    s_write (w, "a", "1");
-    s_write (w, "b", "2");
+    fixture_write (w, "a", "1");
+    fixture_write (w, "b", "2");
     s_checkpoint (w);
     assert_int_equal (adr_store_checkpoint (w->store)->at.index, 3);
     memcpy (first, adr_store_checkpoint (w->store)->root, sizeof first);
     s_checkpoint (w);
     assert_int_equal (adr_store_checkpoint (w->store)->at.index, 4);
     assert_memory_equal (adr_store_checkpoint (w->store)->root, first, sizeof first);
-    s_write (w, "b", "2");
+    fixture_write (w, "b", "2");
     s_checkpoint (w);
     memcpy (second, adr_store_checkpoint (w->store)->root, sizeof second);
     assert_memory_not_equal (second, first, sizeof first); /* another version */
@@ -135,15 +117,15 @@ test_roots_are_of_the_records (void **state)
     fixture_stop (state); /* the same entries, flushed otherwise */
     fixture_start (state);
     w = *state;
-    s_write (w, "a", "1");
-    s_flush (w);
-    s_write (w, "b", "2");
+    fixture_write (w, "a", "1");
+    fixture_flush (w);
+    fixture_write (w, "b", "2");
     s_checkpoint (w);
     fixture_reopen (w);
     s_checkpoint (w);
     assert_memory_equal (adr_store_checkpoint (w->store)->root, first, sizeof first);
-    s_write (w, "b", "2");
-    s_flush (w);
+    fixture_write (w, "b", "2");
+    fixture_flush (w);
     s_checkpoint (w);
     assert_memory_equal (adr_store_checkpoint (w->store)->root, second, sizeof second);
 }
@@ -153,7 +135,7 @@ static void
 test_a_checkpoint_is_one_moment (void **state)
 {
     fixture_t *w = *state;
-    s_write (w, "a", "1");
+    fixture_write (w, "a", "1");
     s_checkpoint (w);
     uint8_t root[ADR_HASH_SIZE];
     memcpy (root, adr_store_checkpoint (w->store)->root, sizeof root);
@@ -167,7 +149,7 @@ test_a_checkpoint_is_one_moment (void **state)
     fixture_apply (w, 5);
     fixture_expect (w, "a", "2");
     fixture_expect (w, "c", "3");
-    s_flush (w);
+    fixture_flush (w);
     assert_int_equal (adr_store_checkpoint (w->store)->at.index, 3);
     assert_memory_equal (adr_store_checkpoint (w->store)->root, root, sizeof root);
     fixture_expect (w, "a", "2");
@@ -179,8 +161,8 @@ static void
 test_not_found_needs_the_tree (void **state)
 {
     fixture_t *w = *state;
-    s_write (w, "a", "1");
-    s_flush (w);
+    fixture_write (w, "a", "1");
+    fixture_flush (w);
     adr_index_t *index = w->store->index;
     assert_int_equal (index->begin (index), 0);
     assert_int_equal (index->remove (index, ADR_TABLE_KV, fixture_text ("a")), 0);
@@ -210,9 +192,9 @@ static void
 test_newer_copies_win (void **state)
 {
     fixture_t *w = *state;
-    s_write (w, "a", "1");
-    s_write (w, "a", "2");
-    s_flush (w);
+    fixture_write (w, "a", "1");
+    fixture_write (w, "a", "2");
+    fixture_flush (w);
     s_place (w, "a", "old", 1);
     fixture_expect (w, "a", "2");
     s_place (w, "a", "newer", 9);
@@ -234,8 +216,8 @@ static void
 test_the_same_version_is_a_new_place (void **state)
 {
     fixture_t *w = *state;
-    s_write (w, "a", "1");
-    s_flush (w);
+    fixture_write (w, "a", "1");
+    fixture_flush (w);
     adr_index_row_t before, after;
     assert_int_equal (w->store->index->get (w->store->index, ADR_TABLE_KV, fixture_text ("a"), &before), 0);
     s_place (w, "a", "1", 1);
@@ -263,9 +245,9 @@ static void
 test_only_that_version_is_dropped (void **state)
 {
     fixture_t *w = *state;
-    s_write (w, "a", "1");
-    s_write (w, "b", "1");
-    s_flush (w);
+    fixture_write (w, "a", "1");
+    fixture_write (w, "b", "1");
+    fixture_flush (w);
     adr_store_drop (w->store, ADR_TABLE_KV, fixture_text ("a"), &(adr_version_t){ 0, 1, 1 });
     adr_store_drop (w->store, ADR_TABLE_KV, fixture_text ("b"), &(adr_version_t){ 0, 1, 1 });
     adr_store_drop (w->store, ADR_TABLE_KV, fixture_text ("c"), &(adr_version_t){ 0, 1, 1 });
@@ -282,8 +264,8 @@ test_a_regression_is_counted (void **state)
 {
     fixture_t *w = *state;
     s_place (w, "a", "from the future", 5);
-    s_write (w, "a", "1");
-    s_flush (w);
+    fixture_write (w, "a", "1");
+    fixture_flush (w);
     assert_int_equal (adr_store_regressions (w->store), 1);
     fixture_expect (w, "a", "from the future");
 }
@@ -303,8 +285,8 @@ static void
 test_a_copy_moves_the_log (void **state)
 {
     fixture_t *w = *state;
-    s_write (w, "a", "1");
-    s_write (w, "b", "2");
+    fixture_write (w, "a", "1");
+    fixture_write (w, "b", "2");
     adr_store_sync_begin (w->store);
     assert_int_equal (adr_store_sync (w->store), ADR_SYNC_EXACT);
     fixture_run (w);
@@ -334,14 +316,14 @@ test_a_copy_moves_the_log (void **state)
     fixture_append (w, 3, "d", "at 24");
     fixture_run (w);
     fixture_apply (w, 24);
-    s_flush (w);
+    fixture_flush (w);
     fixture_reopen (w);
     assert_int_equal (adr_store_sync (w->store), ADR_SYNC_REPLAYING);
     fixture_append (w, 3, "a", "at 25");
     fixture_run (w);
     fixture_apply (w, 25);
     assert_int_equal (adr_store_sync (w->store), ADR_SYNC_UNPROVEN);
-    s_flush (w);
+    fixture_flush (w);
     adr_store_sync_proven (w->store, 25);
     fixture_run (w);
     assert_int_equal (adr_store_sync (w->store), ADR_SYNC_EXACT);
@@ -376,7 +358,7 @@ static void
 test_no_roots_before_it_is_exact (void **state)
 {
     fixture_t *w = *state;
-    s_write (w, "a", "1");
+    fixture_write (w, "a", "1");
     s_checkpoint (w);
     assert_int_equal (adr_store_checkpoint (w->store)->at.index, 2);
     adr_store_sync_begin (w->store);
@@ -398,7 +380,7 @@ static void
 test_the_end_of_a_copying_is_one_step (void **state)
 {
     fixture_t *w = *state;
-    s_write (w, "a", "1");
+    fixture_write (w, "a", "1");
     adr_store_sync_begin (w->store);
     fixture_run (w);
     s_place (w, "a", "at 19", 19);

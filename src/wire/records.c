@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* The records of objects as bytes: see object.h and src/wire/records.proto.
+/* The records of objects as bytes: see records.h and records.proto.
  *
  * Owns: nothing. Assumes: what is read back may be anything (a damaged copy, a later version): readers are total. */
 
-#include "client/object.h"
-
-#include "wire/records.pb-c.h"
+#include "wire/records.h"
 
 #include <string.h>
 
@@ -64,8 +62,8 @@ adr_meta_record_write (adr_buffer_t *value, const adr_object_info_t *info)
     adr__meta_record__pack (&record, adr_buffer_grow (value, adr__meta_record__get_packed_size (&record)));
 }
 
-static uint64_t
-s_chunk_count (uint64_t size, uint32_t chunk_size)
+uint64_t
+adr_object_chunks (uint64_t size, uint32_t chunk_size)
 {
     return chunk_size ? (size + chunk_size - 1) / chunk_size : 0;
 }
@@ -77,10 +75,11 @@ adr_object_header_write (adr_buffer_t *value, const adr_object_info_t *info, con
     s_attributes_fill (&attributes, info);
     Adr__ObjectHeader header = ADR__OBJECT_HEADER__INIT;
     header.layout = ADR__RECORD_LAYOUT__LAYOUT_1;
-    header.state = ADR__OBJECT_STATE__PENDING; /* [OBJECT-1] */
+    header.state = info->condemned ? ADR__OBJECT_STATE__CONDEMNED : ADR__OBJECT_STATE__PENDING; /* [OBJECT-1] */
+    header.sweep_epoch = info->sweep_epoch;
     header.size = info->size;
     header.chunk_size = info->chunk_size;
-    header.chunk_count = s_chunk_count (info->size, info->chunk_size);
+    header.chunk_count = adr_object_chunks (info->size, info->chunk_size);
     header.etag = (char *) info->etag;
     header.bucket = adr_bytes_view (adr_bytes (bucket, strlen (bucket)));
     header.key = adr_bytes_view (key);
@@ -122,19 +121,41 @@ adr_meta_record_read (adr_object_info_t *info, adr_bytes_t value, adr_arena_t *a
                         record->attribute);
 }
 
+/* NULL for nonsense; `data` is what follows the header. */
+static const Adr__ObjectHeader *
+s_header_unpack (adr_bytes_t *data, adr_bytes_t value, adr_arena_t *arena)
+{
+    if (value.size < 4 || adr_get_u32 (value.data) > value.size - 4)
+        return NULL;
+    size_t size = adr_get_u32 (value.data);
+    *data = adr_bytes (value.data + 4 + size, value.size - 4 - size);
+    return adr__object_header__unpack (&arena->allocator, size, value.data + 4);
+}
+
 bool
 adr_object_header_read (adr_object_info_t *info, adr_bytes_t *data, adr_bytes_t value, adr_arena_t *arena)
 {
     *info = (adr_object_info_t){ 0 };
-    if (value.size < 4 || adr_get_u32 (value.data) > value.size - 4)
-        return false;
-    size_t size = adr_get_u32 (value.data);
-    *data = adr_bytes (value.data + 4 + size, value.size - 4 - size);
-    const Adr__ObjectHeader *header = adr__object_header__unpack (&arena->allocator, size, value.data + 4);
+    const Adr__ObjectHeader *header = s_header_unpack (data, value, arena);
     if (!header || !s_info_fill (info, header->layout, header->size, header->chunk_size, header->etag,
                                  header->n_attribute, header->attribute))
         return false;
-    if (header->chunk_count != s_chunk_count (header->size, header->chunk_size))
+    if (header->chunk_count != adr_object_chunks (header->size, header->chunk_size))
         return false;
+    info->sweep_epoch = header->sweep_epoch;
+    info->condemned = header->state == ADR__OBJECT_STATE__CONDEMNED;
     return data->size == (header->chunk_size ? 0 : header->size);
+}
+
+size_t
+adr_object_header_owner (uint8_t at[ADR_KEY_MAX], adr_bytes_t value, adr_arena_t *arena)
+{
+    adr_bytes_t data;
+    char bucket[ADR_KEY_MAX];
+    const Adr__ObjectHeader *header = s_header_unpack (&data, value, arena);
+    if (!header || header->layout != ADR__RECORD_LAYOUT__LAYOUT_1 || header->bucket.len >= sizeof bucket)
+        return 0;
+    memcpy (bucket, header->bucket.data, header->bucket.len);
+    bucket[header->bucket.len] = 0;
+    return adr_meta_key (at, bucket, adr_bytes (header->key.data, header->key.len));
 }
