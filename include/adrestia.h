@@ -138,6 +138,24 @@ adr_result_t adr_object_delete (adr_client_t *self, const char *bucket, const ch
 /* The edge's clusterMap as JSON text (docs/protocol/map_keeper.md); the caller frees it with free (). */
 adr_result_t adr_cluster_map (adr_client_t *self, char **json);
 
+/* What operators may ask nodes that hold copies to do (docs/shell.md). */
+typedef enum {
+    ADR_ACTION_REPAIR_RUN = 0,   /* ends a pause; compares all partitions with the peers' now, and mends what differs */
+    ADR_ACTION_REPAIR_PAUSE = 1, /* pulls no copies and gives none for a time; a restart ends it */
+    ADR_ACTION_SCRUB = 2         /* begins to read everything now */
+} adr_action_t;
+
+typedef struct {
+    const char *node;    /* its id, as adr_cluster_map gives it; the caller's */
+    adr_result_t result; /* OK: it begins; REFUSED: `text` says why not; INVALID: it holds no copies; TIMEOUT: no answer */
+    char text[240];      /* what it said, or "no answer" */
+} adr_node_answer_t;
+
+/* Asks each of these nodes (512 at most) at the same time, and returns when all have answered, or at the time limit, which is
+ * also how long those of a client that is no operator take, for they reach nobody. `for_ms`: of a pause, at most a day; 0: an
+ * hour. OK if all said OK, else the first other result. */
+adr_result_t adr_nodes_control (adr_client_t *self, adr_action_t action, uint32_t for_ms, adr_node_answer_t *nodes, size_t count);
+
 #ifdef __cplusplus
 }
 #endif

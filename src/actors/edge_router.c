@@ -6,9 +6,11 @@
  * them, and their askers try again elsewhere with the same request id [REPL-5]. Implements docs/protocol/edge_router.md;
  * of DESIGN 13, invariant 6: `refused` is said of a write only if every try of it was surely refused.
  *
- * Mailbox: WRITE, READ, LIST, MAP_PULL (clients, or the HTTP edge of this host); WRITE, READ, LIST (own collector); ANSWER,
- *   LIST_ANSWER (replicators); MAP_CHANGED (own map-keeper).
- * Sends: WRITE, READ, LIST (replicators); ANSWER, LIST_ANSWER, MAP_PUSH (the asker).
+ * Mailbox: WRITE, READ, LIST, MAP_PULL (clients, or the HTTP edge of this host); WRITE, READ, LIST (own collector);
+ *   CONTROL (operators); ANSWER, LIST_ANSWER (replicators); CONTROL_ANSWER (inventory-syncers, scrubbers); MAP_CHANGED (own
+ *   map-keeper).
+ * Sends: WRITE, READ, LIST (replicators); CONTROL (inventory-syncers, scrubbers); ANSWER, LIST_ANSWER, MAP_PUSH,
+ *   CONTROL_ANSWER (the asker).
  *
  *              asked: invalid, busy ----------------------------------> answered
  *                |                                                         ^
@@ -233,6 +235,7 @@ s_create (const adr_environment_t *environment)
     self->random.state = environment->seed;
     /* Numbers of an earlier life of this edge must not fit. */
     self->serial = adr_random_next (&self->random) >> (PLACE_BITS + TRY_BITS + 1);
+    self->control_number = self->serial;
     self->wake_ns = ADR_NEVER;
     adr_routes_update (&self->routes, self->map, &environment->node);
     return self;
@@ -271,6 +274,12 @@ s_on_message (edge_router_t *self, const adr_event_t *event)
         break;
     case ADR__KIND__MAP_PULL:
         s_on_map_pull (self, event);
+        break;
+    case ADR__KIND__CONTROL:
+        edge_router_on_control (self, event);
+        break;
+    case ADR__KIND__CONTROL_ANSWER:
+        edge_router_on_control_answer (self, event);
         break;
     case ADR__KIND__ANSWER:
         edge_router_on_answer (self, event);

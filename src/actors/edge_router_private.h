@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* What the four files of the edge_router share. edge_router.c: the actor, and who is let in. edge_router_places.c: the
+/* What the five files of the edge_router share. edge_router.c: the actor, and who is let in. edge_router_places.c: the
  * requests that wait, each with a copy of what was asked. edge_router_tries.c: whom to ask, and when again.
- *edge_router_answers.c: what replicators say, and whether it is the last word. */
+ * edge_router_answers.c: what replicators say, and whether it is the last word. edge_router_control.c: what operators ask. */
 
 #ifndef ADR_EDGE_ROUTER_PRIVATE_H
 #define ADR_EDGE_ROUTER_PRIVATE_H
@@ -14,6 +14,7 @@
 
 #define PLACES_MAX 65536u /* requests at once; 20 MB of places when full */
 #define CHUNK 1024u       /* places made at a time; they never move */
+#define CONTROLS_MAX 512u /* operators' questions at once: one for each node of a large cluster */
 #define OPEN_MAX 8        /* tries without an answer that a write remembers one by one */
 
 /* A number that we give to a try: which place, which request in that place, which try of it. */
@@ -57,6 +58,15 @@ typedef struct {
     uint32_t next_free;
 } edge_request_t;
 
+/* What an operator asks a node to do [EDGE-7]. */
+typedef struct {
+    uint64_t number; /* ours */
+    adr_address_t asker;
+    uint64_t asker_number;
+    adr_id_t node;
+    int64_t limit_ns; /* nobody waits for it from then on */
+} edge_control_t;
+
 typedef struct {
     const adr_environment_t *environment;
     adr_effects_t *effects; /* of the current event */
@@ -71,6 +81,8 @@ typedef struct {
     uint64_t held;        /* bytes that they keep */
     uint64_t serial;      /* of the newest request */
     adr_deadlines_t deadlines;
+    edge_control_t control[CONTROLS_MAX];
+    uint64_t control_number; /* of the newest */
     bool nudge[ADR_GROUPS_MAX]; /* groups that have another master since the last turn */
     bool nudge_due;             /* any of them */
     int64_t wake_ns;      /* what the shell was asked for */
@@ -114,5 +126,9 @@ void edge_router_learn_master (edge_router_t *self, uint32_t group, int node);
 uint64_t edge_router_stamp (uint64_t log_ms, uint32_t age_ms);
 void edge_router_on_answer (edge_router_t *self, const adr_event_t *event);
 void edge_router_on_list_answer (edge_router_t *self, const adr_event_t *event);
+
+/* edge_router_control.c */
+void edge_router_on_control (edge_router_t *self, const adr_event_t *event);
+void edge_router_on_control_answer (edge_router_t *self, const adr_event_t *event);
 
 #endif

@@ -24,6 +24,7 @@
  *         └────── STOOD_DOWN, MASTER: anybody else or a higher term ◀─────────────┘ */
 
 #include "core/actor.h"
+#include "core/map.h"
 #include "core/node_state.h"
 
 #include "actors/group.h"
@@ -227,12 +228,7 @@ s_answer_poll (s_health_checker_t *self, s_peer_t *peer, uint32_t promised_ms, i
     answer.disk_free_permille = self->pong.disk_free_permille;
     answer.space = self->pong.space;
     answer.keep_from = self->pong.keep_from;
-    answer.sync = self->pong.sync;
-    answer.parts_done = self->pong.parts_done;
-    answer.parts = self->pong.parts;
-    answer.pulled = self->pong.pulled;
-    answer.rate_kib = self->pong.rate_kib;
-    answer.left_s = self->pong.left_s;
+    ADR_PROGRESS_COPY (&answer, &self->pong);
     answer.stamp_ns = now_ns;
     s_send (&peer->node, ADR_ACTOR_HEALTH_CHECKER, ADR__KIND__POLL_ANSWER, &answer, effects);
 }
@@ -445,12 +441,7 @@ s_on_poll_answer (s_health_checker_t *self, const adr_event_t *event, adr_effect
     answered.last_index = answer->last_index;
     answered.applied = answer->applied;
     answered.keep_from = answer->keep_from;
-    answered.sync = answer->sync;
-    answered.parts_done = answer->parts_done;
-    answered.parts = answer->parts;
-    answered.pulled = answer->pulled;
-    answered.rate_kib = answer->rate_kib;
-    answered.left_s = answer->left_s;
+    ADR_PROGRESS_COPY (&answered, answer);
     s_send_own (self, ADR_ACTOR_ELECTION, ADR__KIND__ANSWERED, &answered, effects);
     s_send_own (self, ADR_ACTOR_REPLICATOR, ADR__KIND__ANSWERED, &answered, effects);
 }

@@ -4,7 +4,7 @@
  * Owns: passes over the partitions, what of them is under way. Makes durable: nothing itself; the replicator's store does,
  * and progress is what the index holds: a bucket that is whole hashes to what the peer's hashes to, whoever starts anew.
  * Assumes: REPAIR_STATE comes when it changes. Implements docs/protocol/inventory_syncer.md (REPAIR-1, REPAIR-2, REPAIR-3,
- * REPAIR-5, REPAIR-6's keep-from).
+ * REPAIR-5, REPAIR-6's keep-from, REPAIR-9).
  *
  * Mailbox
  *     REPAIR_STATE    own replicator         how far this copy is exact, what of the copies is durable
@@ -13,15 +13,17 @@
  *     BASE            a peer's replicator    who voted where the log may start
  *     LEAVES, INVENTORY, RECORDS             a peer's, answers
  *     LEAVES_ASK, INVENTORY_ASK, RECORDS_ASK a peer's, questions
+ *     CONTROL         an edge_router, for an operator
  *     MAP_CHANGED     own map_keeper
  * Sends
  *     the same questions and answers to inventory_syncers; BASE_ASK to a peer's replicator; PLACE, SYNC_END,
- *     INDEX_DAMAGED to its own.
+ *     INDEX_DAMAGED to its own; CONTROL_ANSWER to the edge_router.
  *
  *              REPAIR_STATE: copying                      all whole, and the log reaches back to all of it
  *     idle ──────────────────────────▶ copying: pass after pass ──────────────────────────▶ SYNC_END, idle
  *       │          DIVERGED                                                                     ▲
- *       └──────────────────────▶ mending: those partitions, from that peer ─────────────────────┘ */
+ *       └──────────────────────▶ mending: those partitions, from that peer ─────────────────────┘
+ *     An operator's CONTROL makes an idle one mend all partitions, from one peer after the other; or all of it pause. */
 
 #include "actors/inventory_syncer_private.h"
 
@@ -57,6 +59,8 @@ static void
 s_fill_progress (const inventory_syncer_t *self, Adr__Place *place)
 {
     int64_t passed_ms = (self->now_ns - self->began_ns) / ADR_MS;
+    place->paused_s = syncer_pause_left_s (self);
+    place->runs = syncer_runs (self);
     if (self->mode == MODE_IDLE)
         return;
     place->parts = self->all_count;
@@ -79,6 +83,13 @@ s_send_place (inventory_syncer_t *self)
     s_send_own_replicator (self, ADR__KIND__PLACE, &place, adr_bytes (self->place.data, self->place.size));
     self->place_bytes += self->place.size;
     adr_buffer_clear (&self->place);
+}
+
+void
+syncer_tell_progress (inventory_syncer_t *self)
+{
+    self->told_ns = self->now_ns;
+    s_send_place (self);
 }
 
 void
@@ -118,7 +129,15 @@ syncer_blame (inventory_syncer_t *self, int peer, const char *why)
         return;
     self->failed_peers++;
     adr_id_format (&self->group.node[peer], name);
-    adr_note (self->effects, ADR_LEVEL_NOTE, "node %s: %s -> another one is asked", name, why);
+    adr_note (self->effects, ADR_LEVEL_NOTE, "node %s: %s -> another one is asked failed=%llu", name, why,
+              (unsigned long long) self->failed_peers);
+}
+
+bool
+syncer_runs (const inventory_syncer_t *self)
+{
+    bool pulls = self->mode != MODE_IDLE && !syncer_is_paused (self);
+    return pulls || (self->served_ns != 0 && self->now_ns - self->served_ns < RUNS_NS);
 }
 
 bool
@@ -254,7 +273,8 @@ s_fill_lanes (inventory_syncer_t *self)
         int peer = self->mode == MODE_MENDING ? self->mend_peer : syncer_choose_peer (self);
         while (partition < self->part_count && self->part[partition] != PART_TODO)
             partition++;
-        if (peer < 0 || self->now_ns < self->bad_until_ns[peer] || partition == self->part_count)
+        if (peer < 0 || self->now_ns < self->bad_until_ns[peer] || partition == self->part_count
+            || !syncer_may_ask (self, adr_reader_buckets (self->reader, partition) * HASH_SIZE))
             return;
         self->part[partition] = PART_BUSY;
         syncer_lane_begin (self, &self->lane[i], partition, peer);
@@ -304,14 +324,59 @@ s_ask_base (inventory_syncer_t *self)
 static void
 s_end_mending (inventory_syncer_t *self)
 {
-    adr_note (self->effects, ADR_LEVEL_NOTE, "the partitions that differed at checkpoint %llu are compared -> mended=%llu",
-              (unsigned long long) self->mend_at.index, (unsigned long long) self->mended_records);
+    char peer[ADR_ID_TEXT_SIZE];
+    adr_id_format (&self->group.node[self->mend_peer], peer);
+    if (self->ordered)
+        adr_note (self->effects, ADR_LEVEL_NOTE, "all partitions are compared with node %s -> mended=%llu dropped=%llu", peer,
+                  (unsigned long long) self->mended_records, (unsigned long long) self->dropped_records);
+    else
+        adr_note (self->effects, ADR_LEVEL_NOTE,
+                  "the partitions that differed at checkpoint %llu are compared -> mended=%llu dropped=%llu",
+                  (unsigned long long) self->mend_at.index, (unsigned long long) self->mended_records,
+                  (unsigned long long) self->dropped_records);
     s_become (self, MODE_IDLE);
 }
 
-static void
-s_go_on (inventory_syncer_t *self)
+/* For a pause: questions that are out are forgotten, and so is a mending, which the next checkpoint begins again. */
+void
+syncer_put_down (inventory_syncer_t *self)
 {
+    for (size_t i = 0; i < LANES; i++)
+        if (self->lane[i].stage != LANE_IDLE)
+            syncer_part_done (self, &self->lane[i], false);
+    if (self->mode == MODE_MENDING)
+        s_become (self, MODE_IDLE);
+}
+
+static void
+s_begin_mending (inventory_syncer_t *self, int peer, part_t part)
+{
+    s_become (self, MODE_MENDING);
+    self->mend_peer = peer;
+    self->ordered = part == PART_TODO;
+    for (uint32_t i = 0; i < self->part_count; i++)
+        self->part[i] = part;
+}
+
+/* What an operator asked for: all partitions against the next peer. */
+static void
+s_compare_next (inventory_syncer_t *self)
+{
+    if (self->compare_left == 0 || self->sync == ADR_SYNC_COPYING || self->sync == ADR_SYNC_REPLAYING)
+        return;
+    int peer = __builtin_ctz (self->compare_left);
+    self->compare_left &= self->compare_left - 1;
+    s_begin_mending (self, peer, PART_TODO);
+    s_count_parts (self);
+}
+
+void
+syncer_go_on (inventory_syncer_t *self)
+{
+    if (syncer_is_paused (self))
+        return;
+    if (self->mode == MODE_IDLE)
+        s_compare_next (self);
     if (self->mode == MODE_IDLE)
         return;
     syncer_lanes_go_on (self);
@@ -335,6 +400,7 @@ s_on_repair_state (inventory_syncer_t *self, const Adr__RepairState *state)
     self->sync = state->sync <= ADR_SYNC_UNPROVEN ? (adr_sync_t) state->sync : ADR_SYNC_COPYING;
     self->proven = state->proven;
     self->lossy = state->lossy;
+    self->busy = state->busy;
     self->master = adr_id_of (state->master);
     self->applied = state->applied;
     self->asked = state->asked;
@@ -349,7 +415,7 @@ s_on_repair_state (inventory_syncer_t *self, const Adr__RepairState *state)
     }
     if (self->sync != ADR_SYNC_COPYING && self->mode == MODE_COPYING)
         s_become (self, MODE_IDLE);
-    s_go_on (self);
+    syncer_go_on (self);
 }
 
 static void
@@ -359,20 +425,18 @@ s_on_diverged (inventory_syncer_t *self, const adr_event_t *event)
     adr_bytes_t partitions = event->message.payload;
     adr_id_t node = adr_id_of (diverged->node);
     int peer = adr_group_find (&self->group, &node);
-    if (peer < 0 || self->mode != MODE_IDLE || self->sync == ADR_SYNC_COPYING || self->sync == ADR_SYNC_REPLAYING)
+    if (peer < 0 || self->mode != MODE_IDLE || self->sync == ADR_SYNC_COPYING || self->sync == ADR_SYNC_REPLAYING
+        || syncer_is_paused (self))
         return; /* the next checkpoint will say it again */
-    s_become (self, MODE_MENDING);
-    self->mend_peer = peer;
+    s_begin_mending (self, peer, PART_LEFT);
     self->mend_at = (adr_position_t){ diverged->term, diverged->index };
-    for (uint32_t i = 0; i < self->part_count; i++)
-        self->part[i] = PART_LEFT;
     for (size_t at = 0; at + 4 <= partitions.size; at += 4)
         if (adr_get_u32 (partitions.data + at) < self->part_count)
             self->part[adr_get_u32 (partitions.data + at)] = PART_TODO;
     s_count_parts (self);
     adr_note (self->effects, ADR_LEVEL_NOTE, "%u partitions differ at checkpoint %llu -> their inventories are compared",
               self->todo_count, (unsigned long long) diverged->index);
-    s_go_on (self);
+    syncer_go_on (self);
 }
 
 /* [REPAIR-1] The log must reach back to the least applied index of any bucket; what did not is copied again. */
@@ -412,13 +476,12 @@ s_on_map_changed (inventory_syncer_t *self, const Adr__MapChanged *changed)
     adr_group_update (&self->group, changed->map);
     if (old.count == self->group.count && memcmp (old.node, self->group.node, old.count * sizeof old.node[0]) == 0)
         return;
-    /* Lanes name peers by their place. */
+    /* Lanes, the question for a base and an operator's comparison name peers by their place. */
     memset (self->bad_until_ns, 0, sizeof self->bad_until_ns);
-    for (size_t i = 0; i < LANES; i++)
-        if (self->lane[i].stage != LANE_IDLE)
-            syncer_part_done (self, &self->lane[i], false);
-    if (self->mode == MODE_MENDING)
-        s_become (self, MODE_IDLE);
+    self->base_number = 0;
+    self->base_peer = 0;
+    self->compare_left = 0;
+    syncer_put_down (self);
 }
 
 static void
@@ -426,6 +489,10 @@ s_receive_message (inventory_syncer_t *self, const adr_event_t *event)
 {
     const ProtobufCMessage *header = event->message.header;
     bool own = adr_id_equal (&event->message.from.node, &self->environment.node);
+    if (event->message.kind == ADR__KIND__CONTROL) { /* from an edge */
+        syncer_on_control (self, event);
+        return;
+    }
     if (!own && adr_group_find (&self->group, &event->message.from.node) < 0)
         return; /* of another group */
     switch ((Adr__Kind) event->message.kind) {
@@ -443,12 +510,15 @@ s_receive_message (inventory_syncer_t *self, const adr_event_t *event)
         break;
     case ADR__KIND__LEAVES:
         syncer_on_leaves (self, event);
+        syncer_lanes_go_on (self);
         break;
     case ADR__KIND__INVENTORY:
         syncer_on_inventory (self, event);
+        syncer_lanes_go_on (self);
         break;
     case ADR__KIND__RECORDS:
         syncer_on_records (self, event);
+        syncer_lanes_go_on (self);
         break;
     case ADR__KIND__LEAVES_ASK:
         syncer_on_leaves_ask (self, event);
@@ -486,6 +556,7 @@ static void
 s_tick (inventory_syncer_t *self)
 {
     s_gather_credit (self);
+    syncer_tend_pause (self);
     for (size_t i = 0; i < LANES; i++) {
         lane_t *lane = &self->lane[i];
         bool waits = lane->stage != LANE_IDLE && lane->stage != LANE_WAITING;
@@ -500,12 +571,10 @@ s_tick (inventory_syncer_t *self)
     /* A peer that gives nothing mends nobody: the next checkpoint tells what still differs. */
     if (self->mode == MODE_MENDING && self->now_ns < self->bad_until_ns[self->mend_peer])
         s_become (self, MODE_IDLE);
-    s_go_on (self);
+    syncer_go_on (self);
     syncer_tend_wounds (self);
-    if (self->mode != MODE_IDLE && self->now_ns - self->told_ns >= S_PROGRESS_NS) {
-        self->told_ns = self->now_ns;
-        s_send_place (self);
-    }
+    if ((syncer_runs (self) || syncer_is_paused (self)) && self->now_ns - self->told_ns >= S_PROGRESS_NS)
+        syncer_tell_progress (self);
     self->tick_ns = self->now_ns + S_TICK_NS;
     self->effects->wake (self->effects, S_TIMER_TICK, self->tick_ns);
 }
@@ -537,6 +606,7 @@ s_create (const adr_environment_t *environment)
     self->part = adr_alloc (self->part_count * sizeof *self->part);
     /* Answers to questions of a former life find no lane. */
     self->number = (environment->incarnation + environment->boot) << 32;
+    self->window = WINDOW_START;
     self->sync = ADR_SYNC_COPYING; /* until the replicator says otherwise nobody is served */
     return self;
 }
@@ -564,6 +634,7 @@ s_check (const void *object)
 {
     const inventory_syncer_t *self = object;
     adr_assert (self->admitted_bytes <= self->place_bytes);
+    adr_assert (self->window >= WINDOW_MIN && self->window <= WINDOW_MAX);
     adr_assert (self->todo_count + self->done_count <= self->part_count);
     for (size_t i = 0; i < LANES; i++)
         adr_assert (self->lane[i].stage == LANE_IDLE || self->part[self->lane[i].partition] == PART_BUSY);

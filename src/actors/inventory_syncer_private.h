@@ -3,7 +3,8 @@
  *
  *     inventory_syncer.c        the actor: what is to be repaired, passes, their end, its mailbox
  *     inventory_syncer_pull.c   one partition after the other: leaves, inventories, records
- *     inventory_syncer_serve.c  the source's side */
+ *     inventory_syncer_serve.c  the source's side
+ *     inventory_syncer_control.c  what operators ask for */
 
 #ifndef ADR_INVENTORY_SYNCER_PRIVATE_H
 #define ADR_INVENTORY_SYNCER_PRIVATE_H
@@ -21,7 +22,12 @@
 #define PIECE_MAX (160 * 1024)          /* of one answer: a pack with room for its headers [DESIGN 3] */
 #define SERVED_MAX 16                   /* inventories that are kept for askers who page through them */
 #define PLACE_MAX (192 * 1024)          /* of one PLACE, about */
-#define PLACE_WINDOW (2 * 1024 * 1024)  /* bytes that the own replicator has not taken yet */
+#define WINDOW_MAX (3 * 1024 * 1024)    /* bytes that are asked for, or wait for the own disk: eight full answers, and 2 MiB */
+#define WINDOW_MIN (64 * 1024)          /* however busy clients are: repair ends */
+#define WINDOW_UNIT (64 * 1024)         /* more each round in which nobody was busy */
+#define WINDOW_START (512 * 1024)
+#define ROUND_NS (100 * ADR_MS)         /* at least: the time over which whoever says busy has measured */
+#define RUNS_NS (2000 * ADR_MS)         /* a peer that asked for something so lately is being repaired from here */
 #define WOUNDS_MAX (1024 * 1024)        /* bytes of keys whose values cannot be read */
 #define PATIENCE_NS (2000 * ADR_MS)     /* a peer that does not answer for so long is replaced by another */
 
@@ -37,12 +43,14 @@ typedef enum {
     LANE_LEAVES,    /* the peer was asked for its leaves */
     LANE_INVENTORY, /* ... for the inventory of a bucket that differs */
     LANE_RECORDS,   /* ... for records that this copy lacks */
-    LANE_WAITING    /* has something to ask for, once rate and window allow it */
+    LANE_WAITING    /* has something to ask for, `next`, once rate and window allow it */
 } lane_stage_t;
 
 /* One partition that is being pulled. */
 typedef struct {
-    lane_stage_t stage;
+    lane_stage_t stage, next;
+    uint64_t expects;    /* bytes, about: of the answer that is on its way */
+    uint32_t offset;     /* of the piece of an inventory that it waits for */
     uint32_t partition;
     int peer;            /* place in the group */
     uint64_t number;     /* of what it was asked last */
@@ -82,6 +90,7 @@ typedef struct inventory_syncer {
     /* What the own replicator said last. */
     adr_sync_t sync;
     bool proven, lossy;
+    bool busy;           /* its clients wait longer than they are used to */
     adr_id_t master;
     uint64_t applied, purged_to;
     adr_voters_t voters;
@@ -89,6 +98,10 @@ typedef struct inventory_syncer {
 
     repair_mode_t mode;
     int mend_peer;
+    bool ordered;             /* mending: all partitions, because an operator asked for it; else what differed at mend_at */
+    uint32_t compare_left;    /* a bit for each peer that an operator's comparison has yet to look at */
+    int64_t paused_until_ns;  /* by an operator [REPAIR-9]; 0: not */
+    int64_t pause_noted_ns;
     adr_position_t mend_at;
     part_t *part;       /* of each partition, and of the group's own records */
     uint32_t part_count, done_count, todo_count, all_count;
@@ -111,7 +124,11 @@ typedef struct inventory_syncer {
     adr_buffer_t place;   /* copies that go to the replicator with the next PLACE */
     uint64_t place_bytes; /* ever sent there */
     adr_buffer_t drops;   /* rows that were purged, as two other copies say */
-    int64_t credit;       /* bytes that may still be asked for now [repair_rate] */
+    uint64_t window;      /* bytes that may be asked for, or wait for the own disk, at a time [REPAIR-8] */
+    int64_t round_ns;     /* when it was decided on last */
+    bool round_busy;      /* somebody has said so since */
+    int64_t served_ns;    /* when a peer was given something last; 0: never */
+    int64_t credit;       /* bytes that may still come now [repair_rate]; below 0: that came too early */
     int64_t credit_ns;
     int64_t tick_ns;
 
@@ -140,10 +157,23 @@ int syncer_choose_other (inventory_syncer_t *self, int peer); /* a healthy voter
 /* That peer is left alone for a while. */
 void syncer_blame (inventory_syncer_t *self, int peer, const char *why);
 
+void syncer_tell_progress (inventory_syncer_t *self); /* to the replicator, now */
+void syncer_put_down (inventory_syncer_t *self);      /* questions that are out, and a mending: for a pause */
+void syncer_go_on (inventory_syncer_t *self);         /* whatever may be done now */
+
+/* --- inventory_syncer_control.c */
+bool syncer_is_paused (const inventory_syncer_t *self);
+uint32_t syncer_pause_left_s (const inventory_syncer_t *self);
+void syncer_tend_pause (inventory_syncer_t *self); /* each tick */
+void syncer_on_control (inventory_syncer_t *self, const adr_event_t *event);
+
 /* --- inventory_syncer_pull.c */
 void syncer_lane_begin (inventory_syncer_t *self, lane_t *lane, uint32_t partition, int peer);
 void syncer_lane_end (lane_t *lane);
 void syncer_lanes_go_on (inventory_syncer_t *self); /* those that wait for rate or window */
+/* True if an answer of so many bytes fits into window and rate [REPAIR-8]. */
+bool syncer_may_ask (const inventory_syncer_t *self, uint64_t bytes);
+bool syncer_runs (const inventory_syncer_t *self); /* copies are made, here or by a peer from here */
 void syncer_on_leaves (inventory_syncer_t *self, const adr_event_t *event);
 void syncer_on_inventory (inventory_syncer_t *self, const adr_event_t *event);
 void syncer_on_records (inventory_syncer_t *self, const adr_event_t *event);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* One partition after the other: the peer's leaves against ours, the inventory of each bucket that differs, the records
  * that this copy lacks. Implements REPAIR-2 (an inventory is believed only if it hashes to what it says), REPAIR-3 (the
- * newer version wins; who is merely behind is not wrong). */
+ * newer version wins; who is merely behind is not wrong), REPAIR-8 (it yields to clients). */
 
 #include "actors/inventory_syncer_private.h"
 
@@ -11,6 +11,52 @@ static bool
 s_mends (const inventory_syncer_t *self)
 {
     return self->mode == MODE_MENDING;
+}
+
+/* --- window ---------------------------------------------------------------------------------------------------- */
+
+static bool
+s_is_out (const lane_t *lane)
+{
+    return lane->stage != LANE_IDLE && lane->stage != LANE_WAITING;
+}
+
+bool
+syncer_may_ask (const inventory_syncer_t *self, uint64_t bytes)
+{
+    uint64_t comes = 0, waits = self->place.size + self->place_bytes - self->admitted_bytes;
+    for (size_t i = 0; i < LANES; i++)
+        if (s_is_out (&self->lane[i]))
+            comes += self->lane[i].expects;
+    return self->credit > (int64_t) comes && (comes + waits == 0 || comes + waits + bytes <= self->window);
+}
+
+/* What one answer may bring: no more than the window, so that the least window is one. */
+static uint64_t
+s_piece (const inventory_syncer_t *self)
+{
+    return self->window < PIECE_MAX ? self->window : PIECE_MAX;
+}
+
+/* [REPAIR-8] Once a round: half the window if anybody was busy in it, else a unit more. */
+static void
+s_answer_came (inventory_syncer_t *self, const lane_t *lane, uint64_t bytes, bool busy)
+{
+    int64_t round_ns = self->now_ns - lane->sent_ns > ROUND_NS ? self->now_ns - lane->sent_ns : ROUND_NS;
+    self->pulled_bytes += bytes;
+    self->credit -= (int64_t) bytes;
+    self->round_busy |= (busy || self->busy) && !ADR_PLANT (REPAIR_8_NEVER_YIELDS);
+    if (self->now_ns - self->round_ns < round_ns)
+        return;
+    if (self->round_busy)
+        ADR_MARK ("repair yields to clients");
+    self->window = self->round_busy ? self->window / 2 : self->window + WINDOW_UNIT;
+    if (self->window < WINDOW_MIN)
+        self->window = WINDOW_MIN;
+    if (self->window > WINDOW_MAX)
+        self->window = WINDOW_MAX;
+    self->round_ns = self->now_ns;
+    self->round_busy = false;
 }
 
 static void
@@ -40,6 +86,7 @@ syncer_lane_begin (inventory_syncer_t *self, lane_t *lane, uint32_t partition, i
     ask.partition = partition;
     ask.copying = self->mode == MODE_COPYING;
     ask.mend = lane->anybody = syncer_asks_anybody (self);
+    lane->expects = adr_reader_buckets (self->reader, partition) * HASH_SIZE;
     s_ask (self, lane, LANE_LEAVES, ADR__KIND__LEAVES_ASK, &ask, adr_bytes (NULL, 0));
 }
 
@@ -84,7 +131,7 @@ s_keys_of_one_answer (inventory_syncer_t *self, lane_t *lane)
         adr_inventory_row_t row;
         at += s_wanted_row (lane, at, &row);
         uint64_t size = ADR_INVENTORY_HEADER_SIZE + row.key.size + row.value_size;
-        if (expected > 0 && expected + size > PIECE_MAX)
+        if (expected > 0 && expected + size > s_piece (self))
             break;
         expected += size;
         lane->asked++;
@@ -93,26 +140,25 @@ s_keys_of_one_answer (inventory_syncer_t *self, lane_t *lane)
     return expected;
 }
 
+/* True if the lane may ask now; else it waits. */
+static bool
+s_may_ask_next (inventory_syncer_t *self, lane_t *lane, lane_stage_t next)
+{
+    lane->stage = LANE_WAITING; /* what it asked is answered, and does not count any more */
+    lane->next = next;
+    return syncer_may_ask (self, s_piece (self));
+}
+
 static void
 s_ask_records (inventory_syncer_t *self, lane_t *lane)
 {
-    if (self->credit <= 0 || self->place_bytes - self->admitted_bytes > PLACE_WINDOW) {
-        lane->stage = LANE_WAITING;
+    if (!s_may_ask_next (self, lane, LANE_RECORDS))
         return;
-    }
     Adr__RecordsAsk ask = ADR__RECORDS_ASK__INIT;
-    self->credit -= (int64_t) s_keys_of_one_answer (self, lane);
+    lane->expects = s_keys_of_one_answer (self, lane);
     lane->number = ask.number = ++self->number;
     ask.mend = lane->anybody;
     s_ask (self, lane, LANE_RECORDS, ADR__KIND__RECORDS_ASK, &ask, adr_bytes (self->scratch.data, self->scratch.size));
-}
-
-void
-syncer_lanes_go_on (inventory_syncer_t *self)
-{
-    for (size_t i = 0; i < LANES; i++)
-        if (self->lane[i].stage == LANE_WAITING)
-            s_ask_records (self, &self->lane[i]);
 }
 
 /* --- inventories ----------------------------------------------------------------------------------------------- */
@@ -121,6 +167,10 @@ static void
 s_ask_inventory (inventory_syncer_t *self, lane_t *lane, uint32_t offset)
 {
     Adr__InventoryAsk ask = ADR__INVENTORY_ASK__INIT;
+    lane->offset = offset;
+    if (!s_may_ask_next (self, lane, LANE_INVENTORY))
+        return;
+    lane->expects = PIECE_MAX;
     if (offset == 0) {
         adr_buffer_clear (&lane->inventory);
         lane->number = ++self->number;
@@ -130,6 +180,18 @@ s_ask_inventory (inventory_syncer_t *self, lane_t *lane, uint32_t offset)
     ask.offset = offset;
     ask.mend = lane->anybody;
     s_ask (self, lane, LANE_INVENTORY, ADR__KIND__INVENTORY_ASK, &ask, adr_bytes (lane->differ, sizeof lane->differ));
+}
+
+void
+syncer_lanes_go_on (inventory_syncer_t *self)
+{
+    for (size_t i = 0; i < LANES; i++) {
+        lane_t *lane = &self->lane[i];
+        if (lane->stage == LANE_WAITING && lane->next == LANE_RECORDS)
+            s_ask_records (self, lane);
+        else if (lane->stage == LANE_WAITING)
+            s_ask_inventory (self, lane, lane->offset);
+    }
 }
 
 /* [REPAIR-2] A second voter decides what becomes of rows that may have been purged. Where none can be asked they stay as they
@@ -182,6 +244,7 @@ syncer_on_leaves (inventory_syncer_t *self, const adr_event_t *event)
     lane_t *lane = s_lane_of (self, event, leaves->number, LANE_LEAVES);
     if (lane == NULL)
         return;
+    s_answer_came (self, lane, theirs.size, leaves->busy);
     if (!leaves->ok || theirs.size != adr_reader_buckets (self->reader, lane->partition) * HASH_SIZE) {
         s_give_up (self, lane, "it is no source now");
         return;
@@ -193,7 +256,6 @@ syncer_on_leaves (inventory_syncer_t *self, const adr_event_t *event)
     if (!lane->anybody)
         self->source_ns = self->now_ns;
     syncer_see_applied (self, leaves->applied, true);
-    self->pulled_bytes += theirs.size;
     adr_buffer_clear (&self->scratch);
     bool known = adr_reader_leaves (self->reader, lane->partition, &self->scratch, &applied); /* else all are compared */
     memset (lane->differ, 0, sizeof lane->differ);
@@ -428,12 +490,12 @@ syncer_on_inventory (inventory_syncer_t *self, const adr_event_t *event)
     lane_t *lane = s_lane_of (self, event, inventory->number, LANE_INVENTORY);
     if (lane == NULL || (inventory->ok && inventory->offset != lane->inventory.size))
         return; /* a piece that came twice */
+    s_answer_came (self, lane, piece.size, inventory->busy);
     if (!s_is_piece (lane, inventory, piece.size)) {
         s_give_up (self, lane, "it gives no inventory");
         return;
     }
     adr_buffer_append (&lane->inventory, piece.data, piece.size);
-    self->pulled_bytes += piece.size;
     if (lane->inventory.size < inventory->size) {
         s_ask_inventory (self, lane, (uint32_t) lane->inventory.size);
         return;
@@ -443,7 +505,8 @@ syncer_on_inventory (inventory_syncer_t *self, const adr_event_t *event)
     lane->proven = inventory->proven;
     if (!s_inventory_is_here (self, lane, inventory->applied, inventory->purged_to)) {
         ADR_MARK ("an inventory is false");
-        self->false_inventories++;
+        adr_note (self->effects, ADR_LEVEL_WARNING, "an inventory of partition %u does not hash to its leaves -> look at that peer false=%llu",
+                  lane->partition, (unsigned long long) ++self->false_inventories);
         s_give_up (self, lane, "its inventory does not hash to what it says");
         return;
     }
@@ -478,7 +541,6 @@ s_is_wound (inventory_syncer_t *self, const adr_inventory_row_t *row)
 static bool
 s_take_records (inventory_syncer_t *self, adr_bytes_t rest, uint64_t applied, bool wounds)
 {
-    self->pulled_bytes += rest.size;
     while (rest.size) {
         adr_inventory_row_t row;
         size_t size = s_record_size (rest);
@@ -517,7 +579,7 @@ syncer_tend_wounds (inventory_syncer_t *self)
     Adr__RecordsAsk ask = ADR__RECORDS_ASK__INIT;
     self->wound_number = ask.number = ++self->number;
     self->wound_ns = self->now_ns;
-    ask.mend = true;
+    ask.mend = ask.damaged = true;
     size_t size = self->wounds.size < PIECE_MAX ? self->wounds.size : PIECE_MAX; /* a key that is cut off waits */
     syncer_send (self, &self->group.node[peer], ADR__KIND__RECORDS_ASK, &ask, adr_bytes (self->wounds.data, size));
 }
@@ -562,6 +624,7 @@ s_wounds_answered (inventory_syncer_t *self, const Adr__Records *records, adr_by
 {
     uint64_t before = self->mended_records;
     self->wound_number = 0;
+    self->pulled_bytes += payload.size;
     if (!records->ok || records->asked == 0 || !s_take_records (self, payload, records->applied, true)) {
         self->wound_wait_ns = self->now_ns + 1000 * ADR_MS;
         return;
@@ -585,6 +648,7 @@ syncer_on_records (inventory_syncer_t *self, const adr_event_t *event)
         s_wounds_answered (self, records, event->message.payload);
     if (lane == NULL)
         return;
+    s_answer_came (self, lane, event->message.payload.size, records->busy);
     if (!records->ok || records->asked == 0 || records->asked > lane->asked
         || !s_take_records (self, event->message.payload, records->applied, false)) {
         s_give_up (self, lane, "it gives no records");

@@ -7,10 +7,27 @@
 /* [REPAIR-2] A copy that is proven; between two that differ at a checkpoint each is one for the other. [REPAIR-5] Never one
  * that is being made. */
 static bool
-s_may_serve (const inventory_syncer_t *self, bool mend)
+s_is_source (const inventory_syncer_t *self, bool mend)
 {
     bool comparable = self->sync == ADR_SYNC_EXACT || self->sync == ADR_SYNC_UNPROVEN;
     return (self->proven || (mend && comparable) || ADR_PLANT (REPAIR_2_ANY_SOURCE));
+}
+
+/* [REPAIR-9] In a pause only what a peer cannot read any more. */
+static bool
+s_may_serve (const inventory_syncer_t *self, bool mend)
+{
+    return s_is_source (self, mend) && !syncer_is_paused (self);
+}
+
+/* The own replicator learns at once that what its clients feel from now on may be repair's doing [REPAIR-8]. */
+static void
+s_note_served (inventory_syncer_t *self)
+{
+    bool ran = syncer_runs (self);
+    self->served_ns = self->now_ns;
+    if (!ran)
+        syncer_tell_progress (self);
 }
 
 void
@@ -23,6 +40,9 @@ syncer_on_leaves_ask (inventory_syncer_t *self, const adr_event_t *event)
     leaves.number = ask->number;
     leaves.ok = s_may_serve (self, ask->mend) && !(ask->copying && self->lossy) && adr_reader_leaves (self->reader, ask->partition, &self->scratch, &applied);
     leaves.applied = applied.index;
+    leaves.busy = self->busy;
+    if (leaves.ok)
+        s_note_served (self);
     syncer_send (self, &event->message.from.node, ADR__KIND__LEAVES, &leaves,
                  adr_bytes (self->scratch.data, leaves.ok ? self->scratch.size : 0));
 }
@@ -88,8 +108,10 @@ syncer_on_inventory_ask (inventory_syncer_t *self, const adr_event_t *event)
         inventory.purged_to = self->lossy ? 0 : self->purged_to; /* who knows of a loss is no witness */
         inventory.exact = self->sync == ADR_SYNC_EXACT;
         inventory.proven = self->proven;
+        s_note_served (self);
         served->used = ++self->served_clock;
     }
+    inventory.busy = self->busy;
     syncer_send (self, node, ADR__KIND__INVENTORY, &inventory, piece);
     if (inventory.ok && ask->offset + piece.size == served->rows.size) {
         adr_buffer_free (&served->rows);
@@ -124,9 +146,10 @@ syncer_on_records_ask (inventory_syncer_t *self, const adr_event_t *event)
     Adr__Records records = ADR__RECORDS__INIT;
     adr_buffer_clear (&self->scratch);
     records.number = ask->number;
-    if (s_may_serve (self, ask->mend))
+    if (ask->damaged ? s_is_source (self, ask->mend) : s_may_serve (self, ask->mend))
         s_collect_records (self, event->message.payload, &records);
     records.ok = records.asked > 0 && adr_reader_applied (self->reader, &applied);
+    records.busy = self->busy;
     records.applied = applied.index; /* read after the records: none of them is newer */
     uint64_t retries = adr_reader_retries (self->reader);
     if (retries != self->retries_noted) /* [invariant 12] */
@@ -135,6 +158,8 @@ syncer_on_records_ask (inventory_syncer_t *self, const adr_event_t *event)
     self->retries_noted = retries;
     if (records.damaged)
         adr_note (self->effects, ADR_LEVEL_WARNING, "a value that a peer needs cannot be read here -> it asks another one");
+    if (records.ok)
+        s_note_served (self);
     syncer_send (self, &event->message.from.node, ADR__KIND__RECORDS, &records,
                  adr_bytes (self->scratch.data, self->scratch.size));
 }

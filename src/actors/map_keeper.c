@@ -8,7 +8,8 @@
  * Mailbox: GROUP_STATUS (own replicator, while it leads; and, on a PKI node, the map-keepers of masters), MASTER (own
  *   election), MAP_PULL (any map-keeper, on a PKI node), MAP_PUSH (map-keepers of PKI nodes).
  * Sends: GROUP_STATUS and MAP_PULL (map-keepers of PKI nodes), MAP_PUSH (map-keepers of its zone, and who pulled),
- *   MAP_CHANGED (edge-router, collector, replicator, election, health-checker of its node).
+ *   MAP_CHANGED (edge-router and collector, or replicator, election, health-checker, merkle-gossiper, inventory-syncer of its
+ *   node).
  *
  *     master's replicator -> its map-keeper -> map-keepers of all PKI nodes -> map-keepers of their zones' nodes
  *
@@ -88,6 +89,8 @@ s_tell_actors (s_keeper_t *self)
         s_tell (self, ADR_ACTOR_REPLICATOR, &changed);
         s_tell (self, ADR_ACTOR_ELECTION, &changed);
         s_tell (self, ADR_ACTOR_HEALTH_CHECKER, &changed);
+        s_tell (self, ADR_ACTOR_MERKLE_GOSSIPER, &changed);
+        s_tell (self, ADR_ACTOR_INVENTORY_SYNCER, &changed);
     }
     adr_arena_free (&arena);
     self->told_ns = self->now_ns;

@@ -39,6 +39,7 @@ s_become (replicator_t *self, replicator_role_t role)
 {
     adr_assert (s_may_become[self->role][role]);
     self->role = role;
+    self->waits.index = 0; /* a member's wait is not a master's */
     self->status_due = role == ROLE_MASTER;
 }
 
@@ -253,6 +254,7 @@ static void
 s_turn_end (replicator_t *self)
 {
     replicator_advance (self);
+    replicator_waits_turn (self);
     replicator_repair_turn (self);
     s_answer_fence (self);
     replicator_stream (self);
@@ -364,6 +366,9 @@ s_receive_message (replicator_t *self, const adr_event_t *event)
         break;
     case ADR__KIND__PLACE:
         replicator_on_place (self, event);
+        break;
+    case ADR__KIND__SCRUB_STATE:
+        replicator_on_scrub_state (self, (const Adr__ScrubState *) header);
         break;
     case ADR__KIND__INDEX_DAMAGED:
         adr_store_note_index_damaged (self->store);

@@ -110,6 +110,7 @@ s_take_entry (replicator_t *self, const adr_entry_t *entry, adr_bytes_t encoded)
         return false;
     adr_store_append (self->store, entry, encoded);
     replicator_note_entry (self, entry, encoded.size);
+    replicator_waits_appended (self, entry);
     return true;
 }
 
@@ -165,6 +166,8 @@ replicator_on_append (replicator_t *self, const adr_event_t *event)
     if (self->role != ROLE_MEMBER)
         return; /* a second master of one term: the checkers' business, never to be obeyed */
     self->master = event->message.from.node;
+    if (append->busy)
+        self->waits.master_ns = self->now_ns;
     adr_position_t log_start = { append->prev_term, append->log_start };
     if ((append->log_start && replicator_is_behind (self, log_start))
         || (adr_store_sync (self->store) == ADR_SYNC_COPYING && !ADR_PLANT (REPAIR_5_SICK_ACKNOWLEDGES)))

@@ -146,6 +146,7 @@ replicator_append_own (replicator_t *self)
     adr_request_table_add (self->requests, entry->request, entry->index, entry->time_ms);
     adr_pending_keys_add (self->pending, entry);
     s_pipeline_push (self, size);
+    replicator_waits_appended (self, entry);
 }
 
 bool

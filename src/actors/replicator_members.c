@@ -68,8 +68,7 @@ replicator_on_answered (replicator_t *self, const adr_event_t *event)
     peer->applied = answered->applied;
     peer->sync = answered->sync <= ADR_SYNC_UNPROVEN ? (adr_sync_t) answered->sync : ADR_SYNC_COPYING;
     peer->keep_from = answered->keep_from;
-    peer->progress = (adr_progress_t){ answered->sync, answered->parts_done, answered->parts, answered->rate_kib,
-                                       answered->left_s, answered->pulled };
+    ADR_PROGRESS_COPY (&peer->progress, answered);
     peer->last_index = answered->last_index;
     if (answered->promise_ms && answered->sent_ns > peer->answered_ns) {
         peer->answered_ns = answered->sent_ns;

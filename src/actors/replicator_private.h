@@ -12,13 +12,15 @@
  *     replicator_write.c    writes
  *     replicator_repair.c   checkpoints, copies from peers, whether this copy is sick
  *     replicator_expire.c   what a master deletes when its time has come, and which tombstones go; sweep epochs
- *     replicator_read.c     reads */
+ *     replicator_read.c     reads
+ *     replicator_waits.c    how long clients wait, and whether repair is to yield */
 
 #ifndef ADR_REPLICATOR_PRIVATE_H
 #define ADR_REPLICATOR_PRIVATE_H
 
 #include "actors/pending_keys.h"
 #include "actors/request_table.h"
+#include "actors/wait_meter.h"
 #include "core/actor.h"
 #include "core/map.h"
 #include "core/node_state.h"
@@ -247,8 +249,16 @@ typedef struct replicator {
         adr_sync_t told_sync;     /* to inventory_syncer */
         bool told_proven;
         uint64_t told_placed, told_admitted, told_purged_to;
+        bool told_busy;
+        int64_t runs_ns;          /* when the inventory_syncer said last that copies are made, here or from here; 0: never */
         int64_t told_ns;
     } repair;
+    struct {
+        adr_wait_meter_t writes, reads;
+        uint64_t index;           /* of the entry that is followed; 0: none is */
+        int64_t since_ns;         /* ... since when it waits */
+        int64_t master_ns;        /* when the master said last that its clients wait; 0: never */
+    } waits;
     bool ids_unread;           /* request ids of entries that could not be read at the start are unknown */
 } replicator_t;
 
@@ -335,6 +345,7 @@ bool replicator_is_exact (const replicator_t *self); /* may serve what it holds 
 void replicator_tend_checkpoint (replicator_t *self); /* each tick of a master */
 void replicator_on_agreed (replicator_t *self, const Adr__Agreed *agreed);
 void replicator_on_place (replicator_t *self, const adr_event_t *event);
+void replicator_on_scrub_state (replicator_t *self, const Adr__ScrubState *state);
 void replicator_on_drop (replicator_t *self, const adr_event_t *event);
 void replicator_on_sync_end (replicator_t *self, const Adr__SyncEnd *end);
 void replicator_on_base_ask (replicator_t *self, const adr_event_t *event);
@@ -343,6 +354,13 @@ bool replicator_is_behind (replicator_t *self, adr_position_t log_start);
 uint64_t replicator_keep_from (const replicator_t *self);
 uint64_t replicator_keep_least (const replicator_t *self);
 void replicator_repair_turn (replicator_t *self);
+
+/* --- replicator_waits.c */
+void replicator_waits_appended (replicator_t *self, const adr_entry_t *entry);
+void replicator_waits_read (replicator_t *self, int64_t arrived_ns); /* a strong read is answered */
+void replicator_waits_turn (replicator_t *self);
+bool replicator_clients_wait (const replicator_t *self);
+bool replicator_is_busy (const replicator_t *self);
 
 /* --- replicator_write.c */
 void replicator_on_write (replicator_t *self, const adr_event_t *event);

@@ -135,6 +135,8 @@ s_answer_list (replicator_t *self, const read_waiter_t *waiter)
 static void
 s_answer_newest (replicator_t *self, const read_waiter_t *waiter)
 {
+    if (!waiter->local)
+        replicator_waits_read (self, waiter->arrived_ns);
     if (waiter->is_list) {
         s_answer_list (self, waiter);
         return;

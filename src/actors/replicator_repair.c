@@ -148,9 +148,20 @@ replicator_on_place (replicator_t *self, const adr_event_t *event)
 {
     const Adr__Place *place = (const Adr__Place *) event->message.header;
     self->repair.keep_from = place->keep_from;
-    self->repair.progress = (adr_progress_t){ 0, place->parts_done, place->parts, place->rate_kib, place->left_s,
-                                              place->pulled };
+    if (place->runs)
+        self->repair.runs_ns = self->now_ns;
+    adr_progress_t *progress = &self->repair.progress;
+    *progress = (adr_progress_t){ .parts_done = place->parts_done, .parts = place->parts, .rate_kib = place->rate_kib,
+                                  .left_s = place->left_s, .pulled = place->pulled, .paused_s = place->paused_s,
+                                  .scrub_done = progress->scrub_done, .damaged = progress->damaged };
     adr_buffer_append (&self->repair.queue, event->message.payload.data, event->message.payload.size);
+}
+
+void
+replicator_on_scrub_state (replicator_t *self, const Adr__ScrubState *state)
+{
+    self->repair.progress.scrub_done = state->scrub_done;
+    self->repair.progress.damaged = state->damaged;
 }
 
 void
@@ -254,13 +265,15 @@ s_tell_state (replicator_t *self)
     state.place_bytes = self->repair.admitted;
     state.purged_to = adr_store_purged_to (self->store);
     state.lossy = adr_store_is_lossy (self->store);
+    state.busy = replicator_is_busy (self);
     state.voters = adr_voter_set_fill (&set, adr_store_voters (self->store));
     bool news = state.sync != self->repair.told_sync || state.proven != self->repair.told_proven
-                || state.placed != self->repair.told_placed || state.purged_to != self->repair.told_purged_to || state.place_bytes != self->repair.told_admitted;
+                || state.busy != self->repair.told_busy || state.placed != self->repair.told_placed || state.purged_to != self->repair.told_purged_to || state.place_bytes != self->repair.told_admitted;
     if (!news && self->now_ns - self->repair.told_ns < S_STATE_NS && self->repair.told_ns != 0)
         return;
     self->repair.told_sync = (adr_sync_t) state.sync;
     self->repair.told_proven = state.proven;
+    self->repair.told_busy = state.busy;
     self->repair.told_placed = state.placed;
     self->repair.told_purged_to = state.purged_to;
     self->repair.told_admitted = state.place_bytes;

@@ -112,13 +112,9 @@ replicator_on_ping (replicator_t *self, const adr_event_t *event, const Adr__Pin
     pong.state = self->state;
     pong.space = adr_store_space (self->store);
     pong.handing_over = self->role == ROLE_LEAVING;
+    ADR_PROGRESS_COPY (&pong, &self->repair.progress);
     pong.sync = adr_store_sync (self->store);
     pong.keep_from = replicator_keep_from (self);
-    pong.parts_done = self->repair.progress.parts_done;
-    pong.parts = self->repair.progress.parts;
-    pong.pulled = self->repair.progress.pulled;
-    pong.rate_kib = self->repair.progress.rate_kib;
-    pong.left_s = self->repair.progress.left_s;
     if (self->role != ROLE_MEMBER)
         pong.keep_least = replicator_keep_least (self);
     self->effects->send (self->effects, event->message.from, ADR__KIND__PONG, &pong.base, s_nothing);
@@ -133,12 +129,9 @@ s_fill_member (const replicator_t *self, const peer_t *peer, Adr__NodeStatus *st
     status->state = own ? self->state : peer->state;
     status->incarnation = peer->incarnation;
     const adr_progress_t *progress = own ? &self->repair.progress : &peer->progress;
-    status->sync = own ? adr_store_sync (self->store) : progress->sync;
-    status->parts_done = progress->parts_done;
-    status->parts = progress->parts;
-    status->pulled = progress->pulled;
-    status->rate_kib = progress->rate_kib;
-    status->left_s = progress->left_s;
+    ADR_PROGRESS_COPY (status, progress);
+    if (own)
+        status->sync = adr_store_sync (self->store);
     status->boot = own ? self->environment->boot : peer->boot;
     status->last_index = own ? adr_store_last (self->store).index : peer->last_index;
     status->applied = own ? adr_store_applied (self->store) : peer->applied;

@@ -231,6 +231,7 @@ s_send_append (replicator_t *self, peer_t *peer, size_t max)
     append.unlocked = self->unlocked;
     append.in_unlock_set = peer->in_unlock_set;
     append.incarnation = peer->incarnation;
+    append.busy = replicator_clients_wait (self);
     self->effects->send (self->effects, replicator_address (peer->node), ADR__KIND__APPEND, &append.base,
                          adr_bytes (self->scratch.data, self->scratch.size));
     if (peer->sent_ns == ADR_NEVER && (append.count || peer->probing))

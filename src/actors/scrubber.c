@@ -6,15 +6,17 @@
  * (STORE-10: each bucket's hash is computed anew from its rows; STORE-3: each value is what its row names).
  *
  * Mailbox
- *     only its own timer
+ *     CONTROL     an edge_router, for an operator: begin a pass now
  * Sends
- *     WOUNDS to own inventory_syncer: records whose values cannot be read; INDEX_DAMAGED to own replicator. */
+ *     WOUNDS to own inventory_syncer: records whose values cannot be read; INDEX_DAMAGED, SCRUB_STATE to own replicator;
+ *     CONTROL_ANSWER to the edge_router. */
 
+#include "actors/control.h"
 #include "core/actor.h"
-
 #include "store/reader.h"
 #include "wire/adrestia.pb-c.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,8 +42,17 @@ typedef struct {
     int64_t credit_ns;
     int64_t pass_ns;            /* when this pass began, or the next one begins */
     bool resting;
+    bool healing;               /* ... because an index is being healed, within a pass */
+    uint32_t told_done;         /* to the replicator: partitions of this pass, and what was found */
+    uint64_t told_damaged;
     uint64_t passes, read_bytes, damaged; /* since the start */
 } s_scrubber_t;
+
+static uint32_t
+s_partitions (const s_scrubber_t *self)
+{
+    return adr_reader_partitions (self->reader) + 1; /* and the group's own records */
+}
 
 /* --- passes ---------------------------------------------------------------------------------------------------- */
 
@@ -52,9 +63,16 @@ s_end_pass (s_scrubber_t *self)
     adr_note (self->effects, ADR_LEVEL_NOTE, "everything is read -> the next pass begins in %lld s read=%llu damaged=%llu",
               (long long) (self->environment.settings.scrub_interval_ns / (1000 * ADR_MS)),
               (unsigned long long) self->read_bytes, (unsigned long long) self->damaged);
-    self->left = adr_reader_partitions (self->reader) + 1;
     self->resting = true;
+    self->healing = false;
     self->pass_ns = self->now_ns + self->environment.settings.scrub_interval_ns;
+}
+
+static void
+s_begin_pass (s_scrubber_t *self)
+{
+    self->resting = self->healing = false;
+    self->left = s_partitions (self);
 }
 
 /* --- what it finds --------------------------------------------------------------------------------------------- */
@@ -73,7 +91,7 @@ s_tell_index (s_scrubber_t *self, const char *what)
     adr_note (self->effects, ADR_LEVEL_WARNING, "bucket %u of partition %u: %s -> the index is healed damaged=%llu", self->bucket,
               self->partition, what, (unsigned long long) self->damaged);
     s_send (self, ADR_ACTOR_REPLICATOR, ADR__KIND__INDEX_DAMAGED, &damaged, adr_bytes (NULL, 0));
-    self->resting = true;
+    self->resting = self->healing = true;
     self->pass_ns = self->now_ns + S_HEALS_NS;
 }
 
@@ -149,7 +167,7 @@ s_next_bucket (s_scrubber_t *self)
     if (++self->bucket < adr_reader_buckets (self->reader, self->partition))
         return;
     self->bucket = 0;
-    self->partition = (self->partition + 1) % (adr_reader_partitions (self->reader) + 1);
+    self->partition = (self->partition + 1) % s_partitions (self);
     s_tell_wounds (self);
     if (--self->left == 0)
         s_end_pass (self);
@@ -169,11 +187,26 @@ s_go_on (s_scrubber_t *self)
 }
 
 static void
+s_tell_state (s_scrubber_t *self)
+{
+    Adr__ScrubState state = ADR__SCRUB_STATE__INIT;
+    state.scrub_done = s_partitions (self) - self->left;
+    state.damaged = self->damaged;
+    if (state.scrub_done == self->told_done && state.damaged == self->told_damaged)
+        return;
+    self->told_done = state.scrub_done;
+    self->told_damaged = state.damaged;
+    s_send (self, ADR_ACTOR_REPLICATOR, ADR__KIND__SCRUB_STATE, &state, adr_bytes (NULL, 0));
+}
+
+static void
 s_tick (s_scrubber_t *self)
 {
     int64_t rate = (int64_t) self->environment.settings.scrub_rate, passed = self->now_ns - self->credit_ns;
-    if (self->resting && self->now_ns >= self->pass_ns)
-        self->resting = false;
+    if (self->healing && self->now_ns >= self->pass_ns)
+        self->resting = self->healing = false; /* the pass goes on */
+    else if (self->resting && self->now_ns >= self->pass_ns)
+        s_begin_pass (self);
     if (passed > 1000 * ADR_MS)
         passed = 1000 * ADR_MS;
     self->credit_ns = self->now_ns;
@@ -182,8 +215,27 @@ s_tick (s_scrubber_t *self)
         self->credit = rate / 10; /* so that no turn is long */
     s_go_on (self);
     s_tell_wounds (self);
+    s_tell_state (self);
     int64_t next = self->resting && self->pass_ns > self->now_ns + S_TICK_NS ? self->pass_ns : self->now_ns + S_TICK_NS;
     self->effects->wake (self->effects, S_TIMER_TICK, next);
+}
+
+/* [SCRUB-1] A pass begins at this partition's first bucket, so that everything is read from now on. */
+static void
+s_on_control (s_scrubber_t *self, const adr_event_t *event)
+{
+    char text[ADR_CONTROL_TEXT_MAX];
+    bool healing = self->healing;
+    if (!healing) {
+        s_begin_pass (self);
+        self->bucket = 0;
+        adr_buffer_clear (&self->sections);
+    }
+    snprintf (text, sizeof text, healing ? "the index is being healed; the pass goes on behind it"
+                                         : "a pass over %u partitions begins", s_partitions (self));
+    adr_control_answer (self->effects, event, healing ? ADR_STATUS_REFUSED : ADR_STATUS_OK, text);
+    if (!healing)
+        s_tick (self);
 }
 
 static void
@@ -196,6 +248,8 @@ s_receive (void *object, const adr_event_t *event, adr_effects_t *effects)
         self->credit_ns = self->now_ns;
     if (event->kind == ADR_EVENT_START || (event->kind == ADR_EVENT_TIMER && event->timer == S_TIMER_TICK))
         s_tick (self);
+    if (event->kind == ADR_EVENT_MESSAGE && event->message.kind == ADR__KIND__CONTROL)
+        s_on_control (self, event);
     self->effects = NULL;
 }
 
@@ -208,7 +262,7 @@ s_create (const adr_environment_t *environment)
     adr_random_t random = { environment->seed };
     self->environment = *environment;
     self->reader = environment->reader;
-    self->left = adr_reader_partitions (self->reader) + 1;
+    self->left = s_partitions (self);
     self->partition = (uint32_t) (adr_random_next (&random) % self->left);
     return self;
 }

@@ -25,6 +25,7 @@
 #define S_RECEIVE_MAX 256               /* packs before requests get their turn */
 #define S_SPACE_MAX 63
 #define S_KEY_MAX 1024
+#define S_NODES_MAX 512                 /* asked at once; an edge holds no more [EDGE-7] */
 
 /* The last failure of this thread's blocking calls, and whose it was. */
 static _Thread_local char s_error[240];
@@ -561,5 +562,49 @@ adr_cluster_map (adr_client_t *self, char **json)
             result = adr_call_fail (self, ADR_DAMAGED, "the edge's map cannot be read");
     }
     adr_call_free (&call);
+    return result;
+}
+
+/* The same numbers [wire/adrestia.proto]. */
+static_assert ((int) ADR_ACTION_REPAIR_RUN == (int) ADR__CONTROL_ACTION__REPAIR_RUN
+                   && (int) ADR_ACTION_REPAIR_PAUSE == (int) ADR__CONTROL_ACTION__REPAIR_PAUSE
+                   && (int) ADR_ACTION_SCRUB == (int) ADR__CONTROL_ACTION__SCRUB,
+               "the public numbers are the protocol's");
+
+static void
+s_control_begin (adr_client_t *self, adr_call_t *call, adr_action_t action, uint32_t for_ms, const adr_node_answer_t *node)
+{
+    adr_id_t id;
+    adr_call_init (call, self);
+    if (adr_id_parse (&id, node->node))
+        adr_session_control (self->session, &id, (Adr__ControlAction) action, for_ms, 0, adr_call_done, call);
+    else
+        adr_call_end (call, ADR_STATUS_INVALID, "that is no node's id");
+}
+
+static adr_result_t
+s_control_end (adr_call_t *call, adr_node_answer_t *node)
+{
+    node->result = adr_call_wait (call);
+    snprintf (node->text, sizeof node->text, "%s", node->result == ADR_TIMEOUT ? "no answer" : call->text);
+    adr_call_free (call);
+    return node->result;
+}
+
+adr_result_t
+adr_nodes_control (adr_client_t *self, adr_action_t action, uint32_t for_ms, adr_node_answer_t *nodes, size_t count)
+{
+    adr_result_t result = ADR_OK;
+    if (count > S_NODES_MAX)
+        return adr_call_fail (self, ADR_INVALID, "512 nodes at most");
+    adr_call_t *calls = adr_alloc ((count + 1) * sizeof *calls);
+    for (size_t i = 0; i < count; i++)
+        s_control_begin (self, &calls[i], action, for_ms, &nodes[i]);
+    for (size_t i = 0; i < count; i++) {
+        adr_result_t one = s_control_end (&calls[i], &nodes[i]);
+        if (result == ADR_OK)
+            result = one;
+    }
+    free (calls);
     return result;
 }

@@ -82,7 +82,7 @@ s_nodes (adr_map_t *map)
 
 /* `copy` in the words of docs/protocol/inventory_syncer.md. */
 static json_t *
-s_progress (const adr_progress_t *progress)
+s_progress (const adr_map_t *map, const adr_progress_t *progress)
 {
     static const char *const s_copies[] = { "exact", "copying", "replaying", "unproven" };
     uint32_t last = sizeof s_copies / sizeof s_copies[0] - 1;
@@ -92,6 +92,10 @@ s_progress (const adr_progress_t *progress)
     json_object_set_new (json, "pulled", s_number (progress->pulled));
     json_object_set_new (json, "rate", s_number ((uint64_t) progress->rate_kib * 1024));
     json_object_set_new (json, "left_s", s_number (progress->left_s));
+    json_object_set_new (json, "paused_s", s_number (progress->paused_s));
+    json_object_set_new (json, "scrub_partitions", s_number (map->partition_count + 1)); /* and the group's own records */
+    json_object_set_new (json, "scrub_done", s_number (progress->scrub_done));
+    json_object_set_new (json, "damaged", s_number (progress->damaged));
     return json;
 }
 
@@ -108,7 +112,7 @@ s_members (const adr_map_t *map, const adr_group_status_t *status)
                                   adr_node_state_name (member->state), "voter", member->voter);
         json_object_set_new (json, "incarnation", s_number (member->incarnation));
         json_object_set_new (json, "start", s_number (member->boot));
-        json_object_set_new (json, "repair", s_progress (&member->progress));
+        json_object_set_new (json, "repair", s_progress (map, &member->progress));
         json_object_set_new (json, "last_index", s_number (member->last_index));
         json_object_set_new (json, "applied", s_number (member->applied));
         json_object_set_new (json, "lag", s_number (lag));

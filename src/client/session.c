@@ -181,6 +181,8 @@ s_set_time (adr_session_t *self, session_request_t *request)
         request->header.read.limit_ms = left_ms;
     else if (request->kind == ADR__KIND__LIST)
         request->header.list.limit_ms = left_ms;
+    else if (request->kind == ADR__KIND__CONTROL)
+        request->header.control.limit_ms = left_ms;
 }
 
 static void

@@ -82,6 +82,10 @@ void adr_session_list (adr_session_t *self, uint8_t table, adr_bytes_t prefix, a
 /* The edge's clusterMap: `value` holds an encoded Adr__ClusterMap. */
 void adr_session_map (adr_session_t *self, uint32_t limit_ms, adr_reply_fn *done, void *argument);
 
+/* Asks a node to do that; `text` is what it said, whatever its status. */
+void adr_session_control (adr_session_t *self, const adr_id_t *node, Adr__ControlAction action, uint32_t for_ms,
+                          uint32_t limit_ms, adr_reply_fn *done, void *argument);
+
 /* Calls back with OK, by the next tick: for who must answer from there and has nothing to ask. */
 void adr_session_defer (adr_session_t *self, adr_reply_fn *done, void *argument);
 

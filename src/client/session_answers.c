@@ -130,12 +130,24 @@ s_receive_map (adr_session_t *self, const Adr__MapPush *push)
 }
 
 static void
+s_receive_control_answer (adr_session_t *self, const Adr__ControlAnswer *answer)
+{
+    session_request_t *request = session_find (self, answer->number);
+    if (!request || request->kind != ADR__KIND__CONTROL || answer->status >= ADR_STATUS_COUNT) {
+        self->dropped++;
+        return;
+    }
+    adr_reply_t reply = { .status = (adr_status_t) answer->status, .text = answer->text };
+    session_answer (self, request, &reply);
+}
+
+static void
 s_receive_item (adr_session_t *self, const adr_item_t *item)
 {
     adr_arena_reset (&self->arena);
     const ProtobufCMessage *header = adr_header_decode (item, &self->arena);
     if (!header || (item->kind != ADR__KIND__ANSWER && item->kind != ADR__KIND__LIST_ANSWER
-                    && item->kind != ADR__KIND__MAP_PUSH)) {
+                    && item->kind != ADR__KIND__MAP_PUSH && item->kind != ADR__KIND__CONTROL_ANSWER)) {
         pthread_mutex_lock (&self->lock);
         self->dropped++;
         pthread_mutex_unlock (&self->lock);
@@ -146,6 +158,8 @@ s_receive_item (adr_session_t *self, const adr_item_t *item)
         s_receive_answer (self, (const Adr__Answer *) header, item->payload);
     else if (item->kind == ADR__KIND__LIST_ANSWER)
         s_receive_list_answer (self, (const Adr__ListAnswer *) header, item->payload);
+    else if (item->kind == ADR__KIND__CONTROL_ANSWER)
+        s_receive_control_answer (self, (const Adr__ControlAnswer *) header);
     else
         s_receive_map (self, (const Adr__MapPush *) header);
     pthread_mutex_unlock (&self->lock);

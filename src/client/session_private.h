@@ -29,6 +29,7 @@ typedef struct {
         Adr__Read read;
         Adr__List list;
         Adr__MapPull pull;
+        Adr__Control control;
     } header;
     uint8_t id[ADR_REQUEST_ID_SIZE];
     adr_buffer_t bytes; /* operations and keys that the header points to, then the payload */

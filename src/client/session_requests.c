@@ -178,6 +178,23 @@ adr_session_map (adr_session_t *self, uint32_t limit_ms, adr_reply_fn *done, voi
 }
 
 void
+adr_session_control (adr_session_t *self, const adr_id_t *node, Adr__ControlAction action, uint32_t for_ms,
+                     uint32_t limit_ms, adr_reply_fn *done, void *argument)
+{
+    session_request_t *request = session_begin (self, ADR__KIND__CONTROL, sizeof node->bytes, limit_ms, done, argument);
+    if (!request)
+        return;
+    adr_buffer_append (&request->bytes, node->bytes, sizeof node->bytes);
+    Adr__Control *control = &request->header.control;
+    adr__control__init (control);
+    control->number = request->number;
+    control->node = (ProtobufCBinaryData){ sizeof node->bytes, request->bytes.data };
+    control->action = action;
+    control->for_ms = for_ms;
+    session_ask (self, request);
+}
+
+void
 adr_session_defer (adr_session_t *self, adr_reply_fn *done, void *argument)
 {
     pthread_mutex_lock (&self->lock);

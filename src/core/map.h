@@ -37,7 +37,16 @@ typedef struct {
 typedef struct {
     uint32_t sync, parts_done, parts, rate_kib, left_s; /* partitions; KiB a second; seconds */
     uint64_t pulled;                                    /* bytes, since it began */
+    uint32_t paused_s;                                  /* of an operator's pause, that are left */
+    uint32_t scrub_done;                                /* partitions of the scrubber's pass */
+    uint64_t damaged;                                   /* found by it since the start */
 } adr_progress_t;
+
+/* The messages that carry it name its fields alike. */
+#define ADR_PROGRESS_COPY(to, from)                                                              \
+    ((to)->sync = (from)->sync, (to)->parts_done = (from)->parts_done, (to)->parts = (from)->parts, \
+     (to)->rate_kib = (from)->rate_kib, (to)->left_s = (from)->left_s, (to)->pulled = (from)->pulled, \
+     (to)->paused_s = (from)->paused_s, (to)->scrub_done = (from)->scrub_done, (to)->damaged = (from)->damaged)
 
 typedef struct {
     adr_id_t node;

@@ -44,7 +44,8 @@ static const s_row_t s_rows[] = {
     { "", "cluster-map", S_PATH, S_AT (cluster_map), 0, 0 },
     { "", "nodes", S_PATHS, S_AT (node), 1, ADR_HOST_NODES_MAX },
     { "", "reads", S_READS, S_AT (settings.reads_by_quorum), 0, 0 },
-    { "", "clients", S_KEYS, S_AT (client), 0, ADR_CLIENT_KEYS_MAX },
+    { "", "clients", S_KEYS, S_AT (clients), 0, ADR_CLIENT_KEYS_MAX },
+    { "", "operators", S_KEYS, S_AT (operators), 0, ADR_OPERATOR_KEYS_MAX },
     { "log", "level", S_LEVEL, S_AT (log_level), 0, 0 },
     { "log", "file", S_PATH, S_AT (log_file), 0, 0 },
     { "timing", "poll", S_DURATION, S_AT (settings.poll_ns), 10 * S_MS, 10000 * S_MS },
@@ -268,18 +269,24 @@ s_read_choice (s_reader_t *self, const s_row_t *row, const yaml_node_t *node, vo
     return true;
 }
 
-static bool
-s_read_key (s_reader_t *self, const yaml_node_t *node)
+static adr_config_keys_t *
+s_keys_of (s_reader_t *self, const s_row_t *row)
 {
-    adr_config_t *config = self->config;
+    return (void *) ((char *) self->config + row->offset);
+}
+
+static bool
+s_read_key (s_reader_t *self, const s_row_t *row, const yaml_node_t *node)
+{
+    adr_config_keys_t *keys = s_keys_of (self, row);
     const char *text = s_text (node);
     uint8_t key[ADR_KEY_SIZE];
     if (text == NULL || !adr_hex_parse (key, sizeof key, text, strlen (text)))
-        return s_refuse (self, node->start_mark, "bad entry in clients; expected 64 hexadecimal digits");
-    for (uint32_t i = 0; i < config->client_count; i++)
-        if (memcmp (config->client[i], key, sizeof key) == 0)
-            return s_refuse (self, node->start_mark, "repeated entry in clients; expected each key once");
-    memcpy (config->client[config->client_count++], key, sizeof key);
+        return s_refuse (self, node->start_mark, "bad entry in %s; expected 64 hexadecimal digits", row->key);
+    for (uint32_t i = 0; i < keys->count; i++)
+        if (memcmp (keys->key[i], key, sizeof key) == 0)
+            return s_refuse (self, node->start_mark, "repeated entry in %s; expected each key once", row->key);
+    memcpy (keys->key[keys->count++], key, sizeof key);
     return true;
 }
 
@@ -310,10 +317,10 @@ s_read_sequence (s_reader_t *self, const s_row_t *row, const yaml_node_t *node)
         return s_refuse (self, node->start_mark, "bad value for %s; expected a list of %" PRIu64 " to %" PRIu64,
                          row->key, row->low, row->high);
     if (row->kind == S_KEYS)
-        self->config->client = adr_alloc ((count + 1) * sizeof self->config->client[0]);
+        s_keys_of (self, row)->key = adr_alloc ((count + 1) * ADR_KEY_SIZE);
     for (size_t i = 0; i < count; i++) {
         const yaml_node_t *item = yaml_document_get_node (&self->document, node->data.sequence.items.start[i]);
-        if (!(row->kind == S_KEYS ? s_read_key (self, item) : s_read_folder (self, item)))
+        if (!(row->kind == S_KEYS ? s_read_key (self, row, item) : s_read_folder (self, item)))
             return false;
     }
     return true;
@@ -550,7 +557,8 @@ adr_config_destroy (adr_config_t **self)
     free (config->path);
     free (config->cluster_map);
     free (config->log_file);
-    free (config->client);
+    free (config->clients.key);
+    free (config->operators.key);
     free (config->http.credentials_file);
     free (config->http.region);
     free (config->http.domain);

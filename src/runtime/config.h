@@ -13,6 +13,7 @@
 
 #define ADR_HOST_NODES_MAX 16       /* nodes of one process: one of each type, several data nodes */
 #define ADR_CLIENT_KEYS_MAX 4096    /* client certificates of one host's list */
+#define ADR_OPERATOR_KEYS_MAX 64    /* looked through for each pack of a client */
 #define ADR_CONFIG_BYTES_MAX (1024 * 1024)
 
 typedef struct {
@@ -27,6 +28,11 @@ typedef struct {
 } adr_config_http_t;
 
 typedef struct {
+    uint8_t (*key)[32]; /* CURVE keys */
+    uint32_t count;
+} adr_config_keys_t;
+
+typedef struct {
     char *path;        /* of the file itself */
     char *cluster_map;
     char *node[ADR_HOST_NODES_MAX]; /* folders */
@@ -37,8 +43,7 @@ typedef struct {
     adr_config_store_t store;
     adr_config_http_t http;
     uint32_t connections_max;
-    uint8_t (*client)[32]; /* CURVE keys of clients */
-    uint32_t client_count;
+    adr_config_keys_t clients, operators; /* whom edges of this host admit */
 } adr_config_t;
 
 /* Reads the file. NULL: `error` gets one line, "file:line:column: what is wrong; what was expected". */

@@ -21,6 +21,8 @@ typedef struct adr_directory adr_directory_t;
 
 /* `clients`: keys that are no node's but may come in by the client door; copied. */
 adr_directory_t *adr_directory_new (const adr_map_t *map, const uint8_t (*clients)[32], uint32_t client_count);
+/* Keys that are no node's, either, and whose holders may steer the cluster; copied. Before anybody asks. */
+void adr_directory_set_operators (adr_directory_t *self, const uint8_t (*operators)[32], uint32_t count);
 void adr_directory_destroy (adr_directory_t **self);
 const adr_map_t *adr_directory_map (const adr_directory_t *self);
 
@@ -39,6 +41,8 @@ bool adr_directory_is_local (const adr_directory_t *self, const adr_id_t *node);
 /* The node's place in the map's array; -1 if the map does not list it. */
 int adr_directory_node (const adr_directory_t *self, const adr_id_t *id);
 int adr_directory_node_by_key (const adr_directory_t *self, const uint8_t key[32]);
+/* What came in by the client door with this key: ADR_NODE_OPERATOR or ADR_NODE_CLIENT. */
+adr_node_type_t adr_directory_client_type (const adr_directory_t *self, const uint8_t key[32]);
 /* An adr_admits_fn. */
 bool adr_directory_admits (void *self, const char *domain, const uint8_t key[32]);
 

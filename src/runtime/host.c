@@ -131,8 +131,10 @@ s_prepare (adr_host_t *self, adr_exit_t *code, char *error, size_t error_size)
     self->map = adr_map_load (self->config->cluster_map, error, error_size);
     if (self->map == NULL || !s_open_nodes (self, code, error, error_size))
         return false;
-    self->directory = adr_directory_new (self->map, (const uint8_t (*)[32]) self->config->client,
-                                         self->config->client_count);
+    self->directory = adr_directory_new (self->map, (const uint8_t (*)[32]) self->config->clients.key,
+                                         self->config->clients.count);
+    adr_directory_set_operators (self->directory, (const uint8_t (*)[32]) self->config->operators.key,
+                                 self->config->operators.count);
     return s_start_gatekeeper (self, code, error, error_size) && s_bind_doors (self, code, error, error_size);
 }
 

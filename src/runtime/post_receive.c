@@ -284,7 +284,7 @@ s_judge_client (adr_post_t *self, adr_post_local_t *local, const adr_envelope_t 
     if (connection == NULL)
         return ADR_METRIC_DROP_CLIENTS;
     parcel->from = (adr_address_t){ connection->id, ADR_ACTOR_CLIENT };
-    parcel->from_type = ADR_NODE_CLIENT;
+    parcel->from_type = adr_directory_client_type (self->directory, key);
     return S_GOOD;
 }
 

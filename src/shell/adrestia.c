@@ -22,7 +22,8 @@ static const struct {
 } s_commands[] = {
     { "status", adr_shell_status, NULL, "zones, nodes and groups as the edge knows them (--ready: wait for nobody, exit 13 if not all is ready)" },
     { "map", adr_shell_map, NULL, "the clusterMap: who exists, who owns which partition" },
-    { "repair", adr_shell_repair, NULL, "status: how far each copy is exact, and what its repair has done" },
+    { "repair", adr_shell_repair, NULL, "status: how far each copy is exact, and what its repair has done; run: compare and mend now; pause: for a time" },
+    { "scrub", adr_shell_scrub, NULL, "read everything now, and have what is damaged mended" },
     { "object", adr_shell_object, NULL, "put, get, stat, delete, make-bucket" },
     { "kv", adr_shell_kv, NULL, "put, get, delete, list of small records" },
     { "init", NULL, adr_shell_init, "found a cluster: keys, certificates, the folders of its hosts" },
@@ -43,6 +44,9 @@ s_help (FILE *to)
            "  object delete BUCKET KEY                        object make-bucket BUCKET\n"
            "  kv put SPACE KEY VALUE|- [CONDITION]            kv get SPACE KEY [--read strong|local]\n"
            "  kv delete SPACE KEY [CONDITION]                 kv list SPACE [PREFIX] [--read strong|local]\n"
+           "  repair status                                   repair run [WHOM]\n"
+           "  repair pause [--for TIME] [WHOM]                scrub [WHOM]\n"
+           "  WHOM: --node NAME|ID | --zone Z; left out: everybody. For operators: --profile operator.yaml\n"
            "  CONDITION: --if-absent | --if-exists | --if-version E.T.I; kv put takes --ttl TIME, too: 10s, 5m, 2h, 7d\n"
            "  A FILE that is left out, or -, is standard input or output.\n"
            "\n"
@@ -180,9 +184,8 @@ adr_shell_set_bytes (json_t *object, const char *name, const void *bytes, size_t
 
 /* --- the command line ----------------------------------------------------------------------------------------- */
 
-/* The value of `--name VALUE` or `--name=VALUE`; NULL if the argument is not that option, "" if it has no value. */
-static const char *
-s_value (const char *name, int argc, char **argv, int *index)
+const char *
+adr_shell_value (const char *name, int argc, char **argv, int *index)
 {
     const char *argument = argv[*index];
     size_t size = strlen (name);
@@ -191,6 +194,22 @@ s_value (const char *name, int argc, char **argv, int *index)
     if (argument[size] == '=')
         return argument + size + 1;
     return *index + 1 < argc ? argv[++*index] : "";
+}
+
+bool
+adr_shell_time_parse (uint64_t *ms, const char *text)
+{
+    static const struct {
+        const char *name;
+        uint64_t ms;
+    } s_units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 }, { "w", 604800000 } };
+    char *end;
+    errno = 0;
+    uint64_t number = *text >= '0' && *text <= '9' ? strtoull (text, &end, 10) : 0;
+    for (size_t i = 0; number && errno == 0 && i < sizeof s_units / sizeof s_units[0]; i++)
+        if (strcmp (end, s_units[i].name) == 0 && !__builtin_mul_overflow (number, s_units[i].ms, ms))
+            return true;
+    return false;
 }
 
 static bool
@@ -211,12 +230,12 @@ adr_shell_global (adr_shell_t *self, int argc, char **argv, int *index)
     int taken = 1;
     if (strcmp (argv[*index], "--json") == 0)
         self->json = true;
-    else if ((value = s_value ("--profile", argc, argv, index)) != NULL) {
+    else if ((value = adr_shell_value ("--profile", argc, argv, index)) != NULL) {
         self->profile = value;
         if (!*value)
             taken = -1;
     }
-    else if ((value = s_value ("--timeout", argc, argv, index)) != NULL) {
+    else if ((value = adr_shell_value ("--timeout", argc, argv, index)) != NULL) {
         if (!s_set_timeout (self, value))
             taken = -1;
     }

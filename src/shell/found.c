@@ -212,16 +212,26 @@ s_certify_node (adr_founding_t *self, uint32_t zone, uint32_t role, uint64_t aut
     node->certificate_size = founded->certificate_size;
 }
 
+/* The first client, or the first operator. */
 static void
-s_make_client (adr_founding_t *self, uint64_t authority_serial, int64_t now_ms)
+s_make_client (adr_founding_t *self, adr_founded_t *founded, adr_cert_t cert, uint64_t authority_serial)
 {
-    s_draw_keys (&self->client.keys, true);
-    adr_cert_t cert = s_blank (self, ADR_CERT_CLIENT, ADR_NODE_CLIENT, now_ms, S_LEAF_YEARS);
+    s_draw_keys (&founded->keys, true);
     cert.issuer_serial = authority_serial;
-    cert.node = self->client_node = s_draw_id ();
-    snprintf (cert.name, sizeof cert.name, "first client of %.45s", self->map->name);
-    adr_keys_public (&self->client.keys, cert.curve_key, cert.sign_key);
-    s_seal (&self->client, &cert, &self->authority[0].keys);
+    snprintf (cert.name, sizeof cert.name, "first %s of %.43s", adr_cert_kind_name (cert.kind), self->map->name);
+    adr_keys_public (&founded->keys, cert.curve_key, cert.sign_key);
+    s_seal (founded, &cert, &self->authority[0].keys);
+}
+
+static void
+s_make_clients (adr_founding_t *self, uint64_t authority_serial, int64_t now_ms)
+{
+    adr_cert_t client = s_blank (self, ADR_CERT_CLIENT, ADR_NODE_CLIENT, now_ms, S_LEAF_YEARS);
+    adr_cert_t operator = s_blank (self, ADR_CERT_OPERATOR, ADR_NODE_OPERATOR, now_ms, S_LEAF_YEARS);
+    client.node = self->client_node = s_draw_id ();
+    operator.node = self->operator_node = s_draw_id ();
+    s_make_client (self, &self->client, client, authority_serial);
+    s_make_client (self, &self->operator, operator, authority_serial);
 }
 
 static void
@@ -233,7 +243,7 @@ s_make_certificates (adr_founding_t *self, int64_t now_ms)
         for (uint32_t role = 0; role < ADR_ROLES; role++)
             s_certify_node (self, zone, role, serial, now_ms);
         if (zone == 0)
-            s_make_client (self, serial, now_ms);
+            s_make_clients (self, serial, now_ms);
     }
 }
 
@@ -249,8 +259,11 @@ s_check (const adr_founding_t *self, int64_t now_ms)
         adr_assert (adr_cert_verify (&cert, bytes, &chain, now_ms, true) == ADR_CERT_SOUND);
         adr_assert (adr_keys_fit (&self->node[i / ADR_ROLES][i % ADR_ROLES].keys, &cert));
     }
-    adr_bytes_t client = adr_bytes (self->client.certificate, self->client.certificate_size);
-    adr_assert (adr_cert_verify (&cert, client, &chain, now_ms, true) == ADR_CERT_SOUND);
+    const adr_founded_t *const clients[] = { &self->client, &self->operator };
+    for (size_t i = 0; i < sizeof clients / sizeof clients[0]; i++) {
+        adr_bytes_t bytes = adr_bytes (clients[i]->certificate, clients[i]->certificate_size);
+        adr_assert (adr_cert_verify (&cert, bytes, &chain, now_ms, true) == ADR_CERT_SOUND);
+    }
 }
 
 adr_founding_t *

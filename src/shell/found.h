@@ -30,8 +30,8 @@ typedef struct {
 
 typedef struct {
     adr_map_t *map;
-    adr_founded_t root, client;
-    adr_id_t client_node;
+    adr_founded_t root, client, operator; /* the first of each */
+    adr_id_t client_node, operator_node;
     uint8_t hash_key[32]; /* of the hash trees: every replicating node has it, nobody else */
     adr_founded_t authority[ADR_ZONES_MAX];
     adr_founded_t node[ADR_ZONES_MAX][ADR_ROLES]; /* by zone and type - 1; their nodes stand in the map in this order */

@@ -7,6 +7,7 @@
  *     DIR/ZONE/NODE/   node.cert node.key, incarnation and hash.key where it replicates, authority.cert authority.key at a PKI node;
  *                      with --split adrestia.yaml and cluster.map stand here, one host a node
  *     DIR/client.yaml client.cert client.key client-sign.key     the profile of the library and the shell
+ *     DIR/operator.yaml operator.cert operator.key operator-sign.key  the same for who steers the cluster
  *     DIR/s3-credentials                                          the first access key
  *
  * Makes durable: all of it, before the last rename. Assumes: nobody else writes into DIR meanwhile. */
@@ -317,17 +318,25 @@ s_write_node (const s_options_t *options, const adr_founding_t *founding, uint32
            && (type != ADR_NODE_PKI || s_write_authority (options, &founding->authority[zone], folder));
 }
 
+static void
+s_format_key (char key[2 * ADR_KEY_SIZE + 1], const adr_founded_t *client)
+{
+    uint8_t public[ADR_KEY_SIZE];
+    adr_keys_public (&client->keys, public, NULL);
+    adr_hex_format (key, public, ADR_KEY_SIZE);
+}
+
 /* The configuration of a process that runs the nodes of these folders. `up` leads from its folder to DIR. */
 static bool
 s_write_host (const s_options_t *options, const adr_founding_t *founding, const char *folder, const char *nodes,
               const char *up, bool has_edge)
 {
-    char key[2 * ADR_KEY_SIZE + 1], text[2048], http[256] = "";
-    uint8_t client_key[ADR_KEY_SIZE];
-    adr_keys_public (&founding->client.keys, client_key, NULL);
-    adr_hex_format (key, client_key, ADR_KEY_SIZE);
+    char client[2 * ADR_KEY_SIZE + 1], operator[2 * ADR_KEY_SIZE + 1], text[2048], http[512] = "";
+    s_format_key (client, &founding->client);
+    s_format_key (operator, &founding->operator);
     if (has_edge)
-        snprintf (http, sizeof http, "clients:\n  - %s\nhttp:\n  credentials-file: %s/s3-credentials\n", key, up);
+        snprintf (http, sizeof http, "clients:\n  - %s\noperators:\n  - %s\nhttp:\n  credentials-file: %s/s3-credentials\n",
+                  client, operator, up);
     snprintf (text, sizeof text,
               "# One host of the cluster \"%s\". What is not set here has its default: the manual is\n"
               "# config/adrestia.yaml. Paths are relative to this file's folder.\n"
@@ -387,18 +396,17 @@ s_write_ca (const s_options_t *options, const adr_founding_t *founding)
 }
 
 static bool
-s_write_profile (const s_options_t *options, const adr_founding_t *founding)
+s_write_profile (const s_options_t *options, const adr_founding_t *founding, const char *name, const adr_founded_t *client,
+                 const adr_id_t *id)
 {
-    char text[8192], cluster[ADR_ID_TEXT_SIZE], node[ADR_ID_TEXT_SIZE], key[2 * ADR_KEY_SIZE + 1];
-    uint8_t client_key[ADR_KEY_SIZE];
-    adr_keys_public (&founding->client.keys, client_key, NULL);
+    char text[8192], file[32], cluster[ADR_ID_TEXT_SIZE], node[ADR_ID_TEXT_SIZE], key[2 * ADR_KEY_SIZE + 1];
     adr_id_format (&founding->map->cluster, cluster);
-    adr_id_format (&founding->client_node, node);
-    adr_hex_format (key, client_key, ADR_KEY_SIZE);
+    adr_id_format (id, node);
+    s_format_key (key, client);
     int at = snprintf (text, sizeof text,
                        "# How libadrestia and the shell reach the cluster \"%s\". Paths are relative to this file's folder.\n"
-                       "cluster: %s\nnode: %s\ncurve-public: %s\ncurve-secret-file: client.key\nedges:\n",
-                       founding->map->name, cluster, node, key);
+                       "cluster: %s\nnode: %s\ncurve-public: %s\ncurve-secret-file: %s.key\nedges:\n",
+                       founding->map->name, cluster, node, key, name);
     for (uint32_t zone = 0; zone < founding->map->zone_count; zone++) {
         const adr_map_node_t *edge = adr_founding_node (founding, zone, ADR_NODE_EDGE);
         adr_hex_format (key, edge->curve_key, ADR_KEY_SIZE);
@@ -406,21 +414,26 @@ s_write_profile (const s_options_t *options, const adr_founding_t *founding)
                         key);
     }
     adr_assert ((size_t) at < sizeof text);
-    return s_write_text (options, "", "client.yaml", 0644, text);
+    snprintf (file, sizeof file, "%s.yaml", name);
+    return s_write_text (options, "", file, 0644, text);
 }
 
 static bool
-s_write_client (const s_options_t *options, const adr_founding_t *founding)
+s_write_client (const s_options_t *options, const adr_founding_t *founding, const char *name, const adr_founded_t *client,
+                const adr_id_t *id)
 {
-    char secret[2 * ADR_KEY_SIZE + 2];
-    adr_hex_format (secret, founding->client.keys.curve_secret, ADR_KEY_SIZE);
+    char secret[2 * ADR_KEY_SIZE + 2], cert_file[32], key_file[32], sign_file[32];
+    snprintf (cert_file, sizeof cert_file, "%s.cert", name);
+    snprintf (key_file, sizeof key_file, "%s.key", name);
+    snprintf (sign_file, sizeof sign_file, "%s-sign.key", name);
+    adr_hex_format (secret, client->keys.curve_secret, ADR_KEY_SIZE);
     strcat (secret, "\n");
-    adr_keys_t sign_only = founding->client.keys;
+    adr_keys_t sign_only = client->keys;
     memset (sign_only.curve_secret, 0, sizeof sign_only.curve_secret);
-    bool written = s_write_profile (options, founding)
-                   && s_write_certificate (options, "", "client.cert", &founding->client)
-                   && s_write_text (options, "", "client.key", 0600, secret)
-                   && s_write_keys (options, "", "client-sign.key", &sign_only);
+    bool written = s_write_profile (options, founding, name, client, id)
+                   && s_write_certificate (options, "", cert_file, client)
+                   && s_write_text (options, "", key_file, 0600, secret)
+                   && s_write_keys (options, "", sign_file, &sign_only);
     sodium_memzero (secret, sizeof secret);
     sodium_memzero (&sign_only, sizeof sign_only);
     return written;
@@ -443,7 +456,8 @@ s_write_everything (const s_options_t *options, const adr_founding_t *founding)
     for (uint32_t zone = 0; zone < founding->map->zone_count; zone++)
         if (!s_write_zone (options, founding, zone))
             return false;
-    return s_write_ca (options, founding) && s_write_client (options, founding)
+    return s_write_ca (options, founding) && s_write_client (options, founding, "client", &founding->client, &founding->client_node)
+           && s_write_client (options, founding, "operator", &founding->operator, &founding->operator_node)
            && s_write_credentials (options, founding);
 }
 

@@ -54,21 +54,12 @@ s_parse_read (s_kv_t *self, int argc, char **argv, int *index)
     return 0;
 }
 
-/* A whole number with a unit, as in the configuration, and days and weeks. */
 static int
 s_parse_ttl (s_kv_t *self, int argc, char **argv, int *index)
 {
-    static const struct {
-        const char *name;
-        uint64_t ms;
-    } s_units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 }, { "w", 604800000 } };
     const char *text = ++*index < argc ? argv[(*index)++] : "";
-    char *end;
-    errno = 0;
-    uint64_t number = *text >= '0' && *text <= '9' ? strtoull (text, &end, 10) : 0;
-    for (size_t i = 0; number && errno == 0 && i < sizeof s_units / sizeof s_units[0]; i++)
-        if (strcmp (end, s_units[i].name) == 0 && !__builtin_mul_overflow (number, s_units[i].ms, &self->ttl_ms))
-            return 0;
+    if (adr_shell_time_parse (&self->ttl_ms, text))
+        return 0;
     return adr_shell_usage ("--ttl wants a time like 10s, 5m, 2h, 7d, from 1s to ten years");
 }
 

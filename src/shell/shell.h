@@ -23,6 +23,9 @@ typedef struct {
 int adr_shell_status (adr_shell_t *self, int argc, char **argv);
 int adr_shell_map (adr_shell_t *self, int argc, char **argv);
 int adr_shell_repair (adr_shell_t *self, int argc, char **argv);
+int adr_shell_scrub (adr_shell_t *self, int argc, char **argv);
+/* `repair run` and the like: asks nodes to do it, and prints what each says. */
+int adr_shell_steer (adr_shell_t *self, adr_action_t action, int argc, char **argv);
 int adr_shell_object (adr_shell_t *self, int argc, char **argv);
 int adr_shell_kv (adr_shell_t *self, int argc, char **argv);
 
@@ -31,6 +34,13 @@ bool adr_shell_open (adr_shell_t *self);
 /* Takes an argument that all commands know (--profile, --json, --timeout); `index` moves behind what it took. 1: it
  * was one, 0: it was none, -1: it is wrong, and the user was told. */
 int adr_shell_global (adr_shell_t *self, int argc, char **argv, int *index);
+/* The value of `--name VALUE` or `--name=VALUE`; NULL if the argument is not that option, "" if it has no value. `index` stays
+ * at the last word that it took. */
+const char *adr_shell_value (const char *name, int argc, char **argv, int *index);
+/* A whole number with a unit: ms, s, m, h, d, w; not 0. */
+bool adr_shell_time_parse (uint64_t *ms, const char *text);
+/* The clusterMap; NULL and the exit code, and the user was told. */
+json_t *adr_shell_map_fetch (adr_shell_t *self, int *code);
 /* Tells the user what a call came to, as text or as JSON, and returns the exit code. */
 int adr_shell_fail (adr_shell_t *self, adr_result_t result);
 int adr_shell_fail_file (adr_shell_t *self, const char *path, const char *why);

@@ -21,9 +21,8 @@ s_number (const json_t *object, const char *name)
     return json_integer_value (json_object_get (object, name));
 }
 
-/* The map, or NULL and the exit code. */
-static json_t *
-s_fetch (adr_shell_t *self, int *code)
+json_t *
+adr_shell_map_fetch (adr_shell_t *self, int *code)
 {
     char *text;
     *code = ADR_SHELL_FILE;
@@ -138,7 +137,7 @@ adr_shell_status (adr_shell_t *self, int argc, char **argv)
     int code = s_parse (self, argc, argv, "--ready", &strict);
     if (code)
         return code;
-    json_t *map = s_fetch (self, &code);
+    json_t *map = adr_shell_map_fetch (self, &code);
     if (!map)
         return code;
     json_t *why = json_array ();
@@ -188,7 +187,7 @@ adr_shell_map (adr_shell_t *self, int argc, char **argv)
     int code = s_parse (self, argc, argv, NULL, NULL);
     if (code)
         return code;
-    json_t *map = s_fetch (self, &code);
+    json_t *map = adr_shell_map_fetch (self, &code);
     if (!map)
         return code;
     if (self->json) {
@@ -214,6 +213,10 @@ s_print_repair (const json_t *member)
                 JSON_INTEGER_FORMAT " s left",
                 s_number (repair, "done"), s_number (repair, "partitions"), (double) s_number (repair, "pulled") / 1048576,
                 (double) s_number (repair, "rate") / 1048576, s_number (repair, "left_s"));
+    if (s_number (repair, "paused_s"))
+        printf (" paused for %" JSON_INTEGER_FORMAT " s yet", s_number (repair, "paused_s"));
+    printf (" scrubbed %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT " damaged",
+            s_number (repair, "scrub_done"), s_number (repair, "scrub_partitions"), s_number (repair, "damaged"));
     putchar ('\n');
 }
 
@@ -238,10 +241,14 @@ s_repair_of (const json_t *map)
 int
 adr_shell_repair (adr_shell_t *self, int argc, char **argv)
 {
+    if (argc > 1 && strcmp (argv[1], "run") == 0)
+        return adr_shell_steer (self, ADR_ACTION_REPAIR_RUN, argc - 1, argv + 1);
+    if (argc > 1 && strcmp (argv[1], "pause") == 0)
+        return adr_shell_steer (self, ADR_ACTION_REPAIR_PAUSE, argc - 1, argv + 1);
     if (argc < 2 || strcmp (argv[1], "status") != 0)
-        return adr_shell_usage ("repair: expected `status`");
+        return adr_shell_usage ("repair: expected `status`, `run` or `pause`");
     int code = s_parse (self, argc - 1, argv + 1, NULL, NULL);
-    json_t *map = code ? NULL : s_fetch (self, &code);
+    json_t *map = code ? NULL : adr_shell_map_fetch (self, &code);
     if (!map)
         return code;
     json_t *groups = s_repair_of (map);

@@ -67,6 +67,7 @@ static const s_bounds_t s_messages[] = {
     S_MESSAGE (cluster_map, S_COUNT (2, ADR_GROUPS_MAX)),
     S_MESSAGE (root, S_EXACT (3, 32)),
     S_MESSAGE (checkpoint_noted, S_EXACT (3, 32)),
+    S_MESSAGE (control_answer, S_BELOW (2, ADR_STATUS_COUNT)),
     S_MESSAGE (sign_request, S_SIZE (2, ADR_CERTIFICATE_MAX)),
     S_MESSAGE (sign_answer, S_SIZE (3, ADR_CERTIFICATE_MAX), S_SIZE (4, ADR_CERTIFICATE_MAX)),
 };

@@ -142,12 +142,7 @@ s_fill_member (Adr__NodeStatus *to, const adr_map_member_t *member)
     to->state = member->state;
     to->incarnation = member->incarnation;
     to->boot = member->boot;
-    to->sync = member->progress.sync;
-    to->parts_done = member->progress.parts_done;
-    to->parts = member->progress.parts;
-    to->rate_kib = member->progress.rate_kib;
-    to->left_s = member->progress.left_s;
-    to->pulled = member->progress.pulled;
+    ADR_PROGRESS_COPY (to, &member->progress);
     to->last_index = member->last_index;
     to->applied = member->applied;
     to->voter = member->voter;
@@ -446,9 +441,8 @@ adr_group_status_read (adr_id_t *group, adr_group_status_t *status, const Adr__G
                                                 .boot = member->boot,
                                                 .last_index = member->last_index,
                                                 .applied = member->applied,
-                                                .voter = member->voter,
-                                                .progress = { member->sync, member->parts_done, member->parts,
-                                                              member->rate_kib, member->left_s, member->pulled } };
+                                                .voter = member->voter };
+        ADR_PROGRESS_COPY (&status->member[i].progress, member);
     }
     return true;
 }

@@ -363,6 +363,17 @@ s_map_answer (fake_store_t *self, uint64_t number, adr_buffer_t *pack)
     adr__cluster_map__free_unpacked (push.map, NULL);
 }
 
+/* A node whose id begins with a zero is silent. */
+static void
+s_control_answer (fake_store_t *self, const Adr__Control *control, adr_buffer_t *pack)
+{
+    Adr__ControlAnswer answer = ADR__CONTROL_ANSWER__INIT;
+    answer.number = control->number;
+    answer.text = (char *) "begun";
+    if (control->node.len == ADR_ID_SIZE && control->node.data[0] != 0 && control->limit_ms > 0)
+        s_answer_add (self, pack, ADR__KIND__CONTROL_ANSWER, &answer.base, (adr_bytes_t){ 0 });
+}
+
 /* Does a request and adds its answer. */
 static void
 s_do (fake_store_t *self, uint16_t kind, const ProtobufCMessage *header, adr_bytes_t payload,
@@ -381,6 +392,8 @@ s_do (fake_store_t *self, uint16_t kind, const ProtobufCMessage *header, adr_byt
             answer.endpoint = (char *) self->hint;
         s_answer_add (self, pack, ADR__KIND__ANSWER, &answer.base, (adr_bytes_t){ 0 });
     }
+    else if (kind == ADR__KIND__CONTROL)
+        s_control_answer (self, (const Adr__Control *) header, pack);
     else if (refuse) {
         answer.status = refuse;
         answer.number = kind == ADR__KIND__READ ? ((const Adr__Read *) header)->number

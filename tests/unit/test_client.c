@@ -471,6 +471,27 @@ the_map_is_json (void **state)
     free (json);
 }
 
+/* Each node has a line of its own; those that are silent cost the limit once, not one after the other. */
+static void
+nodes_are_steered (void **state)
+{
+    s_world_t *world = *state;
+    adr_node_answer_t nodes[4] = { { .node = "11111111-1111-1111-1111-111111111111" },
+                                   { .node = "22222222-2222-2222-2222-222222222222" } };
+    assert_int_equal (adr_nodes_control (world->client, ADR_ACTION_SCRUB, 0, nodes, 2), ADR_OK);
+    assert_string_equal (nodes[1].text, "begun");
+    nodes[1].node = nodes[2].node = "00000000-0000-0000-0000-000000000001";
+    nodes[3].node = "nobody";
+    adr_client_set_timeout (world->client, 300);
+    double began = s_seconds ();
+    assert_int_equal (adr_nodes_control (world->client, ADR_ACTION_REPAIR_PAUSE, 1000, nodes, 4), ADR_TIMEOUT);
+    assert_true (s_seconds () - began < 0.59);
+    assert_int_equal (nodes[0].result, ADR_OK);
+    assert_int_equal (nodes[1].result, ADR_TIMEOUT);
+    assert_string_equal (nodes[2].text, "no answer");
+    assert_int_equal (nodes[3].result, ADR_INVALID);
+}
+
 /* --- the master's edge ---------------------------------------------------------------------------------------- */
 
 /* Asks again from its callback, so that something is always in flight. */
@@ -574,6 +595,7 @@ main (void)
         S_TEST (a_client_that_goes_answers_first),
         S_TEST (a_started_condition_on_no_version_is_invalid),
         S_TEST (the_map_is_json),
+        S_TEST (nodes_are_steered),
         S_TEST (writers_move_to_the_masters_edge),
         S_TEST (readers_and_those_who_are_pinned_stay),
     };

@@ -44,7 +44,7 @@ test_manual_shows_the_defaults (void **state)
     assert_null (manual->http.credentials_file);
     assert_string_equal (manual->http.region, code->http.region);
     assert_string_equal (manual->http.domain, code->http.domain);
-    assert_int_equal (manual->client_count, 0);
+    assert_int_equal (manual->clients.count + manual->operators.count, 0);
     assert_int_equal (manual->node_count, 4);
     adr_config_destroy (&manual);
     adr_config_destroy (&code);
@@ -56,7 +56,7 @@ test_manual_names_every_key (void **state)
 {
     (void) state;
     static const char *const keys[]
-        = { "cluster-map:",    "nodes:",        "reads:",         "clients:",  "level:",     "file:",
+        = { "cluster-map:",    "nodes:",        "reads:",         "clients:", "operators:", "level:",     "file:",
             "poll:",           "election-min:", "election-max:",  "write-timeout:", "read-timeout:",
             "request-window:", "segment-size:", "flush-size:",    "flush-interval:", "log-keep-max:",
             "checkpoint:",     "repair-rate:",  "scrub-rate:",    "scrub-interval:",
@@ -92,6 +92,7 @@ test_values (void **state)
                                     "log: { level: trace, file: a.log }\n"
                                     "clients:\n"
                                     "  - 00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF\n"
+                                    "operators: [ 00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEE11 ]\n"
                                     "http: { domain: s3.example.org }\n",
                                     error);
     if (config == NULL)
@@ -105,8 +106,10 @@ test_values (void **state)
     assert_int_equal (config->settings.election_max_ns, 2000 * ADR_MS);
     assert_int_equal (config->store.segment_bytes, 8 << 20);
     assert_int_equal (config->log_level, ADR_LEVEL_TRACE);
-    assert_int_equal (config->client_count, 1);
-    assert_int_equal (config->client[0][31], 0xff);
+    assert_int_equal (config->clients.count, 1);
+    assert_int_equal (config->clients.key[0][31], 0xff);
+    assert_int_equal (config->operators.count, 1);
+    assert_int_equal (config->operators.key[0][31], 0x11);
     assert_string_equal (config->http.domain, "s3.example.org");
     adr_config_destroy (&config);
 }
@@ -138,6 +141,7 @@ static const struct {
     { S_LEAST "log: { level: loud }\n", ":3:15:", "error, warning, note or trace" },
     { S_LEAST "clients: [abc]\n", ":3:11:", "64 hexadecimal digits" },
     { S_LEAST "clients: 7\n", ":3:10:", "expected a list" },
+    { S_LEAST "operators: [abc]\n", ":3:13:", "bad entry in operators" },
     { "cluster-map: ''\nnodes: [a]\n", ":1:14:", "expected a path" },
     { "cluster-map: x\nnodes: []\n", ":2:8:", "a list of 1 to 16" },
     { "cluster-map: x\nnodes: [a, a]\n", ":2:12:", "repeated entry in nodes" },

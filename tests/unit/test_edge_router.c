@@ -646,11 +646,122 @@ test_thousands_of_requests_end_each_at_its_own_time (void **state)
     }
 }
 
+/* --- operators --------------------------------------------------------------------------------------------------- */
+
+static const adr_address_t s_operator = { { { 0xef } }, ADR_ACTOR_CLIENT };
+
+static void
+s_ask_control (uint64_t number, adr_id_t node, Adr__ControlAction action, uint32_t limit_ms)
+{
+    Adr__Control control = ADR__CONTROL__INIT;
+    adr_id_t liar = harness_id (0x77);
+    control.number = number;
+    control.node = adr_id_view (&node);
+    control.action = action;
+    control.for_ms = 5000;
+    control.limit_ms = limit_ms;
+    control.asker = adr_id_view (&liar); /* nobody else says who asks */
+    harness_message (&s_router, s_operator, ADR_NODE_OPERATOR, ADR__KIND__CONTROL, &control.base, s_nothing);
+}
+
+static const Adr__Control *
+s_passed_on (adr_actor_kind_t actor)
+{
+    const harness_sent_t *sent = s_last (ADR__KIND__CONTROL);
+    assert_int_equal (sent->to.actor, actor);
+    return (const Adr__Control *) sent->header;
+}
+
+static void
+s_node_answers (unsigned zone, uint64_t number)
+{
+    Adr__ControlAnswer answer = ADR__CONTROL_ANSWER__INIT;
+    answer.number = number;
+    answer.text = (char *) "begun";
+    harness_message (&s_router, harness_address (zone, ADR_NODE_META, ADR_ACTOR_INVENTORY_SYNCER), ADR_NODE_META,
+                     ADR__KIND__CONTROL_ANSWER, &answer.base, s_nothing);
+}
+
+static size_t
+s_told (void)
+{
+    return harness_count (&s_router, ADR__KIND__CONTROL_ANSWER);
+}
+
+static adr_status_t
+s_told_status (void)
+{
+    return (adr_status_t) ((const Adr__ControlAnswer *) s_last (ADR__KIND__CONTROL_ANSWER)->header)->status;
+}
+
+/* [EDGE-7] To the node's actor and back, with who asked, once. */
+static void
+test_an_operator_s_question_goes_to_the_node_and_back (void **state)
+{
+    (void) state;
+    s_ask_control (5, s_meta (2).node, ADR__CONTROL_ACTION__REPAIR_PAUSE, 5000);
+    const Adr__Control *passed = s_passed_on (ADR_ACTOR_INVENTORY_SYNCER);
+    assert_int_equal (passed->for_ms, 5000);
+    assert_memory_equal (passed->asker.data, s_operator.node.bytes, ADR_ID_SIZE);
+    s_node_answers (3, passed->number); /* another node */
+    s_node_answers (2, passed->number + 1);
+    assert_int_equal (s_told (), 0);
+    s_node_answers (2, passed->number);
+    s_node_answers (2, passed->number);
+    assert_int_equal (s_told (), 1);
+    const Adr__ControlAnswer *answer = (const Adr__ControlAnswer *) s_last (ADR__KIND__CONTROL_ANSWER)->header;
+    assert_int_equal (answer->number, 5);
+    assert_string_equal (answer->text, "begun");
+    s_ask_control (6, s_meta (2).node, ADR__CONTROL_ACTION__SCRUB, 5000);
+    s_passed_on (ADR_ACTOR_SCRUBBER);
+}
+
+/* [EDGE-7] */
+static void
+test_what_an_operator_cannot_ask (void **state)
+{
+    (void) state;
+    s_ask_control (1, harness_id (0x99), ADR__CONTROL_ACTION__REPAIR_RUN, 5000);
+    assert_int_equal (s_told_status (), ADR_STATUS_INVALID);
+    s_ask_control (2, harness_address (2, ADR_NODE_EDGE, 0).node, ADR__CONTROL_ACTION__REPAIR_RUN, 5000);
+    assert_int_equal (s_told_status (), ADR_STATUS_INVALID);
+    s_ask_control (3, s_meta (2).node, ADR__CONTROL_ACTION__REPAIR_RUN, 60001);
+    s_ask_control (4, s_meta (2).node, ADR__CONTROL_ACTION__REPAIR_RUN, 0);
+    assert_int_equal (s_told (), 4);
+    assert_int_equal (s_told_status (), ADR_STATUS_INVALID);
+    assert_int_equal (harness_count (&s_router, ADR__KIND__CONTROL), 0);
+}
+
+/* [EDGE-7] A question that is repeated keeps its place; places are given up at the limit. */
+static void
+test_operators_questions_are_bounded (void **state)
+{
+    (void) state;
+    for (uint64_t i = 1; i <= 512; i++)
+        s_ask_control (i, s_meta (2).node, ADR__CONTROL_ACTION__REPAIR_RUN, 5000);
+    assert_int_equal (s_told (), 0);
+    s_ask_control (512, s_meta (2).node, ADR__CONTROL_ACTION__REPAIR_RUN, 5000);
+    assert_int_equal (s_told (), 0);
+    assert_int_equal (harness_count (&s_router, ADR__KIND__CONTROL), 513);
+    s_ask_control (513, s_meta (2).node, ADR__CONTROL_ACTION__REPAIR_RUN, 5000);
+    assert_int_equal (s_told_status (), ADR_STATUS_REFUSED);
+    uint64_t number = s_passed_on (ADR_ACTOR_INVENTORY_SYNCER)->number;
+    harness_advance (&s_router, 5001 * ADR_MS);
+    s_node_answers (2, number); /* nobody waits for it any more */
+    assert_int_equal (s_told (), 1);
+    s_ask_control (513, s_meta (2).node, ADR__CONTROL_ACTION__REPAIR_RUN, 5000);
+    assert_int_equal (s_told (), 1);
+    assert_int_equal (harness_count (&s_router, ADR__KIND__CONTROL), 514);
+}
+
 int
 main (void)
 {
 #define S_TEST(name) cmocka_unit_test_setup_teardown (name, s_setup, s_teardown)
     const struct CMUnitTest tests[] = {
+        S_TEST (test_an_operator_s_question_goes_to_the_node_and_back),
+        S_TEST (test_what_an_operator_cannot_ask),
+        S_TEST (test_operators_questions_are_bounded),
         S_TEST (test_a_write_goes_to_the_master_if_it_is_known_else_to_the_own_zone),
         S_TEST (test_reads_and_lists_stay_in_the_own_zone),
         S_TEST (test_the_answer_goes_to_the_asker_with_its_number_and_the_request_is_forgotten),

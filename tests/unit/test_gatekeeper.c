@@ -56,6 +56,12 @@ test_doors (void **state)
     assert_false (adr_directory_admits (directory, ADR_DOMAIN_BULK, client));
     assert_false (adr_directory_admits (directory, ADR_DOMAIN_CLIENT, stranger));
     assert_false (adr_directory_admits (directory, ADR_DOMAIN_CONTROL, stranger));
+    assert_int_equal (adr_directory_client_type (directory, client), ADR_NODE_CLIENT);
+    adr_directory_set_operators (directory, (const uint8_t (*)[32]) &fixture_shared.stranger_public, 1);
+    assert_true (adr_directory_admits (directory, ADR_DOMAIN_CLIENT, stranger)); /* an operator now */
+    assert_false (adr_directory_admits (directory, ADR_DOMAIN_CONTROL, stranger));
+    assert_int_equal (adr_directory_client_type (directory, stranger), ADR_NODE_OPERATOR);
+    assert_int_equal (adr_directory_client_type (directory, client), ADR_NODE_CLIENT);
     assert_false (adr_directory_admits (directory, "", node));
     assert_false (adr_directory_admits (directory, "global", node));
     adr_directory_destroy (&directory);

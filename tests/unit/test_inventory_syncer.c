@@ -31,7 +31,7 @@ typedef struct {
     size_t seen; /* messages of the harness that were carried */
     /* What its replicator says. */
     adr_sync_t sync;
-    bool proven, lossy;
+    bool proven, lossy, busy;
     uint64_t purged_to;
     unsigned master, voters; /* a zone; how many zones vote */
     uint64_t admitted;       /* bytes of PLACE */
@@ -234,6 +234,7 @@ s_say_state (unsigned zone)
     message.sync = node->sync;
     message.proven = node->proven;
     message.lossy = node->lossy;
+    message.busy = node->busy;
     message.master = adr_id_view (&master);
     message.applied = adr_store_applied (node->w->store);
     message.asked = adr_store_place_asked (node->w->store);
@@ -817,7 +818,7 @@ test_random_answers_are_survived (void **state)
 
 /* --- bounds ----------------------------------------------------------------------------------------------------- */
 
-/* Rule 8: at most 2 MiB wait for the disk, and what is on its way. */
+/* [REPAIR-8] The window holds what is asked for and what waits for the disk. */
 static void
 test_the_place_window_is_obeyed (void **state)
 {
@@ -828,8 +829,8 @@ test_the_place_window_is_obeyed (void **state)
     s_node[1].master = 3;
     s_copying ();
     s_advance (S_SECOND);
-    assert_true (s_self ()->place_bytes > PLACE_WINDOW);
-    assert_true (s_self ()->place_bytes < PLACE_WINDOW + (S_PARTITIONS + 2) * PIECE_MAX);
+    assert_true (s_self ()->place_bytes <= s_self ()->window);
+    assert_true (s_self ()->place_bytes > s_self ()->window - 2 * PIECE_MAX);
     assert_int_equal (s_sent (ADR__KIND__BASE_ASK), 0);
     s_holds = false; /* the disk goes on */
     for (size_t i = 0; harness_sent (&s_node[1].harness, ADR__KIND__PLACE, i); i++)
@@ -861,6 +862,97 @@ test_the_rate_is_obeyed (void **state)
     s_advance (6 * S_SECOND);
     assert_true (s_sent (ADR__KIND__SYNC_END) > 0);
     assert_true (s_are_equal (1, 2));
+}
+
+/* Rule 8: a round that a source, or the own clients, call busy halves the window, down to the least; others widen it. */
+static void
+test_the_window_follows_the_clients (void **state)
+{
+    (void) state;
+    s_write (2, 1300, 12, 3900);
+    s_write (3, 1300, 12, 3900);
+    s_stop_node (1);
+    s_start_node (1, 1000000); /* slow enough for some rounds */
+    uint64_t before = s_self ()->window;
+    s_copying ();
+    s_advance (ROUND_NS);
+    uint64_t wider = s_self ()->window;
+    assert_true (wider > before && wider <= before + 2 * WINDOW_UNIT);
+    s_node[2].busy = s_node[3].busy = true;
+    s_say_state (2);
+    s_say_state (3);
+    s_advance (2 * ROUND_NS); /* once a round, however many answers came */
+    assert_true (s_self ()->window <= wider / 2 && s_self ()->window >= wider / 8);
+    s_advance (S_SECOND);
+    assert_int_equal (s_self ()->window, WINDOW_MIN);
+    s_node[2].busy = s_node[3].busy = false;
+    s_say_state (2);
+    s_say_state (3);
+    s_advance (S_SECOND / 2);
+    assert_true (s_self ()->window > WINDOW_MIN);
+    s_node[1].busy = true;
+    s_say_state (1);
+    s_advance (S_SECOND);
+    assert_int_equal (s_self ()->window, WINDOW_MIN);
+    s_advance (10 * S_SECOND); /* and still it ends */
+    assert_true (s_sent (ADR__KIND__SYNC_END) > 0);
+    assert_true (s_are_equal (1, 2));
+}
+
+/* Rule 8: the least window is one question at a time, and a small one: nothing more goes out before it is answered. */
+static void
+test_the_least_window_is_one_question (void **state)
+{
+    (void) state;
+    s_write (2, 600, 12, 3900);
+    s_write (3, 600, 12, 3900);
+    s_node[1].busy = true;
+    ((inventory_syncer_t *) (uintptr_t) s_self ())->window = WINDOW_MIN;
+    s_node[2].silent = s_node[3].silent = true;
+    s_copying ();
+    s_advance (200 * ADR_MS);
+    assert_int_equal (s_sent (ADR__KIND__LEAVES_ASK), WINDOW_MIN / (256 * HASH_SIZE) < S_PARTITIONS + 1
+                                                          ? WINDOW_MIN / (256 * HASH_SIZE) : S_PARTITIONS + 1);
+    s_node[2].silent = s_node[3].silent = false;
+    s_advance (PATIENCE_NS + 15 * S_SECOND);
+    assert_true (s_sent (ADR__KIND__SYNC_END) > 0);
+    for (size_t i = 0; i < s_sent (ADR__KIND__PLACE); i++)
+        assert_true (harness_sent (&s_node[1].harness, ADR__KIND__PLACE, i)->payload.size <= WINDOW_MIN + 2 * 4096);
+}
+
+/* Rule 8: inventories are paid for, too: a slow rate holds them back. */
+static void
+test_inventories_cost_credit (void **state)
+{
+    const uint64_t rate = 20000;
+    (void) state;
+    s_stop_node (1);
+    s_start_node (1, rate);
+    s_write (2, 2000, 100, 1);
+    s_write (3, 2000, 100, 1);
+    s_copying ();
+    for (uint64_t passed = 1; passed <= 5; passed++) {
+        s_advance (S_SECOND);
+        assert_true (s_self ()->pulled_bytes <= rate * (1 + passed) + PIECE_MAX);
+    }
+}
+
+/* What a source says of its clients goes with each answer. */
+static void
+test_a_source_says_that_it_is_busy (void **state)
+{
+    Adr__LeavesAsk ask = ADR__LEAVES_ASK__INIT;
+    adr_address_t asker = harness_address (1, ADR_NODE_META, ADR_ACTOR_INVENTORY_SYNCER);
+    (void) state;
+    s_write_some (2);
+    s_node[2].busy = true;
+    s_say_state (2);
+    ask.number = 1;
+    harness_message (&s_node[2].harness, asker, ADR_NODE_META, ADR__KIND__LEAVES_ASK, &ask.base, adr_bytes (NULL, 0));
+    const harness_sent_t *sent = harness_sent (&s_node[2].harness, ADR__KIND__LEAVES, 0);
+    assert_true (((const Adr__Leaves *) sent->header)->ok && ((const Adr__Leaves *) sent->header)->busy);
+    sent = harness_sent (&s_node[2].harness, ADR__KIND__PLACE, 0); /* and its replicator that it is a source */
+    assert_true (((const Adr__Place *) sent->header)->runs);
 }
 
 /* --- mending ---------------------------------------------------------------------------------------------------- */
@@ -1167,6 +1259,182 @@ test_a_peer_that_answers_nothing_is_not_asked_at_once (void **state)
     assert_int_equal (s_self ()->wounds.size, 0);
 }
 
+/* --- operators -------------------------------------------------------------------------------------------------- */
+
+#define S_HOUR (3600 * S_SECOND)
+
+static const Adr__ControlAnswer *
+s_control (unsigned zone, Adr__ControlAction action, uint32_t for_ms)
+{
+    harness_t *harness = &s_node[zone].harness;
+    Adr__Control control = ADR__CONTROL__INIT;
+    adr_id_t asker = harness_id (0xee);
+    control.number = 9;
+    control.action = action;
+    control.for_ms = for_ms;
+    control.asker = adr_id_view (&asker);
+    harness_message (harness, harness_address (3, ADR_NODE_EDGE, ADR_ACTOR_EDGE_ROUTER), ADR_NODE_EDGE, ADR__KIND__CONTROL,
+                     &control.base, adr_bytes (NULL, 0));
+    s_carry ();
+    size_t count = harness_count (harness, ADR__KIND__CONTROL_ANSWER);
+    assert_true (count > 0);
+    const harness_sent_t *sent = harness_sent (harness, ADR__KIND__CONTROL_ANSWER, count - 1);
+    assert_int_equal (sent->to.actor, ADR_ACTOR_EDGE_ROUTER);
+    assert_int_equal (((const Adr__ControlAnswer *) sent->header)->number, 9);
+    return (const Adr__ControlAnswer *) sent->header;
+}
+
+static adr_status_t
+s_pause (unsigned zone, uint32_t for_ms)
+{
+    return (adr_status_t) s_control (zone, ADR__CONTROL_ACTION__REPAIR_PAUSE, for_ms)->status;
+}
+
+static adr_status_t
+s_run (unsigned zone)
+{
+    return (adr_status_t) s_control (zone, ADR__CONTROL_ACTION__REPAIR_RUN, 0)->status;
+}
+
+static const Adr__Place *
+s_last_place (void)
+{
+    return (const Adr__Place *) harness_sent (&s_node[1].harness, ADR__KIND__PLACE, s_sent (ADR__KIND__PLACE) - 1)->header;
+}
+
+/* [REPAIR-9] Nothing is asked for, the time that is left is told, and it goes on where it was. */
+static void
+test_a_pause_ends_by_itself (void **state)
+{
+    (void) state;
+    s_write (2, 400, 12, 3900);
+    s_write (3, 400, 12, 3900);
+    s_stop_node (1);
+    s_start_node (1, 200000);
+    s_copying ();
+    s_advance (S_SECOND);
+    assert_int_equal (s_pause (1, 3000), ADR_STATUS_OK);
+    uint64_t pulled = s_self ()->pulled_bytes;
+    size_t asked = s_sent (ADR__KIND__LEAVES_ASK) + s_sent (ADR__KIND__RECORDS_ASK);
+    assert_int_equal (s_last_place ()->paused_s, 3);
+    s_advance (2900 * ADR_MS);
+    assert_int_equal (s_last_place ()->paused_s, 1);
+    assert_int_equal (s_self ()->pulled_bytes, pulled);
+    assert_int_equal (s_sent (ADR__KIND__LEAVES_ASK) + s_sent (ADR__KIND__RECORDS_ASK), asked);
+    assert_int_equal (s_sent (ADR__KIND__SYNC_END), 0);
+    s_advance (12 * S_SECOND);
+    assert_int_equal (s_last_place ()->paused_s, 0);
+    assert_true (s_sent (ADR__KIND__SYNC_END) > 0);
+    assert_true (s_are_equal (1, 2));
+}
+
+/* [REPAIR-9] */
+static void
+test_a_pause_has_an_end (void **state)
+{
+    (void) state;
+    s_say_state (1);
+    assert_int_equal (s_pause (1, 24 * 3600 * 1000 + 1), ADR_STATUS_INVALID);
+    assert_false (syncer_is_paused (s_self ()));
+    assert_int_equal (s_pause (1, 0), ADR_STATUS_OK);
+    assert_int_equal (syncer_pause_left_s (s_self ()), 3600);
+    size_t warned = s_node[1].harness.notes[ADR_LEVEL_WARNING];
+    harness_advance (&s_node[1].harness, S_HOUR - 50 * ADR_MS);
+    assert_true (syncer_is_paused (s_self ()));
+    assert_int_equal (s_node[1].harness.notes[ADR_LEVEL_WARNING], warned + 5); /* a reminder each ten minutes */
+    harness_advance (&s_node[1].harness, 100 * ADR_MS);
+    assert_false (syncer_is_paused (s_self ()));
+}
+
+static void
+test_run_ends_a_pause (void **state)
+{
+    (void) state;
+    s_write_some (2);
+    s_write_some (3);
+    assert_int_equal (s_pause (1, 0), ADR_STATUS_OK);
+    s_copying ();
+    s_advance (2 * S_SECOND);
+    assert_int_equal (s_sent (ADR__KIND__LEAVES_ASK), 0);
+    assert_int_equal (s_run (1), ADR_STATUS_OK);
+    assert_true (s_sent (ADR__KIND__SYNC_END) > 0);
+}
+
+/* [REPAIR-9] What a read found damaged is mended, by a paused one and from a paused one; nothing else is. */
+static void
+test_damaged_values_do_not_wait (void **state)
+{
+    adr_buffer_t record = { 0 };
+    (void) state;
+    s_all_write ();
+    for (unsigned zone = 1; zone <= S_ZONES; zone++) {
+        s_put (zone, "wounded", "value", 5);
+        s_say_state (zone);
+        assert_int_equal (s_pause (zone, 0), ADR_STATUS_OK);
+    }
+    s_put (2, "lost", "1", 5);
+    s_mending (2);
+    assert_int_equal (s_sent (ADR__KIND__LEAVES_ASK), 0);
+    s_damage (1, "wounded");
+    s_wound ("wounded");
+    assert_int_equal (adr_reader_record (s_node[1].reader, ADR_TABLE_KV, fixture_text ("wounded"), &record), ADR_STATUS_OK);
+    assert_int_equal (s_self ()->wounds.size, 0);
+    adr_buffer_free (&record);
+}
+
+/* [REPAIR-9] A copy that knows of lost rows would be made anew from its journal if it had to wait. */
+static void
+test_a_copy_that_has_lost_rows_does_not_wait (void **state)
+{
+    (void) state;
+    s_all_write ();
+    s_put (2, "lost", "1", 5);
+    assert_int_equal (s_pause (1, 0), ADR_STATUS_OK);
+    s_node[1].lossy = true;
+    s_node[1].sync = ADR_SYNC_UNPROVEN;
+    s_mending (2);
+    assert_true (s_has (1, "lost"));
+}
+
+/* [REPAIR-9] Compared now, without a checkpoint: with each peer that votes, one after the other. */
+static void
+test_an_operator_s_comparison (void **state)
+{
+    (void) state;
+    s_all_write ();
+    for (unsigned zone = 1; zone <= S_ZONES; zone++)
+        s_say_state (zone);
+    s_put (2, "lost", "1", 5);
+    s_put (3, "lost, too", "1", 5);
+    assert_int_equal (s_run (1), ADR_STATUS_OK);
+    assert_true (s_has (1, "lost"));
+    s_advance (S_SECOND);
+    assert_true (s_has (1, "lost, too"));
+    assert_int_equal (s_node[2].asked[ADR__KIND__LEAVES_ASK], S_PARTITIONS + 1);
+    assert_int_equal (s_node[3].asked[ADR__KIND__LEAVES_ASK], S_PARTITIONS + 1);
+    assert_int_equal (s_self ()->mode, MODE_IDLE);
+    assert_non_null (strstr (s_node[1].harness.note, "mended=2"));
+}
+
+/* A peer that is silent is passed by; one that does not vote is not asked; nor does one that replays ask. */
+static void
+test_a_comparison_asks_who_can_be_compared (void **state)
+{
+    (void) state;
+    s_all_write ();
+    s_node[1].voters = 2; /* zones 1 and 2 */
+    s_node[2].silent = true;
+    for (unsigned zone = 1; zone <= S_ZONES; zone++)
+        s_say_state (zone);
+    assert_int_equal (s_run (1), ADR_STATUS_OK);
+    s_advance (5 * S_SECOND);
+    assert_int_equal (s_self ()->mode, MODE_IDLE);
+    assert_int_equal (s_node[3].asked[ADR__KIND__LEAVES_ASK], 0);
+    s_node[1].sync = ADR_SYNC_REPLAYING;
+    s_say_state (1);
+    assert_int_equal (s_run (1), ADR_STATUS_REFUSED);
+}
+
 /* --- serving: node 2 is asked ----------------------------------------------------------------------------------- */
 
 static adr_address_t
@@ -1227,6 +1495,23 @@ s_ask_records (bool mend, adr_bytes_t keys)
     ask.number = 1;
     ask.mend = mend;
     return s_ask (s_asker (1), ADR__KIND__RECORDS_ASK, &ask.base, keys);
+}
+
+/* [REPAIR-9] */
+static void
+test_a_paused_source_gives_nothing (void **state)
+{
+    uint8_t key[] = { ADR_TABLE_KV, 1, 0, 'x' };
+    (void) state;
+    s_write_some (2);
+    s_say_state (2);
+    assert_int_equal (s_pause (2, 1000), ADR_STATUS_OK);
+    assert_false (s_gives_leaves (false, true));
+    assert_false (s_gives_leaves (true, false));
+    assert_false (s_gives_inventory (1, 1, 0, 0, ADR_BUCKET_SET_SIZE));
+    assert_false (((const Adr__Records *) s_ask_records (true, adr_bytes (key, sizeof key))->header)->ok);
+    harness_advance (&s_node[2].harness, 1100 * ADR_MS);
+    assert_true (s_gives_leaves (false, true));
 }
 
 /* [REPAIR-2, REPAIR-5] */
@@ -1476,6 +1761,10 @@ main (void)
         S_TEST (test_random_answers_are_survived),
         S_TEST (test_the_place_window_is_obeyed),
         S_TEST (test_the_rate_is_obeyed),
+        S_TEST (test_the_window_follows_the_clients),
+        S_TEST (test_the_least_window_is_one_question),
+        S_TEST (test_inventories_cost_credit),
+        S_TEST (test_a_source_says_that_it_is_busy),
         S_TEST (test_mending_takes_only_what_it_has_applied_past),
         S_TEST (test_mending_asks_for_the_partitions_that_differ),
         S_TEST (test_two_values_of_one_version_are_named_only),
@@ -1491,6 +1780,14 @@ main (void)
         S_TEST (test_a_copy_in_doubt_believes_one_word),
         S_TEST (test_a_damaged_value_is_pulled),
         S_TEST (test_a_peer_that_answers_nothing_is_not_asked_at_once),
+        S_TEST (test_a_pause_ends_by_itself),
+        S_TEST (test_a_pause_has_an_end),
+        S_TEST (test_run_ends_a_pause),
+        S_TEST (test_damaged_values_do_not_wait),
+        S_TEST (test_a_copy_that_has_lost_rows_does_not_wait),
+        S_TEST (test_an_operator_s_comparison),
+        S_TEST (test_a_comparison_asks_who_can_be_compared),
+        S_TEST (test_a_paused_source_gives_nothing),
         S_TEST (test_who_may_be_a_source),
         S_TEST (test_strangers_are_not_answered),
         S_TEST (test_pieces_are_of_one_moment),

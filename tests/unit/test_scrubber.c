@@ -44,6 +44,13 @@ s_end (void)
     adr_reader_destroy (&s_reader);
 }
 
+/* Messages but those that say how far it is. */
+static size_t
+s_said (void)
+{
+    return s_scrubber.sent_count - harness_count (&s_scrubber, ADR__KIND__SCRUB_STATE);
+}
+
 /* What was written is applied, and in the index. */
 static void
 s_flush (void)
@@ -187,7 +194,7 @@ test_a_pass_reads_everything (void **state)
         s_begin (seed, 1 << 20);
         harness_advance (&s_scrubber, 60 * S_SECOND);
         assert_true (s_ended (s_everything (), 0));
-        assert_int_equal (s_scrubber.sent_count, 0);
+        assert_int_equal (s_said (), 0);
         assert_int_equal (s_scrubber.notes[ADR_LEVEL_NOTE], 1);
         if (seed < 7)
             s_end ();
@@ -233,7 +240,7 @@ test_it_rests_between_passes (void **state)
     assert_true (s_ended (all, 0));
     s_flip_value ("key 3");
     harness_advance (&s_scrubber, S_INTERVAL_NS - 61 * S_SECOND);
-    assert_int_equal (s_scrubber.sent_count, 0);
+    assert_int_equal (s_said (), 0);
     harness_advance (&s_scrubber, 60 * S_SECOND);
     s_assert_wound (0, "key 3");
     assert_int_equal (s_scrubber.notes[ADR_LEVEL_NOTE], 2);
@@ -267,14 +274,14 @@ test_a_damaged_value_is_named (void **state)
     s_begin (1, S_RATE);
     s_flip_value ("key 5");
     s_until_found ();
-    assert_int_equal (s_scrubber.sent_count, 1); /* in the same turn */
+    assert_int_equal (s_said (), 1); /* in the same turn */
     harness_advance (&s_scrubber, 60 * S_SECOND);
-    assert_int_equal (s_scrubber.sent_count, 1);
+    assert_int_equal (s_said (), 1);
     s_assert_wound (0, "key 5");
     assert_non_null (strstr (s_scrubber.note, "damaged=1"));
     assert_int_equal (s_scrubber.notes[ADR_LEVEL_WARNING], 1);
     harness_advance (&s_scrubber, S_INTERVAL_NS);
-    assert_int_equal (s_scrubber.sent_count, 2);
+    assert_int_equal (s_said (), 2);
     s_assert_wound (1, "key 5");
     assert_non_null (strstr (s_scrubber.note, "damaged=2"));
 }
@@ -341,7 +348,7 @@ test_a_row_that_cannot_be_read_is_told (void **state)
     assert_int_equal (index->remove (index, ADR_TABLE_KV, fixture_text ("key 7")), 0);
     assert_int_equal (index->commit (index), 0);
     harness_advance (&s_scrubber, 60 * S_SECOND);
-    assert_int_equal (s_scrubber.sent_count, 1);
+    assert_int_equal (s_said (), 1);
     s_assert_index_is_told ();
     assert_non_null (strstr (s_scrubber.note, "everything is read"));
     assert_non_null (strstr (s_scrubber.note, "damaged=1"));
@@ -358,9 +365,9 @@ test_an_index_that_is_healed_is_left_alone (void **state)
     s_assert_index_is_told ();
     assert_non_null (strstr (s_scrubber.note, "its rows cannot be read"));
     harness_advance (&s_scrubber, S_HEALS_NS - S_SECOND / 5);
-    assert_int_equal (s_scrubber.sent_count, 1);
+    assert_int_equal (s_said (), 1);
     harness_advance (&s_scrubber, S_SECOND);
-    assert_int_equal (s_scrubber.sent_count, 2);
+    assert_int_equal (s_said (), 2);
 }
 
 /* [STORE-10] The leaf is computed anew, of a bucket with rows and of an empty one. */
@@ -377,9 +384,85 @@ test_a_false_leaf_is_told (void **state)
     s_assert_index_is_told ();
     assert_non_null (strstr (s_scrubber.note, "do not hash to its leaf"));
     harness_advance (&s_scrubber, 60 * S_SECOND);
-    assert_int_equal (s_scrubber.sent_count, 2);
+    assert_int_equal (s_said (), 2);
     assert_int_equal (harness_count (&s_scrubber, ADR__KIND__INDEX_DAMAGED), 2);
     assert_true (s_ended (s_everything (), 2));
+}
+
+/* --- operators -------------------------------------------------------------------------------------------------- */
+
+static const Adr__ControlAnswer *
+s_control (void)
+{
+    Adr__Control control = ADR__CONTROL__INIT;
+    adr_id_t asker = harness_id (0xee);
+    control.number = 9;
+    control.action = ADR__CONTROL_ACTION__SCRUB;
+    control.asker = adr_id_view (&asker);
+    harness_message (&s_scrubber, harness_address (1, ADR_NODE_EDGE, ADR_ACTOR_EDGE_ROUTER), ADR_NODE_EDGE,
+                     ADR__KIND__CONTROL, &control.base, adr_bytes (NULL, 0));
+    size_t count = harness_count (&s_scrubber, ADR__KIND__CONTROL_ANSWER);
+    assert_true (count > 0);
+    const harness_sent_t *sent = harness_sent (&s_scrubber, ADR__KIND__CONTROL_ANSWER, count - 1);
+    assert_int_equal (sent->to.actor, ADR_ACTOR_EDGE_ROUTER);
+    return (const Adr__ControlAnswer *) sent->header;
+}
+
+static const Adr__ScrubState *
+s_state (void)
+{
+    size_t count = harness_count (&s_scrubber, ADR__KIND__SCRUB_STATE);
+    assert_true (count > 0);
+    return (const Adr__ScrubState *) harness_sent (&s_scrubber, ADR__KIND__SCRUB_STATE, count - 1)->header;
+}
+
+/* [SCRUB-1] However long the rest would have been; how far it is comes with it, and the log says who asked. */
+static void
+test_an_operator_s_pass_begins_now (void **state)
+{
+    (void) state;
+    s_begin (1, 1 << 20);
+    harness_advance (&s_scrubber, 60 * S_SECOND);
+    assert_int_equal (s_state ()->scrub_done, adr_reader_partitions (s_reader) + 1);
+    assert_int_equal (s_state ()->damaged, 0);
+    s_flip_value ("key 3");
+    const Adr__ControlAnswer *answer = s_control ();
+    assert_int_equal (answer->number, 9);
+    assert_int_equal (answer->status, ADR_STATUS_OK);
+    assert_true (s_scrubber.notes[ADR_LEVEL_NOTE] > 1);
+    harness_advance (&s_scrubber, 60 * S_SECOND);
+    s_assert_wound (0, "key 3");
+    assert_int_equal (s_state ()->scrub_done, adr_reader_partitions (s_reader) + 1);
+    assert_int_equal (s_state ()->damaged, 1);
+}
+
+/* [SCRUB-1] One that is under way reads everything from here on. */
+static void
+test_a_pass_that_is_under_way_begins_anew (void **state)
+{
+    (void) state;
+    s_begin (1, S_RATE);
+    uint64_t cost = s_everything () + 32 * 257;
+    int64_t needs_ns = (int64_t) cost * S_SECOND / S_RATE;
+    harness_advance (&s_scrubber, needs_ns / 2);
+    assert_int_equal (s_control ()->status, ADR_STATUS_OK);
+    harness_advance (&s_scrubber, needs_ns - S_SECOND / 4);
+    assert_null (strstr (s_scrubber.note, "everything is read"));
+    harness_advance (&s_scrubber, S_SECOND);
+    assert_non_null (strstr (s_scrubber.note, "everything is read"));
+}
+
+/* An index that is being healed is left alone, whoever asks. */
+static void
+test_healing_goes_before_operators (void **state)
+{
+    (void) state;
+    s_begin (1, 1 << 20);
+    memory_index_spoil (s_store->index);
+    s_until_found ();
+    assert_int_equal (s_control ()->status, ADR_STATUS_REFUSED);
+    harness_advance (&s_scrubber, S_HEALS_NS / 2);
+    assert_int_equal (harness_count (&s_scrubber, ADR__KIND__INDEX_DAMAGED), 1);
 }
 
 #define S_TEST(name) cmocka_unit_test_setup_teardown (name, s_setup, s_teardown)
@@ -399,6 +482,9 @@ main (void)
         S_TEST (test_a_row_that_cannot_be_read_is_told),
         S_TEST (test_an_index_that_is_healed_is_left_alone),
         S_TEST (test_a_false_leaf_is_told),
+        S_TEST (test_an_operator_s_pass_begins_now),
+        S_TEST (test_a_pass_that_is_under_way_begins_anew),
+        S_TEST (test_healing_goes_before_operators),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

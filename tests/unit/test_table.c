@@ -11,8 +11,9 @@
 
 #include <cmocka.h>
 
-#define TYPES 8  /* more than there are, so that numbers beyond are tried, too */
-#define ACTORS 9
+/* More than there are, so that numbers beyond are tried, too. */
+#define TYPES (ADR_NODE_TYPE_COUNT + 1)
+#define ACTORS (ADR_ACTOR_COUNT + 1)
 
 /* All that is allowed, a line each: `KIND from-type from to any|local`. */
 static void

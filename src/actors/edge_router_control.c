@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* edge_router: what operators ask nodes to do. It is passed on to that node's actor under a number of our own, and the answer
+ * back. Nothing is tried again here: the asker repeats its question, which finds its place again, and ends it at its own limit;
+ * the place of one that was not answered is taken by another then. See edge_router.c. Implements EDGE-7. */
+
+#include "actors/edge_router_private.h"
+
+static const adr_bytes_t s_nothing;
+
+static void
+s_answer (edge_router_t *self, adr_address_t asker, uint64_t number, adr_status_t status, const char *text)
+{
+    Adr__ControlAnswer answer = ADR__CONTROL_ANSWER__INIT;
+    answer.number = number;
+    answer.status = status;
+    answer.text = (char *) text;
+    self->effects->send (self->effects, asker, ADR__KIND__CONTROL_ANSWER, &answer.base, s_nothing);
+}
+
+/* The place of that very question, else one that nobody waits in; NULL: there are too many. */
+static edge_control_t *
+s_place (edge_router_t *self, adr_address_t asker, uint64_t number)
+{
+    edge_control_t *free = NULL;
+    for (size_t i = 0; i < CONTROLS_MAX; i++) {
+        edge_control_t *control = &self->control[i];
+        if (control->limit_ns > self->now_ns && control->asker_number == number
+            && adr_id_equal (&control->asker.node, &asker.node))
+            return control;
+        if (control->limit_ns <= self->now_ns && free == NULL)
+            free = control;
+    }
+    return free;
+}
+
+/* [EDGE-7] */
+void
+edge_router_on_control (edge_router_t *self, const adr_event_t *event)
+{
+    Adr__Control ask = *(const Adr__Control *) event->message.header;
+    adr_address_t asker = event->message.from;
+    adr_id_t id = adr_id_of (ask.node);
+    const adr_map_node_t *node = adr_map_node (self->map, &id);
+    if (node == NULL || node->type == ADR_NODE_EDGE || ask.limit_ms == 0 || ask.limit_ms > ADR_REQUEST_TIME_MAX_MS) {
+        s_answer (self, asker, ask.number, ADR_STATUS_INVALID, "no node that holds copies, or a limit outside 1 to 60000 ms");
+        return;
+    }
+    edge_control_t *control = s_place (self, asker, ask.number);
+    if (control == NULL) {
+        ADR_MARK ("edge: too many operators' questions wait");
+        s_answer (self, asker, ask.number, ADR_STATUS_REFUSED, "busy: too many such questions wait for their answers");
+        return;
+    }
+    *control = (edge_control_t){ ++self->control_number, asker, ask.number, id, self->now_ns + ask.limit_ms * ADR_MS };
+    ask.base.n_unknown_fields = 0;
+    ask.number = control->number;
+    ask.asker = adr_id_view (&asker.node);
+    adr_actor_kind_t actor = ask.action == ADR__CONTROL_ACTION__SCRUB ? ADR_ACTOR_SCRUBBER : ADR_ACTOR_INVENTORY_SYNCER;
+    self->effects->send (self->effects, (adr_address_t){ id, actor }, ADR__KIND__CONTROL, &ask.base, s_nothing);
+}
+
+void
+edge_router_on_control_answer (edge_router_t *self, const adr_event_t *event)
+{
+    const Adr__ControlAnswer *answer = (const Adr__ControlAnswer *) event->message.header;
+    for (size_t i = 0; i < CONTROLS_MAX; i++) {
+        edge_control_t *control = &self->control[i];
+        if (control->limit_ns <= self->now_ns || control->number != answer->number
+            || !adr_id_equal (&control->node, &event->message.from.node))
+            continue;
+        s_answer (self, control->asker, control->asker_number, (adr_status_t) answer->status, answer->text);
+        control->limit_ns = 0;
+        return;
+    }
+    self->dropped++;
+}
