@@ -463,6 +463,26 @@ test_the_base_is_the_least_applied_index (void **state)
     s_assert_base (3, 2);
 }
 
+/* What an earlier pass brought may be newer than all that the sources of a later one have: the window covers it. */
+static void
+test_the_window_covers_earlier_passes (void **state)
+{
+    (void) state;
+    s_write (2, S_RECORDS, 12, 40);
+    s_write (3, S_RECORDS + 20, 12, 40);
+    s_base_silent = true;
+    s_copying ();
+    assert_true (s_node[3].asked[ADR__KIND__LEAVES_ASK] > 0);
+    s_node[3].proven = false;
+    s_say_state (3);
+    s_base_silent = s_base_ok = false;
+    s_advance (4 * S_SECOND);
+    const harness_sent_t *sent = harness_sent (&s_node[1].harness, ADR__KIND__SYNC_END, 0);
+    assert_non_null (sent);
+    assert_int_equal (s_self ()->pass, 2);
+    assert_int_equal (((const Adr__SyncEnd *) sent->header)->window_to, S_RECORDS + 20);
+}
+
 /* [REPAIR-6] */
 static void
 test_it_says_from_where_the_log_is_needed (void **state)
@@ -1735,6 +1755,7 @@ main (void)
     const struct CMUnitTest tests[] = {
         S_TEST (test_a_wiped_copy_is_made_whole),
         S_TEST (test_the_base_is_the_least_applied_index),
+        S_TEST (test_the_window_covers_earlier_passes),
         S_TEST (test_it_says_from_where_the_log_is_needed),
         S_TEST (test_a_whole_copy_costs_its_leaves_only),
         S_TEST (test_the_end_waits_for_the_index),
