@@ -32,7 +32,7 @@ s_draw_small_logs (sim_options_t *self, adr_random_t *random)
     self->think_max_us = (uint32_t) sim_draw (random, 8000, 64000);
 }
 
-/* Disks are lost, and hosts end while copies are made, which takes long; some of the time one node gives what is wrong, or its log rots. */
+/* Disks are lost, and hosts end while copies are made, which takes long; often one node gives what is wrong, or its log rots. */
 static void
 s_focus_on_copies (sim_options_t *self, adr_random_t *random)
 {
@@ -42,11 +42,12 @@ s_focus_on_copies (sim_options_t *self, adr_random_t *random)
     self->every_ns[SIM_FAULT_KILL] = sim_draw (random, 500, 4000) * ADR_MS;
     self->every_ns[SIM_FAULT_POWER] = sim_draw (random, 500, 4000) * ADR_MS;
     self->settings.tombstone_retention_ns = 3600 * SIM_SECOND;
-    int64_t what = sim_pick (random, 0, 2);
-    if (what == 0) {
-        self->lies_ppm = (uint32_t) sim_draw (random, 50000, 800000);
+    int64_t what = sim_pick (random, 0, 3);
+    if (what <= 1) { /* tombstones come with inventories: nothing else tells that they are wrong */
+        self->lies_ppm = (uint32_t) sim_draw (random, 200000, 800000);
+        self->weight[OP_DELETE] = 32;
         self->every_ns[SIM_FAULT_KILL] = 0;
-    } else if (what == 1) { /* logs that miss what nobody can send any more, while masters come and go */
+    } else if (what == 2) { /* logs that miss what nobody can send any more, while masters come and go */
         self->every_ns[SIM_FAULT_LOST_DISK] = 0;
         self->every_ns[SIM_FAULT_ROT] = sim_draw (random, 400, 2000) * ADR_MS;
         self->every_ns[SIM_FAULT_DRAIN] = sim_draw (random, 400, 2000) * ADR_MS;
@@ -65,9 +66,10 @@ s_focus_on_doubts (sim_options_t *self, adr_random_t *random)
     self->settings.scrub_rate = 1024 * 1024;
     self->settings.scrub_interval_ns = sim_draw (random, 200, 2000) * ADR_MS;
     self->every_ns[SIM_FAULT_INDEX_ROT] = sim_draw (random, 100, 800) * ADR_MS;
-    self->every_ns[SIM_FAULT_LOST_INDEX] = sim_draw (random, 400, 1600) * ADR_MS;
+    self->every_ns[SIM_FAULT_LOST_INDEX] = sim_draw (random, 400, 1600) * 3 / self->zones * ADR_MS;
     self->every_ns[SIM_FAULT_OLD_INDEX] = sim_draw (random, 1000, 8000) * ADR_MS;
-    self->every_ns[SIM_FAULT_LOST_DISK] = sim_draw (random, 300, 2400) * ADR_MS;
+    /* Of three voters none is to be missing as well: the two others, both in doubt, would have nobody who decides. */
+    self->every_ns[SIM_FAULT_LOST_DISK] = self->zones > 3 ? sim_draw (random, 200, 800) * ADR_MS : 0;
     self->every_ns[SIM_FAULT_SLOW_DISK] = sim_draw (random, 1000, 4000) * ADR_MS;
     self->all_in_core = true;
 }
