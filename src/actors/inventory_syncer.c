@@ -203,16 +203,18 @@ s_become (inventory_syncer_t *self, repair_mode_t mode)
         s_send_place (self); /* nothing is under way any more */
     self->source_ns = self->now_ns;
     self->log_start = 0;
+    self->ceiling = 0;
     self->base_number = 0;
     self->floor_known = false;
+    self->was_busy = false;
 }
 
-/* [REPAIR-1] Every partition is looked at anew: what is whole already costs its hashes only. */
+/* [REPAIR-1] Every partition is looked at anew: what is whole already costs its hashes only. What earlier passes brought may be
+ * newer than any source of this one: the ceiling stays. */
 static void
 s_begin_pass (inventory_syncer_t *self)
 {
     self->pass++;
-    self->ceiling = 0;
     self->floor_known = false;
     self->base_number = 0;
     for (uint32_t i = 0; i < self->part_count; i++)

@@ -47,7 +47,8 @@ s_piece (const inventory_syncer_t *self)
     return self->window < PIECE_MAX ? self->window : PIECE_MAX;
 }
 
-/* [REPAIR-8] Once a round: half the window if anybody was busy in it, else a unit more. */
+/* [REPAIR-8] Once a round: half the window if anybody was busy in it, else a unit more, or twice as much until anybody was for
+ * the first time. */
 static void
 s_answer_came (inventory_syncer_t *self, const lane_t *lane, uint64_t bytes, bool busy)
 {
@@ -59,7 +60,11 @@ s_answer_came (inventory_syncer_t *self, const lane_t *lane, uint64_t bytes, boo
         return;
     if (self->round_busy)
         ADR_MARK ("repair yields to clients");
-    self->window = self->round_busy ? self->window / 2 : self->window + WINDOW_UNIT;
+    self->was_busy |= self->round_busy;
+    if (self->round_busy)
+        self->window /= 2;
+    else
+        self->window += self->was_busy ? WINDOW_UNIT : self->window;
     if (self->window < WINDOW_MIN)
         self->window = WINDOW_MIN;
     if (self->window > WINDOW_MAX)
@@ -429,10 +434,10 @@ s_doubt_rows (inventory_syncer_t *self, lane_t *lane, const adr_inventory_sectio
     }
 }
 
-/* The second copy's word: what it has too, or newer, is there; what it lacks too, although it is applied past it, was
- * purged. */
+/* [REPAIR-2] The second copy's word: what it has too, or newer, is there; what it lacks too, although it is applied past it and
+ * has purged past it, was purged. Who knows of a loss has no horizon, and proves no absence. */
 static void
-s_settle_doubts (inventory_syncer_t *self, lane_t *lane, const adr_inventory_section_t *section, uint64_t applied)
+s_settle_doubts (inventory_syncer_t *self, lane_t *lane, const adr_inventory_section_t *section, uint64_t horizon)
 {
     adr_bytes_t rest = adr_bytes (lane->doubts.data, lane->doubts.size);
     uint32_t slice = adr_reader_slice (self->reader, lane->partition, section->bucket);
@@ -448,7 +453,7 @@ s_settle_doubts (inventory_syncer_t *self, lane_t *lane, const adr_inventory_sec
         bool here = adr_reader_row (self->reader, row.table, row.key, &own) == ADR_STATUS_OK;
         if (there && !here)
             s_want (self, lane, &theirs);
-        if (there || !here || row.version.index > applied || adr_version_compare (&own.version, &row.version) != 0)
+        if (there || !here || row.version.index > horizon || adr_version_compare (&own.version, &row.version) != 0)
             continue;
         ADR_MARK ("two copies lack a row that was purged");
         self->dropped_records++;
@@ -472,7 +477,7 @@ s_inventory_is_here (inventory_syncer_t *self, lane_t *lane, uint64_t applied, u
             return false;
         lane->differ[section.bucket / 8] &= (uint8_t) ~(1u << section.bucket % 8);
         if (lane->doubting)
-            s_settle_doubts (self, lane, &section, applied);
+            s_settle_doubts (self, lane, &section, horizon);
         else {
             s_compare_rows (self, lane, section.rows);
             s_doubt_rows (self, lane, &section, horizon);

@@ -408,6 +408,7 @@ sim_disk_init (sim_disk_t *self, uint64_t seed, uint64_t capacity)
     sim_state_init (self);
     self->power = (memory_power_t){ s_begins, s_ends, s_is_gone };
     memory_index_init (&self->index, &self->power);
+    self->index.judge = sim_rows_judge;
 }
 
 static void

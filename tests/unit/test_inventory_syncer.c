@@ -463,6 +463,26 @@ test_the_base_is_the_least_applied_index (void **state)
     s_assert_base (3, 2);
 }
 
+/* What an earlier pass brought may be newer than all that the sources of a later one have: the window covers it. */
+static void
+test_the_window_covers_earlier_passes (void **state)
+{
+    (void) state;
+    s_write (2, S_RECORDS, 12, 40);
+    s_write (3, S_RECORDS + 20, 12, 40);
+    s_base_silent = true;
+    s_copying ();
+    assert_true (s_node[3].asked[ADR__KIND__LEAVES_ASK] > 0);
+    s_node[3].proven = false;
+    s_say_state (3);
+    s_base_silent = s_base_ok = false;
+    s_advance (4 * S_SECOND);
+    const harness_sent_t *sent = harness_sent (&s_node[1].harness, ADR__KIND__SYNC_END, 0);
+    assert_non_null (sent);
+    assert_int_equal (s_self ()->pass, 2);
+    assert_int_equal (((const Adr__SyncEnd *) sent->header)->window_to, S_RECORDS + 20);
+}
+
 /* [REPAIR-6] */
 static void
 test_it_says_from_where_the_log_is_needed (void **state)
@@ -1120,7 +1140,7 @@ test_what_the_peer_may_have_purged_goes_by_two_words (void **state)
 {
     (void) state;
     s_all_write ();
-    s_node[2].purged_to = 20;
+    s_node[2].purged_to = s_node[3].purged_to = 20;
     s_put (1, "purged", "1", 5);
     s_put (1, "there", "1", 6);
     s_put (3, "there", "1", 6);
@@ -1142,6 +1162,21 @@ test_a_second_copy_that_is_behind_decides_nothing (void **state)
     s_write (3, 10, 12, 40);
     s_node[2].purged_to = 30;
     s_put (1, "kept", "1", 25);
+    s_mending (2);
+    assert_true (s_node[3].asked[ADR__KIND__INVENTORY_ASK] > 0);
+    assert_true (s_has (1, "kept"));
+    assert_int_equal (s_sent (ADR__KIND__DROP), 0);
+}
+
+/* [REPAIR-2] Nor does one that knows of a loss: what it lacks it may have lost. */
+static void
+test_a_second_copy_that_knows_of_a_loss_decides_nothing (void **state)
+{
+    (void) state;
+    s_all_write ();
+    s_node[2].purged_to = s_node[3].purged_to = 20;
+    s_node[3].lossy = true;
+    s_put (1, "kept", "1", 5);
     s_mending (2);
     assert_true (s_node[3].asked[ADR__KIND__INVENTORY_ASK] > 0);
     assert_true (s_has (1, "kept"));
@@ -1736,6 +1771,7 @@ main (void)
     const struct CMUnitTest tests[] = {
         S_TEST (test_a_wiped_copy_is_made_whole),
         S_TEST (test_the_base_is_the_least_applied_index),
+        S_TEST (test_the_window_covers_earlier_passes),
         S_TEST (test_it_says_from_where_the_log_is_needed),
         S_TEST (test_a_whole_copy_costs_its_leaves_only),
         S_TEST (test_the_end_waits_for_the_index),
@@ -1776,6 +1812,7 @@ main (void)
         S_TEST (test_what_we_may_have_purged_needs_a_second_word),
         S_TEST (test_what_the_peer_may_have_purged_goes_by_two_words),
         S_TEST (test_a_second_copy_that_is_behind_decides_nothing),
+        S_TEST (test_a_second_copy_that_knows_of_a_loss_decides_nothing),
         S_TEST (test_without_a_second_voter_it_stays),
         S_TEST (test_a_tombstone_goes_on_one_word),
         S_TEST (test_a_copy_in_doubt_believes_one_word),
