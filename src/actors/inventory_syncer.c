@@ -542,14 +542,14 @@ s_receive_message (inventory_syncer_t *self, const adr_event_t *event)
 
 /* --- time ------------------------------------------------------------------------------------------------------ */
 
-/* [REPAIR-8] A window a trip, however short the trip is, and the configured rate at most; of either no more gathers than a window,
+/* [REPAIR-8] Once anybody was busy a window a trip, however short the trip is; and the configured rate at most; of either no more gathers than a window,
  * or a second's worth. */
 static void
 s_gather_credit (inventory_syncer_t *self)
 {
     int64_t rate = (int64_t) self->environment.settings.repair_rate, window = (int64_t) self->window;
     int64_t most = rate < window ? rate : window, passed_ms = (self->now_ns - self->credit_ns) / ADR_MS;
-    if (rate > window * 1000 / TRIP_MS)
+    if (self->was_busy && rate > window * 1000 / TRIP_MS)
         rate = window * 1000 / TRIP_MS;
     self->credit_ns += passed_ms * ADR_MS;
     self->credit += rate / 1000 * (passed_ms < 1000 ? passed_ms : 1000);

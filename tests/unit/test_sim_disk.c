@@ -32,7 +32,7 @@ s_segment (sim_disk_t *disk, uint64_t number)
     adr_segment_header_t header = { .number = number, .size = S_SIZE, .salt = S_SALT };
     uint8_t block[ADR_BLOCK] = { 0 };
     adr_segment_header_encode (&header, block);
-    assert_int_equal (disk->disk.create (&disk->disk, number, S_SIZE), 0);
+    assert_int_equal (disk->disk.create (&disk->disk, number, S_SIZE, true), 0);
     for (uint64_t copy = 0; copy < ADR_SEGMENT_HEADER_COPIES; copy++)
         s_write (disk, number, copy * ADR_BLOCK, block);
     s_sync (disk, number);
