@@ -68,6 +68,14 @@ class Target(chaos.Cluster):
     def prepare(self, folder):
         """What is to be there before the lab founds the cluster and starts it: nothing."""
 
+    def found(self):
+        """What `adrestia-lab up` does before it starts anything."""
+        base = free_ports(16 * len(self.zones))
+        subprocess.run([self.build / "adrestia", "init", "--dir", self.folder, "--zones", str(len(self.zones)),
+                        "--base-port", str(base)], check=True, stdout=subprocess.DEVNULL)
+        (self.folder / "lab").mkdir()
+        (self.folder / "lab/base-port").write_text(f"{base}\n")
+
     def end(self, _keep):
         self.lab("down")
 
@@ -118,11 +126,7 @@ class ConfiguredTarget(Target):
         super().__init__(build, folder)
 
     def prepare(self, folder):
-        base = free_ports(16 * len(self.zones))
-        subprocess.run([self.build / "adrestia", "init", "--dir", self.folder, "--zones", str(len(self.zones)),
-                        "--base-port", str(base)], check=True, stdout=subprocess.DEVNULL)
-        (self.folder / "lab").mkdir()
-        (self.folder / "lab/base-port").write_text(f"{base}\n")
+        self.found()
         for zone in self.zones:
             with open(self.folder / zone / "adrestia.yaml", "a", encoding="ascii") as file:
                 file.write(self.settings)
