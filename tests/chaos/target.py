@@ -269,6 +269,7 @@ class Serving(threading.Thread):
                 self.wrong.append((path, put[0], put[1][:200], got[0]))
 
     def judge(self, result, what):
+        wait_for(lambda: self.done > 3 or self.wrong)  # what it ran beside may have been short
         self.ended.set()
         self.join()
         result.check(self.done > 3 and not self.wrong, f"{what}: S3 served {self.done}, wrong {self.wrong[:3]}")
