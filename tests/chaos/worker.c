@@ -16,6 +16,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,7 @@ static struct {
     adr_client_t *client;
     const char *name;
     unsigned keys;
-    volatile bool stop;
+    atomic_bool stop;
 } s_worker;
 
 typedef struct {
