@@ -224,11 +224,28 @@ s_begin_pass (inventory_syncer_t *self)
               (unsigned long long) self->pass, self->part_count);
 }
 
-void
-syncer_see_applied (inventory_syncer_t *self, uint64_t applied, bool leaves)
+/* [REPAIR-1] A false one would be the window's end, and keep this copy replaying for ever. What is committed now was heard
+ * of a moment ago at the latest. */
+bool
+syncer_may_be_applied (const inventory_syncer_t *self, uint64_t applied)
 {
-    if (applied > self->ceiling)
+    return applied <= self->commit + AHEAD_MAX;
+}
+
+/* [REPAIR-3] The newest version wins, so one that nobody wrote would win for good. */
+bool
+syncer_may_be_version (const inventory_syncer_t *self, const adr_version_t *version)
+{
+    return version->epoch == ADR_EPOCH && version->term <= self->term && syncer_may_be_applied (self, version->index);
+}
+
+void
+syncer_see_applied (inventory_syncer_t *self, int peer, uint64_t applied, bool leaves)
+{
+    if (applied > self->ceiling) {
         self->ceiling = applied;
+        self->ceiling_peer = peer;
+    }
     bool lower = ADR_PLANT (REPAIR_1_LARGEST_FLOOR) ? applied > self->floor : applied < self->floor;
     if (!leaves || (self->floor_known && !lower) || self->mode != MODE_COPYING)
         return;
@@ -407,6 +424,8 @@ s_on_repair_state (inventory_syncer_t *self, const Adr__RepairState *state)
     self->placed = state->placed;
     self->admitted_bytes = state->place_bytes;
     self->purged_to = state->purged_to;
+    self->commit = state->commit;
+    self->term = state->term;
     if (state->voters == NULL || !adr_voter_set_read (&self->voters, state->voters))
         self->voters.count = 0;
     if (self->sync == ADR_SYNC_COPYING && self->mode != MODE_COPYING) {
@@ -439,6 +458,27 @@ s_on_diverged (inventory_syncer_t *self, const adr_event_t *event)
     syncer_go_on (self);
 }
 
+/* [REPAIR-1] True if the window ends where no log does. Only the master's word makes that a lie: another one may be behind. */
+static bool
+s_window_is_false (inventory_syncer_t *self, const Adr__Base *base, bool from_master)
+{
+    if (self->ceiling <= base->log_end)
+        return false;
+    self->base_number = 0;
+    if (!from_master) {
+        syncer_blame (self, self->base_peer, "its log ends before what was copied");
+        return true;
+    }
+    ADR_MARK ("a source claims more than was ever logged");
+    adr_note (self->effects, ADR_LEVEL_WARNING,
+              "a peer says that it is applied up to %llu, the log ends at %llu -> it is left alone, look at that peer",
+              (unsigned long long) self->ceiling, (unsigned long long) base->log_end);
+    syncer_blame (self, self->ceiling_peer, "it claims more than was ever logged");
+    self->bad_until_ns[self->ceiling_peer] = self->now_ns + S_SILENT_NS;
+    s_begin_pass (self);
+    return true;
+}
+
 /* [REPAIR-1] The log must reach back to the least applied index of any bucket; what did not is copied again. */
 static void
 s_on_base (inventory_syncer_t *self, const adr_event_t *event)
@@ -457,6 +497,8 @@ s_on_base (inventory_syncer_t *self, const adr_event_t *event)
         s_begin_pass (self);
         return;
     }
+    if (s_window_is_false (self, base, from_master))
+        return;
     adr_note (self->effects, ADR_LEVEL_NOTE,
               "every partition is copied -> the log goes on behind index %llu, exact from %llu on pulled=%llu records=%llu",
               (unsigned long long) base->index, (unsigned long long) self->ceiling,
@@ -479,7 +521,7 @@ s_on_map_changed (inventory_syncer_t *self, const Adr__MapChanged *changed)
     /* Lanes, the question for a base and an operator's comparison name peers by their place. */
     memset (self->bad_until_ns, 0, sizeof self->bad_until_ns);
     self->base_number = 0;
-    self->base_peer = 0;
+    self->base_peer = self->ceiling_peer = 0;
     self->compare_left = 0;
     syncer_put_down (self);
 }

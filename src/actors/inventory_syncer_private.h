@@ -29,6 +29,7 @@
 #define ROUND_NS (100 * ADR_MS)         /* at least: the time over which whoever says busy has measured */
 #define RUNS_NS (2000 * ADR_MS)         /* a peer that asked for something so lately is being repaired from here */
 #define WOUNDS_MAX (1024 * 1024)        /* bytes of keys whose values cannot be read */
+#define AHEAD_MAX (1024 * 1024)         /* entries: what is committed between two pieces of news from the master is much less */
 #define PATIENCE_NS (2000 * ADR_MS)     /* a peer that does not answer for so long is replaced by another */
 
 typedef enum {
@@ -93,6 +94,7 @@ typedef struct inventory_syncer {
     bool busy;           /* its clients wait longer than they are used to */
     adr_id_t master;
     uint64_t applied, purged_to;
+    uint64_t commit, term; /* the greatest that were heard of */
     adr_voters_t voters;
     uint64_t asked, placed, admitted_bytes;
 
@@ -113,6 +115,7 @@ typedef struct inventory_syncer {
     uint64_t number;    /* of the last question asked; answers to older ones find no lane */
     uint64_t pass, floor, ceiling; /* of this pass: least and greatest applied index that any answer showed */
     bool floor_known;
+    int ceiling_peer;    /* who showed the greatest one */
     uint64_t log_start;   /* of whoever was asked for a base in vain: a source that is not applied up to there is no use */
     uint64_t base_number; /* of the question for a base; 0: none is open */
     int64_t base_ns;
@@ -144,7 +147,11 @@ typedef struct inventory_syncer {
 void syncer_send (inventory_syncer_t *self, const adr_id_t *node, uint16_t kind, const void *header, adr_bytes_t payload);
 void syncer_flush_drops (inventory_syncer_t *self);
 void syncer_flush_places (inventory_syncer_t *self); /* what has gathered goes to the replicator */
-void syncer_see_applied (inventory_syncer_t *self, uint64_t applied, bool leaves);
+void syncer_see_applied (inventory_syncer_t *self, int peer, uint64_t applied, bool leaves);
+/* False if no log that is known of reaches that far. */
+bool syncer_may_be_applied (const inventory_syncer_t *self, uint64_t applied);
+/* False if the log cannot have had an entry of that version. */
+bool syncer_may_be_version (const inventory_syncer_t *self, const adr_version_t *version);
 /* The partition is as good as that peer's; or is to be asked of another one. */
 void syncer_part_done (inventory_syncer_t *self, lane_t *lane, bool whole);
 /* True if the source need not be proven: between two that mend each other, and where none is for long. If it is their

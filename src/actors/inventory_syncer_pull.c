@@ -245,7 +245,8 @@ syncer_on_leaves (inventory_syncer_t *self, const adr_event_t *event)
     if (lane == NULL)
         return;
     s_answer_came (self, lane, theirs.size, leaves->busy);
-    if (!leaves->ok || theirs.size != adr_reader_buckets (self->reader, lane->partition) * HASH_SIZE) {
+    if (!leaves->ok || !syncer_may_be_applied (self, leaves->applied)
+        || theirs.size != adr_reader_buckets (self->reader, lane->partition) * HASH_SIZE) {
         s_give_up (self, lane, "it is no source now");
         return;
     }
@@ -255,7 +256,7 @@ syncer_on_leaves (inventory_syncer_t *self, const adr_event_t *event)
     }
     if (!lane->anybody)
         self->source_ns = self->now_ns;
-    syncer_see_applied (self, leaves->applied, true);
+    syncer_see_applied (self, lane->peer, leaves->applied, true);
     adr_buffer_clear (&self->scratch);
     bool known = adr_reader_leaves (self->reader, lane->partition, &self->scratch, &applied); /* else all are compared */
     memset (lane->differ, 0, sizeof lane->differ);
@@ -278,7 +279,8 @@ s_section_is_true (const inventory_syncer_t *self, const lane_t *lane, const adr
     for (bool first = true; rest.size; first = false) {
         adr_inventory_row_t row;
         size_t size = adr_inventory_row_get (&row, rest);
-        if (size == 0 || adr_reader_order (self->reader, row.table, row.key, order) != slice
+        if (size == 0 || !syncer_may_be_version (self, &row.version)
+            || adr_reader_order (self->reader, row.table, row.key, order) != slice
             || (!first && memcmp (before, order, sizeof order) >= 0))
             return false;
         memcpy (before, order, sizeof before);
@@ -474,10 +476,11 @@ s_inventory_is_here (inventory_syncer_t *self, lane_t *lane, uint64_t applied, u
 }
 
 static bool
-s_is_piece (const lane_t *lane, const Adr__Inventory *inventory, size_t size)
+s_is_piece (const inventory_syncer_t *self, const lane_t *lane, const Adr__Inventory *inventory, size_t size)
 {
     size_t have = lane->inventory.size;
-    return inventory->ok && inventory->size >= ADR_SECTION_HEADER_SIZE
+    return inventory->ok && syncer_may_be_applied (self, inventory->applied)
+           && inventory->size >= ADR_SECTION_HEADER_SIZE
            && inventory->size <= INVENTORY_MAX + INVENTORY_ENOUGH + ADR_SECTION_HEADER_SIZE * ADR_BUCKET_SET_SIZE * 8
            && size > 0 && size <= inventory->size - have;
 }
@@ -491,7 +494,7 @@ syncer_on_inventory (inventory_syncer_t *self, const adr_event_t *event)
     if (lane == NULL || (inventory->ok && inventory->offset != lane->inventory.size))
         return; /* a piece that came twice */
     s_answer_came (self, lane, piece.size, inventory->busy);
-    if (!s_is_piece (lane, inventory, piece.size)) {
+    if (!s_is_piece (self, lane, inventory, piece.size)) {
         s_give_up (self, lane, "it gives no inventory");
         return;
     }
@@ -500,7 +503,7 @@ syncer_on_inventory (inventory_syncer_t *self, const adr_event_t *event)
         s_ask_inventory (self, lane, (uint32_t) lane->inventory.size);
         return;
     }
-    syncer_see_applied (self, inventory->applied, false);
+    syncer_see_applied (self, lane->peer, inventory->applied, false);
     lane->exact = inventory->exact;
     lane->proven = inventory->proven;
     if (!s_inventory_is_here (self, lane, inventory->applied, inventory->purged_to)) {
@@ -544,7 +547,8 @@ s_take_records (inventory_syncer_t *self, adr_bytes_t rest, uint64_t applied, bo
     while (rest.size) {
         adr_inventory_row_t row;
         size_t size = s_record_size (rest);
-        if (size == 0 || adr_inventory_row_get (&row, rest) == 0 || row.version.index > applied)
+        if (size == 0 || adr_inventory_row_get (&row, rest) == 0 || row.version.index > applied
+            || !syncer_may_be_version (self, &row.version))
             return false;
         if (!wounds || s_is_wound (self, &row)) {
             adr_buffer_append (&self->place, rest.data, size);
@@ -654,7 +658,7 @@ syncer_on_records (inventory_syncer_t *self, const adr_event_t *event)
         s_give_up (self, lane, "it gives no records");
         return;
     }
-    syncer_see_applied (self, records->applied, false);
+    syncer_see_applied (self, lane->peer, records->applied, false);
     lane->lacking |= records->damaged != 0;
     for (uint32_t i = 0; i < records->asked && lane->wanted_at < lane->wanted.size; i++) {
         adr_inventory_row_t row;

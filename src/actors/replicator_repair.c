@@ -199,6 +199,7 @@ replicator_on_base_ask (replicator_t *self, const adr_event_t *event)
     base.number = ask->number;
     base.index = ask->index;
     base.log_start = adr_store_log_start (self->store).index;
+    base.log_end = adr_store_last (self->store).index;
     base.ok = adr_store_sync (self->store) != ADR_SYNC_COPYING
               && adr_store_base_at (self->store, ask->index, &at, &voters);
     base.term = at.term;
@@ -265,6 +266,8 @@ s_tell_state (replicator_t *self)
     state.purged_to = adr_store_purged_to (self->store);
     state.lossy = adr_store_is_lossy (self->store);
     state.busy = replicator_is_busy (self);
+    state.commit = self->commit_heard;
+    state.term = self->fence;
     state.voters = adr_voter_set_fill (&set, adr_store_voters (self->store));
     bool news = state.sync != self->repair.told_sync || state.proven != self->repair.told_proven
                 || state.busy != self->repair.told_busy || state.placed != self->repair.told_placed || state.purged_to != self->repair.told_purged_to || state.place_bytes != self->repair.told_admitted;

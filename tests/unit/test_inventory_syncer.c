@@ -44,7 +44,8 @@ static adr_map_t *s_map;
 static s_node_t s_node[S_ZONES + 1]; /* by zone, from 1 */
 static bool s_holds;                 /* the replicator takes no PLACE */
 static bool s_base_ok, s_base_silent;
-static uint64_t s_base_log_start;
+static uint64_t s_base_log_start, s_base_log_end;
+static uint64_t s_commit; /* that every replicator has heard of */
 static size_t s_turns, s_spoilt, s_refused;
 static unsigned s_liar; /* the zone whose answers of that kind are spoilt; 0: none */
 static uint16_t s_lie_kind;
@@ -91,6 +92,8 @@ s_setup (void **state)
     s_holds = s_base_silent = false;
     s_base_ok = true;
     s_base_log_start = 0;
+    s_base_log_end = UINT64_MAX;
+    s_commit = 1000;
     s_turns = s_spoilt = s_refused = 0;
     s_liar = 0;
     return 0;
@@ -167,7 +170,7 @@ s_copy_of (const adr_inventory_row_t *row, const uint8_t *value)
 static void
 s_put (unsigned zone, const char *key, const char *value, uint64_t index)
 {
-    adr_copy_t copy = { .table = ADR_TABLE_KV, .key = fixture_text (key), .version = { 0, S_TERM, index }, .time_ms = 5 };
+    adr_copy_t copy = { .table = ADR_TABLE_KV, .key = fixture_text (key), .version = { ADR_EPOCH, S_TERM, index }, .time_ms = 5 };
     copy.deleted = value == NULL;
     copy.value = value ? fixture_text (value) : adr_bytes (NULL, 0);
     adr_value_digest (copy.value, copy.digest);
@@ -241,6 +244,8 @@ s_say_state (unsigned zone)
     message.placed = adr_store_placed (node->w->store);
     message.place_bytes = node->admitted;
     message.purged_to = node->purged_to;
+    message.commit = s_commit;
+    message.term = S_TERM;
     message.voters = adr_voter_set_fill (&fill, &voters);
     harness_message (&node->harness, harness_address (zone, ADR_NODE_META, ADR_ACTOR_REPLICATOR), ADR_NODE_META,
                      ADR__KIND__REPAIR_STATE, &message.base, adr_bytes (NULL, 0));
@@ -292,6 +297,7 @@ s_answer_base (adr_address_t from, const Adr__BaseAsk *ask)
     base.index = ask->index;
     base.voters = adr_voter_set_fill (&fill, &voters);
     base.log_start = s_base_log_start;
+    base.log_end = s_base_log_end;
     s_base_ok = true;
     harness_message (&s_node[1].harness, from, ADR_NODE_META, ADR__KIND__BASE, &base.base, adr_bytes (NULL, 0));
 }
@@ -738,6 +744,27 @@ s_lie_short (adr_buffer_t *payload, ProtobufCMessage *header)
     payload->size -= payload->size > 0;
 }
 
+static void
+s_lie_far_ahead (adr_buffer_t *payload, ProtobufCMessage *header)
+{
+    (void) payload;
+    ((Adr__Leaves *) header)->applied = s_commit + AHEAD_MAX + 1;
+}
+
+static void
+s_lie_epoch (adr_buffer_t *payload, ProtobufCMessage *header)
+{
+    (void) header;
+    payload->data[8]++;
+}
+
+static void
+s_lie_term (adr_buffer_t *payload, ProtobufCMessage *header)
+{
+    (void) header;
+    payload->data[12]++;
+}
+
 /* [REPAIR-2] */
 #define S_REPLACED(test, kind, lie)         \
     static void test (void **state)         \
@@ -756,6 +783,63 @@ S_REPLACED (test_an_inventory_of_what_was_not_asked_for, ADR__KIND__INVENTORY, s
 S_REPLACED (test_an_inventory_too_large, ADR__KIND__INVENTORY, s_lie_size)
 S_REPLACED (test_an_inventory_that_is_empty, ADR__KIND__INVENTORY, s_lie_empty)
 S_REPLACED (test_leaves_of_a_wrong_size, ADR__KIND__LEAVES, s_lie_short)
+S_REPLACED (test_leaves_of_what_was_never_committed, ADR__KIND__LEAVES, s_lie_far_ahead)
+
+/* [REPAIR-3] A version that nobody wrote would be the newest for good. */
+static void
+test_records_of_a_foreign_version (void **state)
+{
+    void (*const lie[]) (adr_buffer_t *, ProtobufCMessage *) = { s_lie_epoch, s_lie_term };
+    for (size_t i = 0; i < sizeof lie / sizeof lie[0]; i++) {
+        s_assert_replaced (ADR__KIND__RECORDS, lie[i]);
+        s_teardown (state);
+        s_setup (state);
+    }
+}
+
+static void
+s_lie_ahead (adr_buffer_t *payload, ProtobufCMessage *header)
+{
+    (void) payload;
+    ((Adr__Leaves *) header)->applied = S_RECORDS + 1;
+}
+
+/* [REPAIR-1] A window's end that no log has: the peer that showed it is left alone, and the copy is compared once more. */
+static void
+test_a_window_ends_where_the_master_s_log_does (void **state)
+{
+    (void) state;
+    s_write_some (2);
+    s_write_some (3);
+    s_node[1].master = 2;
+    s_base_log_end = S_RECORDS;
+    s_liar = 3;
+    s_lie_kind = ADR__KIND__LEAVES;
+    s_lie = s_lie_ahead;
+    s_copying ();
+    assert_true (s_spoilt > 0);
+    assert_int_equal (s_self ()->pass, 2);
+    s_advance (100 * ADR_MS);
+    assert_int_equal (s_sent (ADR__KIND__SYNC_END), 1);
+    const Adr__SyncEnd *end = (const Adr__SyncEnd *) harness_sent (&s_node[1].harness, ADR__KIND__SYNC_END, 0)->header;
+    assert_int_equal (end->window_to, S_RECORDS);
+}
+
+/* One that is no master may be behind: another one is asked. */
+static void
+test_a_base_of_one_that_is_behind_ends_nothing (void **state)
+{
+    (void) state;
+    s_write_some (2);
+    s_write_some (3);
+    s_base_log_end = S_RECORDS - 1;
+    s_copying ();
+    assert_int_equal (s_sent (ADR__KIND__SYNC_END), 0);
+    assert_int_equal (s_self ()->pass, 1);
+    s_base_log_end = S_RECORDS;
+    s_advance (1100 * ADR_MS);
+    assert_int_equal (s_sent (ADR__KIND__SYNC_END), 1);
+}
 
 /* What one source cannot read another one can. */
 static void
@@ -1741,6 +1825,10 @@ main (void)
         S_TEST (test_an_inventory_too_large),
         S_TEST (test_an_inventory_that_is_empty),
         S_TEST (test_leaves_of_a_wrong_size),
+        S_TEST (test_leaves_of_what_was_never_committed),
+        S_TEST (test_records_of_a_foreign_version),
+        S_TEST (test_a_window_ends_where_the_master_s_log_does),
+        S_TEST (test_a_base_of_one_that_is_behind_ends_nothing),
         S_TEST (test_a_record_that_a_source_cannot_read_comes_from_another),
         S_TEST (test_records_that_are_cut_off),
         S_TEST (test_random_answers_are_survived),

@@ -56,7 +56,7 @@ s_verify_leaves (fixture_t *w)
 static adr_copy_t
 s_copy (const char *key, const char *value, uint64_t index)
 {
-    adr_copy_t copy = { .table = ADR_TABLE_KV, .key = fixture_text (key), .version = { 0, 1, index }, .time_ms = 5 };
+    adr_copy_t copy = { .table = ADR_TABLE_KV, .key = fixture_text (key), .version = { ADR_EPOCH, 1, index }, .time_ms = 5 };
     copy.deleted = value == NULL;
     copy.value = value ? fixture_text (value) : adr_bytes (NULL, 0);
     adr_value_digest (copy.value, copy.digest);
@@ -248,9 +248,9 @@ test_only_that_version_is_dropped (void **state)
     fixture_write (w, "a", "1");
     fixture_write (w, "b", "1");
     fixture_flush (w);
-    adr_store_drop (w->store, ADR_TABLE_KV, fixture_text ("a"), &(adr_version_t){ 0, 1, 1 });
-    adr_store_drop (w->store, ADR_TABLE_KV, fixture_text ("b"), &(adr_version_t){ 0, 1, 1 });
-    adr_store_drop (w->store, ADR_TABLE_KV, fixture_text ("c"), &(adr_version_t){ 0, 1, 1 });
+    adr_store_drop (w->store, ADR_TABLE_KV, fixture_text ("a"), &(adr_version_t){ ADR_EPOCH, 1, 1 });
+    adr_store_drop (w->store, ADR_TABLE_KV, fixture_text ("b"), &(adr_version_t){ ADR_EPOCH, 1, 1 });
+    adr_store_drop (w->store, ADR_TABLE_KV, fixture_text ("c"), &(adr_version_t){ ADR_EPOCH, 1, 1 });
     fixture_run (w);
     assert_int_equal (adr_store_placed (w->store), 3);
     fixture_expect (w, "a", NULL);
