@@ -221,6 +221,23 @@ edge_router_on_answer (edge_router_t *self, const adr_event_t *event)
     s_on_write_answer (self, place, attempt, from, answer, event->message.payload);
 }
 
+/* [EDGE-8] A page of tombstones alone: the list goes on behind them. False if it got nowhere. */
+static bool
+s_list_on (edge_router_t *self, uint32_t place, const Adr__ListAnswer *answer, int node)
+{
+    edge_request_t *request = edge_router_place (self, place);
+    Adr__List *list = &request->kept->header.list;
+    adr_bytes_t behind = adr_bytes (answer->behind.data, answer->behind.len);
+    if (answer->rows > 0 || !answer->more || adr_bytes_compare (behind, adr_bytes (list->after.data, list->after.len)) <= 0)
+        return false;
+    ADR_MARK ("edge: a list goes on behind tombstones");
+    memcpy (list->after.data, behind.data, behind.size);
+    list->after.len = behind.size;
+    request->next = node;
+    edge_router_try (self, place);
+    return true;
+}
+
 void
 edge_router_on_list_answer (edge_router_t *self, const adr_event_t *event)
 {
@@ -230,10 +247,13 @@ edge_router_on_list_answer (edge_router_t *self, const adr_event_t *event)
     edge_request_t *request = s_match (self, event, from->number, true, &place, &attempt, &node);
     if (request == NULL)
         return;
+    if (from->status == ADR_STATUS_OK && s_list_on (self, place, from, node))
+        return;
     if (from->status == ADR_STATUS_OK || from->status == ADR_STATUS_INVALID || from->status == ADR_STATUS_LOCKED) {
         Adr__ListAnswer answer = *from;
         answer.base.n_unknown_fields = 0;
         answer.number = request->asker_number;
+        answer.behind = (ProtobufCBinaryData){ 0 };
         self->effects->send (self->effects, request->asker, ADR__KIND__LIST_ANSWER, &answer.base,
                              event->message.payload);
         edge_router_give_place (self, place);

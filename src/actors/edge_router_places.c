@@ -163,13 +163,13 @@ static edge_kept_t *
 s_keep_list (const Adr__List *list)
 {
     uint8_t *at;
-    edge_kept_t *kept = s_keep_new (list->prefix.len + list->after.len + list->partition_by.len, &at);
+    edge_kept_t *kept = s_keep_new (list->prefix.len + ADR_KEY_MAX + list->partition_by.len, &at); /* `after` moves on */
     Adr__List *copy = &kept->header.list;
     *copy = *list;
     copy->base.n_unknown_fields = 0;
     copy->prefix = s_keep_bytes (&at, list->prefix);
-    copy->after = s_keep_bytes (&at, list->after);
     copy->partition_by = s_keep_bytes (&at, list->partition_by);
+    copy->after = s_keep_bytes (&at, list->after);
     if (copy->rows_max == 0 || copy->rows_max > ADR_LIST_ROWS_MAX)
         copy->rows_max = ADR_LIST_ROWS_MAX;
     kept->payload = adr_bytes (NULL, 0);

@@ -265,9 +265,10 @@ s_note_progress (inventory_syncer_t *self)
         return;
     self->progress = progress;
     self->progress_ns = self->now_ns;
-    adr_note (self->effects, ADR_LEVEL_NOTE, "%u of %u partitions are copied -> pass %llu goes on pulled=%llu records=%llu",
+    adr_note (self->effects, ADR_LEVEL_NOTE, "%u of %u partitions are copied -> pass %llu goes on pulled=%llu records=%llu window=%llu",
               self->done_count, self->part_count, (unsigned long long) self->pass,
-              (unsigned long long) self->pulled_bytes, (unsigned long long) self->pulled_records);
+              (unsigned long long) self->pulled_bytes, (unsigned long long) self->pulled_records,
+              (unsigned long long) self->window);
 }
 
 void
@@ -581,23 +582,24 @@ s_receive_message (inventory_syncer_t *self, const adr_event_t *event)
 
 /* --- time ------------------------------------------------------------------------------------------------------ */
 
-/* Credit gathers for a second at most. */
+/* [REPAIR-8] A window a trip, however short the trip is, and the configured rate at most; of either no more gathers than a window,
+ * or a second's worth. */
 static void
 s_gather_credit (inventory_syncer_t *self)
 {
-    int64_t rate = (int64_t) self->environment.settings.repair_rate, passed = self->now_ns - self->credit_ns;
-    if (passed > 1000 * ADR_MS)
-        passed = 1000 * ADR_MS;
-    self->credit_ns = self->now_ns;
-    self->credit += rate / 1000 * passed / ADR_MS;
-    if (self->credit > rate)
-        self->credit = rate;
+    int64_t rate = (int64_t) self->environment.settings.repair_rate, window = (int64_t) self->window;
+    int64_t most = rate < window ? rate : window, passed_ms = (self->now_ns - self->credit_ns) / ADR_MS;
+    if (rate > window * 1000 / TRIP_MS)
+        rate = window * 1000 / TRIP_MS;
+    self->credit_ns += passed_ms * ADR_MS;
+    self->credit += rate / 1000 * (passed_ms < 1000 ? passed_ms : 1000);
+    if (self->credit > most)
+        self->credit = most;
 }
 
 static void
 s_tick (inventory_syncer_t *self)
 {
-    s_gather_credit (self);
     syncer_tend_pause (self);
     for (size_t i = 0; i < LANES; i++) {
         lane_t *lane = &self->lane[i];
@@ -617,7 +619,7 @@ s_tick (inventory_syncer_t *self)
     syncer_tend_wounds (self);
     if ((syncer_runs (self) || syncer_is_paused (self)) && self->now_ns - self->told_ns >= S_PROGRESS_NS)
         syncer_tell_progress (self);
-    self->tick_ns = self->now_ns + S_TICK_NS;
+    self->tick_ns = self->now_ns + (syncer_waits (self) ? TRIP_MS * ADR_MS : S_TICK_NS);
     self->effects->wake (self->effects, S_TIMER_TICK, self->tick_ns);
 }
 
@@ -627,10 +629,12 @@ s_receive (void *object, const adr_event_t *event, adr_effects_t *effects)
     inventory_syncer_t *self = object;
     self->effects = effects;
     self->now_ns = event->now_ns;
+    s_gather_credit (self);
     if (event->kind == ADR_EVENT_MESSAGE)
         s_receive_message (self, event);
     else if (event->kind == ADR_EVENT_START || (event->kind == ADR_EVENT_TIMER && event->timer == S_TIMER_TICK))
         s_tick (self);
+    syncer_flush_places (self); /* what stays here counts as in flight, and nobody would ever take it */
     self->effects = NULL;
 }
 

@@ -27,6 +27,7 @@
 #define WINDOW_UNIT (64 * 1024)         /* more each round in which nobody was busy */
 #define WINDOW_START (512 * 1024)
 #define ROUND_NS (100 * ADR_MS)         /* at least: the time over which whoever says busy has measured */
+#define TRIP_MS 20                      /* a window is asked for no more often: on a fast network it would hold nothing back */
 #define RUNS_NS (2000 * ADR_MS)         /* a peer that asked for something so lately is being repaired from here */
 #define WOUNDS_MAX (1024 * 1024)        /* bytes of keys whose values cannot be read */
 #define AHEAD_MAX (1024 * 1024)         /* entries: what is committed between two pieces of news from the master is much less */
@@ -180,6 +181,7 @@ void syncer_lane_end (lane_t *lane);
 void syncer_lanes_go_on (inventory_syncer_t *self); /* those that wait for rate or window */
 /* True if an answer of so many bytes fits into window and rate [REPAIR-8]. */
 bool syncer_may_ask (const inventory_syncer_t *self, uint64_t bytes);
+bool syncer_waits (const inventory_syncer_t *self); /* a lane, for either */
 bool syncer_runs (const inventory_syncer_t *self); /* copies are made, here or by a peer from here */
 void syncer_on_leaves (inventory_syncer_t *self, const adr_event_t *event);
 void syncer_on_inventory (inventory_syncer_t *self, const adr_event_t *event);

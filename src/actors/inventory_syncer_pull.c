@@ -31,6 +31,15 @@ syncer_may_ask (const inventory_syncer_t *self, uint64_t bytes)
     return self->credit > (int64_t) comes && (comes + waits == 0 || comes + waits + bytes <= self->window);
 }
 
+bool
+syncer_waits (const inventory_syncer_t *self)
+{
+    for (size_t i = 0; i < LANES; i++)
+        if (self->lane[i].stage == LANE_WAITING)
+            return true;
+    return false;
+}
+
 /* What one answer may bring: no more than the window, so that the least window is one. */
 static uint64_t
 s_piece (const inventory_syncer_t *self)

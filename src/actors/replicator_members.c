@@ -267,10 +267,6 @@ s_tend_voters (replicator_t *self)
 static void
 s_tend_own_disk (replicator_t *self)
 {
-    if (adr_store_durable (self->store) >= self->own_waits_index) {
-        self->own_waits_index = adr_store_last (self->store).index;
-        self->own_waits_ns = self->now_ns;
-    }
     if (replicator_leads (self) && self->now_ns - self->own_waits_ns > self->settings->write_timeout_ns / 2) {
         ADR_MARK ("a master's own disk stands still");
         replicator_resign (self, "the own disk does not keep up", NULL);

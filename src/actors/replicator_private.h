@@ -204,6 +204,7 @@ typedef struct replicator {
     bool log_unread;           /* its log's end could not be read when it was elected: takes no writes, and resigns */
     uint64_t own_waits_index;  /* an entry that its own disk has not synced yet, ... */
     int64_t own_waits_ns;      /* and since when it waits for it */
+    int64_t slow_until_ns;     /* its disk was slow, and counts as slow until then */
     struct {                   /* deletes and purges that nobody asked for; one entry of each kind at a time */
         int64_t purge_ns, expire_ns, sweep_ns; /* when it looks again */
         uint64_t index;        /* of the newest such entry */
@@ -241,6 +242,8 @@ typedef struct replicator {
         uint64_t lost_noted;
         int64_t lost_ns;          /* since when the index is lost; 0: it is not */
         int64_t lossy_ns;         /* since when rows are missing */
+        bool doubted;             /* this copy was not exact when its state was looked at last */
+        int64_t mended_ns;        /* when it became exact again; 0: it always was */
         bool ids_unknown;         /* request ids below the log's first entry are not known */
         uint64_t checkpoint_index; /* of the newest checkpoint in the log; a master's, when it appended its last one */
         int64_t checkpoint_ns;

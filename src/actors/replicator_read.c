@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define S_ASK_AGAIN_NS (100 * ADR_MS) /* a question that got no answer is asked again under a new number */
+#define S_SCAN_STEPS 8192 /* keys that one list looks at in a turn: some milliseconds */
 #define S_QUESTION_LIFE_NS (1000 * ADR_MS)
 
 /* --- queues ---------------------------------------------------------------------------------------------------------- */
@@ -114,8 +115,9 @@ s_answer_list (replicator_t *self, const read_waiter_t *waiter)
     s_page_t page = { .rows = &self->values, .count_max = waiter->rows_max, .with_values = waiter->with_values };
     adr_bytes_t after = { waiter->after_size ? waiter->bytes + waiter->key_size : NULL, waiter->after_size };
     adr_buffer_clear (&self->values);
-    adr_status_t status = adr_store_scan (self->store, waiter->table, s_key (waiter), after, waiter->with_values,
-                                          s_add_row, &page);
+    adr_buffer_clear (&self->scratch); /* where the scan stopped, if it met too many tombstones */
+    adr_status_t status = adr_store_scan_some (self->store, waiter->table, s_key (waiter), after, waiter->with_values,
+                                               S_SCAN_STEPS, &self->scratch, s_add_row, &page);
     if (status != ADR_STATUS_OK) {
         replicator_note_damage (self, "a record cannot be read -> another copy is asked for the page");
         s_fail (self, waiter, status, "a record of this page cannot be read here");
@@ -125,7 +127,9 @@ s_answer_list (replicator_t *self, const read_waiter_t *waiter)
     answer.number = waiter->number;
     answer.status = ADR_STATUS_OK;
     answer.rows = page.count;
-    answer.more = page.more;
+    answer.more = page.more || self->scratch.size;
+    if (page.count == 0)
+        answer.behind = adr_bytes_view (adr_bytes (self->scratch.data, self->scratch.size));
     answer.time_ms = waiter->time_ms;
     adr_address_t to = replicator_asker (self, &waiter->origin);
     self->effects->send (self->effects, to, ADR__KIND__LIST_ANSWER, &answer.base,

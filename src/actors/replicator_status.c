@@ -4,6 +4,7 @@
 
 #include "actors/replicator_private.h"
 
+#define S_SLOW_TIMEOUTS 2                  /* maximum election timeouts for which a disk that was slow must be quick */
 #define S_STATUS_REPEAT_NS (1000 * ADR_MS) /* a status is repeated this often, so that a lost one is made good */
 
 static const adr_bytes_t s_nothing;
@@ -54,7 +55,29 @@ replicator_tell_voters (replicator_t *self)
 
 /* --- its state ---------------------------------------------------------------------------------------------------- */
 
-/* A newcomer settles before its master makes it a voter [ELECT-7], and nobody has been evicted yet. */
+/* How long what was appended waits for this node's disk. */
+static void
+s_tend_disk (replicator_t *self)
+{
+    if (adr_store_durable (self->store) >= self->own_waits_index) {
+        self->own_waits_index = adr_store_last (self->store).index;
+        self->own_waits_ns = self->now_ns;
+    }
+    if (self->now_ns - self->own_waits_ns > self->settings->election_max_ns)
+        self->slow_until_ns = self->now_ns + S_SLOW_TIMEOUTS * self->settings->election_max_ns;
+}
+
+static void
+s_tend_copy (replicator_t *self)
+{
+    bool exact = replicator_is_exact (self);
+    if (exact && self->repair.doubted)
+        self->repair.mended_ns = self->now_ns;
+    self->repair.doubted = !exact;
+}
+
+/* A newcomer settles before its master makes it a voter [ELECT-7], a copy that was made anew once it is exact; nobody has been
+ * evicted yet. */
 adr_node_state_facts_t
 replicator_observe (const replicator_t *self)
 {
@@ -64,10 +87,11 @@ replicator_observe (const replicator_t *self)
         .voter = s_is_voter (self),
         .caught_up = leads ? adr_store_commit (self->store) >= self->opening
                            : self->confirmed > 0 && adr_store_applied (self->store) >= self->evidence_commit,
-        .settled = true,
+        .settled = self->repair.mended_ns == 0 || self->now_ns - self->repair.mended_ns >= self->settings->election_max_ns,
         .evidence_lost = !leads && !replicator_evidence_fresh (self),
         .entries_missing = adr_store_missing_from (self->store) != 0,
         .syncing = !replicator_is_exact (self),
+        .slow = self->now_ns < self->slow_until_ns,
         .leaving = self->role == ROLE_LEAVING,
         .evicted = false,
     };
@@ -78,6 +102,8 @@ void
 replicator_tend_state (replicator_t *self)
 {
     adr_node_state_trigger_t trigger;
+    s_tend_disk (self);
+    s_tend_copy (self);
     adr_node_state_facts_t facts = replicator_observe (self);
     adr_node_state_t next = adr_node_state_next (self->state, &facts, &trigger);
     if (next == self->state)

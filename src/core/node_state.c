@@ -19,12 +19,12 @@
  *     offline ---------> standby         ready
  *                         ^   |  <------  |  ^
  *                         |   |  why not  |  |
- *                 why not |   | disk      |  | DISK_HAS_SPACE
+ *                 why not |   | disk      |  | DISK_IS_WELL
  *                         |   v      disk v  |
  *                         +----- degraded ---+
  *
  *     why not: ENTRIES_MISSING, SYNCING, NO_VOTER, EVIDENCE_LOST, BEHIND, NOT_SETTLED
- *     disk: DISK_NEARLY_FULL, DISK_FULL; and SILENT, from shedding, too
+ *     disk: DISK_NEARLY_FULL, DISK_FULL, DISK_SLOW; and SILENT, from shedding, too
  *
  *                                LEAVING                           EVICTED
  *     standby, ready, degraded ----------> shedding     any other ---------> evicted
@@ -41,7 +41,8 @@ static const struct {
     [ADR_TRIGGER_NONE] = { 0, 0, "stays as it is" },
     [ADR_TRIGGER_STARTED] = { S_OFFLINE, S_STANDBY, "starts, and has to catch up" },
     [ADR_TRIGGER_CAUGHT_UP] = { S_STANDBY, S_READY, "a voter that is caught up and settled" },
-    [ADR_TRIGGER_DISK_HAS_SPACE] = { S_DEGRADED, S_READY, "the disk has space" },
+    [ADR_TRIGGER_DISK_IS_WELL] = { S_DEGRADED, S_READY, "the disk has space, and is quick" },
+    [ADR_TRIGGER_DISK_SLOW] = { S_READY | S_STANDBY, S_DEGRADED, "the disk is slow" },
     [ADR_TRIGGER_DISK_NEARLY_FULL] = { S_READY | S_STANDBY, S_DEGRADED, "the disk is at its first mark" },
     [ADR_TRIGGER_DISK_FULL] = { S_READY | S_STANDBY, S_DEGRADED, "the disk is at its second mark" },
     [ADR_TRIGGER_ENTRIES_MISSING] = { S_READY | S_DEGRADED, S_STANDBY, "entries of the log are missing" },
@@ -127,6 +128,8 @@ s_why (const adr_node_state_facts_t *facts)
         return ADR_TRIGGER_BEHIND;
     if (!facts->settled)
         return ADR_TRIGGER_NOT_SETTLED;
+    if (facts->slow)
+        return ADR_TRIGGER_DISK_SLOW;
     return facts->space == ADR_SPACE_OK ? ADR_TRIGGER_CAUGHT_UP : ADR_TRIGGER_DISK_NEARLY_FULL;
 }
 
@@ -144,7 +147,7 @@ s_trigger (adr_node_state_t from, adr_node_state_trigger_t why)
     if (from == ADR_STATE_ONLINE_SHEDDING && why != ADR_TRIGGER_EVICTED && why != ADR_TRIGGER_SILENT)
         return ADR_TRIGGER_HANDED_OVER;
     if (from == ADR_STATE_ONLINE_DEGRADED && why == ADR_TRIGGER_CAUGHT_UP)
-        return ADR_TRIGGER_DISK_HAS_SPACE;
+        return ADR_TRIGGER_DISK_IS_WELL;
     return why;
 }
 
@@ -190,7 +193,7 @@ adr_node_state_has (adr_node_state_t state, adr_node_state_effect_t effect, cons
         known |= facts->voter ? S_IF_VOTER : 0u;
         known |= facts->entries_missing || facts->syncing ? 0u : S_IF_WHOLE;
         known |= facts->space < ADR_SPACE_SECOND_MARK ? S_IF_SPACE : 0u;
-        known |= facts->space == ADR_SPACE_FIRST_MARK ? S_IF_FIRST_MARK : 0u;
+        known |= facts->space == ADR_SPACE_FIRST_MARK && !facts->slow ? S_IF_FIRST_MARK : 0u;
     }
     return asked != S_NO && (asked & ~known) == 0;
 }

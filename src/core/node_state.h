@@ -16,6 +16,7 @@ typedef struct {
     bool evidence_lost;   /* a member: nothing says that its master is one, or what that said is too old [READ-5] */
     bool entries_missing; /* its log has a hole that a peer must fill [STORE-5] */
     bool syncing;         /* sick: its copy is being mended from a peer [REPAIR-5] */
+    bool slow;            /* what it appended waits for its disk for longer than a maximum election timeout, or did lately */
     bool leaving;         /* hands over what it leads, or is being drained */
     bool silent;          /* its health-checker has not heard its replicator for a minimum election timeout */
     bool evicted;         /* its node is no longer in the registry, or marked so there */
@@ -26,7 +27,8 @@ typedef enum {
     ADR_TRIGGER_NONE, /* it was not */
     ADR_TRIGGER_STARTED,
     ADR_TRIGGER_CAUGHT_UP,
-    ADR_TRIGGER_DISK_HAS_SPACE,
+    ADR_TRIGGER_DISK_IS_WELL,
+    ADR_TRIGGER_DISK_SLOW,
     ADR_TRIGGER_DISK_NEARLY_FULL,
     ADR_TRIGGER_DISK_FULL,
     ADR_TRIGGER_ENTRIES_MISSING,

@@ -321,6 +321,13 @@ adr_status_t
 adr_store_scan (adr_store_t *self, uint8_t table, adr_bytes_t prefix, adr_bytes_t after, bool with_values,
                 adr_row_fn *row_fn, void *argument)
 {
+    return adr_store_scan_some (self, table, prefix, after, with_values, UINT32_MAX, NULL, row_fn, argument);
+}
+
+adr_status_t
+adr_store_scan_some (adr_store_t *self, uint8_t table, adr_bytes_t prefix, adr_bytes_t after, bool with_values,
+                     uint32_t steps, adr_buffer_t *behind, adr_row_fn *row_fn, void *argument)
+{
     s_merge_t merge;
     adr_bytes_t from = after.data && adr_bytes_compare (after, prefix) > 0 ? after : prefix;
     s_merge_begin (self, &merge, table, from);
@@ -333,6 +340,10 @@ adr_store_scan (adr_store_t *self, uint8_t table, adr_bytes_t prefix, adr_bytes_
             status = s_record (self, &row, table, key, with_values, &record);
             if (status != ADR_STATUS_OK || !row_fn (argument, key, &record))
                 break;
+        }
+        if (behind && --steps == 0) {
+            adr_buffer_append (behind, key.data, key.size);
+            break;
         }
         s_merge_pass (self, &merge, table, key);
     }

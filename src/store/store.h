@@ -166,6 +166,10 @@ ADR_WARN_UNUSED adr_status_t adr_store_get_unlocked (adr_store_t *self, uint8_t 
 typedef bool (adr_row_fn) (void *argument, adr_bytes_t key, const adr_record_t *record);
 ADR_WARN_UNUSED adr_status_t adr_store_scan (adr_store_t *self, uint8_t table, adr_bytes_t prefix, adr_bytes_t after,
                                              bool with_values, adr_row_fn *row, void *argument);
+/* The same, but looks at `steps` keys at most, tombstones too: then `behind` (empty before) holds the last of them. */
+ADR_WARN_UNUSED adr_status_t adr_store_scan_some (adr_store_t *self, uint8_t table, adr_bytes_t prefix, adr_bytes_t after,
+                                                  bool with_values, uint32_t steps, adr_buffer_t *behind,
+                                                  adr_row_fn *row, void *argument);
 
 /* --- tombstones ------------------------------------------------------------------------------------------------- */
 

@@ -47,7 +47,7 @@ static const s_bounds_t s_messages[] = {
     S_MESSAGE (read, S_BELOW (2, ADR_TABLE_COUNT), S_SIZE (3, ADR_KEY_MAX)),
     S_MESSAGE (list, S_BELOW (2, ADR_TABLE_COUNT), S_SIZE (3, ADR_KEY_MAX), S_SIZE (4, ADR_KEY_MAX),
                S_SIZE (10, ADR_KEY_MAX)),
-    S_MESSAGE (list_answer, S_BELOW (2, ADR_STATUS_COUNT), S_BELOW (3, ADR_LIST_ROWS_MAX + 1)),
+    S_MESSAGE (list_answer, S_BELOW (2, ADR_STATUS_COUNT), S_BELOW (3, ADR_LIST_ROWS_MAX + 1), S_SIZE (8, ADR_KEY_MAX)),
     S_MESSAGE (poll_answer, S_BELOW (7, ADR_STATE_COUNT)),
     S_MESSAGE (pong, S_COUNT (5, ADR_VOTERS_MAX * 2), S_BELOW (9, ADR_STATE_COUNT)),
     S_MESSAGE (answered, S_BELOW (6, ADR_STATE_COUNT)),

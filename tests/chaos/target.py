@@ -110,6 +110,24 @@ class Target(chaos.Cluster):
             return result.check(False, f"{what}: not ready after {seconds} s\n{problem}")
 
 
+class ConfiguredTarget(Target):
+    """A cluster whose hosts have some more lines in their configuration."""
+
+    def __init__(self, build, folder, settings):
+        self.settings = settings
+        super().__init__(build, folder)
+
+    def prepare(self, folder):
+        base = free_ports(16 * len(self.zones))
+        subprocess.run([self.build / "adrestia", "init", "--dir", self.folder, "--zones", str(len(self.zones)),
+                        "--base-port", str(base)], check=True, stdout=subprocess.DEVNULL)
+        (self.folder / "lab").mkdir()
+        (self.folder / "lab/base-port").write_text(f"{base}\n")
+        for zone in self.zones:
+            with open(self.folder / zone / "adrestia.yaml", "a", encoding="ascii") as file:
+                file.write(self.settings)
+
+
 def free_ports(count):
     """The first of so many free ports in a row."""
     while True:

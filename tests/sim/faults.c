@@ -404,6 +404,46 @@ sim_triggered (sim_world_t *world, int node, int other)
     }
 }
 
+/* --- operators -------------------------------------------------------------------------------------------------- */
+
+/* As an edge would pass it on; the answer is for nobody, and is dropped there. */
+static void
+s_send_control (sim_world_t *world, int edge, int member, Adr__Control *control)
+{
+    bool scrubs = control->action == ADR__CONTROL_ACTION__SCRUB;
+    sim_pack_t *pack = sim_pack_new (world);
+    pack->from_node = edge;
+    pack->to_node = member;
+    pack->to_actor = scrubs ? ADR_ACTOR_SCRUBBER : ADR_ACTOR_INVENTORY_SYNCER;
+    adr_envelope_t envelope = { .cluster = world->cluster, .sender = world->node[edge].id, .to = world->node[member].id,
+                                .from_actor = ADR_ACTOR_EDGE_ROUTER, .to_actor = pack->to_actor,
+                                .incarnation = world->node[edge].incarnation, .boot = world->node[edge].boot };
+    adr_pack_begin (&pack->bytes, &envelope);
+    adr_pack_add (&pack->bytes, ADR__KIND__CONTROL, &control->base, (adr_bytes_t){ 0 });
+    sim_network_send (world, pack);
+}
+
+static void
+s_operator (sim_world_t *world)
+{
+    adr_random_t *random = &world->point_random;
+    int64_t skip = sim_pick (random, 0, world->options.zones - 1);
+    int member = -1, edge = -1;
+    for (int i = 0; i < world->node_count; i++) {
+        if (world->node[i].replicates && skip-- == 0)
+            member = i;
+        if (world->node[i].type == ADR_NODE_EDGE && world->host[world->node[i].host].up)
+            edge = i;
+    }
+    Adr__Control control = ADR__CONTROL__INIT;
+    control.action = (Adr__ControlAction) sim_pick (random, ADR__CONTROL_ACTION__REPAIR_RUN, ADR__CONTROL_ACTION__SCRUB);
+    control.for_ms = (uint32_t) sim_pick (random, 100, 4000);
+    if (member < 0 || edge < 0)
+        return;
+    SIM_TRACE (world, "an operator asks %s for action %d, %u ms", world->node[member].name, (int) control.action, control.for_ms);
+    s_send_control (world, edge, member, &control);
+}
+
 /* --- the calendar ----------------------------------------------------------------------------------------------- */
 
 static void
@@ -470,6 +510,9 @@ s_inject (sim_world_t *world, sim_fault_t fault)
         break;
     case SIM_FAULT_MUTE:
         s_mute (world);
+        break;
+    case SIM_FAULT_OPERATOR:
+        s_operator (world);
         break;
     case SIM_FAULT_POINT:
     case SIM_FAULT_AGAIN:

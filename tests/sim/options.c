@@ -226,6 +226,8 @@ s_draw_ends (sim_options_t *self, adr_random_t *random)
     int64_t retention_ns = s_draw (random, 200, 8000) * ADR_MS;
     if (s_coin (random))
         self->settings.tombstone_retention_ns = retention_ns;
+    if (s_coin (random))
+        self->every_ns[SIM_FAULT_OPERATOR] = s_draw (random, 200, 8000) * ADR_MS;
 }
 
 /* --- focus: what takes several coincidences at once is drawn together in some seeds ------------------------------------ */

@@ -92,6 +92,8 @@ void
 fixture_sync (void)
 {
     adr_store_job_t *job;
+    if (fixture.disk_stands)
+        return;
     while ((job = adr_store_job_next (fixture.store, ADR_LANE_SYNC, fixture.harness.now_ns))
            || (job = adr_store_job_next (fixture.store, ADR_LANE_BACKGROUND, fixture.harness.now_ns))) {
         adr_store_job_write (fixture.store, job);

@@ -19,6 +19,7 @@ typedef struct {
     memory_entropy_t entropy;
     adr_store_t *store;
     uint64_t incarnation[4]; /* of the zones' nodes */
+    bool disk_stands;        /* fixture_sync does nothing */
 } fixture_t;
 
 /* Made and freed around each test. */

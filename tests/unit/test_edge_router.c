@@ -476,6 +476,31 @@ test_reads_end_in_a_timeout (void **state)
     assert_int_equal (harness_count (&s_router, ADR__KIND__READ), 4); /* after 250, 625 and 1,187 ms again */
 }
 
+/* [EDGE-8] */
+static void
+test_a_list_goes_on_behind_tombstones (void **state)
+{
+    (void) state;
+    Adr__List list = ADR__LIST__INIT;
+    list.number = CLIENT_NUMBER;
+    list.table = ADR_TABLE_KV;
+    list.limit_ms = 1000;
+    harness_message (&s_router, s_client, ADR_NODE_CLIENT, ADR__KIND__LIST, &list.base, s_nothing);
+    Adr__ListAnswer answer = ADR__LIST_ANSWER__INIT;
+    answer.number = ((const Adr__List *) s_last (ADR__KIND__LIST)->header)->number;
+    answer.more = true;
+    answer.behind = (ProtobufCBinaryData){ 1, (uint8_t *) "k" };
+    harness_forget (&s_router);
+    harness_message (&s_router, s_meta (1), ADR_NODE_META, ADR__KIND__LIST_ANSWER, &answer.base, s_nothing);
+    assert_int_equal (harness_count (&s_router, ADR__KIND__LIST_ANSWER), 0);
+    const Adr__List *asked = (const Adr__List *) s_last (ADR__KIND__LIST)->header;
+    assert_int_equal (asked->after.len, 1);
+    assert_memory_equal (asked->after.data, "k", 1);
+    answer.number = asked->number; /* it got nowhere: the asker is told what there is */
+    harness_message (&s_router, s_meta (1), ADR_NODE_META, ADR__KIND__LIST_ANSWER, &answer.base, s_nothing);
+    assert_int_equal (harness_count (&s_router, ADR__KIND__LIST_ANSWER), 1);
+}
+
 static void
 test_a_list_answer_is_passed_on (void **state)
 {
@@ -781,6 +806,7 @@ main (void)
         S_TEST (test_a_write_with_too_old_a_stamp_is_stamped_anew),
         S_TEST (test_reads_end_in_a_timeout),
         S_TEST (test_a_list_answer_is_passed_on),
+        S_TEST (test_a_list_goes_on_behind_tombstones),
         S_TEST (test_answers_of_strangers_are_dropped),
         S_TEST (test_what_is_wrong_is_said),
         S_TEST (test_more_than_it_may_hold_is_refused_as_busy),

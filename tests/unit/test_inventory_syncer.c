@@ -1004,6 +1004,22 @@ test_the_least_window_is_one_question (void **state)
         assert_true (harness_sent (&s_node[1].harness, ADR__KIND__PLACE, i)->payload.size <= WINDOW_MIN + 2 * 4096);
 }
 
+/* Rule 8: where answers come at once, as here, the window still holds the rate, because it is asked for so often only. */
+static void
+test_a_window_is_asked_for_once_a_trip (void **state)
+{
+    const uint64_t a_second = (uint64_t) WINDOW_MIN * 1000 / TRIP_MS;
+    (void) state;
+    s_write (2, 2500, 12, 3900);
+    s_write (3, 2500, 12, 3900);
+    s_node[1].busy = true;
+    ((inventory_syncer_t *) (uintptr_t) s_self ())->window = WINDOW_MIN;
+    s_copying ();
+    s_advance (S_SECOND);
+    assert_true (s_self ()->pulled_bytes <= a_second + WINDOW_MIN + PIECE_MAX);
+    assert_true (s_self ()->pulled_bytes >= 4 * WINDOW_MIN); /* and it goes on */
+}
+
 /* Rule 8: inventories are paid for, too: a slow rate holds them back. */
 static void
 test_inventories_cost_credit (void **state)
@@ -1836,6 +1852,7 @@ main (void)
         S_TEST (test_the_rate_is_obeyed),
         S_TEST (test_the_window_follows_the_clients),
         S_TEST (test_the_least_window_is_one_question),
+        S_TEST (test_a_window_is_asked_for_once_a_trip),
         S_TEST (test_inventories_cost_credit),
         S_TEST (test_a_source_says_that_it_is_busy),
         S_TEST (test_mending_takes_only_what_it_has_applied_past),

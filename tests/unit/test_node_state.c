@@ -27,7 +27,7 @@ static const adr_node_state_facts_t s_sound = { S_SOUND };
 
 #define S_WHY_NOT                                                                                                      \
     (T (ENTRIES_MISSING) | T (SYNCING) | T (NO_VOTER) | T (EVIDENCE_LOST) | T (BEHIND) | T (NOT_SETTLED) | T (TOLD))
-#define S_DISK (T (DISK_NEARLY_FULL) | T (DISK_FULL) | T (SILENT) | T (TOLD))
+#define S_DISK (T (DISK_NEARLY_FULL) | T (DISK_FULL) | T (DISK_SLOW) | T (SILENT) | T (TOLD))
 
 /* From a row's state to a column's: by these triggers. */
 static const unsigned s_cell[ADR_STATE_COUNT][ADR_STATE_COUNT] = {
@@ -37,7 +37,7 @@ static const unsigned s_cell[ADR_STATE_COUNT][ADR_STATE_COUNT] = {
                 [SHEDDING] = T (LEAVING) | T (TOLD), [EVICTED] = T (EVICTED) },
     [STANDBY] = { [OFFLINE] = T (UNHEARD), [READY] = T (CAUGHT_UP) | T (TOLD), [DEGRADED] = S_DISK,
                   [SHEDDING] = T (LEAVING) | T (TOLD), [EVICTED] = T (EVICTED) },
-    [DEGRADED] = { [OFFLINE] = T (UNHEARD), [READY] = T (DISK_HAS_SPACE) | T (TOLD), [STANDBY] = S_WHY_NOT,
+    [DEGRADED] = { [OFFLINE] = T (UNHEARD), [READY] = T (DISK_IS_WELL) | T (TOLD), [STANDBY] = S_WHY_NOT,
                    [SHEDDING] = T (LEAVING) | T (TOLD), [EVICTED] = T (EVICTED) },
     [SHEDDING] = { [OFFLINE] = T (UNHEARD), [READY] = T (HANDED_OVER) | T (TOLD),
                    [STANDBY] = T (HANDED_OVER) | T (TOLD), [DEGRADED] = T (HANDED_OVER) | T (SILENT) | T (TOLD),
@@ -100,7 +100,8 @@ static const move_t s_move[] = {
     { READY, { S_SOUND, .leaving = true }, SHEDDING, ADR_TRIGGER_LEAVING },
     { READY, { S_SOUND, .silent = true }, DEGRADED, ADR_TRIGGER_SILENT },
     { READY, { S_SOUND, .evicted = true }, EVICTED, ADR_TRIGGER_EVICTED },
-    { DEGRADED, { S_SOUND }, READY, ADR_TRIGGER_DISK_HAS_SPACE },
+    { READY, { S_SOUND, .slow = true }, DEGRADED, ADR_TRIGGER_DISK_SLOW },
+    { DEGRADED, { S_SOUND }, READY, ADR_TRIGGER_DISK_IS_WELL },
     { DEGRADED, { S_SOUND, .evidence_lost = true }, STANDBY, ADR_TRIGGER_EVIDENCE_LOST },
     { DEGRADED, { S_SOUND, .space = ADR_SPACE_FIRST_MARK, .entries_missing = true }, STANDBY,
       ADR_TRIGGER_ENTRIES_MISSING },
@@ -132,22 +133,22 @@ test_facts_lead_to_their_move (void **state)
     }
 }
 
-/* All facts, by number: nine that are true or false, and four of the disk. */
+/* All facts, by number: ten that are true or false, and four of the disk. */
 static adr_node_state_facts_t
 s_facts (unsigned number)
 {
-    bool is[9];
-    for (unsigned i = 0; i < 9; i++)
+    bool is[10];
+    for (unsigned i = 0; i < 10; i++)
         is[i] = number >> i & 1;
-    return (adr_node_state_facts_t){ (adr_space_t) (number >> 9), is[0], is[1], is[2], is[3],
-                                     is[4], is[5], is[6], is[7], is[8] };
+    return (adr_node_state_facts_t){ (adr_space_t) (number >> 10), is[0], is[1], is[2], is[3],
+                                     is[4], is[5], is[6], is[7], is[8], is[9] };
 }
 
 static void
 test_whatever_is_observed_the_table_allows_the_move_and_one_is_enough (void **state) /* [STATE-1] */
 {
     (void) state;
-    for (unsigned number = 0; number < 2048; number++)
+    for (unsigned number = 0; number < 4096; number++)
         for (unsigned from = READY; from < ADR_STATE_COUNT; from++) {
             adr_node_state_trigger_t trigger, again;
             adr_node_state_facts_t facts = s_facts (number);
@@ -201,8 +202,8 @@ test_a_master_believes_what_it_hears_and_no_nonsense (void **state) /* [STATE-1]
 
 /* --- effects ------------------------------------------------------------------------------------------------------ */
 
-/* For each effect: of a sound node, at the first mark, at the second, no voter, with entries missing, syncing, and with
- * nothing known but the state. */
+/* For each effect: of a sound node, at the first mark, at the second, no voter, with entries missing, syncing, with a
+ * slow disk at the first mark, and with nothing known but the state. */
 static const adr_node_state_facts_t s_known[] = {
     { S_SOUND },
     { S_SOUND, .space = ADR_SPACE_FIRST_MARK },
@@ -210,16 +211,17 @@ static const adr_node_state_facts_t s_known[] = {
     { .caught_up = true, .settled = true },
     { S_SOUND, .entries_missing = true },
     { S_SOUND, .syncing = true },
+    { S_SOUND, .slow = true, .space = ADR_SPACE_FIRST_MARK },
 };
 
 static const char *const s_effect[ADR_STATE_COUNT][ADR_EFFECT_COUNT] = {
     /*            local      strong     counts     stands     succeeds   mends      first */
-    [OFFLINE] = { "-------", "-------", "-------", "-------", "-------", "-------", "-------" },
-    [READY] = { "yyyyyyy", "yyyyyyy", "yyyyyyy", "yyy----", "yy-yyy-", "yyyyyyy", "yyyyyyy" },
-    [STANDBY] = { "-------", "yyyy---", "-------", "yyy----", "-------", "-------", "-------" },
-    [DEGRADED] = { "-y-----", "yyyy---", "-y-----", "yyy----", "-y-----", "-------", "-------" },
-    [SHEDDING] = { "-------", "-------", "-------", "yyy----", "-------", "-------", "-------" },
-    [EVICTED] = { "-------", "-------", "-------", "-------", "-------", "-------", "-------" },
+    [OFFLINE] = { "--------", "--------", "--------", "--------", "--------", "--------", "--------" },
+    [READY] = { "yyyyyyyy", "yyyyyyyy", "yyyyyyyy", "yyy---y-", "yy-yyyy-", "yyyyyyyy", "yyyyyyyy" },
+    [STANDBY] = { "--------", "yyyy--y-", "--------", "yyy---y-", "--------", "--------", "--------" },
+    [DEGRADED] = { "-y------", "yyyy--y-", "-y------", "yyy---y-", "-y------", "--------", "--------" },
+    [SHEDDING] = { "--------", "--------", "--------", "yyy---y-", "--------", "--------", "--------" },
+    [EVICTED] = { "--------", "--------", "--------", "--------", "--------", "--------", "--------" },
 };
 
 static void
@@ -228,9 +230,9 @@ test_each_state_has_its_effects (void **state)
     (void) state;
     for (unsigned of = 0; of < ADR_STATE_COUNT; of++)
         for (unsigned effect = 0; effect < ADR_EFFECT_COUNT; effect++) {
-            char found[8] = "-------";
-            for (unsigned i = 0; i < 7; i++)
-                if (adr_node_state_has (of, effect, i < 6 ? &s_known[i] : NULL))
+            char found[9] = "--------";
+            for (unsigned i = 0; i < 8; i++)
+                if (adr_node_state_has (of, effect, i < 7 ? &s_known[i] : NULL))
                     found[i] = 'y';
             if (strcmp (found, s_effect[of][effect]) != 0)
                 fail_msg ("%s, effect %u: %s, not %s", adr_node_state_name (of), effect, found, s_effect[of][effect]);

@@ -179,7 +179,7 @@ test_a_node_is_degraded_at_its_first_mark_and_ready_with_space (void **state)
     assert_int_equal (s_pong_state (), ADR_STATE_ONLINE_DEGRADED);
     s_free (400);
     s_look_at_disk (22);
-    s_assert_moves ("online-degraded -> online-ready: the disk has space\n");
+    s_assert_moves ("online-degraded -> online-ready: the disk has space, and is quick\n");
     assert_int_equal (s_map_state (1), ADR_STATE_ONLINE_READY);
     s_free (3);
     s_look_at_disk (23);
@@ -187,6 +187,35 @@ test_a_node_is_degraded_at_its_first_mark_and_ready_with_space (void **state)
     fixture_restart (); /* a standby first, and in the same turn what its disk makes of it */
     assert_string_equal (fixture.harness.note,
                          "online-standby -> online-degraded: the disk is at its second mark moves=1");
+}
+
+static void
+test_a_node_with_a_slow_disk_is_degraded_until_it_is_quick (void **state)
+{
+    (void) state;
+    s_lead ();
+    s_moves[0] = '\0';
+    fixture.disk_stands = true;
+    fixture_write (20);
+    for (int i = 0; i < 11; i++) { /* its members keep up, its own disk does not */
+        harness_advance (&fixture.harness, 100 * ADR_MS);
+        for (unsigned zone = 2; zone <= 3; zone++) {
+            fixture_answered (zone, 1, 1);
+            fixture_ack (zone, 1, adr_store_last (fixture.store).index);
+        }
+    }
+    s_assert_moves ("online-ready -> online-degraded: the disk is slow\n");
+    assert_int_equal (s_pong_state (), ADR_STATE_ONLINE_DEGRADED);
+    fixture.disk_stands = false;
+    for (int i = 0; i < 22; i++) {
+        fixture_sync ();
+        harness_advance (&fixture.harness, 100 * ADR_MS);
+        for (unsigned zone = 2; zone <= 3; zone++)
+            fixture_answered (zone, 1, 1);
+        if (i == 15)
+            s_assert_moves ("");
+    }
+    s_assert_moves ("online-degraded -> online-ready: the disk has space, and is quick\n");
 }
 
 /* --- a member ----------------------------------------------------------------------------------------------------- */
@@ -442,6 +471,7 @@ main (void)
         FIXTURE_TEST (test_a_master_sheds_while_it_hands_over_and_is_a_standby_then),
         FIXTURE_TEST (test_a_higher_term_makes_a_master_a_standby),
         FIXTURE_TEST (test_a_node_is_degraded_at_its_first_mark_and_ready_with_space),
+        FIXTURE_TEST (test_a_node_with_a_slow_disk_is_degraded_until_it_is_quick),
         FIXTURE_TEST (test_a_member_without_evidence_of_its_master_is_a_standby),
         FIXTURE_TEST (test_a_member_that_is_asked_says_what_is_true_now),
         FIXTURE_TEST (test_a_member_that_is_behind_is_a_standby),

@@ -369,6 +369,32 @@ s_expect_scan (fixture_t *w, const char *prefix, const char *after, const char *
     adr_buffer_free (&found);
 }
 
+/* Many tombstones in a row keep nobody waiting: the scan says how far it came. */
+static void
+test_a_scan_ends_after_so_many_keys (void **state)
+{
+    fixture_t *w = *state;
+    adr_buffer_t found = { 0 }, behind = { 0 };
+    for (const char *key = "abcdef"; *key; key++)
+        fixture_append (w, 1, (char[]){ *key, 0 }, "1");
+    for (const char *key = "bcde"; *key; key++)
+        fixture_append (w, 1, (char[]){ *key, 0 }, NULL);
+    fixture_run (w);
+    fixture_apply (w, 10);
+    assert_int_equal (adr_store_scan_some (w->store, ADR_TABLE_KV, fixture_text (""), (adr_bytes_t){ 0 }, true, 4, &behind, s_collect,
+                                           &found), ADR_STATUS_OK);
+    assert_true (adr_bytes_equal (adr_bytes (found.data, found.size), fixture_text ("a1")));
+    assert_true (adr_bytes_equal (adr_bytes (behind.data, behind.size), fixture_text ("d")));
+    adr_buffer_clear (&found);
+    adr_buffer_clear (&behind);
+    assert_int_equal (adr_store_scan_some (w->store, ADR_TABLE_KV, fixture_text (""), fixture_text ("d"), true, 4, &behind, s_collect,
+                                           &found), ADR_STATUS_OK);
+    assert_true (adr_bytes_equal (adr_bytes (found.data, found.size), fixture_text ("f1")));
+    assert_int_equal (behind.size, 0);
+    adr_buffer_free (&found);
+    adr_buffer_free (&behind);
+}
+
 static void
 test_scan_merges_index_and_memory (void **state)
 {
@@ -607,6 +633,7 @@ main (void)
         FIXTURE_TEST (test_a_split_batch_names_the_newest_entrys_place),
         FIXTURE_TEST (test_older_versions_are_kept_until_unlocked),
         FIXTURE_TEST (test_scan_merges_index_and_memory),
+        FIXTURE_TEST (test_a_scan_ends_after_so_many_keys),
         FIXTURE_TEST (test_a_log_that_misses_entries_starts_anew_at_its_end),
         FIXTURE_TEST (test_an_entry_lost_at_run_time_is_missing_until_it_is_refilled),
         FIXTURE_TEST (test_a_trimmed_log_is_never_empty),
