@@ -16,8 +16,8 @@
  *     CONTROL         an edge_router, for an operator
  *     MAP_CHANGED     own map_keeper
  * Sends
- *     the same questions and answers to inventory_syncers; BASE_ASK to a peer's replicator; PLACE, SYNC_END,
- *     INDEX_DAMAGED to its own; CONTROL_ANSWER to the edge_router.
+ *     the same questions and answers to inventory_syncers; BASE_ASK to a peer's replicator; PLACE, DROP, QUARANTINE,
+ *     SYNC_END, INDEX_DAMAGED to its own; CONTROL_ANSWER to the edge_router.
  *
  *              REPAIR_STATE: copying                      all whole, and the log reaches back to all of it
  *     idle ──────────────────────────▶ copying: pass after pass ──────────────────────────▶ SYNC_END, idle
@@ -33,6 +33,7 @@
 #define S_BLAME_NS (1000 * ADR_MS)      /* a peer that gave nothing is left alone for so long */
 #define S_SILENT_NS (10000 * ADR_MS)    /* one that does not answer, for so long */
 #define S_NO_SOURCE_NS (5000 * ADR_MS)  /* without a proven source for so long, one that is not proven will do */
+#define S_DOUBT_NS (10000 * ADR_MS)     /* what is in doubt is compared again this often */
 #define S_BASE_PATIENCE_NS (500 * ADR_MS)
 #define S_PROGRESS_NS (1000 * ADR_MS)   /* progress is told no more often than this */
 #define S_PROGRESS_STEPS 10             /* ... and so many times a pass at most */
@@ -103,11 +104,15 @@ void
 syncer_flush_drops (inventory_syncer_t *self)
 {
     Adr__Drop drop = ADR__DROP__INIT;
-    if (self->drops.size == 0)
-        return;
-    drop.number = self->pass;
-    s_send_own_replicator (self, ADR__KIND__DROP, &drop, adr_bytes (self->drops.data, self->drops.size));
+    Adr__Quarantine quarantine = ADR__QUARANTINE__INIT;
+    drop.number = quarantine.number = self->pass;
+    if (self->drops.size)
+        s_send_own_replicator (self, ADR__KIND__DROP, &drop, adr_bytes (self->drops.data, self->drops.size));
+    if (self->quarantine.size)
+        s_send_own_replicator (self, ADR__KIND__QUARANTINE, &quarantine,
+                               adr_bytes (self->quarantine.data, self->quarantine.size));
     adr_buffer_clear (&self->drops);
+    adr_buffer_clear (&self->quarantine);
 }
 
 void
@@ -344,7 +349,10 @@ s_end_mending (inventory_syncer_t *self)
 {
     char peer[ADR_ID_TEXT_SIZE];
     adr_id_format (&self->group.node[self->mend_peer], peer);
-    if (self->ordered)
+    if (self->ordered && self->compare_doubts)
+        adr_note (self->effects, ADR_LEVEL_TRACE, "what is in doubt is compared with node %s -> dropped=%llu", peer,
+                  (unsigned long long) self->dropped_records);
+    else if (self->ordered)
         adr_note (self->effects, ADR_LEVEL_NOTE, "all partitions are compared with node %s -> mended=%llu dropped=%llu", peer,
                   (unsigned long long) self->mended_records, (unsigned long long) self->dropped_records);
     else
@@ -371,9 +379,22 @@ s_begin_mending (inventory_syncer_t *self, int peer, part_t part)
 {
     s_become (self, MODE_MENDING);
     self->mend_peer = peer;
-    self->ordered = part == PART_TODO;
+    self->ordered = false;
     for (uint32_t i = 0; i < self->part_count; i++)
         self->part[i] = part;
+}
+
+/* [REPAIR-2] What is in doubt may be decided as soon as another voter is there, or knows more: roots that are equal do not say. */
+static void
+s_tend_doubts (inventory_syncer_t *self)
+{
+    uint32_t count;
+    if (self->doubts == 0 || self->compare_left || self->mode != MODE_IDLE || self->now_ns < self->doubt_ns
+        || syncer_is_paused (self))
+        return;
+    self->doubt_ns = self->now_ns + S_DOUBT_NS;
+    self->compare_left = syncer_comparable (self, &count);
+    self->compare_doubts = true;
 }
 
 /* What an operator asked for: all partitions against the next peer. */
@@ -384,7 +405,13 @@ s_compare_next (inventory_syncer_t *self)
         return;
     int peer = __builtin_ctz (self->compare_left);
     self->compare_left &= self->compare_left - 1;
-    s_begin_mending (self, peer, PART_TODO);
+    s_begin_mending (self, peer, self->compare_doubts ? PART_LEFT : PART_TODO);
+    self->ordered = true;
+    for (uint32_t i = 0; i < self->part_count && self->compare_doubts; i++) {
+        uint8_t set[ADR_BUCKET_SET_SIZE] = { 0 };
+        if (adr_reader_doubts (self->reader, i, set))
+            self->part[i] = PART_TODO;
+    }
     s_count_parts (self);
 }
 
@@ -427,6 +454,7 @@ s_on_repair_state (inventory_syncer_t *self, const Adr__RepairState *state)
     self->purged_to = state->purged_to;
     self->commit = state->commit;
     self->term = state->term;
+    self->doubts = state->doubts;
     if (state->voters == NULL || !adr_voter_set_read (&self->voters, state->voters))
         self->voters.count = 0;
     if (self->sync == ADR_SYNC_COPYING && self->mode != MODE_COPYING) {
@@ -615,6 +643,7 @@ s_tick (inventory_syncer_t *self)
     /* A peer that gives nothing mends nobody: the next checkpoint tells what still differs. */
     if (self->mode == MODE_MENDING && self->now_ns < self->bad_until_ns[self->mend_peer])
         s_become (self, MODE_IDLE);
+    s_tend_doubts (self);
     syncer_go_on (self);
     syncer_tend_wounds (self);
     if ((syncer_runs (self) || syncer_is_paused (self)) && self->now_ns - self->told_ns >= S_PROGRESS_NS)
@@ -669,6 +698,7 @@ s_destroy (void **object)
     adr_buffer_free (&self->place);
     adr_buffer_free (&self->wounds);
     adr_buffer_free (&self->drops);
+    adr_buffer_free (&self->quarantine);
     adr_buffer_free (&self->scratch);
     free (self->part);
     free (self);

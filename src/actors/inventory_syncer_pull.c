@@ -203,42 +203,18 @@ syncer_lanes_go_on (inventory_syncer_t *self)
     }
 }
 
-/* [REPAIR-2] A second voter decides what becomes of rows that may have been purged. Where none can be asked they stay as they
- * are; roots then differ, and the next checkpoint brings us here again. */
-static bool
-s_ask_second (inventory_syncer_t *self, lane_t *lane)
-{
-    int second = lane->doubting ? -1 : syncer_choose_other (self, lane->peer);
-    adr_bytes_t rest = adr_bytes (lane->doubts.data, lane->doubts.size);
-    if (second < 0)
-        return false;
-    ADR_MARK ("a second copy is asked about rows in doubt");
-    while (rest.size) {
-        adr_inventory_row_t row;
-        uint8_t order[16];
-        size_t size = adr_inventory_row_get (&row, rest);
-        adr_assert (size != 0);
-        uint32_t bucket = adr_reader_order (self->reader, row.table, row.key, order)
-                          - adr_reader_slice (self->reader, lane->partition, 0);
-        lane->differ[bucket / 8] |= (uint8_t) (1u << bucket % 8);
-        rest = adr_bytes (rest.data + size, rest.size - size);
-    }
-    lane->doubting = true;
-    lane->peer = second;
-    s_ask_inventory (self, lane, 0);
-    return true;
-}
-
 /* Goes on to the buckets that are not compared yet. */
 static void
 s_next_buckets (inventory_syncer_t *self, lane_t *lane)
 {
     static const uint8_t s_none[ADR_BUCKET_SET_SIZE];
-    if (memcmp (lane->differ, s_none, sizeof s_none) != 0)
+    bool compared = memcmp (lane->differ, s_none, sizeof s_none) == 0;
+    if (!compared || syncer_ask_second (self, lane)) {
         s_ask_inventory (self, lane, 0);
-    else if (lane->doubts.size && s_ask_second (self, lane))
         return;
-    else if (lane->lacking)
+    }
+    syncer_leave_doubts (self, lane);
+    if (lane->lacking)
         s_give_up (self, lane, "not all of its records can be read");
     else
         syncer_part_done (self, lane, true);
@@ -272,6 +248,8 @@ syncer_on_leaves (inventory_syncer_t *self, const adr_event_t *event)
     for (uint32_t i = 0; i < theirs.size / HASH_SIZE; i++)
         if (!known || memcmp (self->scratch.data + i * HASH_SIZE, theirs.data + i * HASH_SIZE, HASH_SIZE) != 0)
             lane->differ[i / 8] |= (uint8_t) (1u << i % 8);
+    if (self->doubts && s_mends (self)) /* another one's word may have changed without its leaf */
+        (void) adr_reader_doubts (self->reader, lane->partition, lane->differ);
     s_next_buckets (self, lane);
 }
 
@@ -313,43 +291,44 @@ s_note_mended (inventory_syncer_t *self, const adr_inventory_row_t *row, const c
               (unsigned long long) row->version.index);
 }
 
-/* [REPAIR-3] True if this copy should have the peer's row and has less, or cannot read what it has. */
-static bool
-s_is_wanted (inventory_syncer_t *self, const adr_inventory_row_t *row, uint64_t own_applied)
+/* What this copy lacks, or has older. [REPAIR-2] At or below our own horizon it may be what was purged here, and comes back from
+ * who slept. A copy in doubt believes one that is exact: that has purged in time. */
+static void
+s_want (inventory_syncer_t *self, lane_t *lane, const adr_inventory_row_t *row, bool absent)
+{
+    bool believed = lane->exact && self->sync != ADR_SYNC_EXACT;
+    bool perhaps_purged = s_mends (self) && !believed && absent && row->version.index <= self->purged_to;
+    if (perhaps_purged && row->deleted)
+        return; /* a tombstone that is gone here is gone for good */
+    if (perhaps_purged) {
+        syncer_doubt_missing (self, lane, row);
+        return;
+    }
+    if (s_mends (self)) {
+        self->mended_records++;
+        s_note_mended (self, row, absent ? "is missing here" : "is older here, or cannot be read");
+    }
+    syncer_take (self, lane, row);
+}
+
+/* [REPAIR-3] This copy should have the peer's row if it has less, or cannot read what it has, and has applied past it. */
+static void
+s_compare_row (inventory_syncer_t *self, lane_t *lane, const adr_inventory_row_t *row, uint64_t own_applied)
 {
     adr_inventory_row_t own;
     adr_status_t status = adr_reader_row (self->reader, row->table, row->key, &own);
     int order = status == ADR_STATUS_OK ? adr_version_compare (&own.version, &row->version) : -1;
-    if (order == 0 && memcmp (own.digest, row->digest, sizeof own.digest) != 0)
+    bool other = order == 0 && memcmp (own.digest, row->digest, sizeof own.digest) != 0;
+    if (other)
         s_note_mended (self, row, "has the same version and another value here: damaged, nothing is overwritten");
-    if (order >= 0)
-        return false;
-    if (!s_mends (self))
-        return true;
-    if (row->version.index > own_applied && !ADR_PLANT (REPAIR_3_BEHIND_IS_WRONG))
-        return false;
-    self->mended_records++;
-    s_note_mended (self, row, status == ADR_STATUS_OK ? "is older here" : "is missing here");
-    return true;
-}
-
-static void
-s_want (inventory_syncer_t *self, lane_t *lane, const adr_inventory_row_t *row)
-{
-    adr_inventory_row_t own;
-    /* [REPAIR-2] What we lack at or below our own horizon may be what was purged here, and comes back from who slept. A copy in
-     * doubt believes one that is exact: that has purged in time. */
-    bool believed = lane->doubting || (lane->exact && self->sync != ADR_SYNC_EXACT);
-    if (self->mode == MODE_MENDING && !believed && row->version.index <= self->purged_to
-        && adr_reader_row (self->reader, row->table, row->key, &own) == ADR_STATUS_NOT_FOUND) {
-        if (!row->deleted) /* a tombstone that is gone here is gone for good */
-            adr_inventory_row_put (&lane->doubts, row);
+    else if (order == 0 && (own.doubt || row->doubt))
+        syncer_compare_doubt (self, lane, &own, row);
+    if (order >= 0 || (s_mends (self) && row->version.index > own_applied && !ADR_PLANT (REPAIR_3_BEHIND_IS_WRONG)))
         return;
-    }
-    if (row->deleted)
-        adr_inventory_row_put (&self->place, row); /* there is nothing more to pull */
+    if (row->doubt)
+        syncer_meet_doubt (self, lane, row, status == ADR_STATUS_NOT_FOUND);
     else
-        adr_inventory_row_put (&lane->wanted, row);
+        s_want (self, lane, row, status == ADR_STATUS_NOT_FOUND);
 }
 
 static void
@@ -361,100 +340,10 @@ s_compare_rows (inventory_syncer_t *self, lane_t *lane, adr_bytes_t rest)
     while (rest.size) {
         adr_inventory_row_t row;
         size_t size = adr_inventory_row_get (&row, rest);
-        if (s_is_wanted (self, &row, own.index))
-            s_want (self, lane, &row);
+        s_compare_row (self, lane, &row, own.index);
         rest = adr_bytes (rest.data + size, rest.size - size);
         if (self->place.size > PLACE_MAX)
             syncer_flush_places (self);
-    }
-}
-
-/* The row of that key in a section's rows, which ascend. */
-static bool
-s_section_has (const inventory_syncer_t *self, adr_bytes_t *rows, const uint8_t order[16], adr_inventory_row_t *found)
-{
-    while (rows->size) {
-        uint8_t theirs[16];
-        size_t size = adr_inventory_row_get (found, *rows);
-        (void) adr_reader_order (self->reader, found->table, found->key, theirs);
-        int way = memcmp (theirs, order, sizeof theirs);
-        if (way > 0)
-            return false;
-        *rows = adr_bytes (rows->data + size, rows->size - size);
-        if (way == 0)
-            return true;
-    }
-    return false;
-}
-
-/* This copy's rows of a bucket. [STORE-10] If they are not what its own leaf says, the leaf or rows are hidden: nothing that
- * a peer has makes the copies equal then. */
-static bool
-s_own_section (inventory_syncer_t *self, const lane_t *lane, uint8_t bucket, adr_inventory_section_t *own)
-{
-    uint8_t set[ADR_BUCKET_SET_SIZE] = { 0 };
-    adr_position_t applied;
-    bool damaged;
-    set[bucket / 8] = (uint8_t) (1u << bucket % 8);
-    adr_buffer_clear (&self->scratch);
-    if (!adr_reader_inventory (self->reader, lane->partition, set, 1, INVENTORY_MAX, &self->scratch, &applied, &damaged)
-        || adr_inventory_section_get (own, adr_bytes (self->scratch.data, self->scratch.size)) == 0)
-        return false;
-    if (!adr_reader_leaf_is_true (self->reader, own)) {
-        adr_note (self->effects, ADR_LEVEL_WARNING, "bucket %u of partition %u: its rows do not hash to its leaf -> the index is healed",
-                  bucket, lane->partition);
-        syncer_tell_index (self);
-    }
-    return true;
-}
-
-/* [REPAIR-2] What we have and the peer lacks is a doubt, if it may have been purged there. */
-static void
-s_doubt_rows (inventory_syncer_t *self, lane_t *lane, const adr_inventory_section_t *section, uint64_t horizon)
-{
-    uint8_t order[16];
-    adr_inventory_row_t row, theirs;
-    adr_inventory_section_t own;
-    if ((horizon == 0 && !s_mends (self)) || !s_own_section (self, lane, section->bucket, &own) || horizon == 0)
-        return;
-    adr_bytes_t rest = own.rows, other = section->rows;
-    while (rest.size) {
-        size_t size = adr_inventory_row_get (&row, rest);
-        rest = adr_bytes (rest.data + size, rest.size - size);
-        (void) adr_reader_order (self->reader, row.table, row.key, order);
-        if (s_section_has (self, &other, order, &theirs) || row.version.index > horizon)
-            continue;
-        /* A tombstone may go on one word: gone or not, there is no record. And a proven copy has the roots of another one,
-         * so what it lacks that one lacks, too. */
-        bool believed = row.deleted || (lane->proven && self->sync != ADR_SYNC_EXACT);
-        adr_inventory_row_put (believed ? &self->drops : &lane->doubts, &row);
-    }
-}
-
-/* The second copy's word: what it has too, or newer, is there; what it lacks too, although it is applied past it, was
- * purged. */
-static void
-s_settle_doubts (inventory_syncer_t *self, lane_t *lane, const adr_inventory_section_t *section, uint64_t applied)
-{
-    adr_bytes_t rest = adr_bytes (lane->doubts.data, lane->doubts.size);
-    uint32_t slice = adr_reader_slice (self->reader, lane->partition, section->bucket);
-    while (rest.size) {
-        adr_inventory_row_t row, own, theirs;
-        uint8_t order[16];
-        adr_bytes_t rows = section->rows;
-        size_t size = adr_inventory_row_get (&row, rest);
-        rest = adr_bytes (rest.data + size, rest.size - size);
-        if (adr_reader_order (self->reader, row.table, row.key, order) != slice)
-            continue;
-        bool there = s_section_has (self, &rows, order, &theirs);
-        bool here = adr_reader_row (self->reader, row.table, row.key, &own) == ADR_STATUS_OK;
-        if (there && !here)
-            s_want (self, lane, &theirs);
-        if (there || !here || row.version.index > applied || adr_version_compare (&own.version, &row.version) != 0)
-            continue;
-        ADR_MARK ("two copies lack a row that was purged");
-        self->dropped_records++;
-        adr_inventory_row_put (&self->drops, &row);
     }
 }
 
@@ -474,10 +363,10 @@ s_inventory_is_here (inventory_syncer_t *self, lane_t *lane, uint64_t applied, u
             return false;
         lane->differ[section.bucket / 8] &= (uint8_t) ~(1u << section.bucket % 8);
         if (lane->doubting)
-            s_settle_doubts (self, lane, &section, applied);
+            syncer_settle_doubts (self, lane, &section, horizon);
         else {
             s_compare_rows (self, lane, section.rows);
-            s_doubt_rows (self, lane, &section, horizon);
+            syncer_doubt_rows (self, lane, &section, horizon);
         }
         rest = adr_bytes (rest.data + size, rest.size - size);
     }
@@ -544,7 +433,7 @@ static bool
 s_is_wound (inventory_syncer_t *self, const adr_inventory_row_t *row)
 {
     adr_inventory_row_t own;
-    return adr_reader_row (self->reader, row->table, row->key, &own) == ADR_STATUS_OK
+    return adr_reader_row (self->reader, row->table, row->key, &own) == ADR_STATUS_OK && own.doubt == ADR_DOUBT_NONE
            && adr_version_compare (&own.version, &row->version) == 0
            && memcmp (own.digest, row->digest, sizeof own.digest) == 0;
 }
@@ -621,7 +510,9 @@ s_wounds_dealt_with (inventory_syncer_t *self, uint32_t asked, adr_bytes_t given
         bool mended = s_is_given (&given, table, key);
         self->mended_records += mended;
         adr_buffer_clear (&self->scratch);
-        if (!mended && adr_reader_record (self->reader, table, key, &self->scratch) == ADR_STATUS_DAMAGED)
+        adr_inventory_row_t row;
+        if (!mended && adr_reader_row (self->reader, table, key, &row) == ADR_STATUS_OK && !row.doubt
+            && adr_reader_record (self->reader, table, key, &self->scratch) == ADR_STATUS_DAMAGED)
             adr_wound_put (&still, table, key);
     }
     if (still.size)

@@ -262,6 +262,8 @@ s_recover_noted (adr_recovery_t *r)
     adr_recovery_scan (r);
     if (!r->rebuild && (error = adr_accounts_load (self)) != 0)
         return s_failed (r, "reading the index", error);
+    if (!r->rebuild)
+        adr_place_count_doubts (self);
     adr_recovery_witness (r);
     adr_recovery_chain (r);
     if ((r->note.recovering && r->note.recovering <= r->last_segment) || !adr_recovery_replay (r)) {

@@ -246,6 +246,7 @@ s_say_state (unsigned zone)
     message.purged_to = node->purged_to;
     message.commit = s_commit;
     message.term = S_TERM;
+    message.doubts = adr_store_doubts (node->w->store);
     message.voters = adr_voter_set_fill (&fill, &voters);
     harness_message (&node->harness, harness_address (zone, ADR_NODE_META, ADR_ACTOR_REPLICATOR), ADR_NODE_META,
                      ADR__KIND__REPAIR_STATE, &message.base, adr_bytes (NULL, 0));
@@ -277,6 +278,23 @@ s_take_drop (adr_bytes_t rest)
         size_t size = adr_inventory_row_get (&row, rest);
         assert_int_not_equal (size, 0);
         adr_store_drop (s_node[1].w->store, row.table, row.key, &row.version);
+        rest = adr_bytes (rest.data + size, rest.size - size);
+    }
+    fixture_run (s_node[1].w);
+    s_say_state (1);
+}
+
+static void
+s_take_quarantine (adr_bytes_t rest)
+{
+    while (rest.size) {
+        adr_inventory_row_t row;
+        size_t size = adr_inventory_row_get (&row, rest);
+        assert_int_not_equal (size, 0);
+        adr_bare_t bare = { .table = row.table, .doubt = row.doubt, .key = row.key, .version = row.version,
+                            .value_size = row.value_size, .time_ms = row.time_ms };
+        memcpy (bare.digest, row.digest, sizeof bare.digest);
+        adr_store_place_bare (s_node[1].w->store, &bare);
         rest = adr_bytes (rest.data + size, rest.size - size);
     }
     fixture_run (s_node[1].w);
@@ -338,6 +356,8 @@ s_carry_one (const harness_sent_t *sent)
     unsigned zone = sent->to.node.bytes[0] / 16;
     if (sent->kind == ADR__KIND__PLACE && !s_holds)
         s_take_place (sent->payload);
+    else if (sent->kind == ADR__KIND__QUARANTINE)
+        s_take_quarantine (adr_bytes (sent->payload.data, sent->payload.size));
     else if (sent->kind == ADR__KIND__DROP)
         s_take_drop (sent->payload);
     else if (sent->kind == ADR__KIND__BASE_ASK) {
