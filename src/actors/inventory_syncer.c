@@ -547,11 +547,12 @@ s_on_map_changed (inventory_syncer_t *self, const Adr__MapChanged *changed)
     adr_group_update (&self->group, changed->map);
     if (old.count == self->group.count && memcmp (old.node, self->group.node, old.count * sizeof old.node[0]) == 0)
         return;
-    /* Lanes, the question for a base and an operator's comparison name peers by their place. */
+    /* Lanes, the question for a base, an operator's comparison and what peers lack name them by their place. */
     memset (self->bad_until_ns, 0, sizeof self->bad_until_ns);
     self->base_number = 0;
     self->base_peer = self->ceiling_peer = 0;
     self->compare_left = 0;
+    adr_buffer_clear (&self->lacked);
     syncer_put_down (self);
 }
 
@@ -699,6 +700,7 @@ s_destroy (void **object)
     adr_buffer_free (&self->wounds);
     adr_buffer_free (&self->drops);
     adr_buffer_free (&self->quarantine);
+    adr_buffer_free (&self->lacked);
     adr_buffer_free (&self->scratch);
     free (self->part);
     free (self);

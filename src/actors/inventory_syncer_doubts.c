@@ -12,7 +12,7 @@
 
 /* An entry of lane->doubts: a byte, then the row, whose `doubt` is this copy's own word. */
 #define S_WORD 3u  /* the first peer's word, an adr_doubt_t: HAD, LACKED, or COPIED for none */
-#define S_MAY 4u   /* undecided, it is put in doubt here */
+#define S_MAY 4u   /* undecided, it comes into doubt here; if it is in doubt already, it stays as it is */
 #define S_HERE 8u  /* this copy has a row of that version */
 
 static adr_doubt_t
@@ -111,7 +111,7 @@ syncer_compare_doubt (inventory_syncer_t *self, lane_t *lane, const adr_inventor
     else if (mine == ADR_DOUBT_LACKED && theirs == ADR_DOUBT_LACKED)
         s_drop (self, own);
     else
-        s_add (lane, row, mine, theirs, true, s_may (self, lane, row->doubt != ADR_DOUBT_NONE));
+        s_add (lane, row, mine, theirs, true, own->doubt == ADR_DOUBT_NONE && s_may (self, lane, true));
 }
 
 /* The row of that key in a section's rows, which ascend; *rows moves on up to there. */
@@ -180,7 +180,7 @@ syncer_doubt_rows (inventory_syncer_t *self, lane_t *lane, const adr_inventory_s
         if (s_goes_at_once (self, lane, &row))
             adr_inventory_row_put (&self->drops, &row);
         else
-            s_add (lane, &row, s_word_of (&row), ADR_DOUBT_LACKED, true, s_may (self, lane, false));
+            s_add (lane, &row, s_word_of (&row), ADR_DOUBT_LACKED, true, row.doubt == ADR_DOUBT_NONE && s_may (self, lane, false));
     }
 }
 
@@ -240,7 +240,7 @@ syncer_ask_second (inventory_syncer_t *self, lane_t *lane)
     return true;
 }
 
-/* [REPAIR-2] Nobody can say: it waits, served to nobody. What is in doubt here already stays as it is. */
+/* [REPAIR-2] Nobody can say: it waits, served to nobody. */
 static void
 s_leave (inventory_syncer_t *self, uint8_t flags, const adr_inventory_row_t *row)
 {

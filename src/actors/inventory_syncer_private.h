@@ -32,6 +32,7 @@
 #define RUNS_NS (2000 * ADR_MS)         /* a peer that asked for something so lately is being repaired from here */
 #define WOUNDS_MAX (1024 * 1024)        /* bytes of keys whose values cannot be read */
 #define AHEAD_MAX (1024 * 1024)         /* entries: what is committed between two pieces of news from the master is much less */
+#define LACKED_MAX (64 * 1024)          /* bytes of rows whose values some peers cannot read, a thousand */
 #define PATIENCE_NS (2000 * ADR_MS)     /* a peer that does not answer for so long is replaced by another */
 
 typedef enum {
@@ -130,6 +131,7 @@ typedef struct inventory_syncer {
     adr_buffer_t place;   /* copies that go to the replicator with the next PLACE */
     uint64_t place_bytes; /* ever sent there */
     adr_buffer_t drops;   /* rows that were purged, as two other copies say */
+    adr_buffer_t lacked;  /* u32, a bit for each peer that cannot read the value, then the row */
     adr_buffer_t quarantine; /* rows that are to stand here without being served */
     uint64_t doubts;      /* records in doubt */
     int64_t doubt_ns;     /* when they are asked about next */
@@ -143,7 +145,7 @@ typedef struct inventory_syncer {
     int64_t tick_ns;
 
     /* Counters, since the start. */
-    uint64_t pulled_bytes, pulled_records, mended_records, dropped_records, failed_peers, false_inventories;
+    uint64_t pulled_bytes, pulled_records, mended_records, dropped_records, lost_records, failed_peers, false_inventories;
 
     served_t served[SERVED_MAX];
     uint64_t served_clock, retries_noted;

@@ -279,14 +279,14 @@ s_section_is_true (const inventory_syncer_t *self, const lane_t *lane, const adr
 
 /* [invariant 12] What is mended is named. */
 static void
-s_note_mended (inventory_syncer_t *self, const adr_inventory_row_t *row, const char *what)
+s_note_row (inventory_syncer_t *self, const adr_inventory_row_t *row, const char *what)
 {
     char key[65];
     size_t size = row->key.size < sizeof key - 1 ? row->key.size : sizeof key - 1;
     for (size_t i = 0; i < size; i++)
         key[i] = row->key.data[i] > ' ' && row->key.data[i] < 127 ? (char) row->key.data[i] : '.';
     key[size] = '\0';
-    adr_note (self->effects, ADR_LEVEL_WARNING, "record %u/%s %s -> taken from the peer version=%u.%llu.%llu", row->table,
+    adr_note (self->effects, ADR_LEVEL_WARNING, "record %u/%s %s version=%u.%llu.%llu", row->table,
               key, what, row->version.epoch, (unsigned long long) row->version.term,
               (unsigned long long) row->version.index);
 }
@@ -306,7 +306,7 @@ s_want (inventory_syncer_t *self, lane_t *lane, const adr_inventory_row_t *row, 
     }
     if (s_mends (self)) {
         self->mended_records++;
-        s_note_mended (self, row, absent ? "is missing here" : "is older here, or cannot be read");
+        s_note_row (self, row, absent ? "is missing here -> taken from the peer" : "is older here, or cannot be read -> taken from the peer");
     }
     syncer_take (self, lane, row);
 }
@@ -320,7 +320,7 @@ s_compare_row (inventory_syncer_t *self, lane_t *lane, const adr_inventory_row_t
     int order = status == ADR_STATUS_OK ? adr_version_compare (&own.version, &row->version) : -1;
     bool other = order == 0 && memcmp (own.digest, row->digest, sizeof own.digest) != 0;
     if (other)
-        s_note_mended (self, row, "has the same version and another value here: damaged, nothing is overwritten");
+        s_note_row (self, row, "has the same version and another value here -> damaged, nothing is overwritten");
     else if (order == 0 && (own.doubt || row->doubt))
         syncer_compare_doubt (self, lane, &own, row);
     if (order >= 0 || (s_mends (self) && row->version.index > own_applied && !ADR_PLANT (REPAIR_3_BEHIND_IS_WRONG)))
@@ -543,6 +543,65 @@ s_wounds_answered (inventory_syncer_t *self, const Adr__Records *records, adr_by
     syncer_tend_wounds (self);
 }
 
+/* --- what nobody can read ----------------------------------------------------------------------------------------- */
+
+/* The bits of the peers that cannot read the row's value; lent until the next one is asked for. */
+static uint8_t *
+s_lacked (inventory_syncer_t *self, const adr_inventory_row_t *row)
+{
+    adr_inventory_row_t known;
+    for (size_t at = 0; at < self->lacked.size;) {
+        adr_bytes_t rest = adr_bytes (self->lacked.data + at + 4, self->lacked.size - at - 4);
+        size_t size = adr_inventory_row_get (&known, rest);
+        adr_assert (size != 0); /* made here */
+        if (known.table == row->table && adr_bytes_equal (known.key, row->key)
+            && adr_version_compare (&known.version, &row->version) == 0)
+            return self->lacked.data + at;
+        at += 4 + size;
+    }
+    if (self->lacked.size > LACKED_MAX) /* what cannot be read will be found again */
+        adr_buffer_clear (&self->lacked);
+    size_t at = self->lacked.size;
+    adr_put_u32 (adr_buffer_grow (&self->lacked, 4), 0);
+    adr_inventory_row_put (&self->lacked, row);
+    return self->lacked.data + at;
+}
+
+/* [REPAIR-3] That peer has the record and cannot read its value. Once that is so of every one that can be asked, the record
+ * stands here without it: named, answered as damaged, asked for as what the scrubber finds. Else no copy were ever made. */
+static bool
+s_is_lost (inventory_syncer_t *self, int peer, const adr_inventory_row_t *row)
+{
+    uint8_t *at = s_lacked (self, row);
+    uint32_t lack = adr_get_u32 (at) | 1u << peer;
+    adr_put_u32 (at, lack);
+    for (uint32_t i = 0; i < self->group.count; i++)
+        if (!(lack >> i & 1) && self->now_ns >= self->bad_until_ns[i])
+            return false;
+    ADR_MARK ("a record whose value no copy can read");
+    self->lost_records++;
+    s_note_row (self, row, "has no copy that can be read -> it is damaged until one comes back");
+    adr_inventory_row_put (&self->quarantine, row);
+    adr_wound_put (&self->wounds, row->table, row->key);
+    return true;
+}
+
+/* Of the records that were answered, those that were not given. True if all of them are lost. */
+static bool
+s_are_lost (inventory_syncer_t *self, const lane_t *lane, uint32_t answered, adr_bytes_t given)
+{
+    bool all = true;
+    size_t at = lane->wanted_at;
+    for (uint32_t i = 0; i < answered && at < lane->wanted.size; i++) {
+        adr_inventory_row_t row;
+        at += s_wanted_row (lane, at, &row);
+        if (!s_is_given (&given, row.table, row.key))
+            all &= s_is_lost (self, lane->peer, &row);
+    }
+    syncer_flush_drops (self);
+    return all;
+}
+
 void
 syncer_on_records (inventory_syncer_t *self, const adr_event_t *event)
 {
@@ -559,7 +618,8 @@ syncer_on_records (inventory_syncer_t *self, const adr_event_t *event)
         return;
     }
     syncer_see_applied (self, lane->peer, records->applied, false);
-    lane->lacking |= records->damaged != 0;
+    if (records->damaged && !s_are_lost (self, lane, records->asked, event->message.payload))
+        lane->lacking = true;
     for (uint32_t i = 0; i < records->asked && lane->wanted_at < lane->wanted.size; i++) {
         adr_inventory_row_t row;
         lane->wanted_at += s_wanted_row (lane, lane->wanted_at, &row);
