@@ -208,16 +208,18 @@ s_become (inventory_syncer_t *self, repair_mode_t mode)
         s_send_place (self); /* nothing is under way any more */
     self->source_ns = self->now_ns;
     self->log_start = 0;
+    self->ceiling = 0;
     self->base_number = 0;
     self->floor_known = false;
+    self->was_busy = false;
 }
 
-/* [REPAIR-1] Every partition is looked at anew: what is whole already costs its hashes only. */
+/* [REPAIR-1] Every partition is looked at anew: what is whole already costs its hashes only. What earlier passes brought may be
+ * newer than any source of this one: the ceiling stays. */
 static void
 s_begin_pass (inventory_syncer_t *self)
 {
     self->pass++;
-    self->ceiling = 0;
     self->floor_known = false;
     self->base_number = 0;
     for (uint32_t i = 0; i < self->part_count; i++)
@@ -487,25 +489,23 @@ s_on_diverged (inventory_syncer_t *self, const adr_event_t *event)
     syncer_go_on (self);
 }
 
-/* [REPAIR-1] True if the window ends where no log does. Only the master's word makes that a lie: another one may be behind. */
-static bool
-s_window_is_false (inventory_syncer_t *self, const Adr__Base *base, bool from_master)
+/* [REPAIR-1] Where the window ends: nothing that was copied is newer than what a master has logged. Whoever showed more is wrong;
+ * one that does not lead may merely be behind, and says nothing. 0: another one is to be asked. */
+static uint64_t
+s_window_end (inventory_syncer_t *self, const Adr__Base *base)
 {
     if (self->ceiling <= base->log_end)
-        return false;
-    self->base_number = 0;
-    if (!from_master) {
+        return self->ceiling;
+    if (!base->leads) {
         syncer_blame (self, self->base_peer, "its log ends before what was copied");
-        return true;
+        return 0;
     }
     ADR_MARK ("a source claims more than was ever logged");
     adr_note (self->effects, ADR_LEVEL_WARNING,
-              "a peer says that it is applied up to %llu, the log ends at %llu -> it is left alone, look at that peer",
+              "a peer says that it is applied up to %llu, the log ends at %llu -> it is not believed, look at that peer",
               (unsigned long long) self->ceiling, (unsigned long long) base->log_end);
     syncer_blame (self, self->ceiling_peer, "it claims more than was ever logged");
-    self->bad_until_ns[self->ceiling_peer] = self->now_ns + S_SILENT_NS;
-    s_begin_pass (self);
-    return true;
+    return self->ceiling = base->log_end;
 }
 
 /* [REPAIR-1] The log must reach back to the least applied index of any bucket; what did not is copied again. */
@@ -526,8 +526,11 @@ s_on_base (inventory_syncer_t *self, const adr_event_t *event)
         s_begin_pass (self);
         return;
     }
-    if (s_window_is_false (self, base, from_master))
+    end.window_to = s_window_end (self, base);
+    if (end.window_to == 0 && self->ceiling) {
+        self->base_number = 0;
         return;
+    }
     adr_note (self->effects, ADR_LEVEL_NOTE,
               "every partition is copied -> the log goes on behind index %llu, exact from %llu on pulled=%llu records=%llu",
               (unsigned long long) base->index, (unsigned long long) self->ceiling,
@@ -535,7 +538,6 @@ s_on_base (inventory_syncer_t *self, const adr_event_t *event)
     end.term = base->term;
     end.index = base->index;
     end.voters = base->voters;
-    end.window_to = self->ceiling;
     s_send_own_replicator (self, ADR__KIND__SYNC_END, &end, adr_bytes (NULL, 0));
     self->base_ns = self->now_ns + PATIENCE_NS; /* asked again if nothing comes of it */
 }
@@ -611,14 +613,14 @@ s_receive_message (inventory_syncer_t *self, const adr_event_t *event)
 
 /* --- time ------------------------------------------------------------------------------------------------------ */
 
-/* [REPAIR-8] A window a trip, however short the trip is, and the configured rate at most; of either no more gathers than a window,
+/* [REPAIR-8] Once anybody was busy a window a trip, however short the trip is; and the configured rate at most; of either no more gathers than a window,
  * or a second's worth. */
 static void
 s_gather_credit (inventory_syncer_t *self)
 {
     int64_t rate = (int64_t) self->environment.settings.repair_rate, window = (int64_t) self->window;
     int64_t most = rate < window ? rate : window, passed_ms = (self->now_ns - self->credit_ns) / ADR_MS;
-    if (rate > window * 1000 / TRIP_MS)
+    if (self->was_busy && rate > window * 1000 / TRIP_MS)
         rate = window * 1000 / TRIP_MS;
     self->credit_ns += passed_ms * ADR_MS;
     self->credit += rate / 1000 * (passed_ms < 1000 ? passed_ms : 1000);

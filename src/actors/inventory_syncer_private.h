@@ -139,6 +139,7 @@ typedef struct inventory_syncer {
     uint64_t window;      /* bytes that may be asked for, or wait for the own disk, at a time [REPAIR-8] */
     int64_t round_ns;     /* when it was decided on last */
     bool round_busy;      /* somebody has said so since */
+    bool was_busy;        /* ... or in an earlier round, since this mode began */
     int64_t served_ns;    /* when a peer was given something last; 0: never */
     int64_t credit;       /* bytes that may still come now [repair_rate]; below 0: that came too early */
     int64_t credit_ns;

@@ -47,7 +47,8 @@ s_piece (const inventory_syncer_t *self)
     return self->window < PIECE_MAX ? self->window : PIECE_MAX;
 }
 
-/* [REPAIR-8] Once a round: half the window if anybody was busy in it, else a unit more. */
+/* [REPAIR-8] Once a round: half the window if anybody was busy in it, else a unit more, or twice as much until anybody was for
+ * the first time. */
 static void
 s_answer_came (inventory_syncer_t *self, const lane_t *lane, uint64_t bytes, bool busy)
 {
@@ -59,7 +60,11 @@ s_answer_came (inventory_syncer_t *self, const lane_t *lane, uint64_t bytes, boo
         return;
     if (self->round_busy)
         ADR_MARK ("repair yields to clients");
-    self->window = self->round_busy ? self->window / 2 : self->window + WINDOW_UNIT;
+    self->was_busy |= self->round_busy;
+    if (self->round_busy)
+        self->window /= 2;
+    else
+        self->window += self->was_busy ? WINDOW_UNIT : self->window;
     if (self->window < WINDOW_MIN)
         self->window = WINDOW_MIN;
     if (self->window > WINDOW_MAX)

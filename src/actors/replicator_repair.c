@@ -122,7 +122,8 @@ s_copy_of (adr_bytes_t bytes, adr_copy_t *copy)
 static bool
 s_is_ahead (const replicator_t *self, const adr_version_t *version)
 {
-    return adr_store_sync (self->store) != ADR_SYNC_COPYING && version->index > adr_store_flushed (self->store);
+    return adr_store_sync (self->store) != ADR_SYNC_COPYING && version->index > adr_store_flushed (self->store)
+           && !ADR_PLANT (REPAIR_3_BEHIND_IS_WRONG);
 }
 
 static void
@@ -220,6 +221,7 @@ replicator_on_base_ask (replicator_t *self, const adr_event_t *event)
     base.index = ask->index;
     base.log_start = adr_store_log_start (self->store).index;
     base.log_end = adr_store_last (self->store).index;
+    base.leads = replicator_leads (self) && replicator_lease_valid (self);
     base.ok = adr_store_sync (self->store) != ADR_SYNC_COPYING
               && adr_store_base_at (self->store, ask->index, &at, &voters);
     base.term = at.term;

@@ -13,9 +13,10 @@
 
 typedef struct adr_disk adr_disk_t;
 struct adr_disk {
-    /* Makes segment `number` with `size` bytes of zeros that are really written, and syncs it and the folder. An old
-     * file of that number is set aside first, never overwritten. */
-    int (*create) (adr_disk_t *self, uint64_t number, uint64_t size);
+    /* Makes segment `number` with `size` bytes of zeros, and syncs it and the folder. They are really written, or only
+     * reserved: then each later sync costs more, and the zeros nothing. An old file of that number is set aside first,
+     * never overwritten. */
+    int (*create) (adr_disk_t *self, uint64_t number, uint64_t size, bool written);
     int (*write) (adr_disk_t *self, uint64_t number, uint64_t offset, const void *data, size_t size);
     int (*sync) (adr_disk_t *self, uint64_t number);
     /* All `size` bytes or an error; EIO for a short file. */

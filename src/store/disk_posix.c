@@ -188,7 +188,14 @@ s_write_zeros (int file, uint64_t size)
 }
 
 static int
-s_create (adr_disk_t *disk, uint64_t number, uint64_t size)
+s_reserve (int file, uint64_t size)
+{
+    int error = posix_fallocate (file, 0, (off_t) size);
+    return error ? error : fsync (file) == 0 ? 0 : errno;
+}
+
+static int
+s_create (adr_disk_t *disk, uint64_t number, uint64_t size, bool zeros_written)
 {
     s_disk_t *self = (s_disk_t *) disk;
     char path[PATH_MAX];
@@ -202,7 +209,7 @@ s_create (adr_disk_t *disk, uint64_t number, uint64_t size)
     }
     if (file < 0)
         return errno;
-    int error = s_write_zeros (file, size);
+    int error = zeros_written ? s_write_zeros (file, size) : s_reserve (file, size);
     close (file);
     if (error)
         unlink (path);

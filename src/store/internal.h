@@ -223,6 +223,7 @@ typedef struct {
     /* segment, seal */
     adr_segment_header_t segment;
     uint64_t segment_small; /* its size where there is no space for a whole one */
+    bool segment_for_bulk;  /* its space is reserved, its zeros are not written */
     bool no_space;
     /* flush, place */
     adr_position_t applied;

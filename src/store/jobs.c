@@ -39,6 +39,8 @@ s_segment_next (adr_store_t *self)
     adr_job_t *job = &self->background;
     adr_journal_segment_header (self, &job->segment, journal->newest + 1, self->options.segment_bytes, 0);
     job->segment_small = adr_journal_small (self);
+    /* A copy is written in large batches, by a node that nobody waits for: zeros would be half of what its disk does. */
+    job->segment_for_bulk = adr_store_sync (self) == ADR_SYNC_COPYING && adr_store_space (self) == ADR_SPACE_OK;
     job->no_space = false;
     s_background (self, ADR_JOB_SEGMENT, "segment");
     job->job.segment = job->segment.number;
@@ -293,10 +295,10 @@ s_batch_write (adr_store_t *self, adr_job_t *job)
 static int
 s_segment_make (adr_store_t *self, adr_job_t *job)
 {
-    int error = self->disk->create (self->disk, job->segment.number, job->segment.size);
+    int error = self->disk->create (self->disk, job->segment.number, job->segment.size, !job->segment_for_bulk);
     if (adr_error_is_full (error) && job->segment_small < job->segment.size) {
         job->segment.size = job->segment_small;
-        error = self->disk->create (self->disk, job->segment.number, job->segment.size);
+        error = self->disk->create (self->disk, job->segment.number, job->segment.size, true);
     }
     if (adr_error_is_full (error)) {
         job->no_space = true;

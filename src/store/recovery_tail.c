@@ -15,7 +15,7 @@ adr_recovery_segment_begin (adr_recovery_t *r, uint64_t number, uint64_t size, u
     adr_store_t *self = r->self;
     adr_segment_header_t header;
     adr_journal_segment_header (self, &header, number, size, first_batch);
-    int error = exists ? 0 : self->disk->create (self->disk, number, size);
+    int error = exists ? 0 : self->disk->create (self->disk, number, size, true);
     if (!error)
         error = adr_journal_segment_write (self, &header);
     *adr_journal_segment_add (self, number) = (adr_segment_t){ .salt = header.salt, .size = size, .readable = true,

@@ -53,6 +53,8 @@ static bool
 s_log_goes_on (const adr_store_t *self, adr_position_t base)
 {
     uint64_t term, missing = self->log.missing_from;
+    if (base.index < self->log.start.index) /* a source that is further behind: what our log begins with was applied here */
+        return true;
     bool known = adr_log_term_at (&self->log, base.index, &term);
     if (known && term != base.term)
         return false;

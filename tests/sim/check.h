@@ -345,6 +345,7 @@ typedef enum {
     SIM_FAULT_WALL,       /* the wall clock leaps */
     SIM_FAULT_MUTE,       /* what a replicator says is lost, though the node's other actors are heard */
     SIM_FAULT_OPERATOR,   /* repair is paused for some seconds, or copies are compared, or scrubbed, now */
+    SIM_FAULT_LIE,        /* what a node reads for its peers' copies is not what its disk holds */
     SIM_FAULT_COUNT
 } sim_fault_t;
 

@@ -11,7 +11,7 @@ sim_fault_name (sim_fault_t fault)
         = { "cut", "kill", "power", "crash-op", "pause", "stall", "drain", "slow-disk", "full-disk", "io-error",
             "read-error", "lost-disk", "lost-state", "lost-index", "rot", "loss", "repeat", "reorder", "late", "stale",
             "drift", "point", "again", "recovery", "old-state", "old-index", "index-rot", "wall",
-            "mute", "operator" };
+            "mute", "operator", "lie" };
     return (unsigned) fault < SIM_FAULT_COUNT ? s_names[fault] : "?";
 }
 

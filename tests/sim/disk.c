@@ -117,8 +117,9 @@ s_recycle (sim_disk_t *self, sim_segment_t *segment)
 }
 
 static int
-s_create (adr_disk_t *face, uint64_t number, uint64_t size)
+s_create (adr_disk_t *face, uint64_t number, uint64_t size, bool written)
 {
+    (void) written;
     sim_disk_t *self = s_disk (face);
     bool alive = sim_disk_alive (self);
     if (!alive && adr_random_next (&self->random) % 2)
@@ -407,6 +408,7 @@ sim_disk_init (sim_disk_t *self, uint64_t seed, uint64_t capacity)
     sim_state_init (self);
     self->power = (memory_power_t){ s_begins, s_ends, s_is_gone };
     memory_index_init (&self->index, &self->power);
+    self->index.judge = sim_rows_judge;
 }
 
 static void

@@ -72,6 +72,9 @@ typedef struct {
     uint32_t state_count;
     sim_state_row_t *old_state_row; /* yesterday's copy; NULL: none */
     uint32_t old_state_count;
+    /* index */
+    const char *wrong_row; /* what the first row that must not be breaks; NULL: there was none [check_rows.c] */
+    uint64_t wrong_index, ahead_index; /* of that row; of the last one that is ahead of the applied index */
     /* faults */
     uint64_t ops_left;      /* power goes at this many operations from now; 0: never */
     bool ops_kill;          /* ... or only the process is killed there */

@@ -102,6 +102,25 @@ s_cut (sim_world_t *world)
     sim_event_at (world, world->now_ns + length, EV_HEAL, 0, 0, cut->number, NULL);
 }
 
+/* Nothing that a master appends comes to anybody for a while, though its polls do. */
+static void
+s_cut_appends (sim_world_t *world)
+{
+    uint32_t all = (1u << world->host_count) - 1, from = 0;
+    for (int i = 0; i < world->node_count; i++)
+        if (world->node[i].leads)
+            from = 1u << world->node[i].host;
+    if (world->cut_count == SIM_CUTS_MAX || from == 0 || world->now_ns < world->mute_until_ns)
+        return;
+    world->cut[world->cut_count++] = (sim_cut_t){ .both = true, .bulk = true, .from = from, .to = all & ~from,
+                                                  .number = ++world->cut_number };
+    int64_t length = sim_pick (&world->fault_random, 1500, 3500) * ADR_MS;
+    world->mute_until_ns = world->now_ns + length + SIM_SECOND; /* what waited is done, before the next one */
+    SIM_TRACE (world, "cut %llu: appends of host bits %x for %lld ms", (unsigned long long) world->cut_number, from,
+               (long long) (length / ADR_MS));
+    sim_event_at (world, world->now_ns + length, EV_HEAL, 0, 0, world->cut_number, NULL);
+}
+
 /* It goes on acknowledging polls and nothing else [READ-4]. */
 static void
 s_mute (sim_world_t *world)
@@ -466,7 +485,10 @@ s_inject (sim_world_t *world, sim_fault_t fault)
 {
     switch (fault) {
     case SIM_FAULT_CUT:
-        s_cut (world);
+        if (world->options.cuts_bulk)
+            s_cut_appends (world);
+        else
+            s_cut (world);
         break;
     case SIM_FAULT_KILL:
         s_end_host (world, CRASH_KILL);
@@ -523,6 +545,7 @@ s_inject (sim_world_t *world, sim_fault_t fault)
     case SIM_FAULT_LATE:
     case SIM_FAULT_STALE:
     case SIM_FAULT_DRIFT:
+    case SIM_FAULT_LIE:
     case SIM_FAULT_COUNT:
         break;
     }

@@ -192,6 +192,17 @@ s_commit_op (sim_history_t *self, const adr_entry_t *entry, const adr_op_t *op)
                                                   .time_ms = entry->time_ms };
 }
 
+/* Where an index is made anew, or copies are mended, a tombstone may come back that was purged, or that another one which was
+ * purged since had overwritten. It is purged again. */
+static bool
+s_comes_back (const sim_history_t *self, int key, const adr_version_t *named)
+{
+    const sim_key_t *row = &self->key[key];
+    const sim_version_t *version = sim_history_at (self, key, named->index);
+    return self->mends && row->count && row->version[row->count - 1].purged && version && version->index == named->index
+           && version->term == named->term && version->deleted;
+}
+
 /* [STORE-9] Purged is the newest version of a record, a tombstone, once, and not before its time. */
 static void
 s_commit_purge (sim_history_t *self, const adr_entry_t *entry, const adr_op_t *op)
@@ -202,8 +213,12 @@ s_commit_purge (sim_history_t *self, const adr_entry_t *entry, const adr_op_t *o
     adr_version_t named = adr_version_decode (op->value.data);
     sim_key_t *row = &self->key[key];
     sim_version_t *newest = row->count ? &row->version[row->count - 1] : NULL;
-    if (!newest || newest->index != named.index || newest->term != named.term || !newest->deleted
-        || (newest->purged && !self->mends))
+    if (s_comes_back (self, key, &named)) {
+        if (newest->index == named.index)
+            newest->purged = entry->index;
+        return;
+    }
+    if (!newest || newest->index != named.index || newest->term != named.term || !newest->deleted || newest->purged)
         sim_fail (self->verdict, "STORE-9: a purge takes a tombstone, once",
                   "key %d: entry %llu purges version %llu, the newest is %llu", key, (unsigned long long) entry->index,
                   (unsigned long long) named.index, newest ? (unsigned long long) newest->index : 0);
@@ -292,6 +307,23 @@ s_judge_own (sim_history_t *self, const adr_entry_t *entry)
     }
 }
 
+/* [REPAIR-7] Masters look at rows from the mark on: a record that ends before it would stay for ever. */
+static void
+s_judge_mark (sim_history_t *self, const adr_entry_t *entry, const adr_op_t *op)
+{
+    if (op->table != ADR_TABLE_GROUP || op->value.size != ADR_EXPIRED_SIZE
+        || !adr_bytes_equal (op->key, adr_bytes (ADR_EXPIRED_KEY, strlen (ADR_EXPIRED_KEY))))
+        return;
+    uint64_t mark_ms = adr_get_u64 (op->value.data);
+    for (uint32_t key = 0; key < self->key_count; key++) {
+        const sim_key_t *row = &self->key[key];
+        const sim_version_t *newest = row->count ? &row->version[row->count - 1] : NULL;
+        if (newest && !newest->deleted && newest->end_ms && newest->end_ms < mark_ms)
+            sim_fail (self->verdict, "REPAIR-7: the mark passes no row", "key %u ends at %llu, the mark of entry %llu is %llu", key,
+                      (unsigned long long) newest->end_ms, (unsigned long long) entry->index, (unsigned long long) mark_ms);
+    }
+}
+
 static void
 s_commit_ops (sim_history_t *self, const adr_entry_t *entry)
 {
@@ -306,6 +338,8 @@ s_commit_ops (sim_history_t *self, const adr_entry_t *entry)
     for (uint32_t i = 0; i < entry->op_count; i++)
         if (entry->op[i].table == ADR_TABLE_EXPIRY && entry->op[i].flags == 0)
             s_commit_end (self, entry, &entry->op[i]);
+    for (uint32_t i = 0; i < entry->op_count; i++)
+        s_judge_mark (self, entry, &entry->op[i]);
 }
 
 void

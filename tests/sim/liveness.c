@@ -30,7 +30,7 @@ s_pick_core (sim_world_t *world)
     uint32_t wanted = (uint32_t) sim_pick (random, needed > majority ? needed : majority, zones);
     while ((uint32_t) __builtin_popcount (core & whole) < wanted && (core & whole) != whole)
         core |= 1u << sim_pick (random, 0, zones - 1);
-    if ((uint32_t) __builtin_popcount (core & whole) < majority) /* some were never up: all belong to it */
+    if ((uint32_t) __builtin_popcount (core & whole) < majority || world->options.all_in_core) /* some were never up: all belong to it */
         core = (1u << zones) - 1;
     return core;
 }
@@ -204,14 +204,6 @@ s_unlike (const sim_world_t *world)
     return NULL;
 }
 
-static adr_status_t
-s_stored (sim_node_t *node, int key, adr_record_t *record)
-{
-    char bytes[16];
-    size_t size = (size_t) snprintf (bytes, sizeof bytes, "s%c{t%d}k%04d", 0, key % 3, key);
-    return adr_store_get (node->store, ADR_TABLE_KV, adr_bytes (bytes, size), true, record);
-}
-
 /* Invariants 2 and 4, at the end: each record of each sound store is what the committed log says. */
 static void
 s_compare_stores (sim_world_t *world)
@@ -223,7 +215,7 @@ s_compare_stores (sim_world_t *world)
         for (int key = 0; key < world->options.keys; key++) {
             const sim_version_t *wanted = sim_history_at (&world->history, key, world->history.commit);
             adr_record_t record = { 0 };
-            adr_status_t status = s_stored (node, key, &record);
+            adr_status_t status = sim_stored (node, key, true, &record);
             if (status == ADR_STATUS_DAMAGED && node->rots)
                 continue; /* answered as such, one by one: another copy is asked */
             bool there = status == ADR_STATUS_OK && !record.deleted;

@@ -137,6 +137,10 @@ sim_network_arrive (sim_world_t *world, sim_pack_t *pack)
             sim_pack_release (world, pack);
         return;
     }
+    if (pack->from_node < 0 && world->event->life != host->life) { /* what waited for a host that was stopped, and then killed */
+        sim_pack_release (world, pack);
+        return;
+    }
     if (pack->from_node >= 0 && s_is_old (world, pack)) {
         world->dropped_old++;
         sim_pack_release (world, pack);

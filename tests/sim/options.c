@@ -5,8 +5,8 @@
 #include "sim.h"
 
 /* Between low and high, each doubling as likely as the next: in whole steps, for no floating point decides here. */
-static int64_t
-s_draw (adr_random_t *random, int64_t low, int64_t high)
+int64_t
+sim_draw (adr_random_t *random, int64_t low, int64_t high)
 {
     int doublings = 0;
     while (low << (doublings + 1) <= high)
@@ -33,15 +33,15 @@ s_draw_cluster (sim_options_t *self, adr_random_t *random)
     self->bulk = s_coin (random);
     adr_settings_default (&self->settings);
     self->settings.quorum = self->zones == 5 && s_coin (random) ? 3 : self->zones == 1 ? 1 : 2;
-    self->settings.write_timeout_ns = s_draw (random, 1000, 10000) * ADR_MS;
-    self->settings.read_timeout_ns = s_draw (random, 500, 5000) * ADR_MS;
+    self->settings.write_timeout_ns = sim_draw (random, 1000, 10000) * ADR_MS;
+    self->settings.read_timeout_ns = sim_draw (random, 500, 5000) * ADR_MS;
     if (sim_chance (random, 250000)) {
         self->settings.poll_ns = 50 * ADR_MS;
         self->settings.election_min_ns = 300 * ADR_MS;
         self->settings.election_max_ns = 600 * ADR_MS;
     }
     if (sim_chance (random, 150000)) { /* long leases: two clocks drift apart by more than any delay */
-        self->settings.election_min_ns = s_draw (random, 1000, 4000) * ADR_MS;
+        self->settings.election_min_ns = sim_draw (random, 1000, 4000) * ADR_MS;
         self->settings.election_max_ns = 2 * self->settings.election_min_ns;
     }
     if (sim_chance (random, 200000))
@@ -49,18 +49,18 @@ s_draw_cluster (sim_options_t *self, adr_random_t *random)
     if (sim_chance (random, 200000))
         self->settings.request_max_bytes = 64 * 1024;
     self->segment_bytes = 4 * 1024 * 1024;
-    self->flush_bytes = (uint64_t) s_draw (random, 2 * 1024, 1024 * 1024);
+    self->flush_bytes = (uint64_t) sim_draw (random, 2 * 1024, 1024 * 1024);
 }
 
 static void
 s_draw_network (sim_options_t *self, adr_random_t *random)
 {
-    self->hop_ns = s_draw (random, 10, 2000) * SIM_US;
-    self->wire_min_ns = s_draw (random, 20, 4000) * SIM_US;
-    self->wire_max_ns = self->wire_min_ns + s_draw (random, 20, 8000) * SIM_US;
+    self->hop_ns = sim_draw (random, 10, 2000) * SIM_US;
+    self->wire_min_ns = sim_draw (random, 20, 4000) * SIM_US;
+    self->wire_max_ns = self->wire_min_ns + sim_draw (random, 20, 8000) * SIM_US;
     if (sim_chance (random, 250000)) { /* zones far apart: what races elsewhere by chance races here by rule */
-        self->wire_min_ns = s_draw (random, 5, 60) * ADR_MS;
-        self->wire_max_ns = self->wire_min_ns + s_draw (random, 1, 120) * ADR_MS;
+        self->wire_min_ns = sim_draw (random, 5, 60) * ADR_MS;
+        self->wire_max_ns = self->wire_min_ns + sim_draw (random, 1, 120) * ADR_MS;
         /* As an operator must: a promise that hardly outlives its own way there and back makes no lease. */
         int64_t least = 4 * self->wire_max_ns + self->settings.poll_ns;
         if (self->settings.election_min_ns < least) {
@@ -69,26 +69,26 @@ s_draw_network (sim_options_t *self, adr_random_t *random)
         }
     }
     self->turn_gap_ppm = 30000;
-    self->late_max_ns = s_draw (random, 10, 4000) * ADR_MS;
+    self->late_max_ns = sim_draw (random, 10, 4000) * ADR_MS;
     if (s_coin (random)) {
-        self->hop_late_ppm = (uint32_t) s_draw (random, 100, 20000);
-        self->hop_late_max_ns = s_draw (random, 5, 2000) * ADR_MS;
+        self->hop_late_ppm = (uint32_t) sim_draw (random, 100, 20000);
+        self->hop_late_max_ns = sim_draw (random, 5, 2000) * ADR_MS;
     }
     if (s_coin (random))
-        self->loss_ppm = (uint32_t) s_draw (random, 100, 100000);
+        self->loss_ppm = (uint32_t) sim_draw (random, 100, 100000);
     if (s_coin (random))
-        self->repeat_ppm = (uint32_t) s_draw (random, 100, 100000);
+        self->repeat_ppm = (uint32_t) sim_draw (random, 100, 100000);
     if (s_coin (random))
-        self->late_ppm = (uint32_t) s_draw (random, 100, 30000);
+        self->late_ppm = (uint32_t) sim_draw (random, 100, 30000);
     if (s_coin (random))
-        self->stale_ppm = (uint32_t) s_draw (random, 10000, 500000);
+        self->stale_ppm = (uint32_t) sim_draw (random, 10000, 500000);
     self->reorder = s_coin (random);
     self->ghosts = s_coin (random);
     self->ghost_ppm = 200000;
     if (s_coin (random))
-        self->echo_ppm = (uint32_t) s_draw (random, 3000, 500000);
-    self->disk_write_ns = s_draw (random, 10, 500) * SIM_US;
-    self->disk_sync_ns = s_draw (random, 50, 10000) * SIM_US;
+        self->echo_ppm = (uint32_t) sim_draw (random, 3000, 500000);
+    self->disk_write_ns = sim_draw (random, 10, 500) * SIM_US;
+    self->disk_sync_ns = sim_draw (random, 50, 10000) * SIM_US;
     self->drift_node[0] = self->drift_node[1] = -1;
     if (s_coin (random))
         for (int i = 0; i < 2; i++) {
@@ -104,7 +104,7 @@ s_draw_faults (sim_options_t *self, adr_random_t *random)
 {
     for (int fault = 0; fault <= SIM_FAULT_ROT; fault++)
         if (s_coin (random))
-            self->every_ns[fault] = s_draw (random, 400, 20000) * ADR_MS;
+            self->every_ns[fault] = sim_draw (random, 400, 20000) * ADR_MS;
     /* A start costs a whole recovery and, with it, every promise: too often, and nothing ever happens. */
     static const sim_fault_t s_rare[] = { SIM_FAULT_LOST_DISK, SIM_FAULT_LOST_STATE, SIM_FAULT_LOST_INDEX, SIM_FAULT_ROT,
                                           SIM_FAULT_IO_ERROR, SIM_FAULT_READ_ERROR, SIM_FAULT_FULL_DISK };
@@ -119,7 +119,7 @@ s_draw_faults (sim_options_t *self, adr_random_t *random)
         self->trigger_kind = s_triggers[sim_pick (random, 0, sizeof s_triggers / sizeof s_triggers[0] - 1)];
         bool rare = self->trigger_kind != ADR__KIND__POLL_ANSWER && self->trigger_kind != ADR__KIND__APPEND
                     && self->trigger_kind != ADR__KIND__APPEND_ACK && self->trigger_kind != ADR__KIND__READ_INDEX;
-        self->trigger_ppm = (uint32_t) (rare ? s_draw (random, 30000, 500000) : s_draw (random, 1000, 20000));
+        self->trigger_ppm = (uint32_t) (rare ? sim_draw (random, 30000, 500000) : sim_draw (random, 1000, 20000));
         self->triggers_left = (uint32_t) sim_pick (random, 1, 20);
         self->trigger_action = (int) sim_pick (random, 0, 5);
     }
@@ -127,22 +127,22 @@ s_draw_faults (sim_options_t *self, adr_random_t *random)
     self->settings.reads_by_quorum = s_coin (random);
     self->guests = self->settings.reads_by_quorum && self->every_ns[SIM_FAULT_PAUSE] && s_coin (random);
     if (self->guests)
-        self->every_ns[SIM_FAULT_PAUSE] = s_draw (random, 1000, 4000) * ADR_MS;
-    self->fault_time_ns = s_draw (random, 4, 16) * SIM_SECOND;
+        self->every_ns[SIM_FAULT_PAUSE] = sim_draw (random, 1000, 4000) * ADR_MS;
+    self->fault_time_ns = sim_draw (random, 4, 16) * SIM_SECOND;
 }
 
 static void
 s_draw_work (sim_options_t *self, adr_random_t *random)
 {
     self->clients = (int) sim_pick (random, 1, 8);
-    self->keys = (int) s_draw (random, 1, 256);
+    self->keys = (int) sim_draw (random, 1, 256);
     self->hot_keys = (int) sim_pick (random, 1, self->keys < 3 ? self->keys : 3);
-    self->think_max_us = (uint32_t) s_draw (random, 2000, 200000);
-    self->value_max = (uint32_t) s_draw (random, 16, 64 * 1024);
+    self->think_max_us = (uint32_t) sim_draw (random, 2000, 200000);
+    self->value_max = (uint32_t) sim_draw (random, 16, 64 * 1024);
     if (s_coin (random))
         self->value_max = 64;
     for (int kind = 0; kind < OP_KIND_COUNT; kind++)
-        self->weight[kind] = s_coin (random) ? (uint32_t) s_draw (random, 1, 64) : 0;
+        self->weight[kind] = s_coin (random) ? (uint32_t) sim_draw (random, 1, 64) : 0;
     if (self->weight[OP_PUT] == 0)
         self->weight[OP_PUT] = 16;
     if (self->weight[OP_GET] == 0 && s_coin (random))
@@ -161,7 +161,7 @@ static void
 s_draw_mute (sim_options_t *self, adr_random_t *random)
 {
     self->bulk = true;
-    self->settings.write_timeout_ns = s_draw (random, 1000, 2000) * ADR_MS;
+    self->settings.write_timeout_ns = sim_draw (random, 1000, 2000) * ADR_MS;
     if (s_coin (random))
         return;
     for (int fault = 0; fault < SIM_FAULT_COUNT; fault++)
@@ -178,13 +178,13 @@ s_draw_disks (sim_options_t *self, adr_random_t *random)
 {
     if (s_coin (random) && self->value_max <= 2048)
         self->segment_bytes = UINT64_C (64) * 1024 << sim_pick (random, 0, 4);
-    self->flush_every_ns = (s_coin (random) ? 2000 : s_draw (random, 50, 16000)) * ADR_MS;
+    self->flush_every_ns = (s_coin (random) ? 2000 : sim_draw (random, 50, 16000)) * ADR_MS;
     self->recycles = s_coin (random);
     self->damages = (uint32_t) sim_pick (random, 1, (1 << SIM_DAMAGE_KINDS) - 1);
     if (s_coin (random))
-        self->again_ppm = (uint32_t) s_draw (random, 20000, 600000);
+        self->again_ppm = (uint32_t) sim_draw (random, 20000, 600000);
     if (s_coin (random))
-        self->recovery_ppm = (uint32_t) s_draw (random, 20000, 400000);
+        self->recovery_ppm = (uint32_t) sim_draw (random, 20000, 400000);
     static const struct {
         sim_point_t point;
         uint32_t low, high;
@@ -193,27 +193,27 @@ s_draw_disks (sim_options_t *self, adr_random_t *random)
     int64_t at = sim_pick (random, 0, sizeof s_points / sizeof s_points[0] - 1);
     if (s_coin (random)) {
         self->point = s_points[at].point;
-        self->point_ppm = (uint32_t) s_draw (random, s_points[at].low, s_points[at].high);
+        self->point_ppm = (uint32_t) sim_draw (random, s_points[at].low, s_points[at].high);
         self->points_left = (uint32_t) sim_pick (random, 1, 20);
     }
     for (int fault = SIM_FAULT_OLD_STATE; fault <= SIM_FAULT_MUTE; fault++)
         if (s_coin (random))
-            self->every_ns[fault] = s_draw (random, 400, 20000) * ADR_MS;
+            self->every_ns[fault] = sim_draw (random, 400, 20000) * ADR_MS;
     self->every_ns[SIM_FAULT_OLD_STATE] *= 3; /* each costs a start */
     self->every_ns[SIM_FAULT_OLD_INDEX] *= 3;
     if (self->every_ns[SIM_FAULT_MUTE])
         s_draw_mute (self, random);
     /* Logs of a few entries: whoever was away needs its peers' copies [REPAIR-1]. */
     if (s_coin (random))
-        self->log_keep_max = (uint64_t) s_draw (random, 1024, 64 * 1024);
-    self->settings.checkpoint_ns = s_draw (random, 100, 5000) * ADR_MS;
-    self->settings.scrub_rate = (uint64_t) s_draw (random, 4 * 1024, 1024 * 1024);
-    self->settings.scrub_interval_ns = s_draw (random, 1000, 20000) * ADR_MS;
+        self->log_keep_max = (uint64_t) sim_draw (random, 1024, 64 * 1024);
+    self->settings.checkpoint_ns = sim_draw (random, 100, 5000) * ADR_MS;
+    self->settings.scrub_rate = (uint64_t) sim_draw (random, 4 * 1024, 1024 * 1024);
+    self->settings.scrub_interval_ns = sim_draw (random, 1000, 20000) * ADR_MS;
     /* And segments of a few batches, of which a little counts: they are compacted [STORE-8]. */
     if (self->log_keep_max && self->value_max <= 2048 && s_coin (random)) {
         self->segment_bytes = 64 * 1024;
         self->log_keep_max = self->log_keep_max / 8 + 512;
-        self->flush_every_ns = s_draw (random, 20, 500) * ADR_MS;
+        self->flush_every_ns = sim_draw (random, 20, 500) * ADR_MS;
     }
 }
 
@@ -222,133 +222,12 @@ static void
 s_draw_ends (sim_options_t *self, adr_random_t *random)
 {
     if (s_coin (random))
-        self->ttl_percent = (uint32_t) s_draw (random, 2, 60);
-    int64_t retention_ns = s_draw (random, 200, 8000) * ADR_MS;
+        self->ttl_percent = (uint32_t) sim_draw (random, 2, 60);
+    int64_t retention_ns = sim_draw (random, 200, 8000) * ADR_MS;
     if (s_coin (random))
         self->settings.tombstone_retention_ns = retention_ns;
     if (s_coin (random))
-        self->every_ns[SIM_FAULT_OPERATOR] = s_draw (random, 200, 8000) * ADR_MS;
-}
-
-/* --- focus: what takes several coincidences at once is drawn together in some seeds ------------------------------------ */
-
-static void
-s_calm (sim_options_t *self)
-{
-    for (int fault = 0; fault < SIM_FAULT_COUNT; fault++)
-        self->every_ns[fault] = 0;
-    self->trigger_kind = 0;
-    self->point = POINT_NONE;
-    self->again_ppm = self->recovery_ppm = 0;
-    self->guests = false;
-    self->fault_time_ns = 16 * SIM_SECOND;
-}
-
-/* Who has just asked for something, or been asked, forgets it, and its next life asks again, while what its former life
- * was told is still on its way [ELECT-7]. */
-static void
-s_focus_on_second_lives (sim_options_t *self, adr_random_t *random)
-{
-    static const uint16_t s_kinds[] = { ADR__KIND__SUPPORT, ADR__KIND__VOTE, ADR__KIND__APPEND_ACK };
-    s_calm (self);
-    self->founding = self->zones;
-    self->unordered = true;
-    self->ghosts = true;
-    self->ghost_ppm = 800000;
-    self->trigger_kind = s_kinds[sim_pick (random, 0, 2)];
-    self->trigger_ppm = self->trigger_kind == ADR__KIND__APPEND_ACK ? 20000 : 400000;
-    self->triggers_left = 20;
-    self->trigger_action = TRIGGER_LOSE_DISK;
-    self->every_ns[SIM_FAULT_PAUSE] = s_draw (random, 500, 2000) * ADR_MS; /* kills would count starts, and calls with them */
-}
-
-/* Masters hand over again and again, members restart and hear each other one way, and old releases come back [ELECT-8]. */
-static void
-s_focus_on_hand_overs (sim_options_t *self, adr_random_t *random)
-{
-    s_calm (self);
-    self->founding = self->zones;
-    self->unordered = true;
-    self->ghost_ppm = 800000;
-    self->every_ns[SIM_FAULT_DRAIN] = s_draw (random, 300, 800) * ADR_MS;
-    self->every_ns[SIM_FAULT_CUT] = s_draw (random, 200, 800) * ADR_MS;
-}
-
-/* All disks are full to the last byte for long, and hosts end and start near their reserve's end, with segments of a few
- * batches [STORE-11]. */
-static void
-s_focus_on_full_disks (sim_options_t *self, adr_random_t *random)
-{
-    s_calm (self);
-    self->value_max = 256;
-    self->segment_bytes = 64 * 1024;
-    self->flush_bytes = 16 * 1024;
-    self->keys = SIM_KEYS_MAX;
-    self->hot_keys = SIM_KEYS_MAX;
-    self->conditional_percent = 0;
-    self->lulls = false;
-    self->clients = 3; /* a delete a batch, and a batch a block */
-    self->pipeline = 1;
-    self->think_max_us = 10000;
-    self->full_to_the_last = true;
-    self->point = POINT_LAST;
-    self->point_ppm = (uint32_t) s_draw (random, 2000, 50000);
-    self->points_left = 20;
-    self->every_ns[SIM_FAULT_FULL_DISK] = s_draw (random, 2000, 4000) * ADR_MS;
-}
-
-/* A master's threads stand still in the middle of their turns for longer than its lease [ELECT-12]. */
-static void
-s_focus_on_stolen_time (sim_options_t *self, adr_random_t *random)
-{
-    s_calm (self);
-    self->founding = self->zones;
-    self->settings.reads_by_quorum = false;
-    self->weight[OP_GET] = self->weight[OP_PUT] = 64;
-    self->keys = self->hot_keys;
-    self->clients = self->zones; /* few: what came late must not stand far back in a mailbox */
-    self->pipeline = 1;
-    self->think_max_us = 100000;
-    self->turn_gap_ppm = 200000;
-    self->hop_late_ppm = (uint32_t) s_draw (random, 500, 4000);
-    self->hop_late_max_ns = 4 * SIM_SECOND;
-}
-
-/* A member acknowledges polls and nothing else, and nobody disturbs its master [READ-4]. */
-static void
-s_focus_on_a_silent_lane (sim_options_t *self, adr_random_t *random)
-{
-    s_calm (self);
-    self->bulk = true;
-    self->settings.write_timeout_ns = s_draw (random, 1000, 2000) * ADR_MS;
-    self->every_ns[SIM_FAULT_MUTE] = s_draw (random, 400, 4000) * ADR_MS;
-    self->clients = 2; /* seldom a poll comes between an entry and its commit: whom it finds behind leaves the set by that */
-    self->pipeline = 1;
-    self->think_max_us = 1000000;
-}
-
-static void
-s_draw_focus (sim_options_t *self, adr_random_t *random)
-{
-    if (!sim_chance (random, 300000) || self->zones < 3)
-        return;
-    switch (sim_pick (random, 0, 5)) {
-    case 0:
-        s_focus_on_second_lives (self, random);
-        break;
-    case 1:
-    case 2:
-        s_focus_on_hand_overs (self, random);
-        break;
-    case 3:
-        s_focus_on_stolen_time (self, random);
-        break;
-    case 4:
-        s_focus_on_a_silent_lane (self, random);
-        break;
-    default:
-        s_focus_on_full_disks (self, random);
-    }
+        self->every_ns[SIM_FAULT_OPERATOR] = sim_draw (random, 200, 8000) * ADR_MS;
 }
 
 void
@@ -366,5 +245,8 @@ sim_options_draw (sim_options_t *self, uint64_t seed)
     adr_random_t end_random = { seed * UINT64_C (0xbf58476d1ce4e5b9) + 4 };
     s_draw_ends (self, &end_random);
     adr_random_t focus_random = { seed * UINT64_C (0xd1342543de82ef95) + 3 };
-    s_draw_focus (self, &focus_random);
+    if (!sim_focus_draw (self, &focus_random)) {
+        adr_random_t repair_random = { seed * UINT64_C (0x94d049bb133111eb) + 5 };
+        sim_focus_on_repair (self, &repair_random);
+    }
 }

@@ -78,7 +78,7 @@ s_send (adr_effects_t *effects, adr_address_t to, uint16_t kind, const ProtobufC
     sim_pack_t *pack = s_open_pack (self, to);
     pack->has_release |= kind == ADR__KIND__RELEASE;
     pack->has_write |= kind == ADR__KIND__WRITE;
-    adr_pack_add (&pack->bytes, kind, header, payload);
+    adr_pack_add (&pack->bytes, kind, header, sim_lie (self->world, self->node, kind, payload));
 }
 
 static void

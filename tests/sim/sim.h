@@ -3,13 +3,13 @@
  *
  * world.c      virtual time, the event queue, hosts and nodes: boot, crash, pause
  * shell.c      one actor's mailbox and turns: the simulator's twin of src/runtime/shell.c
- * network.c    packs between nodes and clients: loss, delay, repeats, cuts; ghosts.c what comes seconds late
+ * network.c    packs between nodes and clients: loss, delay, repeats, cuts; ghosts.c what comes seconds late; lies.c what is wrong
  * disk.c state.c index.c   below the store
- * options.c    what a seed switches on, and how often
+ * options.c focus.c focus_repair.c   what a seed switches on, and how often
  * faults.c disk_faults.c   when it happens
  * gap.c        one fault alone, and how long writes wait
  * workload.c   clients and what they ask; liveness.c the end
- * watch*.c     tell the checkers what leaves actors
+ * watch*.c     tell the checkers what leaves actors; watch_copies.c, watch_repair.c, watch_values.c look at copies themselves
  * check_*.c history.c      what must hold, in plain values
  *
  * Nothing here may depend on addresses, on the order of a hash table, on floating point or on the real clock, nor draw
@@ -34,6 +34,7 @@
 #define SIM_HOSTS_MAX SIM_NODES_MAX
 #define SIM_CLIENTS_MAX 16
 #define SIM_LANES 2
+#define SIM_PARTITIONS 4 /* few, so that each has records */
 #define SIM_SECOND (1000 * ADR_MS)
 #define SIM_US INT64_C (1000)
 
@@ -69,6 +70,9 @@ typedef struct {
     bool reorder;
     bool unordered;            /* elections hear what is older than what they have heard, too */
     bool full_to_the_last;     /* disks that fill up have nothing left, for long */
+    bool cuts_bulk;            /* cuts are of what masters append, and of nothing else */
+    bool all_in_core;          /* between two copies in doubt a third one decides: in the end it is there [REPAIR-2] */
+    uint32_t lies_ppm;         /* of what one node gives to others' copies */
     bool ghosts;               /* what a former life of a node said, and was told, comes late */
     uint32_t ghost_ppm;        /* ... and just when the next life asks */
     uint32_t echo_ppm;         /* what elections say comes a second time, seconds late */
@@ -101,6 +105,16 @@ typedef struct {
 } sim_options_t;
 
 void sim_options_draw (sim_options_t *self, uint64_t seed);
+/* Between low and high, each doubling as likely as the next. */
+int64_t sim_draw (adr_random_t *random, int64_t low, int64_t high);
+
+/* --- focus.c */
+void sim_calm (sim_options_t *self); /* nothing goes wrong */
+/* False if this seed has no focus. */
+bool sim_focus_draw (sim_options_t *self, adr_random_t *random);
+
+/* --- focus_repair.c */
+void sim_focus_on_repair (sim_options_t *self, adr_random_t *random);
 
 /* --- packs */
 typedef struct sim_pack {
@@ -211,6 +225,20 @@ typedef struct {
     uint64_t incarnation, boot, sequence;
 } sim_sequence_t;
 
+/* What the checker of copies has seen of a node [watch_copies.c]. */
+typedef struct {
+    adr_sync_t sync;
+    bool due;                /* it is whole or proven now, and not compared yet */
+    uint64_t asked;          /* copies that its store had been asked for when its copying was to end */
+    adr_voters_t voters;     /* of its log */
+    adr_voters_t repair_voters, gossip_voters; /* of which its inventory_syncer, its merkle_gossiper has heard */
+    int first[SIM_PARTITIONS + 1]; /* place, plus one, of whom it asked for the leaves of each partition */
+    struct {
+        uint64_t incarnation, boot;
+        uint32_t sync;
+    } told[SIM_NODES_MAX];   /* by others, to a master */
+} sim_copy_t;
+
 typedef struct {
     adr_id_t id;
     char name[16];
@@ -222,6 +250,7 @@ typedef struct {
     adr_store_t *store;
     adr_reader_t *reader;
     uint64_t noted;          /* the newest checkpoint at which it noted roots */
+    sim_copy_t copy;
     int64_t copies_since_ns; /* its copy is being made; ADR_NEVER: it is not */
     uint64_t incarnation, boot;
     adr_store_job_t *job[ADR_LANE_COUNT];
@@ -325,10 +354,6 @@ typedef struct {
 
 typedef enum { PHASE_FAULTS, PHASE_LIVENESS, PHASE_DONE } sim_phase_t;
 
-#define SIM_PARTITIONS 4 /* few, so that each has records */
-
-#define SIM_PARTITIONS 4 /* few, so that each has records */
-
 typedef struct sim_world {
     sim_options_t options;
     sim_verdict_t verdict;
@@ -358,7 +383,7 @@ typedef struct sim_world {
     sim_pack_t **spare;
     uint32_t spare_count, spare_room;
     adr_arena_t arena;
-    adr_buffer_t scratch, values;
+    adr_buffer_t scratch, values, lie;
     bool quiet; /* clients begin nothing new */
     sim_event_t *event; /* the present one */
     /* checkers */
@@ -424,6 +449,10 @@ void sim_pack_release (sim_world_t *world, sim_pack_t *pack);
 void sim_network_send (sim_world_t *world, sim_pack_t *pack);   /* takes the pack */
 void sim_network_arrive (sim_world_t *world, sim_pack_t *pack); /* takes the pack */
 bool sim_network_reaches (const sim_world_t *world, int from_host, int to_host, bool bulk);
+
+/* --- lies.c */
+/* What leaves the node instead of this payload: the same, or lent until the next call. */
+adr_bytes_t sim_lie (sim_world_t *world, int node, uint16_t kind, adr_bytes_t payload);
 
 /* --- ghosts.c */
 void sim_ghosts_note (sim_world_t *world, sim_pack_t *pack);
@@ -492,6 +521,16 @@ void sim_watch_space (sim_world_t *world, int node);
 void sim_watch_values (sim_world_t *world, int node);
 void sim_watch_repair (sim_world_t *world, int node); /* after each turn of a replicator */
 void sim_watch_repair_send (sim_world_t *world, int node, uint16_t kind, const ProtobufCMessage *header);
+
+bool sim_must_be_alike (const sim_world_t *world); /* nothing was done to any copy */
+
+/* --- watch_copies.c */
+void sim_watch_copy_boot (sim_node_t *node);
+void sim_watch_copy_turn (sim_world_t *world, int node); /* after each turn of a replicator */
+void sim_watch_copy_send (sim_world_t *world, int node, const adr_address_t *to, uint16_t kind,
+                          const ProtobufCMessage *header);
+void sim_watch_copy_deliver (sim_world_t *world, int node, const adr_event_t *event);
+adr_status_t sim_stored (sim_node_t *node, int key, bool with_value, adr_record_t *record);
 
 /* --- liveness.c */
 void sim_liveness_start (sim_world_t *world);

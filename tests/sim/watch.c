@@ -175,6 +175,7 @@ sim_watch_store (sim_world_t *world, const sim_actor_t *actor)
         sim_bounds_appended (&world->bounds, world->now_ns, node->leads, last.index);
         s_watch_voters (world, actor->node);
     }
+    sim_watch_copy_turn (world, actor->node);
     if (held->boot == view.boot && held->incarnation == view.incarnation && held->durable == view.durable
         && held->commit == view.commit && held->applied == view.applied)
         return;
@@ -319,6 +320,7 @@ sim_watch_send (sim_world_t *world, sim_actor_t *from, adr_address_t to, uint16_
     sim_watch_store (world, from);
     sim_watch_elect_send (world, from, &to, kind, header);
     sim_watch_repair_send (world, from->node, kind, header);
+    sim_watch_copy_send (world, from->node, &to, kind, header);
     if (kind == node->doom_kind)
         sim_doom (world, from->node);
     if (kind == world->options.trigger_kind)
@@ -483,6 +485,8 @@ sim_watch_deliver (sim_world_t *world, sim_actor_t *to, const adr_event_t *event
         s_trace_event (world, to, event);
     if (to->class->kind == ADR_ACTOR_REPLICATOR && event->kind == ADR_EVENT_MESSAGE)
         s_came_to_replicator (world, &world->node[to->node], event);
-    if (event->kind == ADR_EVENT_MESSAGE)
-        sim_watch_elect_deliver (world, to, event);
+    if (event->kind != ADR_EVENT_MESSAGE)
+        return;
+    sim_watch_copy_deliver (world, to->node, event);
+    sim_watch_elect_deliver (world, to, event);
 }

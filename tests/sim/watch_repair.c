@@ -25,16 +25,23 @@ sim_watch_repair (sim_world_t *world, int place)
     if (adr_store_regressions (node->store) != 0)
         sim_fail (&world->verdict, "REPAIR-4: no row replaces a newer one", "%s, %llu times", node->name,
                   (unsigned long long) adr_store_regressions (node->store));
+    if (node->disk.ahead_index && !copies)
+        sim_fail (&world->verdict, "REPAIR-3: who is behind takes nothing that is ahead", "%s, version %llu", node->name,
+                  (unsigned long long) node->disk.ahead_index);
+    node->disk.ahead_index = 0;
+    if (node->disk.wrong_row)
+        sim_fail (&world->verdict, node->disk.wrong_row, "%s, version %llu", node->name,
+                  (unsigned long long) node->disk.wrong_index);
 }
 
 /* Nothing was drawn that takes or changes rows or entries behind the store's back, or purges what another copy keeps. */
-static bool
-s_must_be_alike (const sim_world_t *world)
+bool
+sim_must_be_alike (const sim_world_t *world)
 {
     static const sim_fault_t s_harms[] = { SIM_FAULT_ROT, SIM_FAULT_LOST_INDEX, SIM_FAULT_OLD_INDEX, SIM_FAULT_INDEX_ROT,
                                            SIM_FAULT_READ_ERROR, SIM_FAULT_OLD_STATE };
     for (size_t i = 0; i < sizeof s_harms / sizeof s_harms[0]; i++)
-        if (world->options.every_ns[s_harms[i]])
+        if (world->options.every_ns[s_harms[i]] || world->options.lies_ppm)
             return false;
     for (int i = 0; i < world->node_count; i++)
         if (world->node[i].store && adr_store_purged_to (world->node[i].store) != 0)
@@ -57,7 +64,7 @@ sim_watch_repair_send (sim_world_t *world, int place, uint16_t kind, const Proto
         sim_fail (&world->verdict, "REPAIR-5: a sick copy does not stand", "%s", node->name);
     if (known && gives)
         sim_fail (&world->verdict, "REPAIR-2: a sick copy is no source", "%s", node->name);
-    if (kind == ADR__KIND__ROOTS_ASK && s_must_be_alike (world))
+    if (kind == ADR__KIND__ROOTS_ASK && sim_must_be_alike (world))
         sim_fail (&world->verdict, "7: copies to which nothing was done are alike", "%s at checkpoint %llu", node->name,
                   (unsigned long long) ((const Adr__RootsAsk *) header)->index);
 }

@@ -96,6 +96,8 @@ s_add_key (sim_world_t *world, sim_op_t *op, int key)
     op->floor[at] = sim_linear_floor (&world->history, key);
     if (world->options.ttl_percent && !op->deletes[at] && sim_pick (random, 1, 100) <= world->options.ttl_percent)
         op->ttl_ms[at] = (uint64_t) sim_pick (random, ADR_TTL_MIN_MS, 4 * ADR_TTL_MIN_MS);
+    if (world->options.cuts_bulk && op->ttl_ms[at]) /* the shortest, or longer than that and a cut */
+        op->ttl_ms[at] = op->ttl_ms[at] % 2 ? ADR_TTL_MIN_MS : 4 * ADR_TTL_MIN_MS;
 }
 
 static void

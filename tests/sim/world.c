@@ -321,6 +321,7 @@ s_judge_opening (sim_world_t *self, int place, adr_store_opening_t opening)
     node->full_starts += node->full_disk;
     node->incarnation = adr_store_incarnation (node->store);
     node->boot = adr_store_boot (node->store);
+    sim_watch_copy_boot (node);
     memset (&node->heard, 0, sizeof node->heard);
     node->heard.fence = adr_store_term (node->store);
 }
@@ -499,6 +500,7 @@ sim_world_destroy (sim_world_t **world)
     adr_arena_free (&self->arena);
     adr_buffer_free (&self->scratch);
     adr_buffer_free (&self->values);
+    adr_buffer_free (&self->lie);
     for (int i = 0; i < self->options.clients; i++)
         for (int slot = 0; slot < SIM_FLIGHT_MAX; slot++)
             free (self->client[i].flight[slot].floors);

@@ -41,8 +41,9 @@ s_set_aside (adr_disk_t *disk, uint64_t number)
 }
 
 static int
-s_create (adr_disk_t *disk, uint64_t number, uint64_t size)
+s_create (adr_disk_t *disk, uint64_t number, uint64_t size, bool written)
 {
+    (void) written;
     memory_disk_t *self = (memory_disk_t *) disk;
     (void) s_set_aside (disk, number);
     if (self->free_bytes < size)

@@ -26,8 +26,6 @@ struct adr_index_view {
     uint32_t meta_count;
 };
 
-#define S_TREE UINT8_MAX /* the table of the second space; a row's value stands behind its key */
-
 static memory_index_t *
 s_self (adr_index_t *face)
 {
@@ -190,7 +188,7 @@ s_put_tree (adr_index_t *face, adr_bytes_t name, adr_bytes_t value)
     memcpy (joined, name.data, name.size);
     memcpy (joined + name.size, value.data, value.size);
     const uint8_t *kept = s_keep_key (self, adr_bytes (joined, name.size + value.size));
-    return s_add (self, (memory_row_t){ .table = S_TREE, .key = kept, .key_size = (uint16_t) name.size,
+    return s_add (self, (memory_row_t){ .table = MEMORY_TREE, .key = kept, .key_size = (uint16_t) name.size,
                                            .value_size = (uint16_t) value.size });
 }
 
@@ -198,7 +196,7 @@ static int
 s_remove_tree (adr_index_t *face, adr_bytes_t name)
 {
     memory_index_t *self = s_self (face);
-    return s_add (self, (memory_row_t){ .table = S_TREE, .key = s_keep_key (self, name),
+    return s_add (self, (memory_row_t){ .table = MEMORY_TREE, .key = s_keep_key (self, name),
                                            .key_size = (uint16_t) name.size, .removed = true });
 }
 
@@ -265,8 +263,10 @@ s_merge (memory_index_t *self)
             continue;
         for (; a < old->count && s_compare (&old->row[a], row->table, key) < 0; a++)
             rows->row[rows->count++] = old->row[a];
-        if (a < old->count && s_compare (&old->row[a], row->table, key) == 0)
-            a++;
+        bool known = a < old->count && s_compare (&old->row[a], row->table, key) == 0;
+        if (self->judge)
+            self->judge (self, known ? &old->row[a] : NULL, row);
+        a += known;
         if (!row->removed)
             rows->row[rows->count++] = *row;
     }
@@ -363,8 +363,8 @@ s_view_at (const adr_index_view_t *view, uint32_t at, adr_bytes_t *name, adr_byt
 static int
 s_view_tree (adr_index_view_t *view, adr_bytes_t name, adr_bytes_t *value)
 {
-    uint32_t at = s_lower (view->rows, S_TREE, name);
-    if (at == view->rows->count || s_compare (&view->rows->row[at], S_TREE, name) != 0)
+    uint32_t at = s_lower (view->rows, MEMORY_TREE, name);
+    if (at == view->rows->count || s_compare (&view->rows->row[at], MEMORY_TREE, name) != 0)
         return ENOENT;
     return s_view_at (view, at, &name, value);
 }
@@ -372,8 +372,8 @@ s_view_tree (adr_index_view_t *view, adr_bytes_t name, adr_bytes_t *value)
 static int
 s_view_next (adr_index_view_t *view, adr_bytes_t after, adr_bytes_t *name, adr_bytes_t *value)
 {
-    uint32_t at = s_lower (view->rows, S_TREE, after);
-    if (at < view->rows->count && s_compare (&view->rows->row[at], S_TREE, after) == 0)
+    uint32_t at = s_lower (view->rows, MEMORY_TREE, after);
+    if (at < view->rows->count && s_compare (&view->rows->row[at], MEMORY_TREE, after) == 0)
         at++;
     return at == view->rows->count ? ENOENT : s_view_at (view, at, name, value);
 }
@@ -506,7 +506,7 @@ memory_index_of (memory_index_t *self)
 size_t
 memory_index_count (const memory_index_t *self)
 {
-    return s_lower (self->rows, S_TREE, adr_bytes (NULL, 0));
+    return s_lower (self->rows, MEMORY_TREE, adr_bytes (NULL, 0));
 }
 
 /* --- damage ----------------------------------------------------------------------------------------------------- */

@@ -31,6 +31,8 @@ typedef struct {
 
 typedef struct memory_block memory_block_t;
 
+#define MEMORY_TREE UINT8_MAX /* the table of the second space; a row's value stands behind its key */
+
 /* What an index is driven by. */
 typedef struct memory_power memory_power_t;
 struct memory_power {
@@ -39,9 +41,12 @@ struct memory_power {
     bool (*is_gone) (memory_power_t *self);
 };
 
-typedef struct {
+typedef struct memory_index memory_index_t;
+struct memory_index {
     adr_index_t index; /* first */
     memory_power_t *power; /* NULL: it never goes */
+    /* Sees each row that a commit puts where that one stands, or nothing; NULL: nobody does. */
+    void (*judge) (memory_index_t *self, const memory_row_t *old, const memory_row_t *row);
     memory_rows_t *rows, *old_rows; /* and yesterday's; NULL: none */
     memory_row_t *pending;
     uint32_t pending_count, pending_room;
@@ -50,7 +55,7 @@ typedef struct {
     memory_meta_t meta[MEMORY_META_MAX], pending_meta[MEMORY_META_MAX], old_meta[MEMORY_META_MAX];
     uint32_t meta_count, pending_meta_count, old_meta_count;
     memory_block_t *keys;
-} memory_index_t;
+};
 
 /* In its owner's memory, or in its own. */
 void memory_index_init (memory_index_t *self, memory_power_t *power);

@@ -67,7 +67,7 @@ test_disk_makes_writes_reads_lists_and_sets_aside (void **state)
     uint64_t numbers[8], size, free_bytes, all_bytes;
     size_t count;
     for (uint64_t number = 20; number > 0; number--)
-        assert_int_equal (disk->create (disk, number, 64 * 1024), 0);
+        assert_int_equal (disk->create (disk, number, 64 * 1024, number % 2), 0);
     assert_int_equal (disk->list (disk, numbers, 8, &count), EOVERFLOW);
     for (uint64_t number = 20; number > 3; number--)
         assert_int_equal (disk->remove (disk, number), 0);
@@ -86,7 +86,7 @@ test_disk_makes_writes_reads_lists_and_sets_aside (void **state)
     assert_memory_equal (data + 12, "hello\0\0", 7);
     assert_int_equal (disk->read (disk, 2, 8192 - 10, data, 11), EIO);
     assert_int_equal (disk->truncate (disk, 9, 0), ENOENT);
-    assert_int_equal (disk->create (disk, 2, 4096), 0); /* sets the old one aside */
+    assert_int_equal (disk->create (disk, 2, 4096, true), 0); /* sets the old one aside */
     assert_int_equal (disk->read (disk, 2, 512, data, 5), 0);
     assert_memory_equal (data, "\0\0\0\0\0", 5);
     assert_true (s_exists ("journal/0000000000000002.seg.aside-1"));

@@ -743,7 +743,7 @@ test_bit_flips (void **state)
 static int s_budget;
 static int (*s_real_write) (adr_disk_t *, uint64_t, uint64_t, const void *, size_t);
 static int (*s_real_sync) (adr_disk_t *, uint64_t);
-static int (*s_real_create) (adr_disk_t *, uint64_t, uint64_t);
+static int (*s_real_create) (adr_disk_t *, uint64_t, uint64_t, bool);
 static int (*s_real_put) (adr_state_t *, const adr_state_put_t *, size_t);
 
 static bool
@@ -765,9 +765,9 @@ s_counted_sync (adr_disk_t *disk, uint64_t number)
 }
 
 static int
-s_counted_create (adr_disk_t *disk, uint64_t number, uint64_t size)
+s_counted_create (adr_disk_t *disk, uint64_t number, uint64_t size, bool written)
 {
-    return s_spend () ? s_real_create (disk, number, size) : EIO;
+    return s_spend () ? s_real_create (disk, number, size, written) : EIO;
 }
 
 static int

@@ -43,7 +43,7 @@ typedef struct {
 static adr_map_t *s_map;
 static s_node_t s_node[S_ZONES + 1]; /* by zone, from 1 */
 static bool s_holds;                 /* the replicator takes no PLACE */
-static bool s_base_ok, s_base_silent;
+static bool s_base_ok, s_base_silent, s_base_leads;
 static uint64_t s_base_log_start, s_base_log_end;
 static uint64_t s_commit; /* that every replicator has heard of */
 static size_t s_turns, s_spoilt, s_refused;
@@ -90,7 +90,7 @@ s_setup (void **state)
         s_start_node (zone, S_RATE);
     }
     s_holds = s_base_silent = false;
-    s_base_ok = true;
+    s_base_ok = s_base_leads = true;
     s_base_log_start = 0;
     s_base_log_end = UINT64_MAX;
     s_commit = 1000;
@@ -316,6 +316,7 @@ s_answer_base (adr_address_t from, const Adr__BaseAsk *ask)
     base.voters = adr_voter_set_fill (&fill, &voters);
     base.log_start = s_base_log_start;
     base.log_end = s_base_log_end;
+    base.leads = s_base_leads;
     s_base_ok = true;
     harness_message (&s_node[1].harness, from, ADR_NODE_META, ADR__KIND__BASE, &base.base, adr_bytes (NULL, 0));
 }
@@ -487,6 +488,26 @@ test_the_base_is_the_least_applied_index (void **state)
     s_teardown (state);
     s_setup (state);
     s_assert_base (3, 2);
+}
+
+/* What an earlier pass brought may be newer than all that the sources of a later one have: the window covers it. */
+static void
+test_the_window_covers_earlier_passes (void **state)
+{
+    (void) state;
+    s_write (2, S_RECORDS, 12, 40);
+    s_write (3, S_RECORDS + 20, 12, 40);
+    s_base_silent = true;
+    s_copying ();
+    assert_true (s_node[3].asked[ADR__KIND__LEAVES_ASK] > 0);
+    s_node[3].proven = false;
+    s_say_state (3);
+    s_base_silent = s_base_ok = false;
+    s_advance (4 * S_SECOND);
+    const harness_sent_t *sent = harness_sent (&s_node[1].harness, ADR__KIND__SYNC_END, 0);
+    assert_non_null (sent);
+    assert_int_equal (s_self ()->pass, 2);
+    assert_int_equal (((const Adr__SyncEnd *) sent->header)->window_to, S_RECORDS + 20);
 }
 
 /* [REPAIR-6] */
@@ -824,25 +845,23 @@ s_lie_ahead (adr_buffer_t *payload, ProtobufCMessage *header)
     ((Adr__Leaves *) header)->applied = S_RECORDS + 1;
 }
 
-/* [REPAIR-1] A window's end that no log has: the peer that showed it is left alone, and the copy is compared once more. */
+/* [REPAIR-1] A window's end that no log has is no end. */
 static void
 test_a_window_ends_where_the_master_s_log_does (void **state)
 {
     (void) state;
     s_write_some (2);
     s_write_some (3);
-    s_node[1].master = 2;
     s_base_log_end = S_RECORDS;
     s_liar = 3;
     s_lie_kind = ADR__KIND__LEAVES;
     s_lie = s_lie_ahead;
     s_copying ();
     assert_true (s_spoilt > 0);
-    assert_int_equal (s_self ()->pass, 2);
-    s_advance (100 * ADR_MS);
     assert_int_equal (s_sent (ADR__KIND__SYNC_END), 1);
     const Adr__SyncEnd *end = (const Adr__SyncEnd *) harness_sent (&s_node[1].harness, ADR__KIND__SYNC_END, 0)->header;
     assert_int_equal (end->window_to, S_RECORDS);
+    assert_int_equal (s_self ()->failed_peers, 1);
 }
 
 /* One that is no master may be behind: another one is asked. */
@@ -853,6 +872,7 @@ test_a_base_of_one_that_is_behind_ends_nothing (void **state)
     s_write_some (2);
     s_write_some (3);
     s_base_log_end = S_RECORDS - 1;
+    s_base_leads = false;
     s_copying ();
     assert_int_equal (s_sent (ADR__KIND__SYNC_END), 0);
     assert_int_equal (s_self ()->pass, 1);
@@ -1272,6 +1292,21 @@ test_a_second_copy_that_is_behind_decides_nothing (void **state)
     s_write (3, 10, 12, 40);
     s_node[2].purged_to = 30;
     s_put (1, "kept", "1", 25);
+    s_mending (2);
+    assert_true (s_node[3].asked[ADR__KIND__INVENTORY_ASK] > 0);
+    assert_true (s_has (1, "kept"));
+    assert_int_equal (s_sent (ADR__KIND__DROP), 0);
+}
+
+/* [REPAIR-2] Nor does one that knows of a loss: what it lacks it may have lost. */
+static void
+test_a_second_copy_that_knows_of_a_loss_decides_nothing (void **state)
+{
+    (void) state;
+    s_all_write ();
+    s_node[2].purged_to = s_node[3].purged_to = 20;
+    s_node[3].lossy = true;
+    s_put (1, "kept", "1", 5);
     s_mending (2);
     assert_true (s_node[3].asked[ADR__KIND__INVENTORY_ASK] > 0);
     assert_true (s_has (1, "kept"));
@@ -2055,6 +2090,7 @@ main (void)
     const struct CMUnitTest tests[] = {
         S_TEST (test_a_wiped_copy_is_made_whole),
         S_TEST (test_the_base_is_the_least_applied_index),
+        S_TEST (test_the_window_covers_earlier_passes),
         S_TEST (test_it_says_from_where_the_log_is_needed),
         S_TEST (test_a_whole_copy_costs_its_leaves_only),
         S_TEST (test_the_end_waits_for_the_index),
@@ -2100,6 +2136,7 @@ main (void)
         S_TEST (test_what_we_may_have_purged_needs_a_second_word),
         S_TEST (test_what_the_peer_may_have_purged_goes_by_two_words),
         S_TEST (test_a_second_copy_that_is_behind_decides_nothing),
+        S_TEST (test_a_second_copy_that_knows_of_a_loss_decides_nothing),
         S_TEST (test_without_a_second_voter_it_stays),
         S_TEST (test_two_copies_in_doubt_agree),
         S_TEST (test_a_doubt_of_the_peer_is_taken_over),

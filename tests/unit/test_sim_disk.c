@@ -32,7 +32,7 @@ s_segment (sim_disk_t *disk, uint64_t number)
     adr_segment_header_t header = { .number = number, .size = S_SIZE, .salt = S_SALT };
     uint8_t block[ADR_BLOCK] = { 0 };
     adr_segment_header_encode (&header, block);
-    assert_int_equal (disk->disk.create (&disk->disk, number, S_SIZE), 0);
+    assert_int_equal (disk->disk.create (&disk->disk, number, S_SIZE, true), 0);
     for (uint64_t copy = 0; copy < ADR_SEGMENT_HEADER_COPIES; copy++)
         s_write (disk, number, copy * ADR_BLOCK, block);
     s_sync (disk, number);
@@ -131,6 +131,36 @@ test_a_failed_sync_witnesses_nothing (void **state)
     assert_int_equal (s_count_hits (S_BATCH_FAILED, true), 0);
 }
 
+/* A transaction of one row, of that version, whose frame is the batch in that block. */
+static void
+s_put_row (sim_disk_t *disk, uint64_t block, uint64_t version)
+{
+    adr_index_row_t row = { .version = { 1, 1, version }, .place = { 1, block * ADR_BLOCK, ADR_BLOCK, 0 } };
+    assert_int_equal (disk->index.index.begin (&disk->index.index), 0);
+    assert_int_equal (disk->index.index.put (&disk->index.index, ADR_TABLE_KV, adr_bytes ("k", 1), &row), 0);
+    assert_int_equal (disk->index.index.commit (&disk->index.index), 0);
+}
+
+/* [STORE-8, REPAIR-1] what check_rows.c sees */
+static void
+test_rows_name_what_is_synced_and_do_not_grow_old (void **state)
+{
+    (void) state;
+    for (int wrong = 0; wrong < 4; wrong++) {
+        sim_disk_t *disk = adr_alloc (sizeof *disk);
+        sim_disk_init (disk, 1, UINT64_C (1) << 30);
+        s_segment (disk, 1);
+        s_batch (disk, 1, 2, 1);
+        if (wrong != 1)
+            s_sync (disk, 1);
+        s_put_row (disk, wrong == 2 ? 3 : 2, 7); /* nothing is written at block 3 */
+        s_put_row (disk, wrong == 2 ? 3 : 2, wrong == 3 ? 6 : 8);
+        assert_true ((disk->wrong_row != NULL) == (wrong != 0));
+        sim_disk_free (disk);
+        free (disk);
+    }
+}
+
 int
 main (void)
 {
@@ -138,6 +168,7 @@ main (void)
         cmocka_unit_test (test_what_nothing_witnesses_stays),
         cmocka_unit_test (test_what_a_batch_witnesses_may_go),
         cmocka_unit_test (test_a_failed_sync_witnesses_nothing),
+        cmocka_unit_test (test_rows_name_what_is_synced_and_do_not_grow_old),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -484,6 +484,25 @@ test_a_copy_moves_the_log (void **state)
     assert_int_equal (s_verify_leaves (w), 4);
 }
 
+/* A source that is further behind than where our log begins takes nothing of it: its end was acknowledged. */
+static void
+test_a_log_never_goes_back (void **state)
+{
+    fixture_t *w = *state;
+    adr_voters_t voters = s_voters (w);
+    fixture_write (w, "a", "1");
+    for (uint64_t base = 20; base >= 15; base -= 5) {
+        adr_store_sync_begin (w->store);
+        fixture_run (w);
+        adr_store_sync_end (w->store, (adr_position_t){ base == 20 ? 3 : 2, base }, &voters, base);
+        fixture_run (w);
+        assert_int_equal (adr_store_sync (w->store), ADR_SYNC_UNPROVEN);
+        assert_int_equal (adr_store_log_start (w->store).index, 20);
+        assert_int_equal (adr_store_last (w->store).index, 20);
+        assert_int_equal (adr_store_applied (w->store), 20);
+    }
+}
+
 /* Where the log holds the entry that the copy reaches back to, it stays as it is. */
 static void
 test_a_log_that_reaches_stays (void **state)
@@ -564,6 +583,7 @@ main (void)
         FIXTURE_TEST (test_doubts_are_healed_and_forgotten),
         FIXTURE_TEST (test_a_regression_is_counted),
         FIXTURE_TEST (test_a_copy_moves_the_log),
+        FIXTURE_TEST (test_a_log_never_goes_back),
         FIXTURE_TEST (test_a_log_that_reaches_stays),
         FIXTURE_TEST (test_no_roots_before_it_is_exact),
         FIXTURE_TEST (test_the_end_of_a_copying_is_one_step),
