@@ -1027,7 +1027,7 @@ test_the_window_follows_the_clients (void **state)
     s_copying ();
     s_advance (ROUND_NS);
     uint64_t wider = s_self ()->window;
-    assert_true (wider > before && wider <= before + 2 * WINDOW_UNIT);
+    assert_true (wider >= 2 * before && wider <= 4 * before); /* nobody was busy yet */
     s_node[2].busy = s_node[3].busy = true;
     s_say_state (2);
     s_say_state (3);
@@ -1039,7 +1039,7 @@ test_the_window_follows_the_clients (void **state)
     s_say_state (2);
     s_say_state (3);
     s_advance (S_SECOND / 2);
-    assert_true (s_self ()->window > WINDOW_MIN);
+    assert_true (s_self ()->window > WINDOW_MIN && s_self ()->window <= WINDOW_MIN + 6 * WINDOW_UNIT);
     s_node[1].busy = true;
     s_say_state (1);
     s_advance (S_SECOND);
