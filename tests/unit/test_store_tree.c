@@ -287,6 +287,36 @@ s_count_rows (void *argument, adr_bytes_t key, const adr_record_t *record)
     return true;
 }
 
+/* [REPAIR-1] A second heal while what was applied waits for its flush: the window, up to which rows are newer than the log,
+ * does not end in between. */
+static void
+test_a_window_outlives_heals (void **state)
+{
+    fixture_t *w = *state;
+    adr_store_sync_begin (w->store);
+    fixture_run (w);
+    s_place (w, "a", "at 3", 3);
+    adr_voters_t voters = *adr_store_voters (w->store);
+    adr_store_sync_end (w->store, (adr_position_t){ 0, 0 }, &voters, 3);
+    fixture_run (w);
+    for (int i = 0; i < 2; i++) {
+        adr_store_note_index_damaged (w->store);
+        adr_store_heal (w->store);
+        fixture_run (w);
+    }
+    for (int i = 0; i < 3; i++)
+        fixture_append (w, 1, "a", i == 2 ? "at 3" : "before");
+    fixture_run (w);
+    fixture_apply (w, 3);
+    assert_int_equal (adr_store_sync (w->store), ADR_SYNC_UNPROVEN);
+    adr_store_note_index_damaged (w->store);
+    adr_store_heal (w->store);
+    assert_int_equal (w->store->sync_wanted.window_to, 3);
+    fixture_flush (w);
+    assert_int_equal (adr_store_regressions (w->store), 0);
+    fixture_expect (w, "a", "at 3");
+}
+
 /* [REPAIR-2] It is served to nobody, hashes as one in doubt, whoever has its value, and keeps its frame. */
 static void
 test_a_record_in_doubt (void **state)
@@ -577,6 +607,7 @@ main (void)
         FIXTURE_TEST (test_the_same_version_is_a_new_place),
         FIXTURE_TEST (test_a_copy_fits_its_digest),
         FIXTURE_TEST (test_only_that_version_is_dropped),
+        FIXTURE_TEST (test_a_window_outlives_heals),
         FIXTURE_TEST (test_a_record_in_doubt),
         FIXTURE_TEST (test_a_write_ends_a_doubt),
         FIXTURE_TEST (test_a_row_without_a_value),
