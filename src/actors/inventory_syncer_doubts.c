@@ -180,7 +180,8 @@ syncer_doubt_rows (inventory_syncer_t *self, lane_t *lane, const adr_inventory_s
         if (s_goes_at_once (self, lane, &row))
             adr_inventory_row_put (&self->drops, &row);
         else
-            s_add (lane, &row, s_word_of (&row), ADR_DOUBT_LACKED, true, row.doubt == ADR_DOUBT_NONE && s_may (self, lane, false));
+            s_add (lane, &row, s_word_of (&row), ADR_DOUBT_LACKED, true,
+                   row.doubt == ADR_DOUBT_NONE && s_may (self, lane, false));
     }
 }
 

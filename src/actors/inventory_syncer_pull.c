@@ -311,7 +311,8 @@ s_want (inventory_syncer_t *self, lane_t *lane, const adr_inventory_row_t *row, 
     }
     if (s_mends (self)) {
         self->mended_records++;
-        s_note_row (self, row, absent ? "is missing here -> taken from the peer" : "is older here, or cannot be read -> taken from the peer");
+        s_note_row (self, row, absent ? "is missing here -> taken from the peer"
+                                      : "is older here, or cannot be read -> taken from the peer");
     }
     syncer_take (self, lane, row);
 }

@@ -187,12 +187,13 @@ replicator_on_quarantine (replicator_t *self, const adr_event_t *event)
     adr_bytes_t rest = event->message.payload;
     adr_inventory_row_t row;
     size_t size;
-    for (; rest.size && (size = adr_inventory_row_get (&row, rest)) != 0; rest = adr_bytes (rest.data + size, rest.size - size)) {
+    while (rest.size && (size = adr_inventory_row_get (&row, rest)) != 0) {
         adr_bare_t bare = { .table = row.table, .doubt = row.doubt, .key = row.key, .version = row.version,
                             .value_size = row.value_size, .time_ms = row.time_ms };
         memcpy (bare.digest, row.digest, sizeof bare.digest);
         if (!s_is_ahead (self, &row.version))
             adr_store_place_bare (self->store, &bare);
+        rest = adr_bytes (rest.data + size, rest.size - size);
     }
 }
 
@@ -379,7 +380,7 @@ s_note_doubts (replicator_t *self)
     uint64_t doubts = adr_store_doubts (self->store);
     if (doubts > self->repair.doubts_noted)
         adr_note (self->effects, ADR_LEVEL_WARNING,
-                  "records may have been purged or lost, and only one other copy can be asked -> they are served to nobody until a third one decides doubts=%llu",
+                  "records may have been purged or lost -> they are served to nobody until a third copy decides doubts=%llu",
                   (unsigned long long) doubts);
     else if (doubts < self->repair.doubts_noted)
         adr_note (self->effects, ADR_LEVEL_NOTE, "records are in doubt no more doubts=%llu", (unsigned long long) doubts);

@@ -45,7 +45,7 @@ adr_store_heal (adr_store_t *self)
     if (adr_store_sync (self) == ADR_SYNC_COPYING || adr_store_sync_begins (self))
         self->sync_wanted.lossy = true;
     else
-        self->sync_wanted = (adr_sync_note_t){ ADR_SYNC_UNPROVEN, self->sync.window_to, true }; /* what is flushed may be far behind */
+        self->sync_wanted = (adr_sync_note_t){ ADR_SYNC_UNPROVEN, self->sync.window_to, true }; /* flushes may be far behind */
 }
 
 /* Not before it is noted that this copy is not exact. */

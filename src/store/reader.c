@@ -167,7 +167,8 @@ adr_inventory_row_get (adr_inventory_row_t *row, adr_bytes_t bytes)
         .table = at[0], .deleted = (at[1] & 1) != 0, .doubt = (adr_doubt_t) (at[1] >> 1 & 3), .value_size = adr_get_u32 (at + 4),
         .version = { adr_get_u32 (at + 8), adr_get_u64 (at + 12), adr_get_u64 (at + 20) }, .time_ms = adr_get_u64 (at + 28)
     };
-    if (row->table >= ADR_TABLE_COUNT || at[1] > S_FLAGS_MAX || (row->deleted && row->doubt) || key_size > ADR_KEY_MAX || row->value_size > ADR_VALUE_MAX
+    if (row->table >= ADR_TABLE_COUNT || at[1] > S_FLAGS_MAX || (row->deleted && row->doubt)
+        || key_size > ADR_KEY_MAX || row->value_size > ADR_VALUE_MAX
         || (row->deleted && row->value_size) || bytes.size - ADR_INVENTORY_HEADER_SIZE < key_size
         || row->version.index == 0 || row->version.term > ADR_TERM_MAX)
         return 0;
@@ -179,8 +180,8 @@ adr_inventory_row_get (adr_inventory_row_t *row, adr_bytes_t bytes)
 static adr_inventory_row_t
 s_inventory_row (uint8_t table, adr_bytes_t key, const adr_index_row_t *row)
 {
-    adr_inventory_row_t made = { .table = table, .deleted = row->deleted, .doubt = row->doubt, .key = key, .value_size = row->value_size,
-                                 .version = row->version, .time_ms = row->time_ms };
+    adr_inventory_row_t made = { .table = table, .deleted = row->deleted, .doubt = row->doubt, .key = key,
+                                 .value_size = row->value_size, .version = row->version, .time_ms = row->time_ms };
     memcpy (made.digest, row->digest, sizeof made.digest);
     return made;
 }
