@@ -16,13 +16,6 @@
 #define S_NAME_SIZE 9
 #define S_VALUE_SIZE 32
 
-/* What is kept nowhere counts in no segment. */
-static bool
-s_stands (const adr_index_row_t *row)
-{
-    return row && row->place.segment != 0;
-}
-
 uint64_t
 adr_account_share (adr_bytes_t key, const adr_index_row_t *row)
 {
@@ -87,12 +80,12 @@ adr_accounts_restart (adr_accounts_t *accounts)
 void
 adr_accounts_row (adr_accounts_t *accounts, adr_bytes_t key, const adr_index_row_t *old, const adr_index_row_t *row)
 {
-    if (s_stands (old))
+    if (old)
         s_account (accounts, old->place.segment)->live -= (int64_t) adr_account_share (key, old);
-    if (s_stands (row))
+    if (row)
         s_account (accounts, row->place.segment)->live += (int64_t) adr_account_share (key, row);
     /* [STORE-9] A tombstone whose row is purged stays where it is. */
-    else if (!row && old && old->deleted)
+    else if (old && old->deleted)
         s_account (accounts, old->place.segment)->ghost += (int64_t) adr_account_share (key, old);
 }
 
