@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #define S_RESERVE_SEGMENTS 2 /* prepared, really written: one for batches, one for the next start [STORE-11]; and copies' */
+#define S_BULK_BATCH (256 * 1024)
 #define S_SPACE_EVERY_NS (1000 * ADR_MS)
 #define S_RETRY_NS (1000 * ADR_MS)
 #define S_TRIM_SHARE 8 /* the log start moves when an eighth more than what is kept has gathered */
@@ -28,6 +29,18 @@ s_background (adr_store_t *self, adr_job_kind_t kind, const char *name)
     self->background.job = (adr_store_job_t){ .lane = ADR_LANE_BACKGROUND, .name = name };
 }
 
+/* Where batches are large, zeros would be half of what the disk does, and each sync the cheaper half. A copy is written so; of
+ * other work the present segment tells. While there is space enough: what is kept for the second mark is really written. */
+static bool
+s_is_bulk (const adr_store_t *self)
+{
+    const adr_journal_t *journal = &self->journal;
+    uint64_t first = journal->segment[journal->current - journal->first_segment].first_batch;
+    uint64_t batches = first ? journal->next_batch - first : 0;
+    bool large = batches > 0 && journal->offset / batches >= S_BULK_BATCH;
+    return (large || adr_store_sync (self) == ADR_SYNC_COPYING) && adr_store_space (self) == ADR_SPACE_OK;
+}
+
 static bool
 s_segment_next (adr_store_t *self)
 {
@@ -39,8 +52,7 @@ s_segment_next (adr_store_t *self)
     adr_job_t *job = &self->background;
     adr_journal_segment_header (self, &job->segment, journal->newest + 1, self->options.segment_bytes, 0);
     job->segment_small = adr_journal_small (self);
-    /* A copy is written in large batches, by a node that nobody waits for: zeros would be half of what its disk does. */
-    job->segment_for_bulk = adr_store_sync (self) == ADR_SYNC_COPYING && adr_store_space (self) == ADR_SPACE_OK;
+    job->segment_for_bulk = s_is_bulk (self);
     job->no_space = false;
     s_background (self, ADR_JOB_SEGMENT, "segment");
     job->job.segment = job->segment.number;

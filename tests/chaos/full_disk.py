@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 
-from target import MIB, S3, Target, alive, code_of, free_ports, say, wait_for
+from target import MIB, S3, Target, alive, code_of, say, wait_for
 
 FOLDER_IMAGE = 768 * MIB
 
@@ -92,12 +92,7 @@ class TargetOnSmallDisks(Target):
         super().__init__(build, folder, *words)
 
     def prepare(self, folder):
-        """What `adrestia-lab up` does before it starts anything, and each zone on a file system of its own."""
-        base = free_ports(16 * len(self.zones))
-        subprocess.run([self.build / "adrestia", "init", "--dir", self.folder, "--zones", str(len(self.zones)),
-                        "--base-port", str(base)], check=True, stdout=subprocess.DEVNULL)
-        (self.folder / "lab").mkdir()
-        (self.folder / "lab/base-port").write_text(f"{base}\n")
+        self.found()
         for zone in self.zones:
             disk = SmallDisk(self.folder / zone, folder / f"{zone}.image")
             if why := disk.mount():

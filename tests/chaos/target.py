@@ -68,6 +68,14 @@ class Target(chaos.Cluster):
     def prepare(self, folder):
         """What is to be there before the lab founds the cluster and starts it: nothing."""
 
+    def found(self):
+        """What `adrestia-lab up` does before it starts anything."""
+        base = free_ports(16 * len(self.zones))
+        subprocess.run([self.build / "adrestia", "init", "--dir", self.folder, "--zones", str(len(self.zones)),
+                        "--base-port", str(base)], check=True, stdout=subprocess.DEVNULL)
+        (self.folder / "lab").mkdir()
+        (self.folder / "lab/base-port").write_text(f"{base}\n")
+
     def end(self, _keep):
         self.lab("down")
 
@@ -118,11 +126,7 @@ class ConfiguredTarget(Target):
         super().__init__(build, folder)
 
     def prepare(self, folder):
-        base = free_ports(16 * len(self.zones))
-        subprocess.run([self.build / "adrestia", "init", "--dir", self.folder, "--zones", str(len(self.zones)),
-                        "--base-port", str(base)], check=True, stdout=subprocess.DEVNULL)
-        (self.folder / "lab").mkdir()
-        (self.folder / "lab/base-port").write_text(f"{base}\n")
+        self.found()
         for zone in self.zones:
             with open(self.folder / zone / "adrestia.yaml", "a", encoding="ascii") as file:
                 file.write(self.settings)
@@ -265,6 +269,7 @@ class Serving(threading.Thread):
                 self.wrong.append((path, put[0], put[1][:200], got[0]))
 
     def judge(self, result, what):
+        wait_for(lambda: self.done > 3 or self.wrong)  # what it ran beside may have been short
         self.ended.set()
         self.join()
         result.check(self.done > 3 and not self.wrong, f"{what}: S3 served {self.done}, wrong {self.wrong[:3]}")
