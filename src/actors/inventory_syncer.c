@@ -16,8 +16,8 @@
  *     CONTROL         an edge_router, for an operator
  *     MAP_CHANGED     own map_keeper
  * Sends
- *     the same questions and answers to inventory_syncers; BASE_ASK to a peer's replicator; PLACE, SYNC_END,
- *     INDEX_DAMAGED to its own; CONTROL_ANSWER to the edge_router.
+ *     the same questions and answers to inventory_syncers; BASE_ASK to a peer's replicator; PLACE, DROP, QUARANTINE,
+ *     SYNC_END, INDEX_DAMAGED to its own; CONTROL_ANSWER to the edge_router.
  *
  *              REPAIR_STATE: copying                      all whole, and the log reaches back to all of it
  *     idle ──────────────────────────▶ copying: pass after pass ──────────────────────────▶ SYNC_END, idle
@@ -33,6 +33,7 @@
 #define S_BLAME_NS (1000 * ADR_MS)      /* a peer that gave nothing is left alone for so long */
 #define S_SILENT_NS (10000 * ADR_MS)    /* one that does not answer, for so long */
 #define S_NO_SOURCE_NS (5000 * ADR_MS)  /* without a proven source for so long, one that is not proven will do */
+#define S_DOUBT_NS (10000 * ADR_MS)     /* what is in doubt is compared again this often */
 #define S_BASE_PATIENCE_NS (500 * ADR_MS)
 #define S_PROGRESS_NS (1000 * ADR_MS)   /* progress is told no more often than this */
 #define S_PROGRESS_STEPS 10             /* ... and so many times a pass at most */
@@ -103,11 +104,15 @@ void
 syncer_flush_drops (inventory_syncer_t *self)
 {
     Adr__Drop drop = ADR__DROP__INIT;
-    if (self->drops.size == 0)
-        return;
-    drop.number = self->pass;
-    s_send_own_replicator (self, ADR__KIND__DROP, &drop, adr_bytes (self->drops.data, self->drops.size));
+    Adr__Quarantine quarantine = ADR__QUARANTINE__INIT;
+    drop.number = quarantine.number = self->pass;
+    if (self->drops.size)
+        s_send_own_replicator (self, ADR__KIND__DROP, &drop, adr_bytes (self->drops.data, self->drops.size));
+    if (self->quarantine.size)
+        s_send_own_replicator (self, ADR__KIND__QUARANTINE, &quarantine,
+                               adr_bytes (self->quarantine.data, self->quarantine.size));
     adr_buffer_clear (&self->drops);
+    adr_buffer_clear (&self->quarantine);
 }
 
 void
@@ -226,11 +231,28 @@ s_begin_pass (inventory_syncer_t *self)
               (unsigned long long) self->pass, self->part_count);
 }
 
-void
-syncer_see_applied (inventory_syncer_t *self, uint64_t applied, bool leaves)
+/* [REPAIR-1] A false one would be the window's end, and keep this copy replaying for ever. What is committed now was heard
+ * of a moment ago at the latest. */
+bool
+syncer_may_be_applied (const inventory_syncer_t *self, uint64_t applied)
 {
-    if (applied > self->ceiling)
+    return applied <= self->commit + AHEAD_MAX;
+}
+
+/* [REPAIR-3] The newest version wins, so one that nobody wrote would win for good. */
+bool
+syncer_may_be_version (const inventory_syncer_t *self, const adr_version_t *version)
+{
+    return version->epoch == ADR_EPOCH && version->term <= self->term && syncer_may_be_applied (self, version->index);
+}
+
+void
+syncer_see_applied (inventory_syncer_t *self, int peer, uint64_t applied, bool leaves)
+{
+    if (applied > self->ceiling) {
         self->ceiling = applied;
+        self->ceiling_peer = peer;
+    }
     bool lower = ADR_PLANT (REPAIR_1_LARGEST_FLOOR) ? applied > self->floor : applied < self->floor;
     if (!leaves || (self->floor_known && !lower) || self->mode != MODE_COPYING)
         return;
@@ -329,7 +351,10 @@ s_end_mending (inventory_syncer_t *self)
 {
     char peer[ADR_ID_TEXT_SIZE];
     adr_id_format (&self->group.node[self->mend_peer], peer);
-    if (self->ordered)
+    if (self->ordered && self->compare_doubts)
+        adr_note (self->effects, ADR_LEVEL_TRACE, "what is in doubt is compared with node %s -> dropped=%llu", peer,
+                  (unsigned long long) self->dropped_records);
+    else if (self->ordered)
         adr_note (self->effects, ADR_LEVEL_NOTE, "all partitions are compared with node %s -> mended=%llu dropped=%llu", peer,
                   (unsigned long long) self->mended_records, (unsigned long long) self->dropped_records);
     else
@@ -356,9 +381,22 @@ s_begin_mending (inventory_syncer_t *self, int peer, part_t part)
 {
     s_become (self, MODE_MENDING);
     self->mend_peer = peer;
-    self->ordered = part == PART_TODO;
+    self->ordered = false;
     for (uint32_t i = 0; i < self->part_count; i++)
         self->part[i] = part;
+}
+
+/* [REPAIR-2] What is in doubt may be decided as soon as another voter is there, or knows more: roots that are equal do not say. */
+static void
+s_tend_doubts (inventory_syncer_t *self)
+{
+    uint32_t count;
+    if (self->doubts == 0 || self->compare_left || self->mode != MODE_IDLE || self->now_ns < self->doubt_ns
+        || syncer_is_paused (self))
+        return;
+    self->doubt_ns = self->now_ns + S_DOUBT_NS;
+    self->compare_left = syncer_comparable (self, &count);
+    self->compare_doubts = true;
 }
 
 /* What an operator asked for: all partitions against the next peer. */
@@ -369,7 +407,13 @@ s_compare_next (inventory_syncer_t *self)
         return;
     int peer = __builtin_ctz (self->compare_left);
     self->compare_left &= self->compare_left - 1;
-    s_begin_mending (self, peer, PART_TODO);
+    s_begin_mending (self, peer, self->compare_doubts ? PART_LEFT : PART_TODO);
+    self->ordered = true;
+    for (uint32_t i = 0; i < self->part_count && self->compare_doubts; i++) {
+        uint8_t set[ADR_BUCKET_SET_SIZE] = { 0 };
+        if (adr_reader_doubts (self->reader, i, set))
+            self->part[i] = PART_TODO;
+    }
     s_count_parts (self);
 }
 
@@ -410,6 +454,9 @@ s_on_repair_state (inventory_syncer_t *self, const Adr__RepairState *state)
     self->placed = state->placed;
     self->admitted_bytes = state->place_bytes;
     self->purged_to = state->purged_to;
+    self->commit = state->commit;
+    self->term = state->term;
+    self->doubts = state->doubts;
     if (state->voters == NULL || !adr_voter_set_read (&self->voters, state->voters))
         self->voters.count = 0;
     if (self->sync == ADR_SYNC_COPYING && self->mode != MODE_COPYING) {
@@ -442,6 +489,25 @@ s_on_diverged (inventory_syncer_t *self, const adr_event_t *event)
     syncer_go_on (self);
 }
 
+/* [REPAIR-1] Where the window ends: nothing that was copied is newer than what a master has logged. Whoever showed more is wrong;
+ * one that does not lead may merely be behind, and says nothing. 0: another one is to be asked. */
+static uint64_t
+s_window_end (inventory_syncer_t *self, const Adr__Base *base)
+{
+    if (self->ceiling <= base->log_end)
+        return self->ceiling;
+    if (!base->leads) {
+        syncer_blame (self, self->base_peer, "its log ends before what was copied");
+        return 0;
+    }
+    ADR_MARK ("a source claims more than was ever logged");
+    adr_note (self->effects, ADR_LEVEL_WARNING,
+              "a peer says that it is applied up to %llu, the log ends at %llu -> it is not believed, look at that peer",
+              (unsigned long long) self->ceiling, (unsigned long long) base->log_end);
+    syncer_blame (self, self->ceiling_peer, "it claims more than was ever logged");
+    return self->ceiling = base->log_end;
+}
+
 /* [REPAIR-1] The log must reach back to the least applied index of any bucket; what did not is copied again. */
 static void
 s_on_base (inventory_syncer_t *self, const adr_event_t *event)
@@ -460,6 +526,11 @@ s_on_base (inventory_syncer_t *self, const adr_event_t *event)
         s_begin_pass (self);
         return;
     }
+    end.window_to = s_window_end (self, base);
+    if (end.window_to == 0 && self->ceiling) {
+        self->base_number = 0;
+        return;
+    }
     adr_note (self->effects, ADR_LEVEL_NOTE,
               "every partition is copied -> the log goes on behind index %llu, exact from %llu on pulled=%llu records=%llu",
               (unsigned long long) base->index, (unsigned long long) self->ceiling,
@@ -467,7 +538,6 @@ s_on_base (inventory_syncer_t *self, const adr_event_t *event)
     end.term = base->term;
     end.index = base->index;
     end.voters = base->voters;
-    end.window_to = self->ceiling;
     s_send_own_replicator (self, ADR__KIND__SYNC_END, &end, adr_bytes (NULL, 0));
     self->base_ns = self->now_ns + PATIENCE_NS; /* asked again if nothing comes of it */
 }
@@ -479,11 +549,12 @@ s_on_map_changed (inventory_syncer_t *self, const Adr__MapChanged *changed)
     adr_group_update (&self->group, changed->map);
     if (old.count == self->group.count && memcmp (old.node, self->group.node, old.count * sizeof old.node[0]) == 0)
         return;
-    /* Lanes, the question for a base and an operator's comparison name peers by their place. */
+    /* Lanes, the question for a base, an operator's comparison and what peers lack name them by their place. */
     memset (self->bad_until_ns, 0, sizeof self->bad_until_ns);
     self->base_number = 0;
-    self->base_peer = 0;
+    self->base_peer = self->ceiling_peer = 0;
     self->compare_left = 0;
+    adr_buffer_clear (&self->lacked);
     syncer_put_down (self);
 }
 
@@ -575,6 +646,7 @@ s_tick (inventory_syncer_t *self)
     /* A peer that gives nothing mends nobody: the next checkpoint tells what still differs. */
     if (self->mode == MODE_MENDING && self->now_ns < self->bad_until_ns[self->mend_peer])
         s_become (self, MODE_IDLE);
+    s_tend_doubts (self);
     syncer_go_on (self);
     syncer_tend_wounds (self);
     if ((syncer_runs (self) || syncer_is_paused (self)) && self->now_ns - self->told_ns >= S_PROGRESS_NS)
@@ -629,6 +701,8 @@ s_destroy (void **object)
     adr_buffer_free (&self->place);
     adr_buffer_free (&self->wounds);
     adr_buffer_free (&self->drops);
+    adr_buffer_free (&self->quarantine);
+    adr_buffer_free (&self->lacked);
     adr_buffer_free (&self->scratch);
     free (self->part);
     free (self);

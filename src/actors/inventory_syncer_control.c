@@ -60,8 +60,8 @@ s_pause (inventory_syncer_t *self, uint32_t for_ms, char text[ADR_CONTROL_TEXT_M
 }
 
 /* Peers that vote: what one that slept has may have been purged since. */
-static uint32_t
-s_comparable (const inventory_syncer_t *self, uint32_t *count)
+uint32_t
+syncer_comparable (const inventory_syncer_t *self, uint32_t *count)
 {
     uint32_t peers = 0;
     *count = 0;
@@ -85,13 +85,14 @@ s_run (inventory_syncer_t *self, char text[ADR_CONTROL_TEXT_MAX])
                   self->done_count, self->all_count);
         return ADR_STATUS_OK;
     }
-    uint32_t peers = s_comparable (self, &count);
+    uint32_t peers = syncer_comparable (self, &count);
     if (self->sync == ADR_SYNC_REPLAYING || count == 0) {
         snprintf (text, ADR_CONTROL_TEXT_MAX, count ? "the log is replayed over what was copied; it is compared behind that"
                                                     : "there is nobody to compare with");
         return ADR_STATUS_REFUSED;
     }
     self->compare_left = peers;
+    self->compare_doubts = false;
     snprintf (text, ADR_CONTROL_TEXT_MAX, "all partitions are compared with %u peers", count);
     return ADR_STATUS_OK;
 }

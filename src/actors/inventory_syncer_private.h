@@ -3,6 +3,7 @@
  *
  *     inventory_syncer.c        the actor: what is to be repaired, passes, their end, its mailbox
  *     inventory_syncer_pull.c   one partition after the other: leaves, inventories, records
+ *     inventory_syncer_doubts.c  what may have been purged: whose word decides
  *     inventory_syncer_serve.c  the source's side
  *     inventory_syncer_control.c  what operators ask for */
 
@@ -30,6 +31,8 @@
 #define TRIP_MS 20                      /* a window is asked for no more often: on a fast network it would hold nothing back */
 #define RUNS_NS (2000 * ADR_MS)         /* a peer that asked for something so lately is being repaired from here */
 #define WOUNDS_MAX (1024 * 1024)        /* bytes of keys whose values cannot be read */
+#define AHEAD_MAX (1024 * 1024)         /* entries: what is committed between two pieces of news from the master is much less */
+#define LACKED_MAX (64 * 1024)          /* bytes of rows whose values some peers cannot read, a thousand */
 #define PATIENCE_NS (2000 * ADR_MS)     /* a peer that does not answer for so long is replaced by another */
 
 typedef enum {
@@ -62,6 +65,7 @@ typedef struct {
     adr_buffer_t wanted; /* rows of records to pull; keys are asked for from wanted_at on */
     size_t wanted_at;
     adr_buffer_t doubts; /* rows that only one of the two copies has, and that may have been purged: a second peer decides */
+    size_t doubt_at;     /* ... up to here it has */
     bool doubting;       /* ... and is being asked */
     bool exact, proven;  /* the peer's copy, as the inventory said that is here */
     uint32_t asked;      /* keys of the question that is open */
@@ -94,6 +98,7 @@ typedef struct inventory_syncer {
     bool busy;           /* its clients wait longer than they are used to */
     adr_id_t master;
     uint64_t applied, purged_to;
+    uint64_t commit, term; /* the greatest that were heard of */
     adr_voters_t voters;
     uint64_t asked, placed, admitted_bytes;
 
@@ -114,6 +119,7 @@ typedef struct inventory_syncer {
     uint64_t number;    /* of the last question asked; answers to older ones find no lane */
     uint64_t pass, floor, ceiling; /* of this pass: least and greatest applied index that any answer showed */
     bool floor_known;
+    int ceiling_peer;    /* who showed the greatest one */
     uint64_t log_start;   /* of whoever was asked for a base in vain: a source that is not applied up to there is no use */
     uint64_t base_number; /* of the question for a base; 0: none is open */
     int64_t base_ns;
@@ -125,6 +131,11 @@ typedef struct inventory_syncer {
     adr_buffer_t place;   /* copies that go to the replicator with the next PLACE */
     uint64_t place_bytes; /* ever sent there */
     adr_buffer_t drops;   /* rows that were purged, as two other copies say */
+    adr_buffer_t lacked;  /* u32, a bit for each peer that cannot read the value, then the row */
+    adr_buffer_t quarantine; /* rows that are to stand here without being served */
+    uint64_t doubts;      /* records in doubt */
+    int64_t doubt_ns;     /* when they are asked about next */
+    bool compare_doubts;  /* the comparison is not an operator's: only where records are in doubt */
     uint64_t window;      /* bytes that may be asked for, or wait for the own disk, at a time [REPAIR-8] */
     int64_t round_ns;     /* when it was decided on last */
     bool round_busy;      /* somebody has said so since */
@@ -135,7 +146,7 @@ typedef struct inventory_syncer {
     int64_t tick_ns;
 
     /* Counters, since the start. */
-    uint64_t pulled_bytes, pulled_records, mended_records, dropped_records, failed_peers, false_inventories;
+    uint64_t pulled_bytes, pulled_records, mended_records, dropped_records, lost_records, failed_peers, false_inventories;
 
     served_t served[SERVED_MAX];
     uint64_t served_clock, retries_noted;
@@ -144,9 +155,13 @@ typedef struct inventory_syncer {
 
 /* --- inventory_syncer.c */
 void syncer_send (inventory_syncer_t *self, const adr_id_t *node, uint16_t kind, const void *header, adr_bytes_t payload);
-void syncer_flush_drops (inventory_syncer_t *self);
+void syncer_flush_drops (inventory_syncer_t *self); /* and what is to be in quarantine */
 void syncer_flush_places (inventory_syncer_t *self); /* what has gathered goes to the replicator */
-void syncer_see_applied (inventory_syncer_t *self, uint64_t applied, bool leaves);
+void syncer_see_applied (inventory_syncer_t *self, int peer, uint64_t applied, bool leaves);
+/* False if no log that is known of reaches that far. */
+bool syncer_may_be_applied (const inventory_syncer_t *self, uint64_t applied);
+/* False if the log cannot have had an entry of that version. */
+bool syncer_may_be_version (const inventory_syncer_t *self, const adr_version_t *version);
 /* The partition is as good as that peer's; or is to be asked of another one. */
 void syncer_part_done (inventory_syncer_t *self, lane_t *lane, bool whole);
 /* True if the source need not be proven: between two that mend each other, and where none is for long. If it is their
@@ -166,6 +181,7 @@ void syncer_go_on (inventory_syncer_t *self);         /* whatever may be done no
 /* --- inventory_syncer_control.c */
 bool syncer_is_paused (const inventory_syncer_t *self);
 uint32_t syncer_pause_left_s (const inventory_syncer_t *self);
+uint32_t syncer_comparable (const inventory_syncer_t *self, uint32_t *count); /* a bit for each peer that votes */
 void syncer_tend_pause (inventory_syncer_t *self); /* each tick */
 void syncer_on_control (inventory_syncer_t *self, const adr_event_t *event);
 
@@ -182,6 +198,25 @@ void syncer_on_inventory (inventory_syncer_t *self, const adr_event_t *event);
 void syncer_on_records (inventory_syncer_t *self, const adr_event_t *event);
 void syncer_on_wounds (inventory_syncer_t *self, const adr_event_t *event);
 void syncer_tend_wounds (inventory_syncer_t *self);
+
+/* --- inventory_syncer_doubts.c */
+/* The peer's row is wanted, its value too. */
+void syncer_take (inventory_syncer_t *self, lane_t *lane, const adr_inventory_row_t *row);
+/* The peer has it, this copy does not, and may have purged it. */
+void syncer_doubt_missing (inventory_syncer_t *self, lane_t *lane, const adr_inventory_row_t *row);
+/* The peer has it in doubt, this copy has none of that version, or of any (`absent`). */
+void syncer_meet_doubt (inventory_syncer_t *self, lane_t *lane, const adr_inventory_row_t *row, bool absent);
+/* Both have it, one of them in doubt. */
+void syncer_compare_doubt (inventory_syncer_t *self, lane_t *lane, const adr_inventory_row_t *own,
+                           const adr_inventory_row_t *row);
+/* This copy has it, and the peer, whose purges reach up to `horizon`, does not. */
+void syncer_doubt_rows (inventory_syncer_t *self, lane_t *lane, const adr_inventory_section_t *section, uint64_t horizon);
+/* Chooses the second voter that is to decide; false if there is none, or nothing to decide. */
+bool syncer_ask_second (inventory_syncer_t *self, lane_t *lane);
+/* Its word. */
+void syncer_settle_doubts (inventory_syncer_t *self, lane_t *lane, const adr_inventory_section_t *section, uint64_t horizon);
+/* What nobody could decide. */
+void syncer_leave_doubts (inventory_syncer_t *self, lane_t *lane);
 
 /* --- inventory_syncer_serve.c */
 void syncer_on_leaves_ask (inventory_syncer_t *self, const adr_event_t *event);

@@ -208,42 +208,18 @@ syncer_lanes_go_on (inventory_syncer_t *self)
     }
 }
 
-/* [REPAIR-2] A second voter decides what becomes of rows that may have been purged. Where none can be asked they stay as they
- * are; roots then differ, and the next checkpoint brings us here again. */
-static bool
-s_ask_second (inventory_syncer_t *self, lane_t *lane)
-{
-    int second = lane->doubting ? -1 : syncer_choose_other (self, lane->peer);
-    adr_bytes_t rest = adr_bytes (lane->doubts.data, lane->doubts.size);
-    if (second < 0)
-        return false;
-    ADR_MARK ("a second copy is asked about rows in doubt");
-    while (rest.size) {
-        adr_inventory_row_t row;
-        uint8_t order[16];
-        size_t size = adr_inventory_row_get (&row, rest);
-        adr_assert (size != 0);
-        uint32_t bucket = adr_reader_order (self->reader, row.table, row.key, order)
-                          - adr_reader_slice (self->reader, lane->partition, 0);
-        lane->differ[bucket / 8] |= (uint8_t) (1u << bucket % 8);
-        rest = adr_bytes (rest.data + size, rest.size - size);
-    }
-    lane->doubting = true;
-    lane->peer = second;
-    s_ask_inventory (self, lane, 0);
-    return true;
-}
-
 /* Goes on to the buckets that are not compared yet. */
 static void
 s_next_buckets (inventory_syncer_t *self, lane_t *lane)
 {
     static const uint8_t s_none[ADR_BUCKET_SET_SIZE];
-    if (memcmp (lane->differ, s_none, sizeof s_none) != 0)
+    bool compared = memcmp (lane->differ, s_none, sizeof s_none) == 0;
+    if (!compared || syncer_ask_second (self, lane)) {
         s_ask_inventory (self, lane, 0);
-    else if (lane->doubts.size && s_ask_second (self, lane))
         return;
-    else if (lane->lacking)
+    }
+    syncer_leave_doubts (self, lane);
+    if (lane->lacking)
         s_give_up (self, lane, "not all of its records can be read");
     else
         syncer_part_done (self, lane, true);
@@ -259,7 +235,8 @@ syncer_on_leaves (inventory_syncer_t *self, const adr_event_t *event)
     if (lane == NULL)
         return;
     s_answer_came (self, lane, theirs.size, leaves->busy);
-    if (!leaves->ok || theirs.size != adr_reader_buckets (self->reader, lane->partition) * HASH_SIZE) {
+    if (!leaves->ok || !syncer_may_be_applied (self, leaves->applied)
+        || theirs.size != adr_reader_buckets (self->reader, lane->partition) * HASH_SIZE) {
         s_give_up (self, lane, "it is no source now");
         return;
     }
@@ -269,13 +246,15 @@ syncer_on_leaves (inventory_syncer_t *self, const adr_event_t *event)
     }
     if (!lane->anybody)
         self->source_ns = self->now_ns;
-    syncer_see_applied (self, leaves->applied, true);
+    syncer_see_applied (self, lane->peer, leaves->applied, true);
     adr_buffer_clear (&self->scratch);
     bool known = adr_reader_leaves (self->reader, lane->partition, &self->scratch, &applied); /* else all are compared */
     memset (lane->differ, 0, sizeof lane->differ);
     for (uint32_t i = 0; i < theirs.size / HASH_SIZE; i++)
         if (!known || memcmp (self->scratch.data + i * HASH_SIZE, theirs.data + i * HASH_SIZE, HASH_SIZE) != 0)
             lane->differ[i / 8] |= (uint8_t) (1u << i % 8);
+    if (self->doubts && s_mends (self)) /* another one's word may have changed without its leaf */
+        (void) adr_reader_doubts (self->reader, lane->partition, lane->differ);
     s_next_buckets (self, lane);
 }
 
@@ -292,7 +271,8 @@ s_section_is_true (const inventory_syncer_t *self, const lane_t *lane, const adr
     for (bool first = true; rest.size; first = false) {
         adr_inventory_row_t row;
         size_t size = adr_inventory_row_get (&row, rest);
-        if (size == 0 || adr_reader_order (self->reader, row.table, row.key, order) != slice
+        if (size == 0 || !syncer_may_be_version (self, &row.version)
+            || adr_reader_order (self->reader, row.table, row.key, order) != slice
             || (!first && memcmp (before, order, sizeof order) >= 0))
             return false;
         memcpy (before, order, sizeof before);
@@ -304,55 +284,57 @@ s_section_is_true (const inventory_syncer_t *self, const lane_t *lane, const adr
 
 /* [invariant 12] What is mended is named. */
 static void
-s_note_mended (inventory_syncer_t *self, const adr_inventory_row_t *row, const char *what)
+s_note_row (inventory_syncer_t *self, const adr_inventory_row_t *row, const char *what)
 {
     char key[65];
     size_t size = row->key.size < sizeof key - 1 ? row->key.size : sizeof key - 1;
     for (size_t i = 0; i < size; i++)
         key[i] = row->key.data[i] > ' ' && row->key.data[i] < 127 ? (char) row->key.data[i] : '.';
     key[size] = '\0';
-    adr_note (self->effects, ADR_LEVEL_WARNING, "record %u/%s %s -> taken from the peer version=%u.%llu.%llu", row->table,
+    adr_note (self->effects, ADR_LEVEL_WARNING, "record %u/%s %s version=%u.%llu.%llu", row->table,
               key, what, row->version.epoch, (unsigned long long) row->version.term,
               (unsigned long long) row->version.index);
 }
 
-/* [REPAIR-3] True if this copy should have the peer's row and has less, or cannot read what it has. */
-static bool
-s_is_wanted (inventory_syncer_t *self, const adr_inventory_row_t *row, uint64_t own_applied)
+/* What this copy lacks, or has older. [REPAIR-2] At or below our own horizon it may be what was purged here, and comes back from
+ * who slept. A copy in doubt believes one that is exact: that has purged in time. */
+static void
+s_want (inventory_syncer_t *self, lane_t *lane, const adr_inventory_row_t *row, bool absent)
+{
+    bool believed = lane->exact && self->sync != ADR_SYNC_EXACT;
+    bool perhaps_purged = s_mends (self) && !believed && absent && row->version.index <= self->purged_to;
+    if (perhaps_purged && row->deleted)
+        return; /* a tombstone that is gone here is gone for good */
+    if (perhaps_purged) {
+        syncer_doubt_missing (self, lane, row);
+        return;
+    }
+    if (s_mends (self)) {
+        self->mended_records++;
+        s_note_row (self, row, absent ? "is missing here -> taken from the peer"
+                                      : "is older here, or cannot be read -> taken from the peer");
+    }
+    syncer_take (self, lane, row);
+}
+
+/* [REPAIR-3] This copy should have the peer's row if it has less, or cannot read what it has, and has applied past it. */
+static void
+s_compare_row (inventory_syncer_t *self, lane_t *lane, const adr_inventory_row_t *row, uint64_t own_applied)
 {
     adr_inventory_row_t own;
     adr_status_t status = adr_reader_row (self->reader, row->table, row->key, &own);
     int order = status == ADR_STATUS_OK ? adr_version_compare (&own.version, &row->version) : -1;
-    if (order == 0 && memcmp (own.digest, row->digest, sizeof own.digest) != 0)
-        s_note_mended (self, row, "has the same version and another value here: damaged, nothing is overwritten");
-    if (order >= 0)
-        return false;
-    if (!s_mends (self))
-        return true;
-    if (row->version.index > own_applied && !ADR_PLANT (REPAIR_3_BEHIND_IS_WRONG))
-        return false;
-    self->mended_records++;
-    s_note_mended (self, row, status == ADR_STATUS_OK ? "is older here" : "is missing here");
-    return true;
-}
-
-static void
-s_want (inventory_syncer_t *self, lane_t *lane, const adr_inventory_row_t *row)
-{
-    adr_inventory_row_t own;
-    /* [REPAIR-2] What we lack at or below our own horizon may be what was purged here, and comes back from who slept. A copy in
-     * doubt believes one that is exact: that has purged in time. */
-    bool believed = lane->doubting || (lane->exact && self->sync != ADR_SYNC_EXACT);
-    if (self->mode == MODE_MENDING && !believed && row->version.index <= self->purged_to
-        && adr_reader_row (self->reader, row->table, row->key, &own) == ADR_STATUS_NOT_FOUND) {
-        if (!row->deleted) /* a tombstone that is gone here is gone for good */
-            adr_inventory_row_put (&lane->doubts, row);
+    bool other = order == 0 && memcmp (own.digest, row->digest, sizeof own.digest) != 0;
+    if (other)
+        s_note_row (self, row, "has the same version and another value here -> damaged, nothing is overwritten");
+    else if (order == 0 && (own.doubt || row->doubt))
+        syncer_compare_doubt (self, lane, &own, row);
+    if (order >= 0 || (s_mends (self) && row->version.index > own_applied && !ADR_PLANT (REPAIR_3_BEHIND_IS_WRONG)))
         return;
-    }
-    if (row->deleted)
-        adr_inventory_row_put (&self->place, row); /* there is nothing more to pull */
+    if (row->doubt)
+        syncer_meet_doubt (self, lane, row, status == ADR_STATUS_NOT_FOUND);
     else
-        adr_inventory_row_put (&lane->wanted, row);
+        s_want (self, lane, row, status == ADR_STATUS_NOT_FOUND);
 }
 
 static void
@@ -364,100 +346,10 @@ s_compare_rows (inventory_syncer_t *self, lane_t *lane, adr_bytes_t rest)
     while (rest.size) {
         adr_inventory_row_t row;
         size_t size = adr_inventory_row_get (&row, rest);
-        if (s_is_wanted (self, &row, own.index))
-            s_want (self, lane, &row);
+        s_compare_row (self, lane, &row, own.index);
         rest = adr_bytes (rest.data + size, rest.size - size);
         if (self->place.size > PLACE_MAX)
             syncer_flush_places (self);
-    }
-}
-
-/* The row of that key in a section's rows, which ascend. */
-static bool
-s_section_has (const inventory_syncer_t *self, adr_bytes_t *rows, const uint8_t order[16], adr_inventory_row_t *found)
-{
-    while (rows->size) {
-        uint8_t theirs[16];
-        size_t size = adr_inventory_row_get (found, *rows);
-        (void) adr_reader_order (self->reader, found->table, found->key, theirs);
-        int way = memcmp (theirs, order, sizeof theirs);
-        if (way > 0)
-            return false;
-        *rows = adr_bytes (rows->data + size, rows->size - size);
-        if (way == 0)
-            return true;
-    }
-    return false;
-}
-
-/* This copy's rows of a bucket. [STORE-10] If they are not what its own leaf says, the leaf or rows are hidden: nothing that
- * a peer has makes the copies equal then. */
-static bool
-s_own_section (inventory_syncer_t *self, const lane_t *lane, uint8_t bucket, adr_inventory_section_t *own)
-{
-    uint8_t set[ADR_BUCKET_SET_SIZE] = { 0 };
-    adr_position_t applied;
-    bool damaged;
-    set[bucket / 8] = (uint8_t) (1u << bucket % 8);
-    adr_buffer_clear (&self->scratch);
-    if (!adr_reader_inventory (self->reader, lane->partition, set, 1, INVENTORY_MAX, &self->scratch, &applied, &damaged)
-        || adr_inventory_section_get (own, adr_bytes (self->scratch.data, self->scratch.size)) == 0)
-        return false;
-    if (!adr_reader_leaf_is_true (self->reader, own)) {
-        adr_note (self->effects, ADR_LEVEL_WARNING, "bucket %u of partition %u: its rows do not hash to its leaf -> the index is healed",
-                  bucket, lane->partition);
-        syncer_tell_index (self);
-    }
-    return true;
-}
-
-/* [REPAIR-2] What we have and the peer lacks is a doubt, if it may have been purged there. */
-static void
-s_doubt_rows (inventory_syncer_t *self, lane_t *lane, const adr_inventory_section_t *section, uint64_t horizon)
-{
-    uint8_t order[16];
-    adr_inventory_row_t row, theirs;
-    adr_inventory_section_t own;
-    if ((horizon == 0 && !s_mends (self)) || !s_own_section (self, lane, section->bucket, &own) || horizon == 0)
-        return;
-    adr_bytes_t rest = own.rows, other = section->rows;
-    while (rest.size) {
-        size_t size = adr_inventory_row_get (&row, rest);
-        rest = adr_bytes (rest.data + size, rest.size - size);
-        (void) adr_reader_order (self->reader, row.table, row.key, order);
-        if (s_section_has (self, &other, order, &theirs) || row.version.index > horizon)
-            continue;
-        /* A tombstone may go on one word: gone or not, there is no record. And a proven copy has the roots of another one,
-         * so what it lacks that one lacks, too. */
-        bool believed = row.deleted || (lane->proven && self->sync != ADR_SYNC_EXACT);
-        adr_inventory_row_put (believed ? &self->drops : &lane->doubts, &row);
-    }
-}
-
-/* [REPAIR-2] The second copy's word: what it has too, or newer, is there; what it lacks too, although it is applied past it and
- * has purged past it, was purged. Who knows of a loss has no horizon, and proves no absence. */
-static void
-s_settle_doubts (inventory_syncer_t *self, lane_t *lane, const adr_inventory_section_t *section, uint64_t horizon)
-{
-    adr_bytes_t rest = adr_bytes (lane->doubts.data, lane->doubts.size);
-    uint32_t slice = adr_reader_slice (self->reader, lane->partition, section->bucket);
-    while (rest.size) {
-        adr_inventory_row_t row, own, theirs;
-        uint8_t order[16];
-        adr_bytes_t rows = section->rows;
-        size_t size = adr_inventory_row_get (&row, rest);
-        rest = adr_bytes (rest.data + size, rest.size - size);
-        if (adr_reader_order (self->reader, row.table, row.key, order) != slice)
-            continue;
-        bool there = s_section_has (self, &rows, order, &theirs);
-        bool here = adr_reader_row (self->reader, row.table, row.key, &own) == ADR_STATUS_OK;
-        if (there && !here)
-            s_want (self, lane, &theirs);
-        if (there || !here || row.version.index > horizon || adr_version_compare (&own.version, &row.version) != 0)
-            continue;
-        ADR_MARK ("two copies lack a row that was purged");
-        self->dropped_records++;
-        adr_inventory_row_put (&self->drops, &row);
     }
 }
 
@@ -477,10 +369,10 @@ s_inventory_is_here (inventory_syncer_t *self, lane_t *lane, uint64_t applied, u
             return false;
         lane->differ[section.bucket / 8] &= (uint8_t) ~(1u << section.bucket % 8);
         if (lane->doubting)
-            s_settle_doubts (self, lane, &section, horizon);
+            syncer_settle_doubts (self, lane, &section, horizon);
         else {
             s_compare_rows (self, lane, section.rows);
-            s_doubt_rows (self, lane, &section, horizon);
+            syncer_doubt_rows (self, lane, &section, horizon);
         }
         rest = adr_bytes (rest.data + size, rest.size - size);
     }
@@ -488,10 +380,11 @@ s_inventory_is_here (inventory_syncer_t *self, lane_t *lane, uint64_t applied, u
 }
 
 static bool
-s_is_piece (const lane_t *lane, const Adr__Inventory *inventory, size_t size)
+s_is_piece (const inventory_syncer_t *self, const lane_t *lane, const Adr__Inventory *inventory, size_t size)
 {
     size_t have = lane->inventory.size;
-    return inventory->ok && inventory->size >= ADR_SECTION_HEADER_SIZE
+    return inventory->ok && syncer_may_be_applied (self, inventory->applied)
+           && inventory->size >= ADR_SECTION_HEADER_SIZE
            && inventory->size <= INVENTORY_MAX + INVENTORY_ENOUGH + ADR_SECTION_HEADER_SIZE * ADR_BUCKET_SET_SIZE * 8
            && size > 0 && size <= inventory->size - have;
 }
@@ -505,7 +398,7 @@ syncer_on_inventory (inventory_syncer_t *self, const adr_event_t *event)
     if (lane == NULL || (inventory->ok && inventory->offset != lane->inventory.size))
         return; /* a piece that came twice */
     s_answer_came (self, lane, piece.size, inventory->busy);
-    if (!s_is_piece (lane, inventory, piece.size)) {
+    if (!s_is_piece (self, lane, inventory, piece.size)) {
         s_give_up (self, lane, "it gives no inventory");
         return;
     }
@@ -514,7 +407,7 @@ syncer_on_inventory (inventory_syncer_t *self, const adr_event_t *event)
         s_ask_inventory (self, lane, (uint32_t) lane->inventory.size);
         return;
     }
-    syncer_see_applied (self, inventory->applied, false);
+    syncer_see_applied (self, lane->peer, inventory->applied, false);
     lane->exact = inventory->exact;
     lane->proven = inventory->proven;
     if (!s_inventory_is_here (self, lane, inventory->applied, inventory->purged_to)) {
@@ -546,7 +439,7 @@ static bool
 s_is_wound (inventory_syncer_t *self, const adr_inventory_row_t *row)
 {
     adr_inventory_row_t own;
-    return adr_reader_row (self->reader, row->table, row->key, &own) == ADR_STATUS_OK
+    return adr_reader_row (self->reader, row->table, row->key, &own) == ADR_STATUS_OK && own.doubt == ADR_DOUBT_NONE
            && adr_version_compare (&own.version, &row->version) == 0
            && memcmp (own.digest, row->digest, sizeof own.digest) == 0;
 }
@@ -558,7 +451,8 @@ s_take_records (inventory_syncer_t *self, adr_bytes_t rest, uint64_t applied, bo
     while (rest.size) {
         adr_inventory_row_t row;
         size_t size = s_record_size (rest);
-        if (size == 0 || adr_inventory_row_get (&row, rest) == 0 || row.version.index > applied)
+        if (size == 0 || adr_inventory_row_get (&row, rest) == 0 || row.version.index > applied
+            || !syncer_may_be_version (self, &row.version))
             return false;
         if (!wounds || s_is_wound (self, &row)) {
             adr_buffer_append (&self->place, rest.data, size);
@@ -622,7 +516,9 @@ s_wounds_dealt_with (inventory_syncer_t *self, uint32_t asked, adr_bytes_t given
         bool mended = s_is_given (&given, table, key);
         self->mended_records += mended;
         adr_buffer_clear (&self->scratch);
-        if (!mended && adr_reader_record (self->reader, table, key, &self->scratch) == ADR_STATUS_DAMAGED)
+        adr_inventory_row_t row;
+        if (!mended && adr_reader_row (self->reader, table, key, &row) == ADR_STATUS_OK && !row.doubt
+            && adr_reader_record (self->reader, table, key, &self->scratch) == ADR_STATUS_DAMAGED)
             adr_wound_put (&still, table, key);
     }
     if (still.size)
@@ -653,6 +549,65 @@ s_wounds_answered (inventory_syncer_t *self, const Adr__Records *records, adr_by
     syncer_tend_wounds (self);
 }
 
+/* --- what nobody can read ----------------------------------------------------------------------------------------- */
+
+/* The bits of the peers that cannot read the row's value; lent until the next one is asked for. */
+static uint8_t *
+s_lacked (inventory_syncer_t *self, const adr_inventory_row_t *row)
+{
+    adr_inventory_row_t known;
+    for (size_t at = 0; at < self->lacked.size;) {
+        adr_bytes_t rest = adr_bytes (self->lacked.data + at + 4, self->lacked.size - at - 4);
+        size_t size = adr_inventory_row_get (&known, rest);
+        adr_assert (size != 0); /* made here */
+        if (known.table == row->table && adr_bytes_equal (known.key, row->key)
+            && adr_version_compare (&known.version, &row->version) == 0)
+            return self->lacked.data + at;
+        at += 4 + size;
+    }
+    if (self->lacked.size > LACKED_MAX) /* what cannot be read will be found again */
+        adr_buffer_clear (&self->lacked);
+    size_t at = self->lacked.size;
+    adr_put_u32 (adr_buffer_grow (&self->lacked, 4), 0);
+    adr_inventory_row_put (&self->lacked, row);
+    return self->lacked.data + at;
+}
+
+/* [REPAIR-3] That peer has the record and cannot read its value. Once that is so of every one that can be asked, the record
+ * stands here without it: named, answered as damaged, asked for as what the scrubber finds. Else no copy were ever made. */
+static bool
+s_is_lost (inventory_syncer_t *self, int peer, const adr_inventory_row_t *row)
+{
+    uint8_t *at = s_lacked (self, row);
+    uint32_t lack = adr_get_u32 (at) | 1u << peer;
+    adr_put_u32 (at, lack);
+    for (uint32_t i = 0; i < self->group.count; i++)
+        if (!(lack >> i & 1) && self->now_ns >= self->bad_until_ns[i])
+            return false;
+    ADR_MARK ("a record whose value no copy can read");
+    self->lost_records++;
+    s_note_row (self, row, "has no copy that can be read -> it is damaged until one comes back");
+    adr_inventory_row_put (&self->quarantine, row);
+    adr_wound_put (&self->wounds, row->table, row->key);
+    return true;
+}
+
+/* Of the records that were answered, those that were not given. True if all of them are lost. */
+static bool
+s_are_lost (inventory_syncer_t *self, const lane_t *lane, uint32_t answered, adr_bytes_t given)
+{
+    bool all = true;
+    size_t at = lane->wanted_at;
+    for (uint32_t i = 0; i < answered && at < lane->wanted.size; i++) {
+        adr_inventory_row_t row;
+        at += s_wanted_row (lane, at, &row);
+        if (!s_is_given (&given, row.table, row.key))
+            all &= s_is_lost (self, lane->peer, &row);
+    }
+    syncer_flush_drops (self);
+    return all;
+}
+
 void
 syncer_on_records (inventory_syncer_t *self, const adr_event_t *event)
 {
@@ -668,8 +623,9 @@ syncer_on_records (inventory_syncer_t *self, const adr_event_t *event)
         s_give_up (self, lane, "it gives no records");
         return;
     }
-    syncer_see_applied (self, records->applied, false);
-    lane->lacking |= records->damaged != 0;
+    syncer_see_applied (self, lane->peer, records->applied, false);
+    if (records->damaged && !s_are_lost (self, lane, records->asked, event->message.payload))
+        lane->lacking = true;
     for (uint32_t i = 0; i < records->asked && lane->wanted_at < lane->wanted.size; i++) {
         adr_inventory_row_t row;
         lane->wanted_at += s_wanted_row (lane, lane->wanted_at, &row);

@@ -190,15 +190,24 @@ s_on_checkpoint (s_gossiper_t *self, const adr_event_t *event, adr_effects_t *ef
     }
 }
 
+/* True if that root says nothing new: it is older than what its sender told since, or a former life's that came late. One
+ * that does not vote yet counts from the next checkpoint on. */
+static bool
+s_is_late (const s_gossiper_t *self, const s_peer_t *peer, uint64_t incarnation, adr_position_t at)
+{
+    if (peer->incarnation == incarnation)
+        return adr_position_compare (at, peer->root.at) < 0;
+    return adr_voters_find (&self->voters, &peer->node, peer->incarnation) >= 0
+           && adr_position_compare (at, self->own[0].at) <= 0;
+}
+
 static void
 s_on_root (s_gossiper_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
     const Adr__Root *root = (const Adr__Root *) event->message.header;
     s_peer_t *peer = s_peer_of (self, event);
     adr_position_t at = { root->term, root->index };
-    if (peer == NULL || root->root.len != S_HASH)
-        return;
-    if (peer->incarnation == root->incarnation && adr_position_compare (at, peer->root.at) < 0)
+    if (peer == NULL || root->root.len != S_HASH || s_is_late (self, peer, root->incarnation, at))
         return;
     peer->incarnation = root->incarnation;
     peer->root.at = at;

@@ -373,6 +373,9 @@ s_receive_message (replicator_t *self, const adr_event_t *event)
     case ADR__KIND__INDEX_DAMAGED:
         adr_store_note_index_damaged (self->store);
         break;
+    case ADR__KIND__QUARANTINE:
+        replicator_on_quarantine (self, event);
+        break;
     case ADR__KIND__DROP:
         replicator_on_drop (self, event);
         break;

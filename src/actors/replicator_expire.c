@@ -90,6 +90,8 @@ s_learn_mark (replicator_t *self)
 static void
 s_cannot_read (replicator_t *self)
 {
+    if (adr_store_met_doubt (self->store)) /* [REPAIR-2] no other master could */
+        return;
     replicator_note_damage (self, "a record that ends, or its row, cannot be read -> it ends later, by another master");
     if (self->now_ns - self->lead_ns > S_DAMAGED_LEADS * self->settings->election_max_ns)
         replicator_resign (self, "what ends cannot be read", NULL);

@@ -136,7 +136,7 @@ replicator_append_own (replicator_t *self)
     entry->term = replicator_lead_term (self);
     entry->index = adr_store_last (self->store).index + 1;
     entry->time_ms = self->time_last_ms = replicator_log_time (self);
-    entry->epoch = 1; /* partitions have moved nowhere yet */
+    entry->epoch = ADR_EPOCH;
     size_t size = adr_entry_size (entry);
     adr_buffer_clear (&self->scratch);
     adr_entry_encode (entry, adr_buffer_grow (&self->scratch, size));

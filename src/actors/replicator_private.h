@@ -240,6 +240,7 @@ typedef struct replicator {
         bool begun;               /* a copy is to be made, and that is not durable yet */
         uint64_t log_start;       /* as seen last */
         uint64_t lost_noted;
+        uint64_t doubts_noted;
         int64_t lost_ns;          /* since when the index is lost; 0: it is not */
         int64_t lossy_ns;         /* since when rows are missing */
         bool doubted;             /* this copy was not exact when its state was looked at last */
@@ -349,6 +350,7 @@ void replicator_tend_checkpoint (replicator_t *self); /* each tick of a master *
 void replicator_on_agreed (replicator_t *self, const Adr__Agreed *agreed);
 void replicator_on_place (replicator_t *self, const adr_event_t *event);
 void replicator_on_scrub_state (replicator_t *self, const Adr__ScrubState *state);
+void replicator_on_quarantine (replicator_t *self, const adr_event_t *event);
 void replicator_on_drop (replicator_t *self, const adr_event_t *event);
 void replicator_on_sync_end (replicator_t *self, const Adr__SyncEnd *end);
 void replicator_on_base_ask (replicator_t *self, const adr_event_t *event);

@@ -119,6 +119,13 @@ s_copy_of (adr_bytes_t bytes, adr_copy_t *copy)
 
 /* As many as the store has room for now. What does not fit its digest is left out: the source is wrong [REPAIR-3]. What is
  * ahead of the index comes by the log, unless the whole copy is being made [REPAIR-4]. */
+static bool
+s_is_ahead (const replicator_t *self, const adr_version_t *version)
+{
+    return adr_store_sync (self->store) != ADR_SYNC_COPYING && version->index > adr_store_flushed (self->store)
+           && !ADR_PLANT (REPAIR_3_BEHIND_IS_WRONG);
+}
+
 static void
 s_place (replicator_t *self)
 {
@@ -127,9 +134,7 @@ s_place (replicator_t *self)
     while (self->repair.queue_at < queue->size && adr_store_place_room (self->store)) {
         size_t size = s_copy_of (adr_bytes (queue->data + self->repair.queue_at, queue->size - self->repair.queue_at), &copy);
         adr_assert (size != 0); /* the inventory_syncer sends whole ones */
-        bool ahead = adr_store_sync (self->store) != ADR_SYNC_COPYING && copy.version.index > adr_store_flushed (self->store)
-                     && !ADR_PLANT (REPAIR_3_BEHIND_IS_WRONG);
-        if (!ahead && !adr_store_place (self->store, &copy)) {
+        if (!s_is_ahead (self, &copy.version) && !adr_store_place (self->store, &copy)) {
             ADR_MARK ("a copy does not fit its digest");
             replicator_note_damage (self, "a record of a peer does not fit its digest -> it is not taken");
         }
@@ -177,6 +182,22 @@ replicator_on_drop (replicator_t *self, const adr_event_t *event)
 }
 
 void
+replicator_on_quarantine (replicator_t *self, const adr_event_t *event)
+{
+    adr_bytes_t rest = event->message.payload;
+    adr_inventory_row_t row;
+    size_t size;
+    while (rest.size && (size = adr_inventory_row_get (&row, rest)) != 0) {
+        adr_bare_t bare = { .table = row.table, .doubt = row.doubt, .key = row.key, .version = row.version,
+                            .value_size = row.value_size, .time_ms = row.time_ms };
+        memcpy (bare.digest, row.digest, sizeof bare.digest);
+        if (!s_is_ahead (self, &row.version))
+            adr_store_place_bare (self->store, &bare);
+        rest = adr_bytes (rest.data + size, rest.size - size);
+    }
+}
+
+void
 replicator_on_sync_end (replicator_t *self, const Adr__SyncEnd *end)
 {
     adr_voters_t voters;
@@ -200,6 +221,8 @@ replicator_on_base_ask (replicator_t *self, const adr_event_t *event)
     base.number = ask->number;
     base.index = ask->index;
     base.log_start = adr_store_log_start (self->store).index;
+    base.log_end = adr_store_last (self->store).index;
+    base.leads = replicator_leads (self) && replicator_lease_valid (self);
     base.ok = adr_store_sync (self->store) != ADR_SYNC_COPYING
               && adr_store_base_at (self->store, ask->index, &at, &voters);
     base.term = at.term;
@@ -266,6 +289,9 @@ s_tell_state (replicator_t *self)
     state.purged_to = adr_store_purged_to (self->store);
     state.lossy = adr_store_is_lossy (self->store);
     state.busy = replicator_is_busy (self);
+    state.commit = self->commit_heard;
+    state.term = self->fence;
+    state.doubts = adr_store_doubts (self->store);
     state.voters = adr_voter_set_fill (&set, adr_store_voters (self->store));
     bool news = state.sync != self->repair.told_sync || state.proven != self->repair.told_proven
                 || state.busy != self->repair.told_busy || state.placed != self->repair.told_placed || state.purged_to != self->repair.told_purged_to || state.place_bytes != self->repair.told_admitted;
@@ -347,6 +373,20 @@ s_tend_index (replicator_t *self)
     self->repair.lost_noted = lost;
 }
 
+/* [invariant 12] */
+static void
+s_note_doubts (replicator_t *self)
+{
+    uint64_t doubts = adr_store_doubts (self->store);
+    if (doubts > self->repair.doubts_noted)
+        adr_note (self->effects, ADR_LEVEL_WARNING,
+                  "records may have been purged or lost -> they are served to nobody until a third copy decides doubts=%llu",
+                  (unsigned long long) doubts);
+    else if (doubts < self->repair.doubts_noted)
+        adr_note (self->effects, ADR_LEVEL_NOTE, "records are in doubt no more doubts=%llu", (unsigned long long) doubts);
+    self->repair.doubts_noted = doubts;
+}
+
 void
 replicator_repair_turn (replicator_t *self)
 {
@@ -355,6 +395,7 @@ replicator_repair_turn (replicator_t *self)
     if (!adr_store_sync_begins (self->store))
         self->repair.begun = false;
     s_place (self);
+    s_note_doubts (self);
     s_tell_checkpoint (self);
     s_tell_state (self);
 }

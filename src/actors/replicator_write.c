@@ -331,10 +331,15 @@ s_is_blind (const Adr__Op *op)
     return op->condition == ADR__CONDITION__ALWAYS && !op->release;
 }
 
-/* Another copy may be whole. */
+/* Another copy may be whole. [REPAIR-2] But of a record in doubt no copy knows more: whoever leads refuses, and goes on to lead,
+ * for the others would hand it back. A write without a condition ends the doubt. */
 static void
 s_damaged (replicator_t *self, const Adr__Write *write)
 {
+    if (adr_store_met_doubt (self->store)) {
+        s_refuse (self, write, ADR_STATUS_REFUSED, "the record is in doubt until another copy is there");
+        return;
+    }
     replicator_note_damage (self, "a record cannot be read -> writes that depend on it are refused");
     s_refuse (self, write, ADR_STATUS_REFUSED, "the record's present version cannot be read here");
     replicator_resign (self, "a record cannot be read", NULL);

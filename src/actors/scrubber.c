@@ -153,7 +153,8 @@ s_read_value (s_scrubber_t *self)
         return false;
     self->at += size;
     adr_buffer_clear (&self->record);
-    if (adr_reader_record (self->reader, row.table, row.key, &self->record) == ADR_STATUS_DAMAGED)
+    /* [REPAIR-2] Of what is in doubt the value comes anew, from who has it, once that is decided. */
+    if (!row.doubt && adr_reader_record (self->reader, row.table, row.key, &self->record) == ADR_STATUS_DAMAGED)
         s_add_wound (self, &row);
     self->credit -= (int64_t) self->record.size;
     self->read_bytes += self->record.size;

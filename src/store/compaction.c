@@ -63,7 +63,7 @@ s_least_in_memory (const adr_store_t *self)
     for (uint32_t i = 0; i < self->frozen_count; i++)
         least = s_least (least, adr_memtable_least_segment (self->frozen[i].table));
     for (const adr_placed_t *placed = self->placed.first; placed; placed = placed->next)
-        if (!placed->drop && placed->batch)
+        if (placed->row.place.segment && placed->batch)
             least = s_least (least, placed->row.place.segment);
     return least;
 }

@@ -49,14 +49,24 @@ struct adr_state {
 
 /* Where a record's operation stands in the journal. */
 typedef struct {
-    uint64_t segment;
+    uint64_t segment; /* 0: nowhere, the value is not here */
     uint64_t offset; /* of the frame that holds the entry */
     uint32_t size;   /* of the whole frame */
     uint16_t op;     /* which operation of the entry */
 } adr_place_t;
 
+/* [REPAIR-2] A record that one copy has and another one lacks, which may be what was purged: nobody is told what it says until
+ * a third one decides. What this copy says of it itself: */
+typedef enum {
+    ADR_DOUBT_NONE,
+    ADR_DOUBT_HAD,    /* it had the record */
+    ADR_DOUBT_LACKED, /* it did not */
+    ADR_DOUBT_COPIED  /* nothing: it knows of the doubt from others only */
+} adr_doubt_t;
+
 typedef struct {
     adr_version_t version;
+    adr_doubt_t doubt;
     bool deleted;
     bool purged; /* in memory tables only: the tombstone of this version is to go, and what is older */
     adr_place_t place;

@@ -94,6 +94,7 @@ void
 adr_rows_done (adr_store_t *self)
 {
     self->index_generation = self->background.generation;
+    self->doubts = self->tree.doubts;
     adr_accounts_done (self, &self->background.accounts);
     adr_compaction_look (self);
 }
@@ -148,6 +149,18 @@ s_is_exact (const adr_store_t *self, uint64_t applied)
     return false;
 }
 
+/* `old` NULL: there was none. */
+static int
+s_row_replace (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, uint8_t table, adr_bytes_t key,
+               const adr_index_row_t *old, const adr_index_row_t *row)
+{
+    adr_accounts_row (&job->accounts, key, old, row);
+    int error = self->index->put (self->index, table, key, row);
+    if (!error)
+        error = adr_tombstone_swap (self, table, key, old, row);
+    return error ? error : s_tree_swap (self, view, table, key, old, row);
+}
+
 int
 adr_row_put (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, uint8_t table, adr_bytes_t key,
              const adr_index_row_t *row, bool placed)
@@ -169,11 +182,29 @@ adr_row_put (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, uint8_t 
         if (!ADR_PLANT (REPAIR_1_REPLAY_OVERWRITES))
             return 0;
     }
-    adr_accounts_row (&job->accounts, key, known ? &old : NULL, row);
-    error = self->index->put (self->index, table, key, row);
-    if (!error)
-        error = adr_tombstone_swap (self, table, key, known ? &old : NULL, row);
-    return error ? error : s_tree_swap (self, view, table, key, known ? &old : NULL, row);
+    return s_row_replace (self, job, view, table, key, known ? &old : NULL, row);
+}
+
+/* A row without its value takes the place of an older one only. What this copy has itself keeps its value, and comes into
+ * doubt [REPAIR-2]; what is in doubt already keeps what this copy said of it first. */
+int
+adr_row_bare (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, const adr_placed_t *placed)
+{
+    adr_index_row_t old, row = placed->row;
+    adr_bytes_t key = adr_bytes (placed->key, placed->key_size);
+    int error = self->index->view_row (view, placed->table, key, &old);
+    if (error && error != ENOENT)
+        return error == EIO ? 0 : error;
+    bool known = error == 0;
+    int order = known ? adr_version_compare (&old.version, &row.version) : -1;
+    if (row.doubt == ADR_DOUBT_HAD) {
+        if (order != 0 || old.doubt || old.deleted)
+            return 0;
+        row = old;
+        row.doubt = ADR_DOUBT_HAD;
+    } else if (order >= 0)
+        return 0;
+    return s_row_replace (self, job, view, placed->table, key, known ? &old : NULL, &row);
 }
 
 /* [STORE-8] The row names the copy if it still is what was copied; the tree knows of no places. A tombstone that was purged

@@ -45,8 +45,7 @@ adr_store_heal (adr_store_t *self)
     if (adr_store_sync (self) == ADR_SYNC_COPYING || adr_store_sync_begins (self))
         self->sync_wanted.lossy = true;
     else
-        self->sync_wanted = (adr_sync_note_t){ ADR_SYNC_UNPROVEN,
-                                               adr_store_sync (self) == ADR_SYNC_REPLAYING ? self->sync.window_to : 0, true };
+        self->sync_wanted = (adr_sync_note_t){ ADR_SYNC_UNPROVEN, self->sync.window_to, true }; /* flushes may be far behind */
 }
 
 /* Not before it is noted that this copy is not exact. */
@@ -65,7 +64,7 @@ s_clear_tree (adr_store_t *self)
 {
     adr_index_view_t *view;
     uint8_t after[ADR_TREE_NAME_MAX];
-    adr_bytes_t name = adr_bytes ("h", 1), value;
+    adr_bytes_t name = adr_bytes ("c", 1), value;
     const uint8_t *before = name.data;
     int error = self->index->begin (self->index);
     if (error)
@@ -82,7 +81,7 @@ s_clear_tree (adr_store_t *self)
             memcpy (after, name.data, name.size);
             name = adr_bytes (after, name.size);
             before = after;
-            if (after[0] == 'l' || after[0] == 's' || after[0] == 't')
+            if (after[0] == 'd' || after[0] == 'l' || after[0] == 's' || after[0] == 't')
                 error = self->index->remove_tree (self->index, name);
             if (error && error != EIO)
                 break;
@@ -147,6 +146,7 @@ adr_heal_write (adr_store_t *self, adr_job_t *job)
         return error;
     self->tree.broken = false;
     memset (self->tree.stale, true, self->tree.partitions + 1);
+    self->tree.doubts = 0;
     if ((error = adr_rows_begin (self, &view)) != 0)
         return adr_rows_end (self, &view, error);
     for (uint8_t table = 0; table < ADR_TABLE_COUNT && !error; table++)

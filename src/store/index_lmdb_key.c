@@ -29,7 +29,7 @@ void
 adr_index_row_encode (const MDB_val *key, const adr_index_row_t *row, uint8_t at[ADR_INDEX_ROW_SIZE])
 {
     at[4] = ADR_INDEX_KIND_ROW;
-    at[5] = row->deleted;
+    at[5] = (uint8_t) (row->deleted | row->doubt << 1);
     adr_put_u32 (at + 6, row->version.epoch);
     adr_put_u64 (at + 10, row->version.term);
     adr_put_u64 (at + 18, row->version.index);
@@ -58,7 +58,8 @@ adr_index_row_decode (const MDB_val *key, const MDB_val *value, adr_index_row_t 
         return false;
     const uint8_t *at = value->mv_data;
     *row = (adr_index_row_t){
-        .deleted = at[5] != 0,
+        .deleted = (at[5] & 1) != 0,
+        .doubt = (adr_doubt_t) (at[5] >> 1 & 3),
         .version = { adr_get_u32 (at + 6), adr_get_u64 (at + 10), adr_get_u64 (at + 18) },
         .place = { adr_get_u64 (at + 26), adr_get_u64 (at + 34), adr_get_u32 (at + 42), adr_get_u16 (at + 46) },
         .value_size = adr_get_u32 (at + 48),

@@ -302,6 +302,7 @@ typedef struct adr_placed {
     uint64_t batch; /* that has its frame; 0: it is in the open one */
     adr_index_row_t row;
     bool drop;      /* no copy: the record goes, if it has that very version */
+    bool bare;      /* no copy either: a row without its value */
     bool moves;     /* a copy of what is here: the row only names another place, if it has that very version */
     bool ghost;     /* a purged tombstone: there is no row [STORE-9] */
     uint8_t table;
@@ -360,6 +361,8 @@ struct adr_store {
     bool rows_starved;  /* nor a transaction of the index, which is tried apart: it may be what gives space back */
     uint64_t free_bytes, all_bytes;
     uint64_t read_retries;
+    uint64_t doubts;    /* records in doubt, durably */
+    bool met_doubt;     /* what was read last is one */
     bool index_damaged; /* a row could not be read, ... */
     bool heal_wanted, heal_failed;
     adr_buffer_t wounds; /* keys of records whose values could not be read */
@@ -477,10 +480,12 @@ void adr_place_move (adr_store_t *self, const adr_entry_t *entry, bool ghost);
 /* The next copy's frame has got its place. */
 void adr_place_formed (adr_store_t *self, const adr_place_t *place, uint64_t batch);
 void adr_place_free (adr_store_t *self);
+void adr_place_count_doubts (adr_store_t *self); /* of an index that was just opened */
 /* One row of a transaction, from whichever source. */
 int adr_row_put (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, uint8_t table, adr_bytes_t key,
                  const adr_index_row_t *row, bool placed);
 int adr_row_move (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, const adr_placed_t *placed);
+int adr_row_bare (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, const adr_placed_t *placed);
 int adr_row_drop (adr_store_t *self, adr_index_view_t *view, const adr_placed_t *placed);
 /* On the owner's thread: before the job of a transaction is out, and when it is durable. */
 void adr_rows_prepare (adr_store_t *self);

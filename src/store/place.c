@@ -16,6 +16,12 @@
 #define S_SEEN 8192              /* twice as many, for a table of them */
 #define S_TRANSACTION_MAX 4096   /* rows of one transaction, so that a flush never waits long for one */
 
+static bool
+s_has_frame (const adr_placed_t *placed)
+{
+    return !placed->drop && !placed->bare;
+}
+
 static uint64_t
 s_waiting (const adr_store_t *self)
 {
@@ -106,22 +112,34 @@ adr_store_drop (adr_store_t *self, uint8_t table, adr_bytes_t key, const adr_ver
 }
 
 void
+adr_store_place_bare (adr_store_t *self, const adr_bare_t *bare)
+{
+    adr_placed_t *placed = s_add (self, bare->table, bare->key, &bare->version);
+    placed->bare = true;
+    placed->row.doubt = bare->doubt;
+    placed->row.value_size = bare->value_size;
+    placed->row.time_ms = bare->time_ms;
+    memcpy (placed->row.digest, bare->digest, sizeof placed->row.digest);
+    placed->batch = self->journal.next_batch; /* as a drop */
+}
+
+void
 adr_place_formed (adr_store_t *self, const adr_place_t *place, uint64_t batch)
 {
     adr_placed_t *placed = self->placed.unformed;
-    adr_assert (placed && !placed->drop);
+    adr_assert (placed && s_has_frame (placed));
     placed->row.place = *place;
     placed->batch = batch;
     do
         placed = placed->next;
-    while (placed && placed->drop);
+    while (placed && !s_has_frame (placed));
     self->placed.unformed = placed;
 }
 
 static bool
 s_is_ready (const adr_store_t *self, const adr_placed_t *placed)
 {
-    return placed->drop
+    return !s_has_frame (placed)
         || (placed->batch != 0 && (placed->batch <= self->journal.durable_batch || ADR_PLANT (STORE_8_COPY_UNSYNCED)));
 }
 
@@ -164,6 +182,8 @@ s_write (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, const adr_pl
 {
     if (placed->drop)
         return adr_row_drop (self, view, placed);
+    if (placed->bare)
+        return adr_row_bare (self, job, view, placed);
     if (placed->moves || placed->ghost)
         return adr_row_move (self, job, view, placed);
     return adr_row_put (self, job, view, placed->table, adr_bytes (placed->key, placed->key_size), &placed->row, true);
@@ -206,6 +226,18 @@ adr_place_done (adr_store_t *self)
         s_take_first (self);
     self->placed.done += self->background.placed_count;
     adr_rows_done (self);
+}
+
+void
+adr_place_count_doubts (adr_store_t *self)
+{
+    adr_index_view_t *view;
+    if (self->index->view (self->index, &view) != 0)
+        return;
+    if (adr_tree_count_doubts (view, self->index, &self->tree.doubts) != 0)
+        self->index_damaged = true; /* [STORE-10] a heal counts them anew */
+    self->doubts = self->tree.doubts;
+    self->index->view_close (&view);
 }
 
 void

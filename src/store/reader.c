@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #define S_SALTS 64 /* segments whose salts are remembered */
+#define S_FLAGS_MAX 6   /* of an inventory's row: in doubt (2, 4, 6), or deleted (1) */
 #define S_VALUE_TRIES 3 /* a segment may go while its row is read: the row then names another place */
 
 struct adr_reader {
@@ -122,6 +123,20 @@ adr_reader_leaves (adr_reader_t *self, uint32_t partition, adr_buffer_t *leaves,
     return error == 0;
 }
 
+bool
+adr_reader_doubts (adr_reader_t *self, uint32_t partition, uint8_t set[ADR_BUCKET_SET_SIZE])
+{
+    adr_index_view_t *view;
+    uint32_t slice = adr_reader_slice (self, partition, 0), first = slice, to = first + adr_reader_buckets (self, partition);
+    bool found = false;
+    if (self->index->view (self->index, &view) != 0)
+        return false;
+    for (; adr_tree_doubt (view, self->index, &slice, to) == 0; slice++, found = true)
+        set[(slice - first) / 8] |= (uint8_t) (1u << (slice - first) % 8);
+    self->index->view_close (&view);
+    return found;
+}
+
 /* --- inventories ----------------------------------------------------------------------------------------------- */
 
 void
@@ -129,7 +144,7 @@ adr_inventory_row_put (adr_buffer_t *rows, const adr_inventory_row_t *row)
 {
     uint8_t *at = adr_buffer_grow (rows, ADR_INVENTORY_HEADER_SIZE + row->key.size);
     at[0] = row->table;
-    at[1] = row->deleted;
+    at[1] = (uint8_t) (row->deleted | row->doubt << 1);
     adr_put_u16 (at + 2, (uint16_t) row->key.size);
     adr_put_u32 (at + 4, row->value_size);
     adr_put_u32 (at + 8, row->version.epoch);
@@ -149,10 +164,11 @@ adr_inventory_row_get (adr_inventory_row_t *row, adr_bytes_t bytes)
         return 0;
     size_t key_size = adr_get_u16 (at + 2);
     *row = (adr_inventory_row_t){
-        .table = at[0], .deleted = at[1] != 0, .value_size = adr_get_u32 (at + 4),
+        .table = at[0], .deleted = (at[1] & 1) != 0, .doubt = (adr_doubt_t) (at[1] >> 1 & 3), .value_size = adr_get_u32 (at + 4),
         .version = { adr_get_u32 (at + 8), adr_get_u64 (at + 12), adr_get_u64 (at + 20) }, .time_ms = adr_get_u64 (at + 28)
     };
-    if (row->table >= ADR_TABLE_COUNT || at[1] > 1 || key_size > ADR_KEY_MAX || row->value_size > ADR_VALUE_MAX
+    if (row->table >= ADR_TABLE_COUNT || at[1] > S_FLAGS_MAX || (row->deleted && row->doubt)
+        || key_size > ADR_KEY_MAX || row->value_size > ADR_VALUE_MAX
         || (row->deleted && row->value_size) || bytes.size - ADR_INVENTORY_HEADER_SIZE < key_size
         || row->version.index == 0 || row->version.term > ADR_TERM_MAX)
         return 0;
@@ -164,8 +180,8 @@ adr_inventory_row_get (adr_inventory_row_t *row, adr_bytes_t bytes)
 static adr_inventory_row_t
 s_inventory_row (uint8_t table, adr_bytes_t key, const adr_index_row_t *row)
 {
-    adr_inventory_row_t made = { .table = table, .deleted = row->deleted, .key = key, .value_size = row->value_size,
-                                 .version = row->version, .time_ms = row->time_ms };
+    adr_inventory_row_t made = { .table = table, .deleted = row->deleted, .doubt = row->doubt, .key = key,
+                                 .value_size = row->value_size, .version = row->version, .time_ms = row->time_ms };
     memcpy (made.digest, row->digest, sizeof made.digest);
     return made;
 }
@@ -174,7 +190,7 @@ void
 adr_reader_hash_row (const adr_reader_t *self, const adr_inventory_row_t *row, uint8_t hash[32])
 {
     uint8_t own[ADR_HASH_SIZE];
-    adr_index_row_t as_row = { .version = row->version, .deleted = row->deleted };
+    adr_index_row_t as_row = { .version = row->version, .doubt = row->doubt, .deleted = row->deleted };
     memcpy (as_row.digest, row->digest, sizeof as_row.digest);
     adr_tree_record_hash (&self->tree, row->table, row->key, &as_row, own);
     adr_hash_xor (hash, own);
@@ -358,6 +374,8 @@ adr_reader_record (adr_reader_t *self, uint8_t table, adr_bytes_t key, adr_buffe
         adr_bytes_t value = { 0 };
         if (status != ADR_STATUS_OK)
             return status;
+        if (!row.deleted && row.place.segment == 0)
+            return row.doubt ? ADR_STATUS_NOT_FOUND : ADR_STATUS_DAMAGED;
         if (!row.deleted && !s_read_value (self, &row, table, key, &value)) {
             self->retries++;
             continue;

@@ -25,11 +25,12 @@ uint32_t adr_reader_slice (const adr_reader_t *self, uint32_t partition, uint32_
 ADR_WARN_UNUSED bool adr_reader_leaves (adr_reader_t *self, uint32_t partition, adr_buffer_t *leaves,
                                         adr_position_t *applied);
 
-/* One row of an inventory: what a copy has of a record. Bytes, little-endian: u8 table, u8 deleted, u16 key size, u32 value
+/* One row of an inventory: what a copy has of a record. Bytes, little-endian: u8 table, u8 deleted (1) or twice the doubt, u16 key size, u32 value
  * size, u32 epoch, u64 term, u64 index, u64 time, digest of the value (16), key. */
 typedef struct {
     uint8_t table;
     bool deleted;
+    adr_doubt_t doubt;
     adr_bytes_t key;
     uint32_t value_size;
     adr_version_t version;
@@ -60,6 +61,8 @@ bool adr_reader_leaf_is_true (const adr_reader_t *self, const adr_inventory_sect
  * a single one would take more than `max` bytes: *damaged tells which. */
 ADR_WARN_UNUSED bool adr_reader_inventory (adr_reader_t *self, uint32_t partition, const uint8_t *set, size_t enough,
                                            size_t max, adr_buffer_t *sections, adr_position_t *applied, bool *damaged);
+/* Adds the buckets that hold records in doubt to the set; false if none does. */
+bool adr_reader_doubts (adr_reader_t *self, uint32_t partition, uint8_t set[ADR_BUCKET_SET_SIZE]);
 /* XORs what that row hashes to into `hash`. */
 void adr_reader_hash_row (const adr_reader_t *self, const adr_inventory_row_t *row, uint8_t hash[32]);
 /* The place of the key in its slice: rows of an inventory ascend by it. */
@@ -72,7 +75,8 @@ bool adr_wound_next (adr_bytes_t *keys, uint8_t *table, adr_bytes_t *key);
 /* What this copy's index has of the record. OK, NOT_FOUND, DAMAGED. */
 ADR_WARN_UNUSED adr_status_t adr_reader_row (adr_reader_t *self, uint8_t table, adr_bytes_t key,
                                              adr_inventory_row_t *row);
-/* Appends the whole record: its row, then its value. DAMAGED if the value cannot be read. */
+/* Appends the whole record: its row, then its value. DAMAGED if the value cannot be read; NOT_FOUND also if it is in doubt,
+ * and not here. */
 ADR_WARN_UNUSED adr_status_t adr_reader_record (adr_reader_t *self, uint8_t table, adr_bytes_t key,
                                                 adr_buffer_t *record);
 /* Values that could not be read at the first try, ever. */

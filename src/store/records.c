@@ -172,11 +172,28 @@ adr_store_take_wounds (adr_store_t *self, adr_buffer_t *keys)
     adr_buffer_clear (&self->wounds);
 }
 
+uint64_t
+adr_store_doubts (const adr_store_t *self)
+{
+    return self->doubts;
+}
+
+bool
+adr_store_met_doubt (const adr_store_t *self)
+{
+    return self->met_doubt;
+}
+
 static adr_status_t
 s_record (adr_store_t *self, const adr_index_row_t *row, uint8_t table, adr_bytes_t key, bool with_value,
           adr_record_t *record)
 {
     *record = (adr_record_t){ .version = row->version, .deleted = row->deleted, .time_ms = row->time_ms };
+    self->met_doubt = row->doubt != ADR_DOUBT_NONE && !ADR_PLANT (REPAIR_2_DOUBT_SERVED);
+    if (self->met_doubt) {
+        ADR_MARK ("store: a record in doubt is asked for");
+        return ADR_PLANT (REPAIR_2_DOUBT_IS_ABSENCE) ? ADR_STATUS_NOT_FOUND : ADR_STATUS_DAMAGED;
+    }
     if (with_value && !row->deleted && !s_value (self, row, table, key, &record->value)) {
         ADR_MARK ("store: a value cannot be read");
         if (self->wounds.size < S_WOUNDS_MAX)
@@ -196,6 +213,7 @@ adr_status_t
 adr_store_get (adr_store_t *self, uint8_t table, adr_bytes_t key, bool with_value, adr_record_t *record)
 {
     adr_index_row_t row;
+    self->met_doubt = false;
     adr_status_t status = s_status (adr_store_row (self, table, key, &row));
     return status == ADR_STATUS_OK ? s_record (self, &row, table, key, with_value, record) : status;
 }
@@ -329,6 +347,7 @@ adr_store_scan_some (adr_store_t *self, uint8_t table, adr_bytes_t prefix, adr_b
                      uint32_t steps, adr_buffer_t *behind, adr_row_fn *row_fn, void *argument)
 {
     s_merge_t merge;
+    self->met_doubt = false;
     adr_bytes_t from = after.data && adr_bytes_compare (after, prefix) > 0 ? after : prefix;
     s_merge_begin (self, &merge, table, from);
     adr_status_t status = ADR_STATUS_OK;

@@ -262,6 +262,8 @@ s_recover_noted (adr_recovery_t *r)
     adr_recovery_scan (r);
     if (!r->rebuild && (error = adr_accounts_load (self)) != 0)
         return s_failed (r, "reading the index", error);
+    if (!r->rebuild)
+        adr_place_count_doubts (self);
     adr_recovery_witness (r);
     adr_recovery_chain (r);
     if ((r->note.recovering && r->note.recovering <= r->last_segment) || !adr_recovery_replay (r)) {
@@ -287,7 +289,7 @@ s_recover_noted (adr_recovery_t *r)
         self->commit = self->log.last.index;
     if (r->rebuild && (error = adr_recovery_rebuild (r)) != 0)
         return s_failed (r, "making the index anew", error);
-    self->replayed_to = r->rebuild ? self->log.last.index : 0;
+    self->replayed_to = r->rebuild || self->was_rebuilt ? self->log.last.index : 0;
     if ((error = s_replay_index (r)) != 0)
         return s_failed (r, "replaying the journal into the index", error);
     if (self->log.missing_from == 0) {

@@ -226,6 +226,21 @@ typedef struct {
 ADR_WARN_UNUSED bool adr_store_place (adr_store_t *self, const adr_copy_t *copy);
 /* Takes the record away, if the index has that very version of it [REPAIR-2]; counted like a placed one. */
 void adr_store_drop (adr_store_t *self, uint8_t table, adr_bytes_t key, const adr_version_t *version);
+/* A row without its value, counted like a placed one: of a record in doubt (HAD: of the one that is here, which keeps its value),
+ * or of one whose value no copy can read. It is answered as damaged. */
+typedef struct {
+    uint8_t table;
+    adr_doubt_t doubt;
+    adr_bytes_t key;
+    adr_version_t version;
+    uint32_t value_size;
+    uint64_t time_ms;
+    uint8_t digest[ADR_DIGEST_SIZE];
+} adr_bare_t;
+void adr_store_place_bare (adr_store_t *self, const adr_bare_t *bare);
+/* [REPAIR-2] Records in doubt that the index holds durably; true if what was read last was answered as damaged for that. */
+uint64_t adr_store_doubts (const adr_store_t *self);
+bool adr_store_met_doubt (const adr_store_t *self);
 /* Copies that were asked for, and those whose rows are durable. */
 uint64_t adr_store_place_asked (const adr_store_t *self);
 uint64_t adr_store_placed (const adr_store_t *self);

@@ -42,6 +42,8 @@ adr_hash_is_zero (const uint8_t hash[ADR_HASH_SIZE])
     return sodium_is_zero (hash, ADR_HASH_SIZE) == 1;
 }
 
+#define S_IN_DOUBT 2 /* beside the 1 of `deleted` */
+
 /* What both hashes of a record begin with. */
 static void
 s_hash_key (const adr_tree_t *self, crypto_generichash_state *state, size_t size, uint8_t table, adr_bytes_t key)
@@ -74,7 +76,7 @@ adr_tree_record_hash (const adr_tree_t *self, uint8_t table, adr_bytes_t key, co
     adr_put_u32 (tail, row->version.epoch);
     adr_put_u64 (tail + 4, row->version.term);
     adr_put_u64 (tail + 12, row->version.index);
-    tail[20] = row->deleted;
+    tail[20] = (uint8_t) (row->deleted | (row->doubt != ADR_DOUBT_NONE ? S_IN_DOUBT : 0));
     memcpy (tail + 21, row->digest, sizeof row->digest);
     s_hash_key (self, &state, ADR_HASH_SIZE, table, key);
     crypto_generichash_update (&state, tail, sizeof tail);
@@ -133,6 +135,7 @@ adr_tree_begin (adr_tree_t *self)
 {
     adr_assert (self->leaf_of == NULL);
     self->leaf_of = adr_alloc (adr_tree_slices (self) * sizeof *self->leaf_of);
+    self->doubts_now = self->doubts;
 }
 
 void
@@ -141,6 +144,8 @@ adr_tree_end (adr_tree_t *self, bool committed)
     /* Roots were computed of leaves that are not there after all. */
     for (uint32_t i = 0; i < self->leaf_count && !committed; i++)
         self->stale[self->leaf[i].slice / self->buckets] = true;
+    if (committed)
+        self->doubts = self->doubts_now;
     free (self->leaf);
     free (self->leaf_of);
     self->leaf = NULL;
@@ -178,6 +183,18 @@ s_slot_put (adr_index_t *index, uint32_t slice, const uint8_t *order, uint8_t ta
     return index->put_tree (index, s_name (name, 's', slice, order), adr_bytes (value, 1 + key.size));
 }
 
+static int
+s_doubt_swap (adr_tree_t *self, adr_index_t *index, uint32_t slice, const uint8_t *order, bool was, bool is)
+{
+    uint8_t name[S_SLOT_NAME];
+    self->doubts_now += is;
+    self->doubts_now -= was;
+    if (was == is)
+        return 0;
+    return is ? index->put_tree (index, s_name (name, 'd', slice, order), adr_bytes ("", 0))
+              : index->remove_tree (index, s_name (name, 'd', slice, order));
+}
+
 int
 adr_tree_swap (adr_tree_t *self, adr_index_t *index, adr_index_view_t *view, uint8_t table, adr_bytes_t key,
                const adr_index_row_t *old, const adr_index_row_t *new)
@@ -196,6 +213,9 @@ adr_tree_swap (adr_tree_t *self, adr_index_t *index, adr_index_view_t *view, uin
         adr_tree_record_hash (self, table, key, new, hash);
         adr_hash_xor (leaf->hash, hash);
     }
+    error = s_doubt_swap (self, index, slice, order, old && old->doubt, new && new->doubt);
+    if (error)
+        return error;
     if (new && !old)
         return s_slot_put (index, slice, order, table, key);
     return old && !new ? index->remove_tree (index, s_name (name, 's', slice, order)) : 0;
@@ -282,6 +302,35 @@ adr_tree_slot (adr_index_view_t *view, const adr_index_t *index, uint32_t slice,
     *table = value.data[0];
     *key = adr_bytes (value.data + 1, value.size - 1);
     return 0;
+}
+
+int
+adr_tree_doubt (adr_index_view_t *view, const adr_index_t *index, uint32_t *slice, uint32_t to)
+{
+    uint8_t at[S_LEAF_NAME];
+    adr_bytes_t name, value;
+    int error = index->view_next (view, s_name (at, 'd', *slice, NULL), &name, &value);
+    if (error)
+        return error;
+    if (name.size != S_SLOT_NAME || name.data[0] != 'd' || adr_get_be32 (name.data + 1) >= to)
+        return ENOENT;
+    *slice = adr_get_be32 (name.data + 1);
+    return 0;
+}
+
+int
+adr_tree_count_doubts (adr_index_view_t *view, const adr_index_t *index, uint64_t *count)
+{
+    uint8_t at[S_SLOT_NAME] = { 'd' };
+    adr_bytes_t name = adr_bytes (at, 1), value;
+    int error;
+    for (*count = 0; (error = index->view_next (view, name, &name, &value)) == 0 && name.data[0] == 'd'; ++*count) {
+        if (name.size != sizeof at)
+            return EIO;
+        memcpy (at, name.data, sizeof at);
+        name = adr_bytes (at, sizeof at);
+    }
+    return error == ENOENT ? 0 : error;
 }
 
 int

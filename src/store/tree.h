@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* The hash tree beside the index [DESIGN 7, REPAIR-4]: which keys each bucket holds, and a hash of what they say.
  *
- *     record   keyed BLAKE2b-256 of (table, key, version, deleted, digest of the value)
+ *     record   keyed BLAKE2b-256 of (table, key, version, deleted, in doubt, digest of the value)
  *     leaf     a bucket: XOR of its records' hashes; all zeros while it has none
  *     root     a partition: keyed BLAKE2b-256 of its leaves, or zeros while all are; the group: the same of all roots
  *
@@ -9,6 +9,7 @@
  *
  *     'l', be32 slice                    a leaf, 32 bytes
  *     's', be32 slice, 16 bytes of order a slot: u8 table, key. The order is a keyed hash of (table, key), too
+ *     'd', be32 slice, 16 bytes of order a slot of a record in doubt has this name, too
  *     'b'                                a leaf could not be kept up to date: none is to be believed
  *
  * A slice is a bucket's number in the whole group: partition * buckets + bucket; behind the last one stands the slice of
@@ -32,11 +33,13 @@ typedef struct {
     uint32_t buckets;    /* of each partition */
     uint8_t *root;       /* of each partition, then of the group's own records: as of the newest adr_tree_roots */
     bool *stale;         /* ... and which of them are to be computed anew */
+    uint64_t doubts;     /* records in doubt */
     bool broken;         /* a row could not be read: leaves can no longer be kept up to date until the index is made anew */
     /* The transaction that is open. */
     struct adr_leaf *leaf;
     uint32_t leaf_count, leaf_room;
     uint32_t *leaf_of; /* by slice: place in `leaf` plus one; 0: not touched */
+    uint64_t doubts_now;
 } adr_tree_t;
 
 uint32_t adr_tree_buckets (uint32_t partitions);
@@ -79,6 +82,10 @@ int adr_tree_leaf (adr_index_view_t *view, const adr_index_t *index, uint32_t sl
  * own. The key is lent until the view is closed. ENOENT at the end. */
 int adr_tree_slot (adr_index_view_t *view, const adr_index_t *index, uint32_t slice, bool after,
                    uint8_t order[ADR_ORDER_SIZE], uint8_t *table, adr_bytes_t *key);
+/* The first slice from that one on, and before `to`, that has a record in doubt. ENOENT: none. */
+int adr_tree_doubt (adr_index_view_t *view, const adr_index_t *index, uint32_t *slice, uint32_t to);
+/* How many records are in doubt, as the view says. */
+int adr_tree_count_doubts (adr_index_view_t *view, const adr_index_t *index, uint64_t *count);
 /* The leaves are not to be believed, until the index is made anew: notes it, in the open transaction; asks. */
 int adr_tree_break (adr_index_t *index);
 int adr_tree_mend (adr_index_t *index);

@@ -68,8 +68,8 @@ s_focus_on_doubts (sim_options_t *self, adr_random_t *random)
     self->every_ns[SIM_FAULT_INDEX_ROT] = sim_draw (random, 100, 800) * ADR_MS;
     self->every_ns[SIM_FAULT_LOST_INDEX] = sim_draw (random, 400, 1600) * 3 / self->zones * ADR_MS;
     self->every_ns[SIM_FAULT_OLD_INDEX] = sim_draw (random, 1000, 8000) * ADR_MS;
-    /* Of three voters none is to be missing as well: the two others, both in doubt, would have nobody who decides. */
-    self->every_ns[SIM_FAULT_LOST_DISK] = self->zones > 3 ? sim_draw (random, 200, 800) * ADR_MS : 0;
+    /* Of three voters one may be missing as well: the two others, both in doubt, have nobody who decides. */
+    self->every_ns[SIM_FAULT_LOST_DISK] = sim_draw (random, 200, 800) * 3 / self->zones * (self->zones > 3 ? 1 : 4) * ADR_MS;
     self->every_ns[SIM_FAULT_SLOW_DISK] = sim_draw (random, 1000, 4000) * ADR_MS;
     self->all_in_core = true;
 }

@@ -237,6 +237,7 @@ typedef struct {
         uint64_t incarnation, boot;
         uint32_t sync;
     } told[SIM_NODES_MAX];   /* by others, to a master */
+    uint64_t doubts;         /* records in doubt, when they were looked at last */
 } sim_copy_t;
 
 typedef struct {

@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* How copies become whole, step by step, against what the whole world knows: a copying does not end before what it asked
  * for is in its index [REPAIR-5]; what a copy is when it is whole, or proven, follows from the log [REPAIR-1]; an index that
- * was made anew is not exact before it was compared [STORE-9]; voters alone are asked where voters decide [REPAIR-2, REPAIR-3];
+ * was made anew is not exact before it was compared [STORE-9]; of a record in doubt nobody hears what it says, nor that there is
+ * none [REPAIR-2]; voters alone are asked where voters decide [REPAIR-2, REPAIR-3];
  * and a master makes nobody a voter who says that its copy is not exact [REPAIR-1]. */
 
 #include "sim.h"
+
+static adr_bytes_t
+s_key (char bytes[16], int key)
+{
+    return adr_bytes (bytes, (size_t) snprintf (bytes, 16, "s%c{t%d}k%04d", 0, key % 3, key));
+}
 
 adr_status_t
 sim_stored (sim_node_t *node, int key, bool with_value, adr_record_t *record)
 {
     char bytes[16];
-    size_t size = (size_t) snprintf (bytes, sizeof bytes, "s%c{t%d}k%04d", 0, key % 3, key);
-    return adr_store_get (node->store, ADR_TABLE_KV, adr_bytes (bytes, size), with_value, record);
+    return adr_store_get (node->store, ADR_TABLE_KV, s_key (bytes, key), with_value, record);
 }
 
 void
@@ -71,6 +77,26 @@ s_see_sync (sim_world_t *world, sim_node_t *node)
     node->copy.due = now == ADR_SYNC_EXACT || (now == ADR_SYNC_UNPROVEN && before == ADR_SYNC_REPLAYING && sim_must_be_alike (world));
 }
 
+/* Of the rows that no memory table hides. */
+static void
+s_judge_doubts (sim_world_t *world, sim_node_t *node)
+{
+    uint64_t doubts = adr_store_doubts (node->store);
+    adr_index_t *index = memory_index_of (&node->disk.index);
+    if (doubts == node->copy.doubts || adr_store_flushed (node->store) != adr_store_applied (node->store))
+        return;
+    node->copy.doubts = doubts;
+    for (int key = 0; key < world->options.keys && doubts; key++) {
+        char bytes[16];
+        adr_index_row_t row;
+        adr_record_t record = { 0 };
+        if (index->get (index, ADR_TABLE_KV, s_key (bytes, key), &row) == 0 && row.doubt
+            && sim_stored (node, key, false, &record) != ADR_STATUS_DAMAGED)
+            sim_fail (&world->verdict, "REPAIR-2: a record in doubt is told to nobody", "%s key %d version %llu", node->name, key,
+                      (unsigned long long) row.version.index);
+    }
+}
+
 /* --- whom a master admits ---------------------------------------------------------------------------------------- */
 
 static bool
@@ -102,6 +128,7 @@ sim_watch_copy_turn (sim_world_t *world, int place)
     s_see_sync (world, node);
     s_see_voters (world, node);
     s_judge (world, node);
+    s_judge_doubts (world, node);
 }
 
 /* --- whom a copy asks -------------------------------------------------------------------------------------------- */

@@ -12,12 +12,15 @@ s_take_row (void *argument, adr_bytes_t key, const adr_record_t *record)
     return true;
 }
 
+/* [REPAIR-2] What is in doubt, or has no value in any copy, is answered like that. */
 static bool
 s_has_rot (const sim_disk_t *disk)
 {
-    for (uint32_t i = 0; i < disk->index.rows->count; i++)
-        if (disk->index.rows->row[i].damaged)
+    for (uint32_t i = 0; i < disk->index.rows->count; i++) {
+        const memory_row_t *row = &disk->index.rows->row[i];
+        if (row->damaged || (row->table != MEMORY_TREE && (row->row.doubt || row->row.place.segment == 0)))
             return true;
+    }
     return disk->fail_reads != 0;
 }
 

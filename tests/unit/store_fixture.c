@@ -81,7 +81,7 @@ void
 fixture_append (fixture_t *w, uint64_t term, const char *key, const char *value)
 {
     adr_entry_t entry = { .kind = value || key ? ADR_ENTRY_WRITE : ADR_ENTRY_OPEN, .term = term,
-                          .index = adr_store_last (w->store).index + 1, .time_ms = 1000 };
+                          .index = adr_store_last (w->store).index + 1, .epoch = ADR_EPOCH, .time_ms = 1000 };
     if (key) {
         entry.op_count = 1;
         entry.op[0].table = ADR_TABLE_KV;

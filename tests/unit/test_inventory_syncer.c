@@ -43,8 +43,9 @@ typedef struct {
 static adr_map_t *s_map;
 static s_node_t s_node[S_ZONES + 1]; /* by zone, from 1 */
 static bool s_holds;                 /* the replicator takes no PLACE */
-static bool s_base_ok, s_base_silent;
-static uint64_t s_base_log_start;
+static bool s_base_ok, s_base_silent, s_base_leads;
+static uint64_t s_base_log_start, s_base_log_end;
+static uint64_t s_commit; /* that every replicator has heard of */
 static size_t s_turns, s_spoilt, s_refused;
 static unsigned s_liar; /* the zone whose answers of that kind are spoilt; 0: none */
 static uint16_t s_lie_kind;
@@ -89,8 +90,10 @@ s_setup (void **state)
         s_start_node (zone, S_RATE);
     }
     s_holds = s_base_silent = false;
-    s_base_ok = true;
+    s_base_ok = s_base_leads = true;
     s_base_log_start = 0;
+    s_base_log_end = UINT64_MAX;
+    s_commit = 1000;
     s_turns = s_spoilt = s_refused = 0;
     s_liar = 0;
     return 0;
@@ -167,7 +170,7 @@ s_copy_of (const adr_inventory_row_t *row, const uint8_t *value)
 static void
 s_put (unsigned zone, const char *key, const char *value, uint64_t index)
 {
-    adr_copy_t copy = { .table = ADR_TABLE_KV, .key = fixture_text (key), .version = { 0, S_TERM, index }, .time_ms = 5 };
+    adr_copy_t copy = { .table = ADR_TABLE_KV, .key = fixture_text (key), .version = { ADR_EPOCH, S_TERM, index }, .time_ms = 5 };
     copy.deleted = value == NULL;
     copy.value = value ? fixture_text (value) : adr_bytes (NULL, 0);
     adr_value_digest (copy.value, copy.digest);
@@ -241,6 +244,9 @@ s_say_state (unsigned zone)
     message.placed = adr_store_placed (node->w->store);
     message.place_bytes = node->admitted;
     message.purged_to = node->purged_to;
+    message.commit = s_commit;
+    message.term = S_TERM;
+    message.doubts = adr_store_doubts (node->w->store);
     message.voters = adr_voter_set_fill (&fill, &voters);
     harness_message (&node->harness, harness_address (zone, ADR_NODE_META, ADR_ACTOR_REPLICATOR), ADR_NODE_META,
                      ADR__KIND__REPAIR_STATE, &message.base, adr_bytes (NULL, 0));
@@ -279,6 +285,23 @@ s_take_drop (adr_bytes_t rest)
 }
 
 static void
+s_take_quarantine (adr_bytes_t rest)
+{
+    while (rest.size) {
+        adr_inventory_row_t row;
+        size_t size = adr_inventory_row_get (&row, rest);
+        assert_int_not_equal (size, 0);
+        adr_bare_t bare = { .table = row.table, .doubt = row.doubt, .key = row.key, .version = row.version,
+                            .value_size = row.value_size, .time_ms = row.time_ms };
+        memcpy (bare.digest, row.digest, sizeof bare.digest);
+        adr_store_place_bare (s_node[1].w->store, &bare);
+        rest = adr_bytes (rest.data + size, rest.size - size);
+    }
+    fixture_run (s_node[1].w);
+    s_say_state (1);
+}
+
+static void
 s_answer_base (adr_address_t from, const Adr__BaseAsk *ask)
 {
     adr_voters_t voters = s_voters (S_ZONES);
@@ -292,6 +315,8 @@ s_answer_base (adr_address_t from, const Adr__BaseAsk *ask)
     base.index = ask->index;
     base.voters = adr_voter_set_fill (&fill, &voters);
     base.log_start = s_base_log_start;
+    base.log_end = s_base_log_end;
+    base.leads = s_base_leads;
     s_base_ok = true;
     harness_message (&s_node[1].harness, from, ADR_NODE_META, ADR__KIND__BASE, &base.base, adr_bytes (NULL, 0));
 }
@@ -332,6 +357,8 @@ s_carry_one (const harness_sent_t *sent)
     unsigned zone = sent->to.node.bytes[0] / 16;
     if (sent->kind == ADR__KIND__PLACE && !s_holds)
         s_take_place (sent->payload);
+    else if (sent->kind == ADR__KIND__QUARANTINE)
+        s_take_quarantine (adr_bytes (sent->payload.data, sent->payload.size));
     else if (sent->kind == ADR__KIND__DROP)
         s_take_drop (sent->payload);
     else if (sent->kind == ADR__KIND__BASE_ASK) {
@@ -758,6 +785,27 @@ s_lie_short (adr_buffer_t *payload, ProtobufCMessage *header)
     payload->size -= payload->size > 0;
 }
 
+static void
+s_lie_far_ahead (adr_buffer_t *payload, ProtobufCMessage *header)
+{
+    (void) payload;
+    ((Adr__Leaves *) header)->applied = s_commit + AHEAD_MAX + 1;
+}
+
+static void
+s_lie_epoch (adr_buffer_t *payload, ProtobufCMessage *header)
+{
+    (void) header;
+    payload->data[8]++;
+}
+
+static void
+s_lie_term (adr_buffer_t *payload, ProtobufCMessage *header)
+{
+    (void) header;
+    payload->data[12]++;
+}
+
 /* [REPAIR-2] */
 #define S_REPLACED(test, kind, lie)         \
     static void test (void **state)         \
@@ -776,6 +824,62 @@ S_REPLACED (test_an_inventory_of_what_was_not_asked_for, ADR__KIND__INVENTORY, s
 S_REPLACED (test_an_inventory_too_large, ADR__KIND__INVENTORY, s_lie_size)
 S_REPLACED (test_an_inventory_that_is_empty, ADR__KIND__INVENTORY, s_lie_empty)
 S_REPLACED (test_leaves_of_a_wrong_size, ADR__KIND__LEAVES, s_lie_short)
+S_REPLACED (test_leaves_of_what_was_never_committed, ADR__KIND__LEAVES, s_lie_far_ahead)
+
+/* [REPAIR-3] A version that nobody wrote would be the newest for good. */
+static void
+test_records_of_a_foreign_version (void **state)
+{
+    void (*const lie[]) (adr_buffer_t *, ProtobufCMessage *) = { s_lie_epoch, s_lie_term };
+    for (size_t i = 0; i < sizeof lie / sizeof lie[0]; i++) {
+        s_assert_replaced (ADR__KIND__RECORDS, lie[i]);
+        s_teardown (state);
+        s_setup (state);
+    }
+}
+
+static void
+s_lie_ahead (adr_buffer_t *payload, ProtobufCMessage *header)
+{
+    (void) payload;
+    ((Adr__Leaves *) header)->applied = S_RECORDS + 1;
+}
+
+/* [REPAIR-1] A window's end that no log has is no end. */
+static void
+test_a_window_ends_where_the_master_s_log_does (void **state)
+{
+    (void) state;
+    s_write_some (2);
+    s_write_some (3);
+    s_base_log_end = S_RECORDS;
+    s_liar = 3;
+    s_lie_kind = ADR__KIND__LEAVES;
+    s_lie = s_lie_ahead;
+    s_copying ();
+    assert_true (s_spoilt > 0);
+    assert_int_equal (s_sent (ADR__KIND__SYNC_END), 1);
+    const Adr__SyncEnd *end = (const Adr__SyncEnd *) harness_sent (&s_node[1].harness, ADR__KIND__SYNC_END, 0)->header;
+    assert_int_equal (end->window_to, S_RECORDS);
+    assert_int_equal (s_self ()->failed_peers, 1);
+}
+
+/* One that is no master may be behind: another one is asked. */
+static void
+test_a_base_of_one_that_is_behind_ends_nothing (void **state)
+{
+    (void) state;
+    s_write_some (2);
+    s_write_some (3);
+    s_base_log_end = S_RECORDS - 1;
+    s_base_leads = false;
+    s_copying ();
+    assert_int_equal (s_sent (ADR__KIND__SYNC_END), 0);
+    assert_int_equal (s_self ()->pass, 1);
+    s_base_log_end = S_RECORDS;
+    s_advance (1100 * ADR_MS);
+    assert_int_equal (s_sent (ADR__KIND__SYNC_END), 1);
+}
 
 /* What one source cannot read another one can. */
 static void
@@ -795,6 +899,32 @@ test_a_record_that_a_source_cannot_read_comes_from_another (void **state)
 }
 
 /* Of records that are cut off the whole ones are used. */
+/* [REPAIR-3] What no copy can read does not keep a copy from being made: it is damaged, hashes as it does elsewhere, and is
+ * mended once somebody can. */
+static void
+test_a_record_that_no_source_can_read (void **state)
+{
+    adr_buffer_t record = { 0 };
+    (void) state;
+    for (unsigned zone = 2; zone <= S_ZONES; zone++) {
+        s_write_some (zone);
+        s_put (zone, "lost", "value", 5);
+        s_damage (zone, "lost");
+    }
+    s_copying ();
+    assert_true (s_node[2].asked[ADR__KIND__RECORDS_ASK] > 0 && s_node[3].asked[ADR__KIND__RECORDS_ASK] > 0);
+    assert_int_equal (s_sent (ADR__KIND__SYNC_END), 1);
+    assert_int_equal (s_self ()->lost_records, 1);
+    assert_true (s_are_equal (1, 2));
+    assert_int_equal (adr_reader_record (s_node[1].reader, ADR_TABLE_KV, fixture_text ("lost"), &record),
+                      ADR_STATUS_DAMAGED);
+    s_put (3, "lost", "value", 5);
+    s_advance (10 * S_SECOND);
+    assert_int_equal (adr_reader_record (s_node[1].reader, ADR_TABLE_KV, fixture_text ("lost"), &record), ADR_STATUS_OK);
+    assert_int_equal (s_self ()->wounds.size, 0);
+    adr_buffer_free (&record);
+}
+
 static void
 test_records_that_are_cut_off (void **state)
 {
@@ -1199,6 +1329,195 @@ test_without_a_second_voter_it_stays (void **state)
     assert_int_equal (s_node[3].asked[ADR__KIND__INVENTORY_ASK], 0);
     s_advance (100 * ADR_MS);
     assert_int_equal (s_self ()->mode, MODE_IDLE);
+}
+
+static adr_doubt_t
+s_doubt (const char *key)
+{
+    adr_inventory_row_t row;
+    assert_int_equal (adr_reader_row (s_node[1].reader, ADR_TABLE_KV, fixture_text (key), &row), ADR_STATUS_OK);
+    return row.doubt;
+}
+
+/* The zone's copy holds it in doubt, with that word of its own. */
+static void
+s_put_doubt (unsigned zone, const char *key, const char *value, uint64_t index, adr_doubt_t doubt)
+{
+    adr_bare_t bare = { .table = ADR_TABLE_KV, .doubt = doubt, .key = fixture_text (key),
+                        .version = { ADR_EPOCH, S_TERM, index }, .value_size = (uint32_t) strlen (value), .time_ms = 5 };
+    adr_value_digest (fixture_text (value), bare.digest);
+    if (doubt == ADR_DOUBT_HAD)
+        s_put (zone, key, value, index);
+    adr_store_place_bare (s_node[zone].w->store, &bare);
+    fixture_run (s_node[zone].w);
+    s_say_state (zone);
+}
+
+/* Nodes 1 and 2 are in doubt, and node 3, the third voter or none, has purged up to there. */
+static void
+s_all_doubt (unsigned voters)
+{
+    s_all_write ();
+    for (unsigned zone = 1; zone <= S_ZONES; zone++) {
+        s_node[zone].purged_to = 20;
+        s_node[zone].voters = voters;
+        if (zone < 3) {
+            s_node[zone].sync = ADR_SYNC_UNPROVEN;
+            s_node[zone].proven = false;
+        }
+    }
+}
+
+/* [REPAIR-2] Two copies in doubt whose third one is away have what only one of them has in doubt, and are equal then. */
+static void
+test_two_copies_in_doubt_agree (void **state)
+{
+    (void) state;
+    s_all_doubt (2);
+    s_put (1, "mine", "1", 5);
+    s_put (2, "theirs", "2", 6);
+    s_mending (2);
+    assert_int_equal (s_doubt ("mine"), ADR_DOUBT_HAD);
+    assert_int_equal (s_doubt ("theirs"), ADR_DOUBT_LACKED);
+    assert_int_equal (s_sent (ADR__KIND__RECORDS_ASK), 0);
+    s_put_doubt (2, "mine", "1", 5, ADR_DOUBT_LACKED);
+    s_put_doubt (2, "theirs", "2", 6, ADR_DOUBT_HAD);
+    assert_true (s_are_equal (1, 2));
+    size_t sent = s_sent (ADR__KIND__QUARANTINE);
+    s_mending (2); /* and stays like that */
+    assert_int_equal (s_sent (ADR__KIND__QUARANTINE), sent);
+    assert_int_equal (adr_store_doubts (s_node[1].w->store), 2);
+}
+
+/* Whichever of the two saw the other one first. */
+static void
+test_a_doubt_of_the_peer_is_taken_over (void **state)
+{
+    (void) state;
+    s_all_doubt (2);
+    s_put (1, "mine", "1", 5);
+    s_put_doubt (2, "mine", "1", 5, ADR_DOUBT_LACKED);
+    s_put_doubt (2, "theirs", "2", 6, ADR_DOUBT_HAD);
+    s_mending (2);
+    assert_int_equal (s_doubt ("mine"), ADR_DOUBT_HAD);
+    assert_int_equal (s_doubt ("theirs"), ADR_DOUBT_LACKED);
+    assert_true (s_are_equal (1, 2));
+}
+
+/* [REPAIR-2] The third copy decides: what it has, too, is there; what it lacks, too, goes. */
+static void
+test_a_third_copy_ends_a_doubt (void **state)
+{
+    (void) state;
+    s_all_doubt (3);
+    for (unsigned zone = 1; zone < 3; zone++) {
+        s_put_doubt (zone, "there", "1", 5, zone == 1 ? ADR_DOUBT_HAD : ADR_DOUBT_LACKED);
+        s_put_doubt (zone, "there, too", "2", 6, zone == 1 ? ADR_DOUBT_LACKED : ADR_DOUBT_HAD);
+        s_put_doubt (zone, "purged", "3", 7, zone == 1 ? ADR_DOUBT_HAD : ADR_DOUBT_LACKED);
+        s_put_doubt (zone, "purged, too", "4", 8, zone == 1 ? ADR_DOUBT_LACKED : ADR_DOUBT_HAD);
+    }
+    s_node[3].sync = ADR_SYNC_UNPROVEN; /* a word is a word */
+    s_node[3].proven = false;
+    s_put (3, "there", "1", 5);
+    s_put (3, "there, too", "2", 6);
+    s_mending (3);
+    assert_int_equal (adr_store_doubts (s_node[1].w->store), 0);
+    assert_int_equal (s_doubt ("there"), ADR_DOUBT_NONE);
+    assert_int_equal (s_doubt ("there, too"), ADR_DOUBT_NONE);
+    assert_false (s_has (1, "purged"));
+    assert_false (s_has (1, "purged, too"));
+    assert_true (s_are_equal (1, 3));
+    adr_buffer_t record = { 0 };
+    assert_int_equal (adr_reader_record (s_node[1].reader, ADR_TABLE_KV, fixture_text ("there, too"), &record), ADR_STATUS_OK);
+    adr_buffer_free (&record);
+}
+
+/* One word and its echo are one: who heard of a doubt from others decides nothing. */
+static void
+test_a_copied_doubt_is_no_word (void **state)
+{
+    (void) state;
+    s_all_doubt (3);
+    s_put_doubt (1, "a", "1", 5, ADR_DOUBT_HAD);
+    s_put_doubt (2, "a", "1", 5, ADR_DOUBT_LACKED);
+    s_put_doubt (3, "a", "1", 5, ADR_DOUBT_COPIED);
+    s_put_doubt (1, "b", "1", 6, ADR_DOUBT_LACKED);
+    s_put_doubt (2, "b", "1", 6, ADR_DOUBT_COPIED);
+    s_put_doubt (3, "b", "1", 6, ADR_DOUBT_HAD);
+    s_mending (2);
+    s_mending (3);
+    assert_int_equal (s_doubt ("a"), ADR_DOUBT_HAD);
+    assert_int_equal (s_doubt ("b"), ADR_DOUBT_LACKED);
+}
+
+/* An exact copy is what its log says: what it has is no doubt, and is believed by who is in doubt. */
+static void
+test_an_exact_copy_has_no_doubts (void **state)
+{
+    (void) state;
+    s_all_doubt (2);
+    s_node[2].sync = ADR_SYNC_EXACT;
+    s_put (1, "mine", "1", 5);
+    s_put (2, "theirs", "2", 6);
+    s_put_doubt (1, "in doubt", "3", 7, ADR_DOUBT_LACKED);
+    s_put (2, "in doubt", "3", 7);
+    s_mending (2);
+    assert_int_equal (s_doubt ("mine"), ADR_DOUBT_NONE);
+    assert_int_equal (s_doubt ("theirs"), ADR_DOUBT_NONE);
+    assert_int_equal (s_doubt ("in doubt"), ADR_DOUBT_NONE);
+}
+
+/* A copy that is made of one with doubts has them, too, without a word in it. */
+static void
+test_a_copy_is_made_with_its_doubts (void **state)
+{
+    (void) state;
+    s_write_some (2);
+    s_write_some (3);
+    s_put_doubt (2, "a", "1", 5, ADR_DOUBT_HAD);
+    s_put_doubt (3, "a", "1", 5, ADR_DOUBT_LACKED);
+    s_copying ();
+    assert_int_equal (s_doubt ("a"), ADR_DOUBT_COPIED);
+    assert_true (s_are_equal (1, 2));
+    assert_int_equal (s_sent (ADR__KIND__SYNC_END), 1);
+}
+
+/* Equal roots do not say that a doubt could be decided: it is asked about now and then, and only where it is. */
+static void
+test_doubts_are_compared_again (void **state)
+{
+    (void) state;
+    s_all_doubt (3);
+    s_put_doubt (1, "a", "1", 5, ADR_DOUBT_HAD);
+    s_put_doubt (2, "a", "1", 5, ADR_DOUBT_LACKED);
+    s_put_doubt (3, "a", "1", 5, ADR_DOUBT_HAD);
+    s_node[1].sync = ADR_SYNC_EXACT;
+    s_say_state (1);
+    s_advance (12 * S_SECOND);
+    assert_int_equal (adr_store_doubts (s_node[1].w->store), 0);
+    assert_int_equal (s_doubt ("a"), ADR_DOUBT_NONE);
+    assert_true (s_sent (ADR__KIND__LEAVES_ASK) <= 3);
+    size_t asked = s_sent (ADR__KIND__LEAVES_ASK);
+    s_advance (12 * S_SECOND);
+    assert_int_equal (s_sent (ADR__KIND__LEAVES_ASK), asked);
+}
+
+/* Rows in doubt by the thousand are settled in one walk. */
+static void
+test_many_doubts_are_settled (void **state)
+{
+    (void) state;
+    s_all_doubt (3);
+    for (int i = 0; i < 1000; i++) {
+        char key[16];
+        snprintf (key, sizeof key, "slept %d", i);
+        s_put (1, key, "1", 5);
+        if (i % 2)
+            s_put (3, key, "1", 5);
+    }
+    s_mending (2);
+    assert_int_equal (s_self ()->dropped_records, 500);
+    assert_int_equal (s_node[3].asked[ADR__KIND__INVENTORY_ASK], S_PARTITIONS);
 }
 
 static void
@@ -1793,7 +2112,12 @@ main (void)
         S_TEST (test_an_inventory_too_large),
         S_TEST (test_an_inventory_that_is_empty),
         S_TEST (test_leaves_of_a_wrong_size),
+        S_TEST (test_leaves_of_what_was_never_committed),
+        S_TEST (test_records_of_a_foreign_version),
+        S_TEST (test_a_window_ends_where_the_master_s_log_does),
+        S_TEST (test_a_base_of_one_that_is_behind_ends_nothing),
         S_TEST (test_a_record_that_a_source_cannot_read_comes_from_another),
+        S_TEST (test_a_record_that_no_source_can_read),
         S_TEST (test_records_that_are_cut_off),
         S_TEST (test_random_answers_are_survived),
         S_TEST (test_the_place_window_is_obeyed),
@@ -1814,6 +2138,14 @@ main (void)
         S_TEST (test_a_second_copy_that_is_behind_decides_nothing),
         S_TEST (test_a_second_copy_that_knows_of_a_loss_decides_nothing),
         S_TEST (test_without_a_second_voter_it_stays),
+        S_TEST (test_two_copies_in_doubt_agree),
+        S_TEST (test_a_doubt_of_the_peer_is_taken_over),
+        S_TEST (test_a_third_copy_ends_a_doubt),
+        S_TEST (test_a_copied_doubt_is_no_word),
+        S_TEST (test_an_exact_copy_has_no_doubts),
+        S_TEST (test_a_copy_is_made_with_its_doubts),
+        S_TEST (test_doubts_are_compared_again),
+        S_TEST (test_many_doubts_are_settled),
         S_TEST (test_a_tombstone_goes_on_one_word),
         S_TEST (test_a_copy_in_doubt_believes_one_word),
         S_TEST (test_a_damaged_value_is_pulled),

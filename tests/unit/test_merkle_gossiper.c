@@ -359,6 +359,25 @@ test_a_new_incarnation_begins_anew (void **state)
     s_assert_agreed (1, 10, 2);
 }
 
+/* What a former life said does not take the place of what the present one has said already. */
+static void
+test_a_late_root_of_a_former_life_is_not_heard (void **state)
+{
+    (void) state;
+    s_start (3);
+    s_note (10, 7, 3, EXACT);
+    s_root (2, 20, 8, EXACT);
+    s_root_of (s_peer (2), 55, 10, 7, EXACT, 32);
+    assert_int_equal (s_gossiper.notes[ADR_LEVEL_WARNING], 0);
+    s_note (20, 8, 3, EXACT);
+    s_assert_agreed (1, 20, 2);
+    s_root_of (s_peer (2), 200, 30, 9, EXACT, 32); /* one that is to vote */
+    s_note (30, 9, 3, EXACT);
+    s_assert_agreed (1, 20, 2);
+    s_root (2, 30, 9, EXACT);
+    s_assert_agreed (2, 30, 2);
+}
+
 /* --- divergence ------------------------------------------------------------------------------------------------- */
 
 /* Rule 5 */
@@ -580,6 +599,7 @@ main (void)
         S_TEST (test_a_late_root_counts_for_its_checkpoint),
         S_TEST (test_a_late_root_that_differs_is_counted_only),
         S_TEST (test_a_new_incarnation_begins_anew),
+        S_TEST (test_a_late_root_of_a_former_life_is_not_heard),
         S_TEST (test_a_divergence_is_counted_once_a_checkpoint_and_peer),
         S_TEST (test_only_a_voter_is_asked_for_its_roots),
         S_TEST (test_roots_are_told_for_the_newest_checkpoint_only),

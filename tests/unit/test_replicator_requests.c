@@ -4,7 +4,9 @@
 
 #include "replicator_fixture.h"
 
+#include "core/entry.h"
 #include "core/limits.h"
+#include "store/reader.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -204,21 +206,59 @@ test_an_edge_sends_nobody_else_an_answer (void **state) /* [TRUST-4] */
 
 /* --- damage and full disks ---------------------------------------------------------------------------------------- */
 
+/* Master in term 1, record 7 is written by entry 2, and is in the index. */
 static void
-test_a_master_that_cannot_read_a_record_resigns_and_is_healed (void **state) /* [STORE-10] */
+s_lead_with_a_record (void)
 {
-    (void) state;
     fixture_lead (1);
     fixture_write (7);
     fixture_ack (2, 1, 2);
     fixture_ack (3, 1, 2);
     fixture_answered (2, 1, 1);
     fixture_answered (3, 1, 1);
-    harness_advance (&fixture.harness, 3000 * ADR_MS);
-    fixture_sync ();
-    harness_advance (&fixture.harness, 3000 * ADR_MS);
-    fixture_sync ();
+    for (int i = 0; i < 2; i++) {
+        harness_advance (&fixture.harness, 3000 * ADR_MS);
+        fixture_sync ();
+    }
     assert_int_not_equal (memory_index_count (fixture.index), 0);
+}
+
+/* No other copy knows more: who leads refuses what depends on it, and goes on to lead; any write ends the doubt. */
+static void
+test_a_record_in_doubt_decides_no_condition (void **state) /* [REPAIR-2] */
+{
+    (void) state;
+    uint8_t key = 7;
+    adr_buffer_t rows = { 0 };
+    Adr__Quarantine quarantine = ADR__QUARANTINE__INIT;
+    adr_inventory_row_t row = { .table = ADR_TABLE_KV, .doubt = ADR_DOUBT_HAD, .key = adr_bytes (&key, 1), .value_size = 1,
+                                .version = { ADR_EPOCH, 1, 2 } };
+    s_lead_with_a_record ();
+    adr_inventory_row_put (&rows, &row);
+    harness_message (&fixture.harness, fixture_meta (1, ADR_ACTOR_INVENTORY_SYNCER), ADR_NODE_META, ADR__KIND__QUARANTINE,
+                     &quarantine.base, adr_bytes (rows.data, rows.size));
+    adr_buffer_free (&rows);
+    fixture_sync ();
+    assert_int_equal (adr_store_doubts (fixture.store), 1);
+    harness_forget (&fixture.harness);
+    static const Adr__Condition s_condition[] = { ADR__CONDITION__EXISTS, ADR__CONDITION__ABSENT, ADR__CONDITION__VERSION };
+    uint64_t last = adr_store_last (fixture.store).index;
+    for (uint64_t i = 0; i < 3; i++) {
+        fixture_write_if (8 + i, key, s_condition[i]);
+        assert_int_equal (((const Adr__Answer *) fixture_newest (ADR__KIND__ANSWER))->status, ADR_STATUS_REFUSED);
+    }
+    assert_int_equal (harness_count (&fixture.harness, ADR__KIND__RESIGN), 0);
+    assert_int_equal (adr_store_last (fixture.store).index, last);
+    fixture_write_if (11, key, ADR__CONDITION__ALWAYS);
+    fixture_write_if (12, key, ADR__CONDITION__EXISTS);
+    assert_int_equal (adr_store_last (fixture.store).index, last + 2);
+}
+
+static void
+test_a_master_that_cannot_read_a_record_resigns_and_is_healed (void **state) /* [STORE-10] */
+{
+    (void) state;
+    s_lead_with_a_record ();
     memory_index_spoil (fixture.index);
     uint64_t last = adr_store_last (fixture.store).index;
     harness_forget (&fixture.harness);
@@ -275,6 +315,7 @@ main (void)
         FIXTURE_TEST (test_values_that_a_write_releases_fit_its_entry_or_it_is_refused),
         FIXTURE_TEST (test_a_write_has_as_many_operations_as_the_edge_lets_through),
         FIXTURE_TEST (test_an_edge_sends_nobody_else_an_answer),
+        FIXTURE_TEST (test_a_record_in_doubt_decides_no_condition),
         FIXTURE_TEST (test_a_master_that_cannot_read_a_record_resigns_and_is_healed),
         FIXTURE_TEST (test_a_master_whose_index_is_lost_hands_over_and_ends),
         FIXTURE_TEST (test_puts_need_space_at_as_many_voters_as_a_commit),

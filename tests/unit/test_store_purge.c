@@ -19,8 +19,8 @@ s_append_purge (fixture_t *w, const char *key, uint64_t of_index)
 {
     uint8_t version[ADR_VERSION_SIZE], horizon[ADR_PURGED_SIZE], bytes[512];
     adr_entry_t *entry = adr_alloc (sizeof *entry);
-    *entry = (adr_entry_t){ .kind = ADR_ENTRY_WRITE, .term = 1, .index = adr_store_last (w->store).index + 1, .op_count = 2 };
-    adr_version_encode (&(adr_version_t){ 0, 1, of_index }, version);
+    *entry = (adr_entry_t){ .kind = ADR_ENTRY_WRITE, .term = 1, .epoch = ADR_EPOCH, .index = adr_store_last (w->store).index + 1, .op_count = 2 };
+    adr_version_encode (&(adr_version_t){ ADR_EPOCH, 1, of_index }, version);
     adr_put_u64 (horizon, of_index);
     entry->op[0] = (adr_op_t){ .table = ADR_TABLE_KV, .flags = ADR_OP_PURGE, .key = fixture_text (key),
                                .value = adr_bytes (version, sizeof version) };
@@ -394,7 +394,7 @@ static void
 test_tombstones_that_come_as_copies_are_found (void **state) /* [STORE-9] */
 {
     fixture_t *w = *state;
-    adr_copy_t copy = { .table = ADR_TABLE_KV, .key = fixture_text ("k"), .version = { 0, 1, 7 }, .deleted = true,
+    adr_copy_t copy = { .table = ADR_TABLE_KV, .key = fixture_text ("k"), .version = { ADR_EPOCH, 1, 7 }, .deleted = true,
                         .time_ms = 1000 };
     adr_value_digest (copy.value, copy.digest);
     assert_true (adr_store_place (w->store, &copy));

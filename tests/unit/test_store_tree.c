@@ -56,7 +56,7 @@ s_verify_leaves (fixture_t *w)
 static adr_copy_t
 s_copy (const char *key, const char *value, uint64_t index)
 {
-    adr_copy_t copy = { .table = ADR_TABLE_KV, .key = fixture_text (key), .version = { 0, 1, index }, .time_ms = 5 };
+    adr_copy_t copy = { .table = ADR_TABLE_KV, .key = fixture_text (key), .version = { ADR_EPOCH, 1, index }, .time_ms = 5 };
     copy.deleted = value == NULL;
     copy.value = value ? fixture_text (value) : adr_bytes (NULL, 0);
     adr_value_digest (copy.value, copy.digest);
@@ -248,14 +248,192 @@ test_only_that_version_is_dropped (void **state)
     fixture_write (w, "a", "1");
     fixture_write (w, "b", "1");
     fixture_flush (w);
-    adr_store_drop (w->store, ADR_TABLE_KV, fixture_text ("a"), &(adr_version_t){ 0, 1, 1 });
-    adr_store_drop (w->store, ADR_TABLE_KV, fixture_text ("b"), &(adr_version_t){ 0, 1, 1 });
-    adr_store_drop (w->store, ADR_TABLE_KV, fixture_text ("c"), &(adr_version_t){ 0, 1, 1 });
+    adr_store_drop (w->store, ADR_TABLE_KV, fixture_text ("a"), &(adr_version_t){ ADR_EPOCH, 1, 1 });
+    adr_store_drop (w->store, ADR_TABLE_KV, fixture_text ("b"), &(adr_version_t){ ADR_EPOCH, 1, 1 });
+    adr_store_drop (w->store, ADR_TABLE_KV, fixture_text ("c"), &(adr_version_t){ ADR_EPOCH, 1, 1 });
     fixture_run (w);
     assert_int_equal (adr_store_placed (w->store), 3);
     fixture_expect (w, "a", NULL);
     fixture_expect (w, "b", "1");
     assert_int_equal (s_verify_leaves (w), 1);
+}
+
+static void
+s_bare (fixture_t *w, const char *key, const char *value, uint64_t index, adr_doubt_t doubt)
+{
+    adr_copy_t copy = s_copy (key, value, index);
+    adr_bare_t bare = { .table = copy.table, .doubt = doubt, .key = copy.key, .version = copy.version,
+                        .value_size = (uint32_t) copy.value.size, .time_ms = copy.time_ms };
+    memcpy (bare.digest, copy.digest, sizeof bare.digest);
+    adr_store_place_bare (w->store, &bare);
+    fixture_run (w);
+}
+
+static void
+s_expect_doubt (fixture_t *w, const char *key, bool expected)
+{
+    adr_record_t record;
+    adr_status_t status = adr_store_get (w->store, ADR_TABLE_KV, fixture_text (key), false, &record);
+    assert_int_equal (status == ADR_STATUS_DAMAGED, expected);
+    assert_int_equal (adr_store_met_doubt (w->store), expected);
+}
+
+static bool
+s_count_rows (void *argument, adr_bytes_t key, const adr_record_t *record)
+{
+    (void) key;
+    (void) record;
+    ++*(int *) argument;
+    return true;
+}
+
+/* [REPAIR-1] A second heal while what was applied waits for its flush: the window, up to which rows are newer than the log,
+ * does not end in between. */
+static void
+test_a_window_outlives_heals (void **state)
+{
+    fixture_t *w = *state;
+    adr_store_sync_begin (w->store);
+    fixture_run (w);
+    s_place (w, "a", "at 3", 3);
+    adr_voters_t voters = *adr_store_voters (w->store);
+    adr_store_sync_end (w->store, (adr_position_t){ 0, 0 }, &voters, 3);
+    fixture_run (w);
+    for (int i = 0; i < 2; i++) {
+        adr_store_note_index_damaged (w->store);
+        adr_store_heal (w->store);
+        fixture_run (w);
+    }
+    for (int i = 0; i < 3; i++)
+        fixture_append (w, 1, "a", i == 2 ? "at 3" : "before");
+    fixture_run (w);
+    fixture_apply (w, 3);
+    assert_int_equal (adr_store_sync (w->store), ADR_SYNC_UNPROVEN);
+    adr_store_note_index_damaged (w->store);
+    adr_store_heal (w->store);
+    assert_int_equal (w->store->sync_wanted.window_to, 3);
+    fixture_flush (w);
+    assert_int_equal (adr_store_regressions (w->store), 0);
+    fixture_expect (w, "a", "at 3");
+}
+
+/* [REPAIR-2] It is served to nobody, hashes as one in doubt, whoever has its value, and keeps its frame. */
+static void
+test_a_record_in_doubt (void **state)
+{
+    fixture_t *w = *state;
+    uint8_t plain[ADR_HASH_SIZE], had[ADR_HASH_SIZE];
+    int rows = 0;
+    s_place (w, "a", "1", 1);
+    s_checkpoint (w);
+    memcpy (plain, adr_store_checkpoint (w->store)->root, sizeof plain);
+    s_bare (w, "a", "1", 2, ADR_DOUBT_HAD); /* another version */
+    s_expect_doubt (w, "a", false);
+    s_bare (w, "a", "1", 1, ADR_DOUBT_LACKED); /* it is here */
+    s_expect_doubt (w, "a", false);
+    uint64_t live = adr_journal_segment (w->store, w->store->journal.current)->live;
+    s_bare (w, "a", "1", 1, ADR_DOUBT_HAD);
+    s_expect_doubt (w, "a", true);
+    assert_int_equal (adr_store_doubts (w->store), 1);
+    assert_int_equal (adr_journal_segment (w->store, w->store->journal.current)->live, live);
+    assert_int_equal (adr_store_scan (w->store, ADR_TABLE_KV, adr_bytes (NULL, 0), adr_bytes (NULL, 0), false, s_count_rows, &rows),
+                      ADR_STATUS_DAMAGED);
+    assert_int_equal (rows, 0);
+    s_checkpoint (w);
+    memcpy (had, adr_store_checkpoint (w->store)->root, sizeof had);
+    assert_memory_not_equal (plain, had, sizeof had);
+    assert_int_equal (s_verify_leaves (w), 1);
+    fixture_reopen (w);
+    assert_int_equal (adr_store_doubts (w->store), 1);
+    s_expect_doubt (w, "a", true);
+    s_place (w, "a", "1", 1); /* a third copy has it */
+    s_expect_doubt (w, "a", false);
+    fixture_expect (w, "a", "1");
+    s_checkpoint (w);
+    assert_memory_equal (plain, adr_store_checkpoint (w->store)->root, sizeof plain);
+    adr_store_drop (w->store, ADR_TABLE_KV, fixture_text ("a"), &(adr_version_t){ ADR_EPOCH, 1, 1 });
+    fixture_run (w);
+    s_bare (w, "a", "1", 1, ADR_DOUBT_LACKED);
+    s_expect_doubt (w, "a", true);
+    s_bare (w, "a", "1", 1, ADR_DOUBT_COPIED); /* it keeps its first word */
+    s_checkpoint (w);
+    assert_memory_equal (had, adr_store_checkpoint (w->store)->root, sizeof had);
+    adr_store_drop (w->store, ADR_TABLE_KV, fixture_text ("a"), &(adr_version_t){ ADR_EPOCH, 1, 1 });
+    fixture_run (w);
+    fixture_expect (w, "a", NULL);
+    assert_int_equal (adr_store_doubts (w->store), 0);
+    assert_int_equal (s_verify_leaves (w), 0);
+}
+
+/* [REPAIR-2] What the log writes ends the doubt, in memory at once. */
+static void
+test_a_write_ends_a_doubt (void **state)
+{
+    fixture_t *w = *state;
+    fixture_write (w, "a", "1");
+    fixture_flush (w);
+    s_bare (w, "a", "1", 1, ADR_DOUBT_HAD);
+    s_bare (w, "b", "1", 1, ADR_DOUBT_COPIED);
+    s_bare (w, "c", "1", 1, ADR_DOUBT_LACKED);
+    assert_int_equal (adr_store_doubts (w->store), 3);
+    fixture_write (w, "a", "2");
+    fixture_write (w, "b", NULL);
+    fixture_expect (w, "a", "2");
+    s_expect_doubt (w, "b", false);
+    fixture_flush (w);
+    assert_int_equal (adr_store_doubts (w->store), 1);
+    assert_int_equal (adr_store_regressions (w->store), 0);
+    fixture_expect (w, "a", "2");
+    s_expect_doubt (w, "c", true);
+    assert_int_equal (s_verify_leaves (w), 3);
+}
+
+/* A record whose value is nowhere hashes as it does elsewhere, and is answered as damaged until a copy of it comes. */
+static void
+test_a_row_without_a_value (void **state)
+{
+    fixture_t *w = *state;
+    uint8_t root[ADR_HASH_SIZE];
+    adr_record_t record;
+    adr_buffer_t wounds = { 0 };
+    s_bare (w, "a", "1", 1, ADR_DOUBT_NONE);
+    assert_int_equal (adr_store_get (w->store, ADR_TABLE_KV, fixture_text ("a"), true, &record), ADR_STATUS_DAMAGED);
+    assert_false (adr_store_met_doubt (w->store));
+    assert_int_equal (adr_store_doubts (w->store), 0);
+    adr_store_take_wounds (w->store, &wounds);
+    assert_true (wounds.size > 0); /* it is asked for */
+    adr_buffer_free (&wounds);
+    s_checkpoint (w);
+    memcpy (root, adr_store_checkpoint (w->store)->root, sizeof root);
+    s_place (w, "a", "1", 1);
+    fixture_expect (w, "a", "1");
+    s_checkpoint (w);
+    assert_memory_equal (root, adr_store_checkpoint (w->store)->root, sizeof root);
+}
+
+/* [STORE-10] A heal counts them anew; an index made anew has none, and is compared. */
+static void
+test_doubts_are_healed_and_forgotten (void **state)
+{
+    fixture_t *w = *state;
+    fixture_write (w, "a", "1");
+    fixture_write (w, "b", "1");
+    fixture_flush (w);
+    s_bare (w, "a", "1", 1, ADR_DOUBT_HAD);
+    s_bare (w, "c", "1", 1, ADR_DOUBT_LACKED);
+    adr_store_note_index_damaged (w->store);
+    adr_store_heal (w->store);
+    fixture_run (w);
+    assert_false (adr_store_heals (w->store));
+    assert_int_equal (adr_store_doubts (w->store), 2);
+    s_expect_doubt (w, "a", true);
+    assert_int_equal (s_verify_leaves (w), 3);
+    memory_index_destroy (&w->index);
+    w->index = memory_index_create ();
+    fixture_reopen (w);
+    assert_int_equal (adr_store_doubts (w->store), 0);
+    fixture_expect (w, "a", "1");
+    fixture_expect (w, "c", NULL);
 }
 
 /* A row replaces none that is newer; that it would have is counted [REPAIR-4]. */
@@ -429,6 +607,11 @@ main (void)
         FIXTURE_TEST (test_the_same_version_is_a_new_place),
         FIXTURE_TEST (test_a_copy_fits_its_digest),
         FIXTURE_TEST (test_only_that_version_is_dropped),
+        FIXTURE_TEST (test_a_window_outlives_heals),
+        FIXTURE_TEST (test_a_record_in_doubt),
+        FIXTURE_TEST (test_a_write_ends_a_doubt),
+        FIXTURE_TEST (test_a_row_without_a_value),
+        FIXTURE_TEST (test_doubts_are_healed_and_forgotten),
         FIXTURE_TEST (test_a_regression_is_counted),
         FIXTURE_TEST (test_a_copy_moves_the_log),
         FIXTURE_TEST (test_a_log_never_goes_back),
