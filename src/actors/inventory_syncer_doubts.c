@@ -4,7 +4,7 @@
  * third one is a second voter's. Where that is away, both copies put the record in doubt (store/disk.h): nobody is told what
  * it says, and it hashes as one in doubt, so that the two agree about everything else, and about this.
  *
- * Implements REPAIR-2 (docs/decisions/0016). */
+ * Implements REPAIR-2 (docs/decisions/0017). */
 
 #include "actors/inventory_syncer_private.h"
 
