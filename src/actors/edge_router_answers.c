@@ -60,12 +60,14 @@ s_is_unread (const Adr__Answer *answer)
            && strncmp (answer->text, "seen_ms", 7) == 0;
 }
 
-/* Stamps the request anew by the log time that an answer told; false if that is no later. */
+/* Stamps the request anew by the log time that an answer told; false if that is no later. How old a request is that was tried
+ * before, an edge cannot say on a host that may be paused without noticing: an earlier try may be done, and its id forgotten. */
 static bool
 s_stamp_anew (const edge_router_t *self, edge_request_t *request, const Adr__Answer *answer)
 {
     uint64_t stamp = edge_router_stamp (answer->time_ms, edge_router_age_ms (self, request));
-    if (stamp <= request->seen_ms)
+    bool tried = request->tries > 1 || request->age_ms > 0;
+    if (stamp <= request->seen_ms || (tried && self->environment->settings.reads_by_quorum))
         return false;
     ADR_MARK ("edge: a write is stamped anew");
     request->seen_ms = stamp;

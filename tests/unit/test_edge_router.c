@@ -466,6 +466,22 @@ test_a_write_with_too_old_a_stamp_is_stamped_anew (void **state)
     assert_int_equal (s_tried ()->seen_ms, 900000 - 3 * 3000);
 }
 
+/* [EDGE-6] Where the edge may have slept unawares it does not know how old a request is that was tried before. */
+static void
+test_a_paused_guest_stamps_no_second_try (void **state)
+{
+    (void) state;
+    s_router.environment.settings.reads_by_quorum = 1;
+    s_ask (s_write (), 10);
+    harness_advance (&s_router, 601 * ADR_MS);
+    assert_int_equal (harness_count (&s_router, ADR__KIND__WRITE), 2);
+    s_reply (2, s_tried ()->number,
+             (s_say_t){ .status = ADR_STATUS_UNKNOWN, .text = "seen_ms is too old", .time_ms = 900000 });
+    harness_advance (&s_router, 5000 * ADR_MS);
+    assert_int_equal (s_tried ()->seen_ms, 0);
+    s_assert_ended (ADR_STATUS_UNKNOWN); /* the first try may yet be done */
+}
+
 static void
 test_reads_end_in_a_timeout (void **state)
 {
@@ -804,6 +820,7 @@ main (void)
         S_TEST (test_a_conflict_without_an_entry_is_believed_only_with_all_tries_answered),
         S_TEST (test_a_conflict_with_an_entry_is_sure),
         S_TEST (test_a_write_with_too_old_a_stamp_is_stamped_anew),
+        S_TEST (test_a_paused_guest_stamps_no_second_try),
         S_TEST (test_reads_end_in_a_timeout),
         S_TEST (test_a_list_answer_is_passed_on),
         S_TEST (test_a_list_goes_on_behind_tombstones),
