@@ -420,6 +420,7 @@ ADR_WARN_UNUSED bool adr_journal_entry (adr_store_t *self, uint64_t index, bool 
 #define ADR_NOTE_BOOT "boot"
 #define ADR_NOTE_REINDEX "reindex" /* not 0: the index has rows that cannot be read, and is to be made anew */
 #define ADR_NOTE_REBUILT "rebuilt" /* not 0: the index was made anew [STORE-9] */
+#define ADR_NOTE_REPLAYED "replayed" /* up to where the log was replayed over it then: see replayed_to */
 #define ADR_NOTE_HISTORY "history" /* in one commit with the log's start */
 #define ADR_NOTE_REMOVED "removed" /* which segments are gone, and what generation of the index knows of it [STORE-8] */
 #define ADR_NOTE_FENCE "fence" /* the replicator's; its first eight bytes are the term */

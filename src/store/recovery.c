@@ -289,7 +289,8 @@ s_recover_noted (adr_recovery_t *r)
         self->commit = self->log.last.index;
     if (r->rebuild && (error = adr_recovery_rebuild (r)) != 0)
         return s_failed (r, "making the index anew", error);
-    self->replayed_to = r->rebuild || self->was_rebuilt ? self->log.last.index : 0;
+    if ((r->rebuild || self->was_rebuilt) && (error = adr_recovery_note_replayed (r)) != 0)
+        return s_failed (r, "noting what is replayed", error);
     if ((error = s_replay_index (r)) != 0)
         return s_failed (r, "replaying the journal into the index", error);
     if (self->log.missing_from == 0) {

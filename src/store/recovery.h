@@ -87,6 +87,7 @@ bool adr_recovery_reindex_is_noted (adr_recovery_t *r);
 /* Notes that the index is being made anew: until that is done the next start begins it again, and ever after it is known
  * that it was. */
 int adr_recovery_note_rebuild (adr_recovery_t *r);
+int adr_recovery_note_replayed (adr_recovery_t *r);
 /* Rows of what stands below the log's start, and of copies wherever they stand, into an index that is empty. */
 int adr_recovery_rebuild (adr_recovery_t *r);
 

@@ -8,7 +8,7 @@
 #include "core/actor.h"
 
 #define S_NOTE_JOURNAL_SIZE 80
-#define S_FRESH_COUNT 9 /* notes of a store without a past */
+#define S_FRESH_COUNT 10 /* notes of a store without a past */
 
 void
 adr_note_segment_encode (const adr_note_segment_t *note, uint8_t at[ADR_NOTE_SEGMENT_SIZE])
@@ -179,6 +179,8 @@ adr_recovery_notes_read (adr_recovery_t *r)
     self->journal.first_segment = r->note.first;
     uint64_t rebuilt = 0;
     self->was_rebuilt = s_note_u64 (self, ADR_NOTE_REBUILT, &rebuilt) && rebuilt;
+    if (!s_note_u64 (self, ADR_NOTE_REPLAYED, &self->replayed_to))
+        self->replayed_to = 0;
     return ADR_NOTES_GOOD;
 }
 
@@ -212,6 +214,7 @@ adr_recovery_notes_write (adr_recovery_t *r)
                                               { ADR_NOTE_SYNC, adr_bytes (sync, sizeof sync) },
                                               { ADR_NOTE_REMOVED, adr_bytes (none, sizeof none) },
                                               { ADR_NOTE_HISTORY, adr_bytes (none, 8) },
+                                              { ADR_NOTE_REPLAYED, adr_bytes (none, 8) },
                                               { ADR_NOTE_REBUILT, adr_bytes (none, 8) } };
     size_t count = S_FRESH_COUNT;
     for (size_t i = 0; i < S_TOLD_COUNT; i++) /* a new incarnation has told nobody anything: empty */
@@ -230,6 +233,18 @@ adr_recovery_note (adr_recovery_t *r, uint64_t newest, uint64_t recovering)
     adr_state_put_t put[] = { { ADR_NOTE_SEGMENT, adr_bytes (segment, sizeof segment) },
                               { ADR_NOTE_BOOT, adr_bytes (boot, sizeof boot) } };
     return self->state->put (self->state, put, 2);
+}
+
+/* It stays: a start may replay entries once more after the copy is exact, and before they are in the index. */
+int
+adr_recovery_note_replayed (adr_recovery_t *r)
+{
+    adr_store_t *self = r->self;
+    uint8_t bytes[8];
+    self->replayed_to = self->log.last.index;
+    adr_put_u64 (bytes, self->replayed_to);
+    adr_state_put_t put = { ADR_NOTE_REPLAYED, adr_bytes (bytes, sizeof bytes) };
+    return self->state->put (self->state, &put, 1);
 }
 
 int
