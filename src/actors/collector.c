@@ -16,7 +16,7 @@
  *     a look at a group:  IDLE -> [EPOCHS] -> LISTING <-> WORKING (a page of rows, a few at a time) -> IDLE
  *     a row of GARBAGE:   [CONDEMN -> CHUNKS] -> REMOVE -> ROW -> OVER
  *     a row of PENDING:   born:   RECORD -> ROW, or -> OWNER -> DOOM -> OVER
- *                         doomed: HEADER -> [COUNT | CONDEMN -> CHUNKS] -> REMOVE -> ROW -> OVER */
+ *                         doomed: RECORD -> ROW, or -> HEADER -> [COUNT | CONDEMN -> CHUNKS] -> REMOVE -> ROW -> OVER */
 
 #include "actors/collector_private.h"
 #include "wire/map_codec.h"
@@ -197,7 +197,7 @@ s_born_due (const collector_t *self, const collector_row_t *row)
     uint64_t born = adr_get_be64 (row->key), kept = S_EPOCHS_KEPT + (self->place[self->look].nearest ? 0 : 1);
     if (ADR_PLANT (OBJECT_1_SWEPT_YOUNG))
         return ROW_DUE;
-    if (born + kept >= self->newest_epoch)
+    if (born >= self->newest_epoch || self->newest_epoch - born <= kept) /* a client's number may be any */
         return ROW_LATE_ALL;
     uint32_t partition = adr_partition_of (ADR_TABLE_META, adr_bytes (row->record, row->record_size), self->map->partition_count);
     return born + kept < self->epoch[partition] ? ROW_DUE : ROW_LATER;
@@ -224,9 +224,7 @@ s_first_step (collector_t *self, collector_row_t *row, adr_bytes_t value)
 {
     adr_object_info_t info;
     adr_arena_t arena;
-    if (self->range == RANGE_DOOMED)
-        return STEP_HEADER;
-    if (self->range == RANGE_BORN)
+    if (self->range != RANGE_GARBAGE) /* what waited for its end was looked at once: an id that is used again has a record by now */
         return row->record_size ? STEP_RECORD : collector_wrong (self, "a pending row names no record");
     adr_arena_init (&arena, ARENA_ROOM, ARENA_MAX);
     bool read = adr_meta_record_read (&info, value, &arena);

@@ -38,7 +38,7 @@ collector_list (collector_t *self, uint8_t table, adr_bytes_t prefix, adr_bytes_
     list.prefix = adr_bytes_view (prefix);
     list.after = adr_bytes_view (after);
     list.partition_by = adr_bytes_view (by);
-    list.rows_max = with_values ? ROWS : ADR_LIST_ROWS_MAX;
+    list.rows_max = with_values && table != ADR_TABLE_SWEEP ? ROWS : ADR_LIST_ROWS_MAX; /* epochs take no row */
     list.mode = ADR__READ_MODE__STRONG;
     list.limit_ms = LIMIT_MS;
     list.with_values = with_values;
@@ -218,42 +218,55 @@ collector_wrong (collector_t *self, const char *what)
 }
 
 static collector_step_t
+s_unnamed (const collector_t *self)
+{
+    return self->range == RANGE_DOOMED ? STEP_HEADER : STEP_OWNER;
+}
+
+static collector_step_t
 s_on_record (collector_t *self, collector_row_t *row, adr_status_t status, adr_bytes_t value)
 {
     adr_object_info_t info;
     adr_arena_t arena;
     if (status == ADR_STATUS_NOT_FOUND)
-        return STEP_OWNER;
+        return s_unnamed (self);
     adr_arena_init (&arena, ARENA_ROOM, ARENA_MAX);
     bool read = status == ADR_STATUS_OK && adr_meta_record_read (&info, value, &arena);
     adr_arena_free (&arena);
     if (!read)
         return STEP_FAILED;
     if (!adr_id_equal (&info.object, &row->object) || ADR_PLANT (OBJECT_1_RECORD_IGNORED))
-        return STEP_OWNER;
+        return s_unnamed (self);
     self->kept++;
     return STEP_ROW;
+}
+
+/* False if the header cannot be read. `*owned`: it is condemned, or the record's that the row names. */
+static bool
+s_read_header (const collector_row_t *row, adr_bytes_t value, adr_object_info_t *info, bool *owned)
+{
+    uint8_t owner[ADR_KEY_MAX];
+    adr_bytes_t data;
+    adr_arena_t arena;
+    adr_arena_init (&arena, ARENA_ROOM, ARENA_MAX);
+    bool read = adr_object_header_read (info, &data, value, &arena);
+    size_t size = read ? adr_object_header_owner (owner, value, &arena) : 0;
+    adr_arena_free (&arena);
+    *owned = info->condemned || adr_bytes_equal (adr_bytes (owner, size), adr_bytes (row->record, row->record_size));
+    return read;
 }
 
 /* Anybody who may write can write a row; what an object says of itself was written with it. */
 static collector_step_t
 s_on_owner (collector_t *self, collector_row_t *row, adr_status_t status, adr_bytes_t value)
 {
-    uint8_t owner[ADR_KEY_MAX];
-    adr_arena_t arena;
+    adr_object_info_t info;
+    bool owned;
     if (status == ADR_STATUS_NOT_FOUND) /* chunks at most */
         return STEP_DOOM;
     if (status != ADR_STATUS_OK)
         return STEP_FAILED;
-    adr_arena_init (&arena, ARENA_ROOM, ARENA_MAX);
-    adr_object_info_t info;
-    adr_bytes_t data;
-    bool read = adr_object_header_read (&info, &data, value, &arena);
-    size_t size = read ? adr_object_header_owner (owner, value, &arena) : 0;
-    adr_arena_free (&arena);
-    if (read && info.condemned)
-        return STEP_DOOM;
-    if (adr_bytes_equal (adr_bytes (owner, size), adr_bytes (row->record, row->record_size)))
+    if (s_read_header (row, value, &info, &owned) && owned)
         return STEP_DOOM;
     return collector_wrong (self, "an object is not that of the record that its pending row names");
 }
@@ -267,21 +280,17 @@ collector_first_step (const collector_row_t *row)
 }
 
 static collector_step_t
-s_on_header (collector_row_t *row, adr_status_t status, adr_bytes_t value)
+s_on_header (collector_t *self, collector_row_t *row, adr_status_t status, adr_bytes_t value)
 {
     adr_object_info_t info;
-    adr_bytes_t data;
-    adr_arena_t arena;
+    bool owned;
     row->chunks = row->looked = 0;
     if (status == ADR_STATUS_NOT_FOUND)
         return STEP_COUNT;
-    if (status != ADR_STATUS_OK)
+    if (status != ADR_STATUS_OK || !s_read_header (row, value, &info, &owned))
         return STEP_FAILED;
-    adr_arena_init (&arena, ARENA_ROOM, ARENA_MAX);
-    bool read = adr_object_header_read (&info, &data, value, &arena);
-    adr_arena_free (&arena);
-    if (!read)
-        return STEP_FAILED;
+    if (!owned) /* its header came after the sweep that found none */
+        return collector_wrong (self, "an object is not that of the record that its row names");
     row->chunks = adr_object_chunks (info.size, info.chunk_size);
     return collector_first_step (row);
 }
@@ -330,7 +339,7 @@ collector_step (collector_t *self, collector_row_t *row, adr_status_t status, ad
         self->swept += ok;
         return ok ? STEP_OVER : STEP_FAILED;
     case STEP_HEADER:
-        return s_on_header (row, status, value);
+        return s_on_header (self, row, status, value);
     case STEP_CONDEMN: /* [OBJECT-4] without a header there are no chunks: it goes last */
         return ok ? STEP_CHUNKS : status == ADR_STATUS_CONFLICT ? STEP_ROW : STEP_FAILED;
     case STEP_CHUNKS:

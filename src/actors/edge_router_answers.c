@@ -251,6 +251,8 @@ edge_router_on_list_answer (edge_router_t *self, const adr_event_t *event)
         return;
     if (from->status == ADR_STATUS_OK && s_list_on (self, place, from, node))
         return;
+    if (from->status == ADR_STATUS_OK && from->rows == 0 && from->more && attempt != request->tries)
+        return; /* [EDGE-8] an older try's way over tombstones that a newer one is past already */
     if (from->status == ADR_STATUS_OK || from->status == ADR_STATUS_INVALID || from->status == ADR_STATUS_LOCKED) {
         Adr__ListAnswer answer = *from;
         answer.base.n_unknown_fields = 0;

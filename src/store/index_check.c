@@ -37,6 +37,8 @@ static_assert (sizeof (size_t) == 8 && __BYTE_ORDER == __LITTLE_ENDIAN, "the for
 #define S_PAGE_SIZE_MAX 32768
 #define S_DEPTH_MAX 32 /* LMDB's own */
 #define S_KEY_MAX 511
+/* Pages behind the file's end: LMDB never writes those that it gave up in the transaction that took them. 256 MiB. */
+#define S_UNWRITTEN_MAX 65536
 #define S_FREE_FLAGS (MDB_NOSUBDIR | MDB_INTEGERKEY) /* the environment's flags stand there, too */
 
 enum { S_BRANCH = 0x01, S_LEAF = 0x02, S_OVERFLOW = 0x04, S_META = 0x08 };           /* of a page */
@@ -355,7 +357,7 @@ s_file_is_sound (int file, uint64_t size)
     if (verdict != S_GOOD)
         return verdict == S_FOREIGN; /* LMDB refuses what it does not know */
     uint64_t last = adr_get_u64 (meta + 120);
-    if (last >= size / self.page_size)
+    if (last >= size / self.page_size + S_UNWRITTEN_MAX)
         return false;
     self.page_count = last + 1;
     self.seen = adr_alloc (self.page_count / 8 + 1);

@@ -97,7 +97,8 @@ s_info_fill (adr_object_info_t *info, uint32_t layout, uint64_t size, uint32_t c
              size_t count, Adr__Attribute **attributes)
 {
     if (layout != ADR__RECORD_LAYOUT__LAYOUT_1 || size > (uint64_t) ADR_OBJECT_SIZE_MAX
-        || chunk_size > ADR_VALUE_MAX || (chunk_size == 0 && size > ADR_VALUE_MAX)
+        || (chunk_size != 0 && chunk_size != ADR_CHUNK_SIZE) /* smaller ones would be endless work for who deletes them */
+        || (chunk_size == 0 && size > ADR_VALUE_MAX)
         || strlen (etag) >= sizeof info->etag || count > ADR_OBJECT_ATTRIBUTES_MAX)
         return false;
     info->size = size;

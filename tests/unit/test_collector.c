@@ -492,12 +492,48 @@ test_nothing_is_lost_and_nothing_stays (void **state)
     }
 }
 
+static void
+s_written (void *argument, const adr_reply_t *reply)
+{
+    (void) argument;
+    assert_int_equal (reply->status, ADR_STATUS_OK);
+}
+
+/* [OBJECT-4] An upload was swept before it had a header, and its id was used again: the row of the first one is not the end of
+ * the second. */
+static void
+test_a_row_that_waits_for_the_end_of_a_named_object (void **state)
+{
+    (void) state;
+    adr_id_t object = { .bytes = { 7 } };
+    s_writer_t writer = { .left = 0 };
+    uint8_t row[ADR_PENDING_KEY_SIZE], named[ADR_KEY_MAX];
+    s_start (1);
+    s_world.faults = false;
+    writer.writer = adr_object_writer_new (s_world.session[0], "bucket", adr_bytes ("k0", 2), &object, NULL, 0, s_ready, &writer);
+    adr_object_writer_end (writer.writer, "e", 1, ADR__CONDITION__ALWAYS, NULL, s_done, &writer);
+    for (int i = 0; i < 10; i++)
+        s_pump ();
+    assert_true (writer.over && writer.status == ADR_STATUS_OK);
+    adr_pending_key (row, 0, &object);
+    adr_session_op_t op = { .table = ADR_TABLE_PENDING, .key = adr_bytes (row, sizeof row),
+                            .value = adr_bytes (named, adr_meta_key (named, "bucket", adr_bytes ("k0", 2))) };
+    adr_session_write (s_world.session[0], &op, 1, 0, s_written, NULL);
+    for (int i = 0; i < 200; i++)
+        s_pump ();
+    assert_int_equal (fake_store_count (s_world.store, ADR_TABLE_META), 1);
+    s_assert_all_whole ();
+    assert_false (fake_store_has (s_world.store, ADR_TABLE_PENDING, adr_bytes (row, sizeof row)));
+    s_stop ();
+}
+
 int
 main (void)
 {
 #ifdef ADR_PLANTS /* planted_objects.sh */
     adr_planted = getenv ("ADR_PLANTED");
 #endif
-    const struct CMUnitTest tests[] = { cmocka_unit_test (test_nothing_is_lost_and_nothing_stays) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test (test_a_row_that_waits_for_the_end_of_a_named_object),
+                                        cmocka_unit_test (test_nothing_is_lost_and_nothing_stays) };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -308,6 +308,43 @@ test_whatever_lmdb_writes_is_sound (void **unused)
     adr_index_lmdb_destroy (&index);
 }
 
+/* Rows that come and go within one transaction leave pages that LMDB took, gave up, and never wrote: at the file's end it is
+ * shorter than it says. */
+static void
+test_a_file_is_sound_without_pages_that_were_given_up (void **unused)
+{
+    (void) unused;
+    char why[512], key[64];
+    unsigned shorter = 0;
+    unlink (s_path ("index.mdb"));
+    adr_index_t *index = s_open (why);
+    for (unsigned round = 1; round < 20; round++) {
+        struct stat status;
+        uint8_t meta[2][8];
+        int error;
+        assert_int_equal (index->begin (index), 0);
+        for (unsigned i = 0; i < round * 50; i++)
+            assert_int_equal (s_put (index, i), 0);
+        for (unsigned i = 0; i < round * 50; i++)
+            if ((error = index->remove (index, i % 3, s_key (key, i))) != ENOENT) /* keys come again */
+                assert_int_equal (error, 0);
+        assert_int_equal (index->commit (index), 0);
+        int file = open (s_path ("index.mdb"), O_RDONLY);
+        assert_int_equal (fstat (file, &status), 0);
+        for (size_t i = 0; i < 2; i++) /* the last page */
+            assert_int_equal (pread (file, meta[i], sizeof meta[i], (off_t) (i * S_PAGE + 136)), sizeof meta[i]);
+        close (file);
+        uint64_t last = adr_get_u64 (meta[0]) > adr_get_u64 (meta[1]) ? adr_get_u64 (meta[0]) : adr_get_u64 (meta[1]);
+        shorter += (uint64_t) status.st_size < (last + 1) * S_PAGE;
+        assert_int_equal (index->check (index), 0);
+    }
+    assert_int_not_equal (shorter, 0);
+    adr_index_lmdb_destroy (&index);
+    index = s_open (why);
+    assert_string_equal (why, "");
+    adr_index_lmdb_destroy (&index);
+}
+
 /* Every header, and bytes all over each page. */
 static size_t
 s_byte (adr_random_t *random, size_t page, unsigned i)
@@ -426,6 +463,7 @@ main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (test_a_sound_file_is_sound),
         cmocka_unit_test (test_whatever_lmdb_writes_is_sound),
+        cmocka_unit_test (test_a_file_is_sound_without_pages_that_were_given_up),
         cmocka_unit_test (test_damage_is_found_before_it_is_met),
         cmocka_unit_test (test_damage_that_is_met_is_known_to_the_next_start),
         cmocka_unit_test (test_files_that_are_not_whole_are_made_anew),

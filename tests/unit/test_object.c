@@ -477,6 +477,10 @@ records_are_read_back (void **state)
     assert_int_equal (read.modified_ms, 99);
     assert_string_equal (read.attribute[0].value, "b");
     adr_buffer_clear (&value);
+    info.chunk_size = 1; /* whoever deletes it would look for as many chunks as it has bytes */
+    adr_meta_record_write (&value, &info);
+    assert_false (adr_meta_record_read (&read, adr_bytes (value.data, value.size), &arena));
+    adr_buffer_clear (&value);
     info.size = 5;
     info.chunk_size = 0;
     adr_object_header_write (&value, &info, "bucket", adr_bytes ("k", 1));
