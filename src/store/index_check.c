@@ -380,3 +380,14 @@ adr_index_file_is_sound (const char *path)
     close (file);
     return sound;
 }
+
+bool
+adr_lmdb_is_whole (MDB_env *environment, const char *path)
+{
+    MDB_envinfo info;
+    MDB_stat pages;
+    struct stat status;
+    return mdb_env_info (environment, &info) == 0 && mdb_env_stat (environment, &pages) == 0
+        && stat (path, &status) == 0
+        && ((uint64_t) status.st_size / pages.ms_psize > info.me_last_pgno || adr_index_file_is_sound (path));
+}

@@ -32,19 +32,6 @@ s_unlink_lock (const char *path)
     return unlink (lock) == 0 || errno == ENOENT ? 0 : errno;
 }
 
-/* LMDB believes a file's own word about its size, and a page behind its end would be a fatal signal. It never writes pages that
- * it gave up in the transaction that took them: whether a short file lacks others is found by reading it. */
-static bool
-s_is_whole (MDB_env *environment, const char *path)
-{
-    MDB_envinfo info;
-    MDB_stat pages;
-    struct stat status;
-    return mdb_env_info (environment, &info) == 0 && mdb_env_stat (environment, &pages) == 0
-        && stat (path, &status) == 0
-        && ((uint64_t) status.st_size / pages.ms_psize > info.me_last_pgno || adr_index_file_is_sound (path));
-}
-
 static int
 s_open (adr_index_lmdb_t *self, const char *path)
 {
@@ -58,7 +45,7 @@ s_open (adr_index_lmdb_t *self, const char *path)
         error = mdb_env_set_mapsize (self->environment, S_MAP_FIRST);
     if (!error)
         error = mdb_env_open (self->environment, path, S_FLAGS, 0600);
-    if (!error && !s_is_whole (self->environment, path))
+    if (!error && !adr_lmdb_is_whole (self->environment, path))
         error = MDB_CORRUPTED;
     if (!error)
         error = mdb_reader_check (self->environment, &dead);

@@ -126,5 +126,9 @@ ADR_WARN_UNUSED int adr_index_walk_to_end (const adr_index_lmdb_t *self, MDB_txn
 
 /* False if LMDB must not be let near it. Reads all of it; nobody writes to it meanwhile. */
 ADR_WARN_UNUSED bool adr_index_file_is_sound (const char *path);
+/* LMDB believes a file's own word about its size, and a page behind its end would be a fatal signal. It never writes pages that
+ * it gave up in the transaction that took them: whether a short file lacks others is found by reading it. Of the index and of
+ * the state alike. */
+ADR_WARN_UNUSED bool adr_lmdb_is_whole (MDB_env *environment, const char *path);
 
 #endif

@@ -7,6 +7,7 @@
 #include "store/backend.h"
 #include "store/crc32c.h"
 #include "store/folder.h"
+#include "store/index_lmdb.h"
 
 #include <errno.h>
 #include <lmdb.h>
@@ -44,17 +45,6 @@ s_errno (int error)
 
 /* --- opening and making ------------------------------------------------------------------------------------ */
 
-/* LMDB believes a file's own word about its size, and a page behind its end would be a fatal signal. */
-static bool
-s_is_whole (MDB_env *environment, const char *path)
-{
-    MDB_envinfo info;
-    MDB_stat pages;
-    struct stat status;
-    return mdb_env_info (environment, &info) == 0 && mdb_env_stat (environment, &pages) == 0
-        && stat (path, &status) == 0 && (uint64_t) status.st_size / pages.ms_psize > info.me_last_pgno;
-}
-
 static int
 s_open (const char *path, MDB_env **environment, MDB_dbi *values)
 {
@@ -65,7 +55,7 @@ s_open (const char *path, MDB_env **environment, MDB_dbi *values)
     error = mdb_env_set_mapsize (*environment, S_MAP);
     if (!error)
         error = mdb_env_open (*environment, path, S_FLAGS, 0600);
-    if (!error && !s_is_whole (*environment, path))
+    if (!error && !adr_lmdb_is_whole (*environment, path))
         error = MDB_CORRUPTED;
     if (!error && (error = mdb_txn_begin (*environment, NULL, 0, &transaction)) == 0) {
         error = mdb_dbi_open (transaction, NULL, 0, values);
