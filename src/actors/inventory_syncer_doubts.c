@@ -79,12 +79,21 @@ s_absent_here (const inventory_syncer_t *self)
     return self->lossy ? ADR_DOUBT_COPIED : ADR_DOUBT_LACKED;
 }
 
+/* [REPAIR-3] The inventory is of a moment in which that copy had heard of every purge that this one knows of. What one that is
+ * behind still has says nothing. */
+static bool
+s_knows_purges (const inventory_syncer_t *self, const lane_t *lane)
+{
+    return lane->applied >= self->purged_to || self->mode == MODE_COPYING;
+}
+
 /* --- two copies -------------------------------------------------------------------------------------------------- */
 
 void
 syncer_doubt_missing (inventory_syncer_t *self, lane_t *lane, const adr_inventory_row_t *row)
 {
-    s_add (lane, row, s_absent_here (self), s_word_of (row), false, s_may (self, lane, row->doubt != ADR_DOUBT_NONE));
+    if (s_knows_purges (self, lane) || ADR_PLANT (REPAIR_3_BEHIND_HAS_A_WORD))
+        s_add (lane, row, s_absent_here (self), s_word_of (row), false, s_may (self, lane, row->doubt != ADR_DOUBT_NONE));
 }
 
 void
@@ -102,6 +111,8 @@ void
 syncer_compare_doubt (inventory_syncer_t *self, lane_t *lane, const adr_inventory_row_t *own, const adr_inventory_row_t *row)
 {
     adr_doubt_t mine = s_word_of (own), theirs = s_word_of (row);
+    if (!s_knows_purges (self, lane))
+        return;
     bool has = row->doubt == ADR_DOUBT_NONE && (self->mode == MODE_COPYING || lane->exact);
     if (has || (mine == ADR_DOUBT_HAD && theirs == ADR_DOUBT_HAD)) {
         if (own->doubt)
@@ -267,10 +278,13 @@ syncer_leave_doubts (inventory_syncer_t *self, lane_t *lane)
 
 /* What it has too, or newer, is there. Absence says something at or below its horizon only, and if it is applied up to there. */
 static adr_doubt_t
-s_second_word (const adr_inventory_row_t *row, const adr_inventory_row_t *theirs, uint64_t horizon)
+s_second_word (const inventory_syncer_t *self, const lane_t *lane, const adr_inventory_row_t *row,
+               const adr_inventory_row_t *theirs, uint64_t horizon)
 {
     if (theirs == NULL)
         return row->version.index <= horizon ? ADR_DOUBT_LACKED : ADR_DOUBT_COPIED;
+    if (!s_knows_purges (self, lane) && !ADR_PLANT (REPAIR_3_BEHIND_HAS_A_WORD))
+        return ADR_DOUBT_COPIED;
     return adr_version_compare (&theirs->version, &row->version) < 0 ? ADR_DOUBT_COPIED : s_word_of (theirs);
 }
 
@@ -278,7 +292,7 @@ static void
 s_settle (inventory_syncer_t *self, lane_t *lane, uint8_t flags, const adr_inventory_row_t *row,
           const adr_inventory_row_t *own, const adr_inventory_row_t *theirs, uint64_t horizon)
 {
-    adr_doubt_t word[] = { row->doubt, (adr_doubt_t) (flags & S_WORD), s_second_word (row, theirs, horizon) };
+    adr_doubt_t word[] = { row->doubt, (adr_doubt_t) (flags & S_WORD), s_second_word (self, lane, row, theirs, horizon) };
     unsigned had = 0, lacked = 0;
     if ((own != NULL) != ((flags & S_HERE) != 0) || (own && adr_version_compare (&own->version, &row->version) != 0))
         return; /* it has changed meanwhile */

@@ -68,6 +68,7 @@ typedef struct {
     size_t doubt_at;     /* ... up to here it has */
     bool doubting;       /* ... and is being asked */
     bool exact, proven;  /* the peer's copy, as the inventory said that is here */
+    uint64_t applied;    /* the moment of that inventory */
     uint32_t asked;      /* keys of the question that is open */
     bool anybody;        /* the peer need not be proven */
     bool lacking;        /* the peer could not give something: the partition is asked of another one */

@@ -410,6 +410,7 @@ syncer_on_inventory (inventory_syncer_t *self, const adr_event_t *event)
     syncer_see_applied (self, lane->peer, inventory->applied, false);
     lane->exact = inventory->exact;
     lane->proven = inventory->proven;
+    lane->applied = inventory->applied;
     if (!s_inventory_is_here (self, lane, inventory->applied, inventory->purged_to)) {
         ADR_MARK ("an inventory is false");
         adr_note (self->effects, ADR_LEVEL_WARNING, "an inventory of partition %u does not hash to its leaves -> look at that peer false=%llu",

@@ -16,10 +16,11 @@ digest() { "$1" --seeds "$seeds" --jobs "$(nproc)" | sed -nE '1s/.*digest of all
 made_with() { # COMPILER OPTION
     local name=$folder/$1$2 file
     mkdir "$name"
-    for file in "$top"/src/{core,wire,store,actors}/*.c "$build"/src/wire/*.pb-c.c "$top"/tests/sim/*.c; do
-        case $file in */store/disk_posix.c | */store/*_lmdb.c) ;; *) echo "$file" ;; esac
+    for file in "$top"/src/{core,wire,store,actors}/*.c "$build"/src/wire/*.pb-c.c "$top"/tests/sim/*.c \
+                "$top/tests/unit/memory_index.c"; do
+        case $file in */store/disk_posix.c | */store/*_lmdb*.c | */store/index_*.c) ;; *) echo "$file" ;; esac
     done | (cd "$name" && xargs -P "$(nproc)" -n 4 "$1" "$2" -std=gnu11 -D_GNU_SOURCE -w -c \
-        -I"$top/src" -I"$top/tests/sim" -I"$build/src")
+        -I"$top/src" -I"$top/tests/sim" -I"$top/tests/unit" -I"$build/src")
     "$1" -o "$name/sim" "$name"/*.o "${libs[@]}"
     digest "$name/sim"
 }

@@ -1313,6 +1313,22 @@ test_a_second_copy_that_knows_of_a_loss_decides_nothing (void **state)
     assert_int_equal (s_sent (ADR__KIND__DROP), 0);
 }
 
+/* [REPAIR-3] Two copies that are behind still have what was purged here: two words that say nothing. */
+static void
+test_who_has_not_heard_of_a_purge_has_no_word (void **state)
+{
+    (void) state;
+    s_all_write ();
+    s_node[1].purged_to = S_RECORDS + 100; /* the others' inventories are of before */
+    s_put (2, "purged", "1", 5);
+    s_put (3, "purged", "1", 5);
+    s_mending (2);
+    assert_false (s_has (1, "purged"));
+    s_node[1].purged_to = 20;
+    s_mending (2);
+    assert_true (s_has (1, "purged"));
+}
+
 /* Where no second voter can be asked, it stays as it is. */
 static void
 test_without_a_second_voter_it_stays (void **state)
@@ -2138,6 +2154,7 @@ main (void)
         S_TEST (test_a_second_copy_that_is_behind_decides_nothing),
         S_TEST (test_a_second_copy_that_knows_of_a_loss_decides_nothing),
         S_TEST (test_without_a_second_voter_it_stays),
+        S_TEST (test_who_has_not_heard_of_a_purge_has_no_word),
         S_TEST (test_two_copies_in_doubt_agree),
         S_TEST (test_a_doubt_of_the_peer_is_taken_over),
         S_TEST (test_a_third_copy_ends_a_doubt),
