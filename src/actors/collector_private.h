@@ -8,7 +8,7 @@
 #include "core/actor.h"
 #include "core/entry.h"
 #include "core/map.h"
-#include "wire/records.h"
+#include "wire/object_records.h"
 
 #define ROWS 64     /* of a page */
 #define ROW_KEY_MAX ADR_PENDING_KEY_SIZE

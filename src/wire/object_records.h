@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* The records of objects [DESIGN 10] as plain values: header, chunk and meta record; their layouts stand in records.proto. */
 
-#ifndef ADR_RECORDS_H
-#define ADR_RECORDS_H
+#ifndef ADR_OBJECT_RECORDS_H
+#define ADR_OBJECT_RECORDS_H
 
 #include "core/base.h"
 #include "core/bytes.h"

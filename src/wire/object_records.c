@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* The records of objects as bytes: see records.h and records.proto.
+/* The records of objects as bytes: see object_records.h and records.proto.
  *
  * Owns: nothing. Assumes: what is read back may be anything (a damaged copy, a later version): readers are total. */
 
-#include "wire/records.h"
+#include "wire/object_records.h"
 
 #include <string.h>
 
