@@ -8,7 +8,6 @@
 
 #define S_SECOND (1000 * ADR_MS)
 #define S_PAUSE_MS (3600 * 1000)          /* of one that names no time */
-#define S_PAUSE_MAX_MS (24 * 3600 * 1000) /* a forgotten one must not cost data */
 #define S_REMIND_NS (600 * S_SECOND)      /* the log says again that repair is paused */
 
 /* [REPAIR-9] A copy that knows of lost rows does not wait. */
@@ -43,7 +42,7 @@ syncer_tend_pause (inventory_syncer_t *self)
 static adr_status_t
 s_pause (inventory_syncer_t *self, uint32_t for_ms, char text[ADR_CONTROL_TEXT_MAX])
 {
-    if (for_ms > S_PAUSE_MAX_MS) {
+    if (for_ms > ADR_PAUSE_MAX_MS) {
         snprintf (text, ADR_CONTROL_TEXT_MAX, "a pause has 24 hours at most");
         return ADR_STATUS_INVALID;
     }

@@ -309,6 +309,7 @@ s_is_stranger (replicator_t *self, const adr_event_t *event)
     return !adr_id_equal (&named, &from->node);
 }
 
+/* Longer than other functions because it is nothing but the switch: a line a message. */
 static void
 s_receive_message (replicator_t *self, const adr_event_t *event)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* Objects over a session [DESIGN 10]: data first, meta record after; overwritten and deleted objectIds go to the garbage
- * table in the same meta commit. The layouts of their records stand in wire/object_records.h. Used by libadrestia and by the HTTP edge alike; everything is asynchronous, memory for one
- * transfer is bounded by ADR_OBJECT_WINDOW chunks.
+ * table in the same meta commit. The layouts of their records stand in wire/object_records.h. Used by libadrestia and by the
+ * HTTP edge alike; everything is asynchronous, memory for one transfer is bounded by ADR_OBJECT_WINDOW chunks.
  *
  * Callbacks run where adr_session's do, at most one at a time for a transfer, and may call the transfer's functions.
  * Any one thread may drive a transfer. Time limits of the single steps are the session's (adr_session_set_limit).

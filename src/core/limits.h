@@ -44,6 +44,8 @@
  * could stand behind those that are done already [REPAIR-7]; nobody means more than ten years. */
 #define ADR_TTL_MIN_MS 1000
 #define ADR_TTL_MAX_MS (INT64_C (10) * 365 * 24 * 3600 * 1000)
+/* A pause of repair ends by itself: a forgotten one must not cost data. */
+#define ADR_PAUSE_MAX_MS (24 * 3600 * 1000)
 /* How long an application's request may live; request ids are kept at least twice as long [REPL-5]. */
 #define ADR_REQUEST_TIME_MAX_MS 60000
 

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* `adrestia repair run`, `adrestia repair pause` and `adrestia scrub`: operators steer what nodes do by themselves else. */
 
+#include "core/limits.h"
 #include "shell/shell.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define S_PAUSE_MAX_MS (24 * 3600 * 1000)
 
 typedef struct {
     const char *node, *zone; /* whom it is for; NULL: all */
@@ -21,7 +20,7 @@ s_parse_one (adr_shell_t *self, s_steer_t *steer, bool pauses, int argc, char **
 {
     const char *value;
     if (pauses && (value = adr_shell_value ("--for", argc, argv, index)) != NULL) {
-        if (!adr_shell_time_parse (&steer->for_ms, value) || steer->for_ms > S_PAUSE_MAX_MS)
+        if (!adr_shell_time_parse (&steer->for_ms, value) || steer->for_ms > ADR_PAUSE_MAX_MS)
             return adr_shell_usage ("--for wants a time like 30s, 10m, 2h, at most 24h");
     }
     else if ((value = adr_shell_value ("--node", argc, argv, index)) != NULL)
