@@ -117,7 +117,7 @@ sim_focus_on_repair (sim_options_t *self, adr_random_t *random)
             s_focus_on_one_copy (self, random);
         return;
     }
-    if (!sim_chance (random, 200000))
+    if (!sim_chance (random, 300000))
         return;
     switch (sim_pick (random, 0, 5)) {
     case 0:

@@ -125,7 +125,7 @@ s_draw_faults (sim_options_t *self, adr_random_t *random)
     }
     /* Leases are worth nothing to a guest that may be paused unawares [READ-6]. */
     self->settings.reads_by_quorum = s_coin (random);
-    self->guests = self->settings.reads_by_quorum && self->every_ns[SIM_FAULT_PAUSE] && s_coin (random);
+    self->guests = self->settings.reads_by_quorum && self->every_ns[SIM_FAULT_PAUSE] && sim_chance (random, 800000);
     if (self->guests)
         self->every_ns[SIM_FAULT_PAUSE] = sim_draw (random, 1000, 4000) * ADR_MS;
     self->fault_time_ns = sim_draw (random, 4, 16) * SIM_SECOND;

@@ -532,6 +532,8 @@ void sim_watch_copy_send (sim_world_t *world, int node, const adr_address_t *to,
                           const ProtobufCMessage *header);
 void sim_watch_copy_deliver (sim_world_t *world, int node, const adr_event_t *event);
 adr_status_t sim_stored (sim_node_t *node, int key, bool with_value, adr_record_t *record);
+/* The copy's word on a key's record that is in doubt in its index. */
+adr_doubt_t sim_doubt (sim_node_t *node, int key);
 
 /* --- liveness.c */
 void sim_liveness_start (sim_world_t *world);

@@ -2,7 +2,8 @@
 /* How copies become whole, step by step, against what the whole world knows: a copying does not end before what it asked
  * for is in its index [REPAIR-5]; what a copy is when it is whole, or proven, follows from the log [REPAIR-1]; an index that
  * was made anew is not exact before it was compared [STORE-9]; of a record in doubt nobody hears what it says, nor that there is
- * none [REPAIR-2]; voters alone are asked where voters decide [REPAIR-2, REPAIR-3];
+ * none [REPAIR-2]; what a copy takes was committed once, whatever its source says [REPAIR-2]; voters alone are asked where
+ * voters decide [REPAIR-2, REPAIR-3];
  * and a master makes nobody a voter who says that its copy is not exact [REPAIR-1]. */
 
 #include "sim.h"
@@ -18,6 +19,15 @@ sim_stored (sim_node_t *node, int key, bool with_value, adr_record_t *record)
 {
     char bytes[16];
     return adr_store_get (node->store, ADR_TABLE_KV, s_key (bytes, key), with_value, record);
+}
+
+adr_doubt_t
+sim_doubt (sim_node_t *node, int key)
+{
+    char bytes[16];
+    adr_index_row_t row;
+    adr_index_t *index = memory_index_of (&node->disk.index);
+    return index->get (index, ADR_TABLE_KV, s_key (bytes, key), &row) == 0 ? row.doubt : ADR_DOUBT_NONE;
 }
 
 void
@@ -82,18 +92,14 @@ static void
 s_judge_doubts (sim_world_t *world, sim_node_t *node)
 {
     uint64_t doubts = adr_store_doubts (node->store);
-    adr_index_t *index = memory_index_of (&node->disk.index);
     if (doubts == node->copy.doubts || adr_store_flushed (node->store) != adr_store_applied (node->store))
         return;
     node->copy.doubts = doubts;
     for (int key = 0; key < world->options.keys && doubts; key++) {
-        char bytes[16];
-        adr_index_row_t row;
         adr_record_t record = { 0 };
-        if (index->get (index, ADR_TABLE_KV, s_key (bytes, key), &row) == 0 && row.doubt
-            && sim_stored (node, key, false, &record) != ADR_STATUS_DAMAGED)
+        if (sim_doubt (node, key) && sim_stored (node, key, false, &record) != ADR_STATUS_DAMAGED)
             sim_fail (&world->verdict, "REPAIR-2: a record in doubt is told to nobody", "%s key %d version %llu", node->name, key,
-                      (unsigned long long) row.version.index);
+                      (unsigned long long) record.version.index);
     }
 }
 
@@ -159,6 +165,25 @@ sim_watch_copy_send (sim_world_t *world, int place, const adr_address_t *to, uin
 
 /* --- what a copy hears ------------------------------------------------------------------------------------------- */
 
+/* The rows of a PLACE, as far as the world knows what is committed. */
+static void
+s_judge_place (sim_world_t *world, const sim_node_t *node, adr_bytes_t rest)
+{
+    adr_inventory_row_t row;
+    size_t size;
+    for (; rest.size && (size = adr_inventory_row_get (&row, rest)) != 0;
+         rest = adr_bytes (rest.data + size + row.value_size, rest.size - size - row.value_size)) {
+        int key = sim_history_key (&world->history, row.table, row.key);
+        if (key < 0 || row.version.index > world->history.commit)
+            continue;
+        const sim_version_t *committed = sim_history_at (&world->history, key, row.version.index);
+        if (!committed || committed->index != row.version.index || committed->term != row.version.term
+            || committed->deleted != row.deleted)
+            sim_fail (&world->verdict, "REPAIR-2: what a copy takes was committed", "%s key %d: %s version %llu", node->name,
+                      key, row.deleted ? "deleted by" : "has", (unsigned long long) row.version.index);
+    }
+}
+
 static void
 s_hear_answered (sim_world_t *world, sim_node_t *node, const Adr__Answered *answered)
 {
@@ -187,6 +212,9 @@ sim_watch_copy_deliver (sim_world_t *world, int place, const adr_event_t *event)
     case ADR__KIND__CHECKPOINT_NOTED:
         if (adr_voter_set_read (&voters, ((const Adr__CheckpointNoted *) header)->voters))
             node->copy.gossip_voters = voters;
+        break;
+    case ADR__KIND__PLACE:
+        s_judge_place (world, node, event->message.payload);
         break;
     case ADR__KIND__SYNC_END:
         node->copy.asked = adr_store_place_asked (node->store);
