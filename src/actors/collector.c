@@ -316,9 +316,15 @@ static void
 s_on_answer (collector_t *self, const Adr__Answer *answer, adr_bytes_t value)
 {
     collector_row_t *row = s_row_of (self, answer->number);
+    self->token = answer->token;
     if (row == NULL || row->step == STEP_COUNT)
         return; /* of a look that was given up */
     row->number = 0;
+    if (answer->unread && row->unread++ < UNREAD_MAX) { /* [EDGE-6] */
+        collector_ask (self, row);
+        return;
+    }
+    row->unread = 0;
     row->step = collector_step (self, row, (adr_status_t) answer->status, value);
     s_work (self);
 }
@@ -327,6 +333,7 @@ static void
 s_on_list_answer (collector_t *self, const Adr__ListAnswer *answer, adr_bytes_t rows)
 {
     collector_row_t *row = s_row_of (self, answer->number);
+    self->token = answer->token;
     if (self->listing && answer->number == self->listing)
         s_on_page (self, answer, rows);
     else if (row && row->step == STEP_COUNT) {

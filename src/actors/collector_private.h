@@ -13,6 +13,7 @@
 #define ROWS 64     /* of a page */
 #define ROW_KEY_MAX ADR_PENDING_KEY_SIZE
 #define LIMIT_MS 10000
+#define UNREAD_MAX 3 /* a write whose stamp was too old is asked for again so often */
 #define ARENA_ROOM 1024
 #define ARENA_MAX (256 * 1024)
 
@@ -38,6 +39,7 @@ typedef enum { RANGE_EPOCHS, RANGE_DOOMED, RANGE_BORN, RANGE_GARBAGE } collector
 typedef struct {
     collector_step_t step;
     uint64_t number; /* of its request; 0: none is under way */
+    uint32_t unread; /* writes that were too old to be read, one after the other */
     uint8_t key[ROW_KEY_MAX];
     size_t key_size;
     adr_id_t object;
@@ -69,6 +71,7 @@ typedef struct {
     collector_place_t *place; /* owned */
     uint64_t *epoch;  /* owned: of each meta partition, as the newest look found it */
     uint64_t number;  /* of the newest request */
+    uint64_t token;   /* the newest of our edge [EDGE-6] */
     /* The look that is under way. */
     int look; /* its place; -1: none */
     collector_range_t range;

@@ -87,6 +87,7 @@ s_write (collector_t *self, collector_row_t *row, s_ops_t *ops)
     write.n_op = ops->count;
     write.op = ops->pointer;
     write.limit_ms = LIMIT_MS;
+    write.token = self->token;
     row->number = s_send (self, ADR__KIND__WRITE, &write.base, ops->value);
 }
 

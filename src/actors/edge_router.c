@@ -32,7 +32,14 @@
 #define S_READ_QUIET_NS (250 * ADR_MS)       /* the same for reads and lists: they are cheap to repeat */
 #define S_PULLS_A_TURN 64u                   /* maps given out; each costs some 100 us, and its asking twenty bytes */
 
+
 static const adr_bytes_t s_nothing;
+
+uint64_t
+edge_router_token (const edge_router_t *self)
+{
+    return self->life | (uint64_t) (self->now_ns / ADR_MS);
+}
 
 /* An answer of our own making, for a request that got none of a group's. */
 void
@@ -44,6 +51,7 @@ edge_router_answer (edge_router_t *self, uint16_t asked, adr_address_t asker, ui
         answer.number = number;
         answer.status = status;
         answer.text = (char *) text;
+        answer.token = edge_router_token (self);
         self->effects->send (self->effects, asker, ADR__KIND__LIST_ANSWER, &answer.base, s_nothing);
         return;
     }
@@ -51,6 +59,7 @@ edge_router_answer (edge_router_t *self, uint16_t asked, adr_address_t asker, ui
     answer.number = number;
     answer.status = status;
     answer.text = (char *) text;
+    answer.token = edge_router_token (self);
     self->effects->send (self->effects, asker, ADR__KIND__ANSWER, &answer.base, s_nothing);
 }
 
@@ -70,12 +79,30 @@ typedef struct {
     uint16_t kind;
     uint64_t number;
     uint32_t limit_ms, age_ms;
+    uint64_t token;
+    uint32_t token_ms;
     adr_node_type_t type;
     uint32_t partition;
     size_t bytes; /* that it would keep, about */
     bool collectors; /* writes rows that are the collector's alone */
     const char *wrong;
 } s_asked_t;
+
+/* [EDGE-6] A log time that was over when the request was first sent: what we had seen of its group when we gave the asker its
+ * token, and three times as long before as the request is older than that token, for log time gains at most two seconds
+ * in one [PART-4], and clocks' rates differ. 0 for the token of another edge, or of another life of this one. */
+static uint64_t
+s_stamp (const edge_router_t *self, uint32_t group, const s_asked_t *asked)
+{
+    uint64_t ms = asked->token & ((UINT64_C (1) << ADR_TOKEN_MS_BITS) - 1);
+    if (ADR_PLANT (EDGE_6_STAMPED_ON_ARRIVAL))
+        return self->routes.group[group].seen_ms;
+    if (asked->token - ms != self->life)
+        return 0;
+    uint64_t seen_ms = adr_route_time_at (&self->routes.group[group], (int64_t) ms * ADR_MS);
+    uint64_t back_ms = 3 * (uint64_t) asked->token_ms;
+    return seen_ms > back_ms ? seen_ms - back_ms : 0;
+}
 
 /* [OBJECT-1, OBJECT-4] */
 static bool
@@ -93,7 +120,7 @@ static s_asked_t
 s_asked_write (const edge_router_t *self, const Adr__Write *write, adr_bytes_t payload)
 {
     s_asked_t asked = { .kind = ADR__KIND__WRITE, .number = write->number, .limit_ms = write->limit_ms,
-                        .age_ms = write->age_ms,
+                        .age_ms = write->age_ms, .token = write->token, .token_ms = write->token_ms,
                         .bytes = sizeof (edge_kept_t) + edge_router_write_size (write, payload.size) };
     asked.wrong = adr_request_wrong_write (write, payload.size, self->map->partition_count, &asked.type,
                                            &asked.partition);
@@ -182,7 +209,7 @@ s_on_request (edge_router_t *self, const adr_event_t *event, s_asked_t asked)
     request->arrived_ns = self->now_ns;
     request->limit_ns = self->now_ns + limit_ns;
     request->quiet_ns = write ? S_WRITE_QUIET_NS : S_READ_QUIET_NS;
-    request->seen_ms = edge_router_stamp (self->routes.group[request->group].seen_ms, asked.age_ms);
+    request->seen_ms = s_stamp (self, request->group, &asked);
     self->held += request->kept->size;
     edge_router_try (self, place);
 }
@@ -201,6 +228,7 @@ s_on_map_pull (edge_router_t *self, const adr_event_t *event)
     Adr__MapPush push = ADR__MAP_PUSH__INIT;
     push.number = pull->number;
     push.map = adr_map_message (self->map, &arena);
+    push.token = edge_router_token (self);
     self->effects->send (self->effects, event->message.from, ADR__KIND__MAP_PUSH, &push.base, s_nothing);
     adr_arena_free (&arena);
 }
@@ -236,6 +264,7 @@ s_create (const adr_environment_t *environment)
     /* Numbers of an earlier life of this edge must not fit. */
     self->serial = adr_random_next (&self->random) >> (PLACE_BITS + TRY_BITS + 1);
     self->control_number = self->serial;
+    self->life = (adr_random_next (&self->random) | UINT64_C (1) << ADR_TOKEN_MS_BITS) & ~((UINT64_C (1) << ADR_TOKEN_MS_BITS) - 1);
     self->wake_ns = ADR_NEVER;
     adr_routes_update (&self->routes, self->map, &environment->node);
     return self;

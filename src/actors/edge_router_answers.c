@@ -8,16 +8,6 @@
 
 #define S_HINTS_AT_ONCE 3                    /* hints followed without a pause; more may be two nodes that disagree */
 
-/* A log time that was surely not ahead of the group's when the request was first tried, here or at another edge: log
- * time gains at most two seconds in one [PART-4], and clocks' rates differ; ids are kept much longer than any request
- * lives, so that going back further does not hurt [EDGE-6]. */
-uint64_t
-edge_router_stamp (uint64_t log_ms, uint32_t age_ms)
-{
-    uint64_t back = age_ms ? 3 * (uint64_t) age_ms : 0;
-    return log_ms > back ? log_ms - back : 0;
-}
-
 static void
 s_remember_why (edge_request_t *request, const char *text)
 {
@@ -46,32 +36,27 @@ s_pass_answer (edge_router_t *self, uint32_t place, const Adr__Answer *from, adr
     answer.base.n_unknown_fields = 0;
     answer.number = request->asker_number;
     answer.endpoint = (char *) "";
+    answer.token = edge_router_token (self);
     if (request->kind == ADR__KIND__WRITE && group->master >= 0)
         answer.endpoint = (char *) group->node[group->master].endpoint;
     self->effects->send (self->effects, request->asker, ADR__KIND__ANSWER, &answer.base, payload);
     edge_router_give_place (self, place);
 }
 
-/* Was this try refused unread, because its stamp is older than the request ids that the group keeps [REPL-5]? */
-static bool
-s_is_unread (const Adr__Answer *answer)
+/* [EDGE-6] Only the asker knows whether it has tried elsewhere meanwhile; with the token of this answer it may ask again. */
+static void
+s_answer_unread (edge_router_t *self, uint32_t place, const char *text)
 {
-    return (answer->status == ADR_STATUS_REFUSED || answer->status == ADR_STATUS_UNKNOWN)
-           && strncmp (answer->text, "seen_ms", 7) == 0;
-}
-
-/* Stamps the request anew by the log time that an answer told; false if that is no later. How old a request is that was tried
- * before, an edge cannot say on a host that may be paused without noticing: an earlier try may be done, and its id forgotten. */
-static bool
-s_stamp_anew (const edge_router_t *self, edge_request_t *request, const Adr__Answer *answer)
-{
-    uint64_t stamp = edge_router_stamp (answer->time_ms, edge_router_age_ms (self, request));
-    bool tried = request->tries > 1 || request->age_ms > 0;
-    if (stamp <= request->seen_ms || (tried && self->environment->settings.reads_by_quorum))
-        return false;
-    ADR_MARK ("edge: a write is stamped anew");
-    request->seen_ms = stamp;
-    return true;
+    edge_request_t *request = edge_router_place (self, place);
+    ADR_MARK ("edge: a write's stamp is too old");
+    Adr__Answer answer = ADR__ANSWER__INIT;
+    answer.number = request->asker_number;
+    answer.status = edge_request_surely_refused (request) ? ADR_STATUS_REFUSED : ADR_STATUS_UNKNOWN;
+    answer.text = (char *) text;
+    answer.unread = true;
+    answer.token = edge_router_token (self);
+    self->effects->send (self->effects, request->asker, ADR__KIND__ANSWER, &answer.base, adr_bytes (NULL, 0));
+    edge_router_give_place (self, place);
 }
 
 /* A write's answer that is not OK with an entry. True if it is the last word. */
@@ -136,8 +121,7 @@ s_on_write_answer (edge_router_t *self, uint32_t place, uint32_t attempt, int fr
     if (done)
         edge_router_learn_master (self, request->group, from); /* only a master says so */
     bool newest = attempt == request->tries;
-    bool unread = s_is_unread (answer);
-    if (unread || s_promises_nothing_done (answer))
+    if (s_promises_nothing_done (answer))
         edge_request_close_try (request, attempt);
     if (s_write_is_over (request, answer)) {
         s_pass_answer (self, place, answer, payload);
@@ -146,9 +130,8 @@ s_on_write_answer (edge_router_t *self, uint32_t place, uint32_t attempt, int fr
     s_remember_why (request, answer->text);
     if (done)
         ADR_MARK ("edge: a verdict is not believed while another try is open");
-    if (unread && newest && s_stamp_anew (self, request, answer)) {
-        request->next = from;
-        edge_router_try (self, place);
+    if (answer->unread && newest) {
+        s_answer_unread (self, place, answer->text);
         return;
     }
     if (answer->status == ADR_STATUS_NOT_MASTER || answer->status == ADR_STATUS_REFUSED) {
@@ -218,8 +201,7 @@ edge_router_on_answer (edge_router_t *self, const adr_event_t *event)
         s_on_read_answer (self, place, attempt, answer, event->message.payload);
         return;
     }
-    if (answer->time_ms > group->seen_ms)
-        group->seen_ms = answer->time_ms;
+    adr_route_learn_time (group, self->now_ns, answer->time_ms, self->environment->settings.request_window_ns / ADR_ROUTE_TIMES);
     s_on_write_answer (self, place, attempt, from, answer, event->message.payload);
 }
 
@@ -258,6 +240,7 @@ edge_router_on_list_answer (edge_router_t *self, const adr_event_t *event)
         answer.base.n_unknown_fields = 0;
         answer.number = request->asker_number;
         answer.behind = (ProtobufCBinaryData){ 0 };
+        answer.token = edge_router_token (self);
         self->effects->send (self->effects, request->asker, ADR__KIND__LIST_ANSWER, &answer.base,
                              event->message.payload);
         edge_router_give_place (self, place);

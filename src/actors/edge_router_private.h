@@ -80,6 +80,7 @@ typedef struct {
     uint32_t pending;     /* requests that wait */
     uint64_t held;        /* bytes that they keep */
     uint64_t serial;      /* of the newest request */
+    uint64_t life;        /* the upper bits of this life's tokens */
     adr_deadlines_t deadlines;
     edge_control_t control[CONTROLS_MAX];
     uint64_t control_number; /* of the newest */
@@ -96,6 +97,8 @@ typedef struct {
 /* An answer of our own making. */
 void edge_router_answer (edge_router_t *self, uint16_t asked, adr_address_t asker, uint64_t number, adr_status_t status,
                          const char *text);
+/* [EDGE-6] This moment, for whoever is answered now. */
+uint64_t edge_router_token (const edge_router_t *self);
 
 /* edge_router_places.c */
 edge_request_t *edge_router_place (const edge_router_t *self, uint32_t place);

@@ -16,6 +16,15 @@ replicator_asker (replicator_t *self, const adr_id_t *origin)
 }
 
 static void
+s_send_answer (replicator_t *self, const adr_id_t *origin, Adr__Answer *answer)
+{
+    if (!adr_id_is_none (&self->master))
+        answer->hint = adr_id_view (&self->master);
+    answer->time_ms = self->time_committed_ms;
+    self->effects->send (self->effects, replicator_asker (self, origin), ADR__KIND__ANSWER, &answer->base, (adr_bytes_t){ 0 });
+}
+
+static void
 s_answer (replicator_t *self, const adr_id_t *origin, uint64_t number, adr_status_t status,
           const adr_version_t *version, const char *text, bool no_entry)
 {
@@ -31,11 +40,7 @@ s_answer (replicator_t *self, const adr_id_t *origin, uint64_t number, adr_statu
         version_of.index = version->index;
         answer.version = &version_of;
     }
-    if (!adr_id_is_none (&self->master))
-        answer.hint = adr_id_view (&self->master);
-    answer.time_ms = self->time_committed_ms;
-    adr_address_t to = replicator_asker (self, origin);
-    self->effects->send (self->effects, to, ADR__KIND__ANSWER, &answer.base, (adr_bytes_t){ 0 });
+    s_send_answer (self, origin, &answer);
 }
 
 void
@@ -139,6 +144,19 @@ s_refuse (replicator_t *self, const Adr__Write *write, adr_status_t status, cons
 {
     adr_id_t origin = adr_id_of (write->origin);
     replicator_answer (self, &origin, write->number, status, NULL, text);
+}
+
+/* [REPL-5] An earlier try may be beyond what we remember. */
+static void
+s_refuse_unread (replicator_t *self, const Adr__Write *write)
+{
+    adr_id_t origin = adr_id_of (write->origin);
+    Adr__Answer answer = ADR__ANSWER__INIT;
+    answer.number = write->number;
+    answer.status = ADR_STATUS_REFUSED;
+    answer.text = (char *) "seen_ms is too old";
+    answer.unread = true;
+    s_send_answer (self, &origin, &answer);
 }
 
 /* A member hands the write to the master, once; the master answers the origin itself. */
@@ -504,9 +522,9 @@ replicator_on_write (replicator_t *self, const adr_event_t *event)
     if (s_is_repeated (self, write))
         return;
     uint64_t horizon = adr_request_table_horizon (self->requests);
-    if (horizon && write->seen_ms <= horizon) { /* [REPL-5] an earlier try may be beyond what we remember */
+    if (horizon && write->seen_ms <= horizon) {
         ADR_MARK ("a request is older than the ids that are kept");
-        s_refuse (self, write, write->age_ms ? ADR_STATUS_UNKNOWN : ADR_STATUS_REFUSED, "seen_ms is too old");
+        s_refuse_unread (self, write);
         return;
     }
     if (!s_has_room (self, write, event->message.payload.size) || !s_is_young (self, write)

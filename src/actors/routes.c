@@ -145,3 +145,28 @@ adr_route_next (const adr_route_group_t *group, int last)
         }
     return last < count ? last : count - 1;
 }
+
+void
+adr_route_learn_time (adr_route_group_t *group, int64_t now_ns, uint64_t log_ms, int64_t apart_ns)
+{
+    if (log_ms <= group->seen_ms)
+        return;
+    group->seen_ms = log_ms;
+    uint32_t newest = (group->seen_next + ADR_ROUTE_TIMES - 1) % ADR_ROUTE_TIMES;
+    if (group->seen[newest].log_ms && now_ns - group->seen[newest].at_ns < apart_ns)
+        return;
+    group->seen[group->seen_next].at_ns = now_ns;
+    group->seen[group->seen_next].log_ms = log_ms;
+    group->seen_next = (group->seen_next + 1) % ADR_ROUTE_TIMES;
+}
+
+uint64_t
+adr_route_time_at (const adr_route_group_t *group, int64_t at_ns)
+{
+    for (uint32_t i = 1; i <= ADR_ROUTE_TIMES; i++) {
+        uint32_t place = (group->seen_next + ADR_ROUTE_TIMES - i) % ADR_ROUTE_TIMES;
+        if (group->seen[place].at_ns <= at_ns) /* an empty place is of time 0, and says 0 */
+            return group->seen[place].log_ms;
+    }
+    return 0;
+}

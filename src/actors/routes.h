@@ -7,6 +7,7 @@
 #include "core/map.h"
 
 #define ADR_ROUTE_NODES_MAX (ADR_VOTERS_MAX * 2)
+#define ADR_ROUTE_TIMES 64 /* log times of a group that an edge remembers */
 
 typedef struct {
     adr_id_t id;
@@ -24,6 +25,12 @@ typedef struct {
     uint64_t term;    /* of the newest status */
     bool named;       /* ... which named its master */
     uint64_t seen_ms; /* newest log time that an answer told */
+    /* A ring: at which time of this edge it had seen which log time. */
+    struct {
+        int64_t at_ns;
+        uint64_t log_ms;
+    } seen[ADR_ROUTE_TIMES];
+    uint32_t seen_next;
 } adr_route_group_t;
 
 typedef struct {
@@ -42,5 +49,9 @@ int adr_route_find (const adr_route_group_t *group, const adr_id_t *node);
 /* The node to ask when `last` (-1: nobody yet) did not help: in a ring from our own zone's on, those that are ready
  * first. -1 only for a group without nodes. */
 int adr_route_next (const adr_route_group_t *group, int last);
+/* An answer told this log time. Times nearer to each other than `apart_ns` are not told apart later. */
+void adr_route_learn_time (adr_route_group_t *group, int64_t now_ns, uint64_t log_ms, int64_t apart_ns);
+/* A log time that this edge had seen by then; 0: it remembers none. */
+uint64_t adr_route_time_at (const adr_route_group_t *group, int64_t at_ns);
 
 #endif

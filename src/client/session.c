@@ -70,7 +70,7 @@ s_request_new (adr_session_t *self)
     request->number = ++self->generation * ADR_SESSION_REQUESTS_MAX + place;
     request->active = true;
     request->queued = request->started = false;
-    request->tries = request->unanswered = 0;
+    request->tries = request->unanswered = request->unread = 0;
     request->deadline_ns = request->due_ns = ADR_NEVER;
     adr_buffer_clear (&request->bytes);
     request->payload_size = 0;
@@ -162,6 +162,19 @@ s_send_pack (adr_session_t *self, adr_link_t *packed)
     return true;
 }
 
+/* [EDGE-6] An edge's token from before the first try that may be done proves when that was; another edge has to take our word. */
+static void
+s_set_token (adr_session_t *self, session_request_t *request)
+{
+    if (request->unanswered == 0) {
+        request->open_token = self->token;
+        request->open_ns = self->now_ns;
+    }
+    bool proves = request->open_token && request->open_token >> ADR_TOKEN_MS_BITS == self->token >> ADR_TOKEN_MS_BITS;
+    request->header.write.token = proves ? request->open_token : self->token;
+    request->header.write.token_ms = proves ? 0 : (uint32_t) ((self->now_ns - request->open_ns) / ADR_MS) + 1;
+}
+
 /* Puts what time is left, and what has passed since the first try, into the header. */
 static void
 s_set_time (adr_session_t *self, session_request_t *request)
@@ -176,6 +189,7 @@ s_set_time (adr_session_t *self, session_request_t *request)
     if (request->kind == ADR__KIND__WRITE) {
         request->header.write.limit_ms = left_ms;
         request->header.write.age_ms = age_ms;
+        s_set_token (self, request);
     }
     else if (request->kind == ADR__KIND__READ)
         request->header.read.limit_ms = left_ms;
@@ -218,8 +232,8 @@ s_flush (adr_session_t *self)
         adr_buffer_free (&self->pack);
 }
 
-static void
-s_enqueue (adr_session_t *self, session_request_t *request)
+void
+session_send_soon (adr_session_t *self, session_request_t *request)
 {
     if (request->queued)
         return;
@@ -287,7 +301,7 @@ void
 session_ask (adr_session_t *self, session_request_t *request)
 {
     adr_links_append (&self->waiting, &request->waiting);
-    s_enqueue (self, request);
+    session_send_soon (self, request);
     s_asked (self);
 }
 
@@ -367,7 +381,7 @@ s_scan (adr_session_t *self)
             continue;
         }
         if (self->now_ns >= request->due_ns) {
-            s_enqueue (self, request);
+            session_send_soon (self, request);
             request->due_ns = self->now_ns + S_RETRY;
         }
         int64_t due = request->due_ns < request->deadline_ns ? request->due_ns : request->deadline_ns;
@@ -418,7 +432,7 @@ adr_session_send_again (adr_session_t *self)
 {
     pthread_mutex_lock (&self->lock);
     for (adr_link_t *link = self->waiting.next; link != &self->waiting; link = link->next)
-        s_enqueue (self, s_of_waiting (link));
+        session_send_soon (self, s_of_waiting (link));
     self->send_at_ns = self->now_ns;
     pthread_mutex_unlock (&self->lock);
 }

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define S_UNREAD_MAX 3 /* tries at once after one whose stamp was too old */
+
 /* A status that says "this try was not done". */
 static bool
 s_says_not_done (adr_status_t status)
@@ -75,10 +77,30 @@ adr_session_take_hint (adr_session_t *self, char endpoint[ADR_ENDPOINT_MAX + 1])
     return given;
 }
 
+/* [EDGE-6] The edge's stamp for this try was too old to be read: the same again with the token that came with its answer. */
+static void
+s_ask_again (adr_session_t *self, session_request_t *request, adr_status_t status)
+{
+    ADR_MARK ("session: a write's stamp was too old");
+    if (status == ADR_STATUS_REFUSED && request->unanswered > 0)
+        request->unanswered--;
+    request->open_token = 0;
+    if (request->unread++ < S_UNREAD_MAX) /* else in its turn */
+        session_send_soon (self, request);
+}
+
+static void
+s_note_token (adr_session_t *self, uint64_t token)
+{
+    if (token)
+        self->token = token;
+}
+
 static void
 s_receive_answer (adr_session_t *self, const Adr__Answer *answer, adr_bytes_t payload)
 {
     session_request_t *request = session_find (self, answer->number);
+    s_note_token (self, answer->token);
     bool fits = request && (request->kind == ADR__KIND__WRITE || request->kind == ADR__KIND__READ);
     /* A list may be refused by an Answer, too, but never answered OK by one. */
     if (request && request->kind == ADR__KIND__LIST && answer->status != ADR_STATUS_OK)
@@ -92,6 +114,10 @@ s_receive_answer (adr_session_t *self, const Adr__Answer *answer, adr_bytes_t pa
                           .deleted = answer->deleted, .value = payload, .text = answer->text };
     if (answer->version)
         reply.version = (adr_version_t){ answer->version->epoch, answer->version->term, answer->version->index };
+    if (request->kind == ADR__KIND__WRITE && answer->unread) {
+        s_ask_again (self, request, reply.status);
+        return;
+    }
     if (request->kind == ADR__KIND__WRITE && !s_settle_write (request, &reply, answer->no_entry))
         return;
     if (reply.status == ADR_STATUS_NOT_MASTER)
@@ -103,6 +129,7 @@ static void
 s_receive_list_answer (adr_session_t *self, const Adr__ListAnswer *answer, adr_bytes_t payload)
 {
     session_request_t *request = session_find (self, answer->number);
+    s_note_token (self, answer->token);
     if (!request || request->kind != ADR__KIND__LIST || answer->status >= ADR_STATUS_COUNT) {
         self->dropped++;
         return;
@@ -117,6 +144,7 @@ static void
 s_receive_map (adr_session_t *self, const Adr__MapPush *push)
 {
     session_request_t *request = session_find (self, push->number);
+    s_note_token (self, push->token);
     if (!request || request->kind != ADR__KIND__MAP_PULL || !push->map) {
         self->dropped++;
         return;

@@ -18,6 +18,9 @@ typedef struct {
     bool active, queued, started;
     uint32_t tries;      /* that left */
     uint32_t unanswered; /* tries without a "surely not done" of their own */
+    uint64_t open_token; /* the edge's, before the first of them [EDGE-6]; 0: none that helps */
+    int64_t open_ns;     /* when that one left, or somewhat before */
+    uint32_t unread;     /* answers that its stamp was too old */
     uint32_t limit_ms;
     int64_t start_ns, deadline_ns, due_ns;
     adr_reply_fn *done;
@@ -59,6 +62,7 @@ struct adr_session {
     adr_buffer_t pack;
     adr_arena_t arena;    /* of adr_session_receive */
     uint64_t dropped;
+    uint64_t token;       /* the newest of an edge */
     /* What edges say of a better one: the newest name, and of the answers since the last look how many gave it. */
     char hint[ADR_ENDPOINT_MAX + 1];
     uint32_t hint_count, heard_count;
@@ -73,6 +77,8 @@ session_request_t *session_begin (adr_session_t *self, uint16_t kind, size_t siz
 void session_ask (adr_session_t *self, session_request_t *request);
 /* The asker will hear so from the next tick. Called with the lock; gives it up. */
 void session_refuse (adr_session_t *self, adr_status_t status, const char *text, adr_reply_fn *done, void *argument);
+/* It is sent when the session is left. */
+void session_send_soon (adr_session_t *self, session_request_t *request);
 /* The request that waits under this number, or NULL. */
 session_request_t *session_find (adr_session_t *self, uint64_t number);
 /* Ends the request and tells its asker, with the lock given up meanwhile. */

@@ -46,6 +46,8 @@
 #define ADR_TTL_MAX_MS (INT64_C (10) * 365 * 24 * 3600 * 1000)
 /* A pause of repair ends by itself: a forgotten one must not cost data. */
 #define ADR_PAUSE_MAX_MS (24 * 3600 * 1000)
+/* ms of its clock in an edge's token; above them a number of its life [EDGE-6]. 34 years. */
+#define ADR_TOKEN_MS_BITS 40
 /* How long an application's request may live; request ids are kept at least twice as long [REPL-5]. */
 #define ADR_REQUEST_TIME_MAX_MS 60000
 

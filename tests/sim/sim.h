@@ -329,6 +329,10 @@ typedef struct {
     sim_op_t flight[SIM_FLIGHT_MAX];
     uint64_t wake[SIM_FLIGHT_MAX];
     adr_version_t known[SIM_KEYS_MAX]; /* the newest version that it heard of */
+    struct {
+        uint64_t token; /* the newest of that edge [EDGE-6], and when it came */
+        int64_t at_ns;
+    } heard[SIM_NODES_MAX];
     uint64_t ended_ok, ended_read, ended_unknown, ended_refused;
 } sim_client_t;
 

@@ -162,7 +162,7 @@ s_pick_edge (sim_world_t *world)
 }
 
 static void
-s_pack_write (sim_world_t *world, const sim_op_t *op, uint64_t number, uint32_t limit_ms, uint32_t age_ms,
+s_pack_write (sim_world_t *world, const sim_client_t *client, const sim_op_t *op, uint64_t number, uint32_t limit_ms,
               adr_buffer_t *pack)
 {
     Adr__Write write = ADR__WRITE__INIT;
@@ -198,7 +198,11 @@ s_pack_write (sim_world_t *world, const sim_op_t *op, uint64_t number, uint32_t 
     write.n_op = op->key_count;
     write.op = pointers;
     write.limit_ms = limit_ms;
-    write.age_ms = age_ms;
+    write.age_ms = (uint32_t) ((world->now_ns - op->begun_ns) / ADR_MS);
+    int edge = op->tries[op->try_count - 1].edge;
+    int64_t since_ns = client->heard[edge].at_ns - op->begun_ns;
+    write.token = client->heard[edge].token;
+    write.token_ms = since_ns > 0 ? (uint32_t) (since_ns / ADR_MS) + 1 : 0;
     adr_pack_add (pack, ADR__KIND__WRITE, &write.base, adr_bytes (values->data, values->size));
 }
 
@@ -248,7 +252,7 @@ s_send_try (sim_world_t *world, int place, sim_op_t *op)
     SIM_TRACE (world, "client %d asks %s: op %d key %d number %llu request %016llx", place, world->node[edge].name,
                op->kind, op->key[0], (unsigned long long) attempt->number, (unsigned long long) op->request);
     if (s_writes (op))
-        s_pack_write (world, op, attempt->number, (uint32_t) left_ms, (uint32_t) (age / ADR_MS), &pack->bytes);
+        s_pack_write (world, client, op, attempt->number, (uint32_t) left_ms, &pack->bytes);
     else
         s_pack_read (op, attempt->number, (uint32_t) left_ms, &pack->bytes);
     sim_network_send (world, pack);
@@ -507,6 +511,8 @@ s_dispatch (sim_world_t *world, int place, int slot, sim_op_t *op, sim_try_t *at
         return;
     }
     const Adr__Answer *answer = (const Adr__Answer *) header;
+    world->client[place].heard[attempt->edge].token = list ? ((const Adr__ListAnswer *) header)->token : answer->token;
+    world->client[place].heard[attempt->edge].at_ns = world->now_ns;
     adr_version_t version = { 0 };
     if (!list && answer->version)
         version = (adr_version_t){ answer->version->epoch, answer->version->term, answer->version->index };

@@ -42,6 +42,7 @@ typedef struct {
 
 struct fake_store {
     const char *hint;
+    uint64_t token;
     bool released; /* held requests came late: every id is looked up from then on */
     pthread_mutex_t lock;
     pthread_cond_t ready;
@@ -377,13 +378,15 @@ s_control_answer (fake_store_t *self, const Adr__Control *control, adr_buffer_t 
 /* Does a request and adds its answer. */
 static void
 s_do (fake_store_t *self, uint16_t kind, const ProtobufCMessage *header, adr_bytes_t payload,
-      adr_status_t refuse, adr_buffer_t *pack)
+      adr_status_t refuse, bool unread, adr_buffer_t *pack)
 {
     Adr__Answer answer = ADR__ANSWER__INIT;
     Adr__VersionOf version;
     if (kind == ADR__KIND__WRITE) {
         const Adr__Write *write = (const Adr__Write *) header;
         answer.number = write->number;
+        answer.token = self->token;
+        answer.unread = unread;
         if (refuse)
             answer.status = refuse;
         else
@@ -447,6 +450,8 @@ s_fate (fake_store_t *self, uint16_t kind, const ProtobufCMessage *header)
     if (kind == ADR__KIND__WRITE) {
         request.table = ((const Adr__Write *) header)->op[0]->table;
         request.delete_it = ((const Adr__Write *) header)->op[0]->delete_;
+        request.token = ((const Adr__Write *) header)->token;
+        request.token_ms = ((const Adr__Write *) header)->token_ms;
     }
     else if (kind == ADR__KIND__READ)
         request.table = ((const Adr__Read *) header)->table;
@@ -475,16 +480,19 @@ s_item (fake_store_t *self, const adr_item_t *item, adr_bytes_t whole, adr_buffe
     adr_buffer_t lost = { 0 };
     switch (fate) {
     case FAKE_DO:
-        s_do (self, item->kind, header, item->payload, ADR_STATUS_OK, pack);
+        s_do (self, item->kind, header, item->payload, ADR_STATUS_OK, false, pack);
         break;
     case FAKE_REFUSE:
-        s_do (self, item->kind, header, item->payload, ADR_STATUS_REFUSED, pack);
+        s_do (self, item->kind, header, item->payload, ADR_STATUS_REFUSED, false, pack);
+        break;
+    case FAKE_UNREAD:
+        s_do (self, item->kind, header, item->payload, ADR_STATUS_REFUSED, true, pack);
         break;
     case FAKE_FORBID:
-        s_do (self, item->kind, header, item->payload, ADR_STATUS_INVALID, pack);
+        s_do (self, item->kind, header, item->payload, ADR_STATUS_INVALID, false, pack);
         break;
     case FAKE_LOSE_ANSWER:
-        s_do (self, item->kind, header, item->payload, ADR_STATUS_OK, &lost);
+        s_do (self, item->kind, header, item->payload, ADR_STATUS_OK, false, &lost);
         adr_buffer_free (&lost);
         break;
     case FAKE_HOLD: /* keeps the envelope and this one item */
@@ -767,4 +775,10 @@ fake_store_nth (fake_store_t *self, uint8_t table, size_t n, adr_bytes_t *key, a
     }
     pthread_mutex_unlock (&self->lock);
     return found;
+}
+
+void
+fake_store_set_token (fake_store_t *self, uint64_t token)
+{
+    self->token = token;
 }

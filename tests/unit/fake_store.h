@@ -17,6 +17,7 @@ typedef enum {
     FAKE_LOSE,        /* lost on the way in: not done, no answer */
     FAKE_LOSE_ANSWER, /* done, no answer */
     FAKE_REFUSE,      /* answered REFUSED, not done */
+    FAKE_UNREAD,      /* the same, because its stamp is too old */
     FAKE_FORBID,      /* answered INVALID, not done */
     FAKE_HOLD         /* lost for now: fake_store_release does and answers it */
 } fake_fate_t;
@@ -26,6 +27,8 @@ typedef struct {
     uint32_t table;     /* of the first operation */
     bool delete_it;
     uint64_t number;    /* of all requests so far, from 1 */
+    uint64_t token;     /* of a write, as its asker gave it */
+    uint32_t token_ms;
 } fake_request_t;
 
 typedef fake_fate_t (fake_fate_fn) (void *argument, const fake_request_t *request);
@@ -39,6 +42,9 @@ void fake_store_set_map (fake_store_t *self, adr_bytes_t map);
 
 /* The edge that answers to writes name from now on as the one beside their master; lent. */
 void fake_store_set_hint (fake_store_t *self, const char *endpoint);
+
+/* The token of answers to writes from now on. */
+void fake_store_set_token (fake_store_t *self, uint64_t token);
 
 /* What a session is given, with the store as its transport. */
 bool fake_store_send (void *self, adr_bytes_t pack);

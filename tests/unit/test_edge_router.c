@@ -129,7 +129,7 @@ typedef struct {
     unsigned hint; /* a zone; 0: none */
     const char *text;
     uint64_t time_ms;
-    bool no_entry;
+    bool no_entry, unread;
 } s_say_t;
 
 /* The meta node of the zone answers the try of this number. */
@@ -143,6 +143,7 @@ s_reply (unsigned zone, uint64_t number, s_say_t say)
     answer.text = (char *) (say.text ? say.text : "");
     answer.time_ms = say.time_ms;
     answer.no_entry = say.no_entry;
+    answer.unread = say.unread;
     if (say.hint)
         answer.hint = adr_id_view (&hint);
     harness_message (&s_router, s_meta (zone), ADR_NODE_META, ADR__KIND__ANSWER, &answer.base, s_nothing);
@@ -446,40 +447,76 @@ test_a_conflict_with_an_entry_is_sure (void **state)
     s_assert_ended (ADR_STATUS_CONFLICT);
 }
 
-/* [EDGE-6] */
+/* What the client's newest answer brought. */
+static const Adr__Answer *
+s_newest_answer (void)
+{
+    return (const Adr__Answer *) s_last (ADR__KIND__ANSWER)->header;
+}
+
+/* A write is done, at that log time; returns the edge's token. */
+static uint64_t
+s_learn_time (uint64_t time_ms)
+{
+    s_ask (s_write (), 10);
+    s_reply (1, s_tried ()->number, (s_say_t){ .status = ADR_STATUS_OK, .time_ms = time_ms });
+    return s_newest_answer ()->token;
+}
+
+static uint64_t
+s_stamp_of (uint64_t token, uint32_t token_ms)
+{
+    s_write_t *write = s_write ();
+    write->write.token = token;
+    write->write.token_ms = token_ms;
+    s_ask (write, 10);
+    return s_tried ()->seen_ms;
+}
+
+/* [EDGE-6] Whatever this edge has learnt since it gave the asker its token: the write may have been tried before that. */
 static void
-test_a_write_with_too_old_a_stamp_is_stamped_anew (void **state)
+test_a_stamp_is_what_was_known_when_the_token_was_given (void **state)
+{
+    (void) state;
+    harness_advance (&s_router, 1000 * ADR_MS);
+    uint64_t first = s_learn_time (900000);
+    harness_advance (&s_router, 10000 * ADR_MS);
+    uint64_t second = s_learn_time (950000);
+    assert_int_equal (s_stamp_of (first, 0), 900000);
+    assert_int_equal (s_stamp_of (second, 0), 950000);
+    assert_int_equal (s_stamp_of (second, 2000), 950000 - 3 * 2000);
+    assert_int_equal (s_stamp_of (0, 0), 0);
+    assert_int_equal (s_stamp_of (second ^ UINT64_C (1) << 60, 0), 0); /* of another edge */
+    assert_int_equal (s_stamp_of (first - 500, 0), 0);                 /* before it had seen anything */
+    harness_advance (&s_router, 10 * ADR_MS);
+    assert_int_equal (s_stamp_of (s_learn_time (950010), 0), 950000); /* times this near to each other are not told apart */
+}
+
+/* [EDGE-6] The asker alone knows where else it has tried. */
+static void
+test_a_write_that_is_refused_unread_goes_back (void **state)
 {
     (void) state;
     s_ask (s_write (), 10);
     assert_int_equal (s_tried ()->seen_ms, 0);
-    s_reply (1, s_tried ()->number,
-             (s_say_t){ .status = ADR_STATUS_REFUSED, .text = "seen_ms is too old", .time_ms = 900000 });
-    assert_int_equal (harness_count (&s_router, ADR__KIND__WRITE), 2);
-    assert_int_equal (s_tried ()->seen_ms, 900000);
-    s_assert_asked (ADR__KIND__WRITE, 1);
-    s_ask (s_write (), 10);
-    assert_int_equal (s_tried ()->seen_ms, 900000);
-    s_write_t *old = s_write ();
-    old->write.age_ms = 3000;
-    s_ask (old, 10);
-    assert_int_equal (s_tried ()->seen_ms, 900000 - 3 * 3000);
+    s_reply (1, s_tried ()->number, (s_say_t){ .status = ADR_STATUS_REFUSED, .unread = true, .time_ms = 900000 });
+    s_assert_ended (ADR_STATUS_REFUSED);
+    assert_true (s_newest_answer ()->unread);
+    assert_int_equal (harness_count (&s_router, ADR__KIND__WRITE), 1);
+    assert_int_equal (s_stamp_of (s_newest_answer ()->token, 0), 900000);
 }
 
-/* [EDGE-6] Where the edge may have slept unawares it does not know how old a request is that was tried before. */
+/* [EDGE-3, EDGE-6] */
 static void
-test_a_paused_guest_stamps_no_second_try (void **state)
+test_a_write_that_is_refused_unread_beside_an_open_try_is_unknown (void **state)
 {
     (void) state;
-    s_router.environment.settings.reads_by_quorum = 1;
     s_ask (s_write (), 10);
     harness_advance (&s_router, 601 * ADR_MS);
     assert_int_equal (harness_count (&s_router, ADR__KIND__WRITE), 2);
-    s_reply (2, s_tried ()->number,
-             (s_say_t){ .status = ADR_STATUS_UNKNOWN, .text = "seen_ms is too old", .time_ms = 900000 });
-    harness_advance (&s_router, 5000 * ADR_MS);
-    assert_int_equal (s_tried ()->seen_ms, 0);
+    s_reply (2, s_tried ()->number, (s_say_t){ .status = ADR_STATUS_REFUSED, .unread = true, .time_ms = 900000 });
     s_assert_ended (ADR_STATUS_UNKNOWN); /* the first try may yet be done */
+    assert_true (s_newest_answer ()->unread);
 }
 
 static void
@@ -821,8 +858,9 @@ main (void)
         S_TEST (test_busy_is_passed_on_if_it_is_sure),
         S_TEST (test_a_conflict_without_an_entry_is_believed_only_with_all_tries_answered),
         S_TEST (test_a_conflict_with_an_entry_is_sure),
-        S_TEST (test_a_write_with_too_old_a_stamp_is_stamped_anew),
-        S_TEST (test_a_paused_guest_stamps_no_second_try),
+        S_TEST (test_a_stamp_is_what_was_known_when_the_token_was_given),
+        S_TEST (test_a_write_that_is_refused_unread_goes_back),
+        S_TEST (test_a_write_that_is_refused_unread_beside_an_open_try_is_unknown),
         S_TEST (test_reads_end_in_a_timeout),
         S_TEST (test_a_list_answer_is_passed_on),
         S_TEST (test_a_list_goes_on_behind_tombstones),

@@ -435,6 +435,73 @@ a_refusal_beside_an_open_try_is_not_believed (void **state)
     assert_int_equal (answer.count, 1);
 }
 
+typedef struct {
+    s_script_t script; /* first: s_scripted relies on it */
+    uint64_t token[8];
+    uint32_t token_ms[8];
+} s_tokens_t;
+
+static fake_fate_t
+s_note_tokens (void *argument, const fake_request_t *request)
+{
+    s_tokens_t *tokens = argument;
+    assert_true (request->number <= 8);
+    tokens->token[request->number - 1] = request->token;
+    tokens->token_ms[request->number - 1] = request->token_ms;
+    return s_scripted (&tokens->script, request);
+}
+
+#define S_TOKEN(life, ms) ((uint64_t) (life) << ADR_TOKEN_MS_BITS | (ms))
+
+/* [EDGE-6] Nothing can be done any more of a write that was refused unread: it is asked for again at once, as if it were new. */
+static void
+what_was_refused_unread_is_asked_for_anew (void **state)
+{
+    s_world_t *world = *state;
+    s_answer_t answer = { 0 };
+    s_tokens_t tokens = { .script = { { FAKE_UNREAD, FAKE_DO } } };
+    fake_store_set_fate (world->store, s_note_tokens, &tokens);
+    fake_store_set_token (world->store, S_TOKEN (5, 1000));
+    s_put (world, "k", "v", ADR__CONDITION__ALWAYS, 10000, &answer);
+    s_deliver (world, 2);
+    s_deliver (world, 3);
+    assert_int_equal (answer.status, ADR_STATUS_OK);
+    assert_int_equal (answer.count, 1);
+    assert_int_equal (tokens.token[0], 0);
+    assert_int_equal (tokens.token[1], S_TOKEN (5, 1000));
+    assert_true (tokens.token_ms[1] <= 3);
+}
+
+/* [EDGE-6] The edge of the first try gets the token of before that again, whatever it has told since; another one its own,
+ * with how old the write is. */
+static void
+a_retry_proves_when_the_first_try_was (void **state)
+{
+    s_world_t *world = *state;
+    s_answer_t before = { 0 }, answer = { 0 }, beside = { 0 };
+    s_tokens_t tokens = { .script = { { FAKE_DO, FAKE_LOSE, FAKE_DO, FAKE_LOSE, FAKE_DO, FAKE_DO } } };
+    fake_store_set_fate (world->store, s_note_tokens, &tokens);
+    fake_store_set_token (world->store, S_TOKEN (5, 1000));
+    s_put (world, "k", "v", ADR__CONDITION__ALWAYS, 10000, &before);
+    s_deliver (world, 2);
+    s_put (world, "k", "v", ADR__CONDITION__ALWAYS, 10000, &answer);
+    s_deliver (world, 3);
+    fake_store_set_token (world->store, S_TOKEN (5, 1700));
+    s_put (world, "l", "v", ADR__CONDITION__ALWAYS, 10000, &beside);
+    s_deliver (world, 700);
+    s_deliver (world, 1600);
+    assert_int_equal (tokens.token[3], S_TOKEN (5, 1000));
+    assert_int_equal (tokens.token_ms[3], 0);
+    fake_store_set_token (world->store, S_TOKEN (6, 50));
+    s_put (world, "l", "v", ADR__CONDITION__ALWAYS, 10000, &beside);
+    s_deliver (world, 2000);
+    s_deliver (world, 3200);
+    s_deliver (world, 3201);
+    assert_int_equal (answer.status, ADR_STATUS_OK);
+    assert_int_equal (tokens.token[5], S_TOKEN (6, 50));
+    assert_true (tokens.token_ms[5] >= 3100);
+}
+
 /* A second edge may know less, or be of another version: its "invalid" says nothing of what the first was given. */
 static void
 invalid_beside_an_open_try_is_not_believed (void **state)
@@ -678,6 +745,8 @@ main (void)
         S_TEST (what_could_not_leave_leaves_later_in_order),
         S_TEST (a_refusal_is_final),
         S_TEST (a_refusal_beside_an_open_try_is_not_believed),
+        S_TEST (what_was_refused_unread_is_asked_for_anew),
+        S_TEST (a_retry_proves_when_the_first_try_was),
         S_TEST (invalid_beside_an_open_try_is_not_believed),
         S_TEST (refusals_do_not_cover_a_lost_try),
         S_TEST (a_conflict_beside_an_open_try_is_unknown),
