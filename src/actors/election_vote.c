@@ -91,11 +91,12 @@ s_become_calling (election_t *self, int64_t now_ns, adr_effects_t *effects)
 }
 
 /* [ELECT-2] A follower's time is up: no poll came for a random election timeout. Unless its promise still runs, its
- * master, and with it that zone, counts as lost. */
+ * master, and with it that zone, counts as lost. A fence that did not end meanwhile says that it could not stand. */
 void
 election_try_call (election_t *self, int64_t now_ns, adr_effects_t *effects)
 {
-    if (election_may_lead (self, now_ns) && now_ns >= self->quiet_until_ns)
+    bool hangs = self->fence_purpose != FENCE_NONE;
+    if (election_may_lead (self, now_ns) && now_ns >= self->quiet_until_ns && !hangs)
         s_become_calling (self, now_ns, effects);
     else
         election_wait_for_evidence (self, now_ns, effects);
