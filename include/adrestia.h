@@ -142,7 +142,8 @@ adr_result_t adr_cluster_map (adr_client_t *self, char **json);
 typedef enum {
     ADR_ACTION_REPAIR_RUN = 0,   /* ends a pause; compares all partitions with the peers' now, and mends what differs */
     ADR_ACTION_REPAIR_PAUSE = 1, /* pulls no copies and gives none for a time; a restart ends it */
-    ADR_ACTION_SCRUB = 2         /* begins to read everything now */
+    ADR_ACTION_SCRUB = 2,        /* begins to read everything now */
+    ADR_ACTION_EVICT = 3         /* the cluster hears that node no more, and never again */
 } adr_action_t;
 
 typedef struct {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* cert_signer: signs certificates with its PKI node's authority, each only after the group has committed it.
+/* cert_signer: signs certificates with its PKI node's authority, each only after the group has committed it, and changes the
+ * registry (cert_signer_registry.c).
  *
  * Owns: the requests that wait for their commit. Makes durable: nothing itself; the certificate and its bindings become
  * records of the PKI group. Assumes: its authority's certificate stands in the clusterMap. Implements
@@ -8,9 +9,10 @@
  * Mailbox
  *     SIGN_REQUEST  an operator      wants a node's certificate
  *     ANSWER        own replicator   the bindings are committed, or lost against others, or the record that was asked for
- *     MAP_CHANGED   own map_keeper   ignored: the registry does not change while nodes run, yet
+ *     CONTROL       an edge          an operator wants the registry changed
+ *     MAP_CHANGED   own map_keeper   the newest map
  * Sends
- *     WRITE, READ to own replicator; SIGN_ANSWER to who asked.
+ *     WRITE, READ to own replicator; SIGN_ANSWER, CONTROL_ANSWER to who asked.
  *
  *                 checks hold            commit
  *     SIGN_REQUEST ─────────▶ committing ──────▶ SIGN_ANSWER { certificate }
@@ -19,19 +21,13 @@
  *                              reading ─────────────────────┘
  *                                 └──── other keys ──▶ SIGN_ANSWER { DENIED } */
 
-#include "core/actor.h"
-
-#include "core/cert.h"
-#include "core/entry.h"
-#include "core/map.h"
-#include "wire/pack.h"
+#include "actors/cert_signer_private.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define S_PENDING_MAX 64 /* an operator adopts nodes by hand or by a script: dozens at a time */
 #define S_LIMIT_MS 10000
-#define S_PAUSE_NS (250 * ADR_MS) /* before a refused try is repeated: an election takes two to four of them */
 #define S_BACKDATED_MS (INT64_C (5) * 60 * 1000)      /* clocks of hosts differ */
 #define S_VALIDITY_MS (INT64_C (366) * 24 * 3600 * 1000)
 #define S_KEY_MAX (1 + ADR_KEY_SIZE)
@@ -53,12 +49,15 @@ typedef struct {
     int64_t started_ns, try_ns; /* try_ns: when the next try is due; ADR_NEVER while one is under way */
 } s_pending_t;
 
-typedef struct {
+struct cert_signer {
     adr_environment_t environment;
     adr_random_t random;
+    adr_map_t *map;
     uint64_t next_number;
     s_pending_t pending[S_PENDING_MAX];
-} s_cert_signer_t;
+    change_t change;
+};
+typedef cert_signer_t s_cert_signer_t;
 
 static const adr_bytes_t s_no_payload;
 
@@ -68,7 +67,7 @@ static const adr_bytes_t s_no_payload;
 static adr_bytes_t
 s_issuer_of (const s_cert_signer_t *self, const adr_cert_t *certificate, uint8_t room[ADR_CERTIFICATE_MAX])
 {
-    const adr_map_t *map = self->environment.map;
+    const adr_map_t *map = self->map;
     adr_cert_t authority;
     for (uint32_t i = 0; i < map->authority_count; i++) {
         adr_bytes_t bytes = adr_bytes (map->authority[i], map->authority_size[i]);
@@ -203,7 +202,8 @@ s_set_timer (const s_cert_signer_t *self, adr_effects_t *effects)
         int64_t due_ns = pending->try_ns < end_ns ? pending->try_ns : end_ns;
         at_ns = due_ns < at_ns ? due_ns : at_ns;
     }
-    effects->wake (effects, S_TIMER_TICK, at_ns);
+    int64_t change_ns = cert_signer_change_due (&self->change);
+    effects->wake (effects, S_TIMER_TICK, change_ns < at_ns ? change_ns : at_ns);
 }
 
 static void
@@ -249,7 +249,7 @@ s_find_group (const adr_map_t *map, const adr_id_t *id)
 static adr_status_t
 s_check_request (const s_cert_signer_t *self, const adr_cert_t *asked, const char **text)
 {
-    const adr_map_t *map = self->environment.map;
+    const adr_map_t *map = self->map;
     *text = "the request is for another cluster, or its own key did not sign it";
     if (!adr_id_equal (&asked->cluster, &self->environment.cluster) || !adr_cert_signed_by (asked, asked->sign_key))
         return ADR_STATUS_DENIED;
@@ -286,7 +286,7 @@ s_sign (s_cert_signer_t *self, adr_cert_t *certificate, int64_t wall_ms)
 {
     const adr_authority_t *authority = self->environment.authority;
     certificate->kind = ADR_CERT_NODE;
-    s_fill_peers (certificate, self->environment.map);
+    s_fill_peers (certificate, self->map);
     certificate->serial = (adr_random_next (&self->random) >> 1) | 1;
     certificate->issuer_serial = authority->certificate.serial;
     certificate->not_before_ms = wall_ms > S_BACKDATED_MS ? wall_ms - S_BACKDATED_MS : 0;
@@ -311,8 +311,7 @@ s_begin (s_cert_signer_t *self, s_pending_t *pending, const adr_event_t *event, 
     *pending = (s_pending_t){ .phase = S_COMMITTING, .number = ++self->next_number,
                               .asked_number = request->number, .asker = event->message.from,
                               .certificate = *asked, .started_ns = event->now_ns };
-    adr_put_u64 (pending->request, adr_random_next (&self->random));
-    adr_put_u64 (pending->request + 8, pending->number);
+    cert_signer_draw_request (self, pending->request, pending->number);
     s_sign (self, &pending->certificate, event->wall_ms);
     s_try (self, pending, event->now_ns, effects);
 }
@@ -349,7 +348,7 @@ s_try_later (s_pending_t *pending, const adr_event_t *event)
         pending->seen_ms = answer->time_ms;
     pending->unsure |= answer->status != ADR_STATUS_REFUSED && answer->status != ADR_STATUS_NOT_MASTER
                        && answer->status != ADR_STATUS_FULL;
-    pending->try_ns = event->now_ns + S_PAUSE_NS;
+    pending->try_ns = event->now_ns + CERT_SIGNER_PAUSE_NS;
 }
 
 static void
@@ -404,6 +403,8 @@ static void
 s_on_answer (s_cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
     const Adr__Answer *answer = (const Adr__Answer *) event->message.header;
+    if (cert_signer_on_change_answer (self, event, effects))
+        return;
     for (unsigned i = 0; i < S_PENDING_MAX; i++) {
         s_pending_t *pending = &self->pending[i];
         /* try_ns says whether an answer is awaited: a repeated one, of a phase that is over, is dropped. */
@@ -418,12 +419,60 @@ s_on_answer (s_cert_signer_t *self, const adr_event_t *event, adr_effects_t *eff
 }
 
 static void
+s_on_map_changed (s_cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
+{
+    adr_map_t *map = adr_map_read (((const Adr__MapChanged *) event->message.header)->map);
+    if (map == NULL)
+        return;
+    adr_map_destroy (&self->map);
+    self->map = map;
+    cert_signer_tend_change (self, event, effects);
+}
+
+static void
 s_on_message (s_cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
     if (event->message.kind == ADR__KIND__SIGN_REQUEST)
         s_on_request (self, event, effects);
     else if (event->message.kind == ADR__KIND__ANSWER)
         s_on_answer (self, event, effects);
+    else if (event->message.kind == ADR__KIND__CONTROL)
+        cert_signer_on_control (self, event, effects);
+    else if (event->message.kind == ADR__KIND__MAP_CHANGED)
+        s_on_map_changed (self, event, effects);
+}
+
+/* --- what is lent to cert_signer_registry.c ---------------------------------------------------------------------- */
+
+uint64_t
+cert_signer_number (cert_signer_t *self)
+{
+    return ++self->next_number;
+}
+
+change_t *
+cert_signer_change (cert_signer_t *self)
+{
+    return &self->change;
+}
+
+const adr_environment_t *
+cert_signer_environment (const cert_signer_t *self)
+{
+    return &self->environment;
+}
+
+adr_map_t *
+cert_signer_map (cert_signer_t *self)
+{
+    return self->map;
+}
+
+void
+cert_signer_draw_request (cert_signer_t *self, uint8_t request[ADR_REQUEST_ID_SIZE], uint64_t number)
+{
+    adr_put_u64 (request, adr_random_next (&self->random));
+    adr_put_u64 (request + 8, number);
 }
 
 /* --- the class ------------------------------------------------------------------------------------------------- */
@@ -437,14 +486,21 @@ s_create (const adr_environment_t *environment)
     /* [TRUST-4] A late answer to a try of a former life must not look like one to ours. */
     self->next_number = adr_random_next (&self->random) >> 1;
     adr_assert (environment->type == ADR_NODE_PKI && environment->map);
+    self->map = adr_map_copy (environment->map);
+    self->environment.map = NULL; /* lent for now only */
     return self;
 }
 
 static void
-s_destroy (void **self)
+s_destroy (void **object)
 {
-    free (*self);
-    *self = NULL;
+    s_cert_signer_t *self = *object;
+    if (self == NULL)
+        return;
+    adr_map_destroy (&self->map);
+    adr_buffer_free (&self->change.next);
+    free (self);
+    *object = NULL;
 }
 
 static void
@@ -457,6 +513,7 @@ s_receive (void *actor, const adr_event_t *event, adr_effects_t *effects)
         break;
     case ADR_EVENT_TIMER:
         s_on_tick (self, event->now_ns, effects);
+        cert_signer_tend_change (self, event, effects);
         break;
     case ADR_EVENT_TURN_END:
         s_set_timer (self, effects);

@@ -33,16 +33,52 @@ s_place (edge_router_t *self, adr_address_t asker, uint64_t number)
     return free;
 }
 
+/* The PKI node that a change of the registry goes to: our own zone's first, another one when it is asked again; never the one that
+ * it is about. */
+static const adr_map_node_t *
+s_choose_pki (const edge_router_t *self, const adr_id_t *about, uint32_t tries)
+{
+    const adr_map_node_t *own = adr_map_node (self->map, &self->environment->node), *found[ADR_ZONES_MAX];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < self->map->node_count && count < ADR_ZONES_MAX; i++) {
+        const adr_map_node_t *node = &self->map->node[i];
+        if (node->type != ADR_NODE_PKI || node->evicted || adr_id_equal (&node->id, about))
+            continue;
+        found[count++] = node;
+        if (own && adr_id_equal (&node->zone, &own->zone)) { /* first */
+            found[count - 1] = found[0];
+            found[0] = node;
+        }
+    }
+    return count ? found[tries % count] : NULL;
+}
+
+/* Which node and actor it goes to; false: none. */
+static bool
+s_find_actor (const edge_router_t *self, const Adr__Control *ask, uint32_t tries, adr_address_t *to)
+{
+    adr_id_t id = adr_id_of (ask->node);
+    const adr_map_node_t *node = adr_map_node (self->map, &id);
+    bool evicts = ask->action == ADR__CONTROL_ACTION__EVICT;
+    if (node && evicts)
+        node = s_choose_pki (self, &id, tries);
+    if (node == NULL || (node->type == ADR_NODE_EDGE && !evicts))
+        return false;
+    *to = (adr_address_t){ node->id, evicts                                      ? ADR_ACTOR_CERT_SIGNER
+                                     : ask->action == ADR__CONTROL_ACTION__SCRUB ? ADR_ACTOR_SCRUBBER
+                                                                                 : ADR_ACTOR_INVENTORY_SYNCER };
+    return true;
+}
+
 /* [EDGE-7] */
 void
 edge_router_on_control (edge_router_t *self, const adr_event_t *event)
 {
     Adr__Control ask = *(const Adr__Control *) event->message.header;
     adr_address_t asker = event->message.from;
-    adr_id_t id = adr_id_of (ask.node);
-    const adr_map_node_t *node = adr_map_node (self->map, &id);
-    if (node == NULL || node->type == ADR_NODE_EDGE || ask.limit_ms == 0 || ask.limit_ms > ADR_REQUEST_TIME_MAX_MS) {
-        s_answer (self, asker, ask.number, ADR_STATUS_INVALID, "no node that holds copies, or a limit outside 1 to 60000 ms");
+    adr_address_t to;
+    if (!s_find_actor (self, &ask, 0, &to) || ask.limit_ms == 0 || ask.limit_ms > ADR_REQUEST_TIME_MAX_MS) {
+        s_answer (self, asker, ask.number, ADR_STATUS_INVALID, "no such node that holds copies, or a limit outside 1 to 60000 ms");
         return;
     }
     edge_control_t *control = s_place (self, asker, ask.number);
@@ -51,12 +87,14 @@ edge_router_on_control (edge_router_t *self, const adr_event_t *event)
         s_answer (self, asker, ask.number, ADR_STATUS_REFUSED, "busy: too many such questions wait for their answers");
         return;
     }
-    *control = (edge_control_t){ ++self->control_number, asker, ask.number, id, self->now_ns + ask.limit_ms * ADR_MS };
+    bool again = control->limit_ns > self->now_ns;
+    uint32_t tries = again ? control->tries + 1 : 0;
+    (void) s_find_actor (self, &ask, tries, &to);
+    *control = (edge_control_t){ ++self->control_number, asker, ask.number, to.node, self->now_ns + ask.limit_ms * ADR_MS, tries };
     ask.base.n_unknown_fields = 0;
     ask.number = control->number;
     ask.asker = adr_id_view (&asker.node);
-    adr_actor_kind_t actor = ask.action == ADR__CONTROL_ACTION__SCRUB ? ADR_ACTOR_SCRUBBER : ADR_ACTOR_INVENTORY_SYNCER;
-    self->effects->send (self->effects, (adr_address_t){ id, actor }, ADR__KIND__CONTROL, &ask.base, s_nothing);
+    self->effects->send (self->effects, to, ADR__KIND__CONTROL, &ask.base, s_nothing);
 }
 
 void

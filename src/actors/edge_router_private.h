@@ -65,6 +65,7 @@ typedef struct {
     uint64_t asker_number;
     adr_id_t node;
     int64_t limit_ns; /* nobody waits for it from then on */
+    uint32_t tries;   /* so often it was asked */
 } edge_control_t;
 
 typedef struct {

@@ -36,7 +36,7 @@ adr_group_update (adr_group_t *self, const Adr__ClusterMap *map)
         const Adr__Node *node = map->registry->node[i];
         adr_id_t group = adr_id_of (node->group);
         adr_id_t id = adr_id_of (node->id);
-        if (adr_id_equal (&group, &self->group) && adr_group_find (self, &id) < 0)
+        if (!node->evicted && adr_id_equal (&group, &self->group) && adr_group_find (self, &id) < 0)
             s_add (self, &id);
     }
 }

@@ -1,38 +1,55 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* map_keeper: keeps a node's copy of the clusterMap current, and tells the node's other actors [DESIGN 9].
  *
- * Owns: this node's map. Makes durable: nothing; the registry is in the file cluster.map, statuses are made anew by the
- * masters. Implements docs/protocol/map_keeper.md, this issue's slice of DESIGN 9: the registry does not change while a
- * host runs, and is never taken from a message, because maps do not carry signatures yet [TRUST-3].
+ * Owns: this node's map. Makes durable: nothing; the host keeps a registry that was taken in the file cluster.map, statuses are
+ * made anew by the masters. Implements docs/protocol/map_keeper.md and, of docs/protocol/trust.md, how a registry comes from the
+ * PKI group's log to every node [TRUST-3].
  *
  * Mailbox: GROUP_STATUS (own replicator, while it leads; and, on a PKI node, the map-keepers of masters), MASTER (own
- *   election), MAP_PULL (any map-keeper, on a PKI node), MAP_PUSH (map-keepers of PKI nodes).
+ *   election), MAP_PULL (any map-keeper, on a PKI node), MAP_PUSH (map-keepers of PKI nodes), REGISTRY_NOTED (own replicator,
+ *   on a PKI node), REGISTRY_SIGNED (map-keepers of PKI nodes, on one).
  * Sends: GROUP_STATUS and MAP_PULL (map-keepers of PKI nodes), MAP_PUSH (map-keepers of its zone, and who pulled),
- *   MAP_CHANGED (edge-router and collector, or replicator, election, health-checker, merkle-gossiper, inventory-syncer of its
- *   node).
+ *   REGISTRY_SIGNED (map-keepers of PKI nodes), MAP_CHANGED (edge-router and collector, or replicator, election,
+ *   health-checker, merkle-gossiper, inventory-syncer and cert-signer of its node; a registry that was taken to the host).
  *
  *     master's replicator -> its map-keeper -> map-keepers of all PKI nodes -> map-keepers of their zones' nodes
+ *     the PKI group's log -> each PKI node's map-keeper signs it -> each of them, when enough have -> their zones
  *
  * No message goes that way twice: a status that came from another node is merged and pushed, never sent on as a
  * status; a push is merged, and never pushed on. */
 
 #include "core/actor.h"
+#include "core/map_trust.h"
 #include "wire/map_codec.h"
 
 #include <stdlib.h>
 
 #define S_TIMER_PUSH 1u
 #define S_TIMER_PULL 2u
+#define S_TIMER_SIGNED 3u
 #define S_PUSH_NS (100 * ADR_MS)   /* what routes and leads is told at most this often */
 #define S_REPEAT_NS (1000 * ADR_MS) /* progress, and a sign of life, this often */
 #define S_PULL_NS (2000 * ADR_MS)  /* the zone's PKI node is silent after this, and others are asked this often */
+#define S_SIGNED_NS (500 * ADR_MS) /* what is signed and not taken yet is told this often */
 #define S_PKI_MAX ADR_ZONES_MAX
+
+/* What another PKI node has signed last. */
+typedef struct {
+    adr_id_t node;
+    uint64_t epoch;
+    uint8_t hash[ADR_MAP_HASH_SIZE], signature[ADR_MAP_SIGNATURE_SIZE];
+} s_said_t;
 
 typedef struct {
     const adr_environment_t *environment;
     adr_effects_t *effects; /* of the current event */
-    int64_t now_ns;
+    int64_t now_ns, wall_ms;
     adr_map_t *map;
+    adr_map_t *candidate;       /* PKI: the group has committed it, and too few have signed it yet; NULL: none */
+    s_said_t said[S_PKI_MAX];
+    uint32_t said_count;
+    bool taken;                 /* in this turn, a registry: the host has to hear of it */
+    bool zone_behind;           /* PKI: the zone has to be told of a registry */
     adr_id_t zone;              /* ours */
     adr_id_t pki[S_PKI_MAX];    /* the other zones' PKI nodes, and ours unless it is this node */
     uint32_t pki_count;
@@ -46,7 +63,7 @@ typedef struct {
     int64_t aged_ns;            /* up to when statuses are as old as they say */
     int64_t told_ns;            /* when our own actors were told last */
     int64_t pushed_ns;
-    uint64_t newer_epoch;       /* of a registry that was offered and not taken; said once */
+    uint64_t refused_epoch;     /* of a registry that was offered and not believed; said once */
     uint64_t dropped;           /* statuses that their sender had no right to */
 } s_keeper_t;
 
@@ -91,28 +108,48 @@ s_tell_actors (s_keeper_t *self)
         s_tell (self, ADR_ACTOR_HEALTH_CHECKER, &changed);
         s_tell (self, ADR_ACTOR_MERKLE_GOSSIPER, &changed);
         s_tell (self, ADR_ACTOR_INVENTORY_SYNCER, &changed);
+        if (s_is_pki (self))
+            s_tell (self, ADR_ACTOR_CERT_SIGNER, &changed);
     }
+    if (self->taken)
+        s_tell (self, ADR_ACTOR_HOST, &changed);
+    self->taken = false;
     adr_arena_free (&arena);
     self->told_ns = self->now_ns;
     self->progress = false;
 }
 
-/* The statuses, to every other node of the zone [MAP-3]. */
+/* The statuses, and a registry that is new, to every other node of the zone [MAP-3]. */
 static void
 s_push_zone (s_keeper_t *self)
 {
     adr_arena_t arena;
     adr_arena_init (&arena, 16 * 1024, 64 * 1024 * 1024);
     Adr__MapPush push = ADR__MAP_PUSH__INIT;
-    push.map = adr_map_statuses_message (self->map, &arena);
+    push.map = self->zone_behind ? adr_map_message (self->map, &arena) : adr_map_statuses_message (self->map, &arena);
+    push.epoch = self->map->epoch;
     for (uint32_t i = 0; i < self->map->node_count; i++) {
         const adr_map_node_t *node = &self->map->node[i];
-        if (adr_id_equal (&node->zone, &self->zone) && !adr_id_equal (&node->id, &self->environment->node))
+        if (adr_id_equal (&node->zone, &self->zone) && !node->evicted && !adr_id_equal (&node->id, &self->environment->node))
             s_send_keeper (self, &node->id, ADR__KIND__MAP_PUSH, &push.base);
     }
     adr_arena_free (&arena);
     self->pushed_ns = self->now_ns;
-    self->push_due = false;
+    self->push_due = self->zone_behind = false;
+}
+
+/* The whole map, to one node. */
+static void
+s_push_whole (s_keeper_t *self, const adr_id_t *node, uint64_t number)
+{
+    adr_arena_t arena;
+    adr_arena_init (&arena, 16 * 1024, 64 * 1024 * 1024);
+    Adr__MapPush push = ADR__MAP_PUSH__INIT;
+    push.number = number;
+    push.epoch = self->map->epoch;
+    push.map = adr_map_message (self->map, &arena);
+    s_send_keeper (self, node, ADR__KIND__MAP_PUSH, &push.base);
+    adr_arena_free (&arena);
 }
 
 /* --- learning ----------------------------------------------------------------------------------------------------- */
@@ -193,6 +230,175 @@ s_on_master (s_keeper_t *self, const Adr__Master *master)
     s_learn (self, &self->environment->group, &status);
 }
 
+/* --- registries ---------------------------------------------------------------------------------------------------- */
+
+static void s_find_pki (s_keeper_t *self);
+static void s_pull (s_keeper_t *self, uint32_t which);
+
+/* [MAP-5] Takes the map. What is known of the groups' statuses stays. */
+static void
+s_take (s_keeper_t *self, adr_map_t *map)
+{
+    for (uint32_t i = 0; i < self->map->group_count; i++)
+        (void) adr_map_merge_status (map, &self->map->group[i].id, &self->map->group[i].status);
+    adr_note (self->effects, ADR_LEVEL_NOTE, "a newer registry -> taken epoch=%llu was=%llu", (unsigned long long) map->epoch,
+              (unsigned long long) self->map->epoch);
+    adr_map_destroy (&self->map);
+    self->map = map;
+    s_find_pki (self);
+    self->news = self->taken = true;
+    self->push_due = self->zone_behind = s_is_pki (self);
+    if (self->candidate && self->candidate->epoch <= map->epoch)
+        adr_map_destroy (&self->candidate);
+}
+
+/* Takes the map, or destroys it: it is only taken if it is newer and believed. */
+static void
+s_offer (s_keeper_t *self, adr_map_t *map)
+{
+    adr_map_fault_t fault = adr_map_judge (self->map, map, self->wall_ms);
+    if (fault == ADR_MAP_BELIEVED) {
+        s_take (self, map);
+        return;
+    }
+    if (fault != ADR_MAP_NOT_NEWER && map->epoch > self->refused_epoch) {
+        self->refused_epoch = map->epoch;
+        adr_note (self->effects, ADR_LEVEL_WARNING, "a newer registry is offered -> not taken: %s epoch=%llu",
+                  adr_map_fault_name (fault), (unsigned long long) map->epoch);
+    }
+    adr_map_destroy (&map);
+}
+
+static bool
+s_has_signed (const adr_map_t *map, const adr_id_t *node)
+{
+    for (uint32_t i = 0; i < map->signature_count; i++)
+        if (adr_id_equal (&map->signature[i].node, node))
+            return true;
+    return false;
+}
+
+static void
+s_add_signature (adr_map_t *map, const adr_id_t *node, const uint8_t signature[ADR_MAP_SIGNATURE_SIZE])
+{
+    if (map->signature_count == ADR_ZONES_MAX || s_has_signed (map, node))
+        return;
+    adr_map_signature_t *to = &map->signature[map->signature_count++];
+    to->node = *node;
+    memcpy (to->signature, signature, ADR_MAP_SIGNATURE_SIZE);
+}
+
+/* Gathers what was said of the candidate; with enough of it, it is taken. */
+static void
+s_try_candidate (s_keeper_t *self)
+{
+    adr_map_t *map = self->candidate;
+    uint8_t hash[ADR_MAP_HASH_SIZE];
+    adr_map_hash (adr_bytes (map->sealed, map->sealed_size), hash);
+    for (uint32_t i = 0; i < self->said_count; i++) {
+        const s_said_t *said = &self->said[i];
+        if (said->epoch == map->epoch && memcmp (said->hash, hash, sizeof hash) == 0
+            && adr_map_signed_by (self->map, map, &said->node, said->signature))
+            s_add_signature (map, &said->node, said->signature);
+    }
+    if (map->signature_count < adr_map_signatures_needed (self->map))
+        return;
+    self->candidate = NULL;
+    s_offer (self, map);
+}
+
+/* What this node's authority has signed, to the other PKI nodes. */
+static void
+s_tell_signed (s_keeper_t *self)
+{
+    const adr_map_t *map = self->candidate;
+    uint8_t hash[ADR_MAP_HASH_SIZE];
+    if (map == NULL)
+        return;
+    for (uint32_t i = 0; i < map->signature_count; i++) {
+        if (!adr_id_equal (&map->signature[i].node, &self->environment->node))
+            continue;
+        Adr__RegistrySigned sign = ADR__REGISTRY_SIGNED__INIT;
+        adr_map_hash (adr_bytes (map->sealed, map->sealed_size), hash);
+        sign.epoch = map->epoch;
+        sign.hash = (ProtobufCBinaryData){ sizeof hash, hash };
+        sign.signature = (ProtobufCBinaryData){ ADR_MAP_SIGNATURE_SIZE, (uint8_t *) map->signature[i].signature };
+        for (uint32_t k = 0; k < self->pki_count; k++)
+            s_send_keeper (self, &self->pki[k], ADR__KIND__REGISTRY_SIGNED, &sign.base);
+    }
+    self->effects->wake (self->effects, S_TIMER_SIGNED, self->now_ns + S_SIGNED_NS);
+}
+
+/* [TRUST-3] Our copy of the group's table has a newer registry: committed, and so it is signed. */
+static void
+s_on_registry_noted (s_keeper_t *self, adr_bytes_t bytes)
+{
+    adr_map_t *map = adr_registry_read (bytes);
+    if (map == NULL) {
+        adr_note (self->effects, ADR_LEVEL_ERROR, "the group's registry cannot be read -> not signed bytes=%zu", bytes.size);
+        return;
+    }
+    if (map->epoch <= self->map->epoch || (self->candidate && map->epoch <= self->candidate->epoch)) {
+        adr_map_destroy (&map);
+        return;
+    }
+    const adr_authority_t *authority = self->environment->authority;
+    if (authority) {
+        uint8_t hash[ADR_MAP_HASH_SIZE], signature[ADR_MAP_SIGNATURE_SIZE];
+        adr_map_hash (bytes, hash);
+        adr_map_sign (&self->map->cluster, map->epoch, hash, authority->sign_seed, signature);
+        s_add_signature (map, &self->environment->node, signature);
+    }
+    adr_map_destroy (&self->candidate);
+    self->candidate = map;
+    s_tell_signed (self);
+    s_try_candidate (self);
+}
+
+/* The place of what that PKI node said last. */
+static s_said_t *
+s_place_of_said (s_keeper_t *self, const adr_id_t *node)
+{
+    for (uint32_t i = 0; i < self->said_count; i++)
+        if (adr_id_equal (&self->said[i].node, node))
+            return &self->said[i];
+    return self->said_count < S_PKI_MAX ? &self->said[self->said_count++] : &self->said[0];
+}
+
+/* Whoever signs what we have taken already has not got it yet. */
+static void
+s_on_registry_signed (s_keeper_t *self, const adr_event_t *event)
+{
+    const Adr__RegistrySigned *from = (const Adr__RegistrySigned *) event->message.header;
+    const adr_id_t *node = &event->message.from.node;
+    const adr_map_node_t *known = adr_map_node (self->map, node);
+    if (!s_is_pki (self) || known == NULL || known->evicted || from->hash.len != ADR_MAP_HASH_SIZE
+        || from->signature.len != ADR_MAP_SIGNATURE_SIZE) {
+        self->dropped++;
+        return;
+    }
+    if (from->epoch <= self->map->epoch) {
+        s_push_whole (self, node, 0);
+        return;
+    }
+    s_said_t *said = s_place_of_said (self, node);
+    said->node = *node;
+    said->epoch = from->epoch;
+    memcpy (said->hash, from->hash.data, ADR_MAP_HASH_SIZE);
+    memcpy (said->signature, from->signature.data, ADR_MAP_SIGNATURE_SIZE);
+    if (self->candidate)
+        s_try_candidate (self);
+}
+
+/* [MAP-5] Who pushes has a newer registry, and did not send it along. */
+static void
+s_pull_newer (s_keeper_t *self, const adr_id_t *from)
+{
+    for (uint32_t i = 0; i < self->pki_count; i++)
+        if (adr_id_equal (&self->pki[i], from))
+            s_pull (self, i);
+}
+
 static void
 s_on_push (s_keeper_t *self, const adr_event_t *event)
 {
@@ -201,13 +407,11 @@ s_on_push (s_keeper_t *self, const adr_event_t *event)
         self->heard_ns = self->now_ns;
     if (push->map == NULL)
         return;
-    const Adr__Registry *registry = push->map->registry;
-    if (registry && /* [MAP-5] */
-        registry->epoch > self->map->epoch && registry->epoch > self->newer_epoch) {
-        self->newer_epoch = registry->epoch;
-        adr_note (self->effects, ADR_LEVEL_WARNING, "a newer registry is offered -> not taken without signatures, epoch=%llu",
-                  (unsigned long long) registry->epoch);
-    }
+    adr_map_t *offered = push->map->registry && push->map->registry->epoch > self->map->epoch ? adr_map_read (push->map) : NULL;
+    if (offered)
+        s_offer (self, offered);
+    else if (push->epoch > self->map->epoch)
+        s_pull_newer (self, &event->message.from.node);
     for (size_t i = 0; i < push->map->n_status; i++) {
         adr_id_t group;
         adr_group_status_t status;
@@ -227,6 +431,7 @@ s_on_pull (s_keeper_t *self, const adr_event_t *event)
     adr_arena_init (&arena, 16 * 1024, 64 * 1024 * 1024);
     Adr__MapPush push = ADR__MAP_PUSH__INIT;
     push.number = pull->number;
+    push.epoch = self->map->epoch;
     push.map = pull->epoch == self->map->epoch ? adr_map_statuses_message (self->map, &arena)
                                                : adr_map_message (self->map, &arena);
     s_send_keeper (self, &event->message.from.node, ADR__KIND__MAP_PUSH, &push.base);
@@ -294,6 +499,8 @@ s_on_timer (s_keeper_t *self, uint32_t timer)
 {
     if (timer == S_TIMER_PULL)
         s_pull_if_silent (self);
+    else if (timer == S_TIMER_SIGNED)
+        s_tell_signed (self);
     else /* what is due is told at the end of this turn */
         self->effects->wake (self->effects, S_TIMER_PUSH, self->now_ns + S_REPEAT_NS);
 }
@@ -304,9 +511,10 @@ static void
 s_find_pki (s_keeper_t *self)
 {
     self->zone_pki = -1;
+    self->pki_count = 0;
     for (uint32_t i = 0; i < self->map->node_count && self->pki_count < S_PKI_MAX; i++) {
         const adr_map_node_t *node = &self->map->node[i];
-        if (node->type != ADR_NODE_PKI || adr_id_equal (&node->id, &self->environment->node))
+        if (node->type != ADR_NODE_PKI || node->evicted || adr_id_equal (&node->id, &self->environment->node))
             continue;
         if (adr_id_equal (&node->zone, &self->zone))
             self->zone_pki = (int) self->pki_count;
@@ -334,6 +542,7 @@ s_destroy (void **self_p)
     if (self == NULL)
         return;
     adr_map_destroy (&self->map);
+    adr_map_destroy (&self->candidate);
     free (self);
     *self_p = NULL;
 }
@@ -354,6 +563,12 @@ s_on_message (s_keeper_t *self, const adr_event_t *event)
     case ADR__KIND__MAP_PULL:
         s_on_pull (self, event);
         break;
+    case ADR__KIND__REGISTRY_NOTED:
+        s_on_registry_noted (self, event->message.payload);
+        break;
+    case ADR__KIND__REGISTRY_SIGNED:
+        s_on_registry_signed (self, event);
+        break;
     default: /* the table of wire/table.c lets no other kind through */
         self->dropped++;
     }
@@ -365,6 +580,7 @@ s_receive (void *actor, const adr_event_t *event, adr_effects_t *effects)
     s_keeper_t *self = actor;
     self->effects = effects;
     self->now_ns = event->now_ns;
+    self->wall_ms = event->wall_ms;
     if (event->kind != ADR_EVENT_START)
         adr_map_grow_older (self->map, &self->aged_ns, self->now_ns);
     switch (event->kind) {
@@ -392,7 +608,8 @@ s_check (const void *actor)
 {
     const s_keeper_t *self = actor;
     adr_assert (self->map != NULL && self->pki_count <= S_PKI_MAX && self->zone_pki < (int) self->pki_count);
-    adr_assert (!self->news);
+    adr_assert (!self->news && !self->taken);
+    adr_assert (self->candidate == NULL || self->candidate->epoch > self->map->epoch);
     for (uint32_t i = 0; i < self->map->group_count; i++)
         adr_assert (self->map->group[i].status.member_count <= ADR_VOTERS_MAX * 2);
 }

@@ -19,6 +19,7 @@
  */
 
 #include "actors/replicator_private.h"
+#include "wire/map_codec.h"
 
 #include <stdlib.h>
 
@@ -208,7 +209,13 @@ s_on_stood_down (replicator_t *self, const Adr__StoodDown *stood_down)
 static void
 s_on_map_changed (replicator_t *self, const Adr__MapChanged *changed)
 {
-    (void) changed; /* this registry does not change while a host runs; statuses do not concern us */
+    if (changed->map == NULL || changed->map->registry == NULL || changed->map->registry->epoch == self->map->epoch)
+        return; /* statuses do not concern us */
+    adr_map_t *map = adr_map_read (changed->map);
+    if (map == NULL)
+        return;
+    adr_map_destroy (&self->map);
+    self->map = map;
     replicator_learn_peers (self);
 }
 
@@ -245,6 +252,7 @@ s_tick (replicator_t *self)
     if (replicator_leads (self))
         replicator_tidy (self);
     replicator_tend_lost (self);
+    replicator_tell_registry (self);
     replicator_reads_expire (self);
     s_note_disk (self);
     self->effects->wake (self->effects, S_TIMER_TICK, self->tick_ns);

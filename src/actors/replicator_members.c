@@ -219,6 +219,45 @@ s_remove_forgetful (replicator_t *self, const adr_voters_t *voters)
     return false;
 }
 
+/* [TRUST-3] The registry wants it out of its group. */
+static bool
+s_leaves (const replicator_t *self, const adr_id_t *node)
+{
+    const adr_map_node_t *known = adr_map_node (self->map, node);
+    return known == NULL || known->leaving || known->evicted;
+}
+
+/* Those of the voters that would be left, and are heard now, are a quorum of them. */
+static bool
+s_can_do_without (const replicator_t *self, const adr_voters_t *fewer)
+{
+    uint32_t heard = 0;
+    for (uint32_t i = 0; i < self->peer_count; i++)
+        heard += adr_voters_find (fewer, &self->peer[i].node, self->peer[i].incarnation) >= 0
+                 && (i == 0 || replicator_heard_lately (self, &self->peer[i]));
+    return fewer->count > 0 && heard >= adr_quorum_needed (fewer->count, fewer->quorum);
+}
+
+/* [TRUST-3] One at a time; a master that is to leave hands over first, so that another takes it out. */
+static bool
+s_remove_leaving (replicator_t *self, const adr_voters_t *voters)
+{
+    for (uint32_t i = 0; i < voters->count; i++) {
+        adr_voters_t fewer = *voters;
+        if (!s_leaves (self, &voters->voter[i].node))
+            continue;
+        fewer.voter[i] = fewer.voter[--fewer.count];
+        if (!s_can_do_without (self, &fewer))
+            continue;
+        if (adr_id_equal (&voters->voter[i].node, &self->environment->node))
+            replicator_resign (self, "this node leaves its group", NULL);
+        else
+            s_propose_voters (self, &fewer, "a voter leaves");
+        return true;
+    }
+    return false;
+}
+
 static bool
 s_settled (const replicator_t *self, const peer_t *peer)
 {
@@ -233,7 +272,7 @@ s_admit (replicator_t *self, const adr_voters_t *voters)
     const peer_t *newcomer = NULL;
     for (uint32_t i = 1; i < self->peer_count; i++) {
         const peer_t *peer = &self->peer[i];
-        if (adr_voters_find_node (voters, &peer->node) >= 0 || !s_settled (self, peer)
+        if (adr_voters_find_node (voters, &peer->node) >= 0 || !s_settled (self, peer) || s_leaves (self, &peer->node)
             || (peer->sync != ADR_SYNC_EXACT && !ADR_PLANT (REPAIR_1_UNPROVEN_COUNTS)))
             continue;
         settled++;
@@ -256,7 +295,7 @@ s_tend_voters (replicator_t *self)
     if (!replicator_leads (self) || !may_propose || !replicator_may_append (self)) /* [REPL-4] */
         return;
     adr_voters_t voters = *adr_store_voters (self->store);
-    if (!s_remove_forgetful (self, &voters))
+    if (!s_remove_leaving (self, &voters) && !s_remove_forgetful (self, &voters))
         s_admit (self, &voters);
 }
 
@@ -312,6 +351,7 @@ s_tend_standstill (replicator_t *self)
 void
 replicator_tend_members (replicator_t *self)
 {
+    replicator_forget_evicted (self);
     for (uint32_t i = 1; i < self->peer_count; i++)
         s_tend_member (self, &self->peer[i]);
     uint32_t at = self->stamp_count++ % STAMPS;

@@ -199,6 +199,8 @@ typedef struct replicator {
     question_t question[QUESTIONS_MAX];
     uint32_t question_count;
     uint64_t status_sequence;
+    uint64_t registry_looked;  /* a PKI node's: applied when it was looked for */
+    adr_version_t registry_told;
     int64_t status_ns;
     bool status_due;
     bool log_unread;           /* its log's end could not be read when it was elected: takes no writes, and resigns */
@@ -302,6 +304,8 @@ bool replicator_each_entry (replicator_t *self, uint64_t first, replicator_entry
 void replicator_note_entry (replicator_t *self, const adr_entry_t *entry, size_t size);
 void replicator_note_unreadable (replicator_t *self, uint64_t index); /* an entry, when it was to be applied or sent */
 void replicator_tend_lost (replicator_t *self);                       /* each tick */
+/* A PKI node tells its map_keeper which registry its copy holds [TRUST-3]. */
+void replicator_tell_registry (replicator_t *self);
 void replicator_advance (replicator_t *self);                         /* commit, watermark, apply */
 
 /* --- replicator_lead.c */
@@ -317,6 +321,7 @@ void replicator_unlock (replicator_t *self); /* what the unlock set holds */
 
 /* --- replicator_stream.c */
 peer_t *replicator_peer (replicator_t *self, const adr_id_t *node);
+void replicator_forget_evicted (replicator_t *self);
 void replicator_learn_peers (replicator_t *self);
 /* From now on the peer is another incarnation, or its place in our log is unknown. */
 void replicator_peer_reset (replicator_t *self, peer_t *peer, uint64_t incarnation);

@@ -53,6 +53,26 @@ replicator_tell_voters (replicator_t *self)
     self->told.may_stand = may_stand;
 }
 
+/* However it came here: as an entry, or as a copy that mends this one. */
+void
+replicator_tell_registry (replicator_t *self)
+{
+    adr_bytes_t key = adr_bytes (ADR_REGISTRY_KEY, strlen (ADR_REGISTRY_KEY));
+    adr_record_t record;
+    uint64_t applied = adr_store_applied (self->store);
+    if (self->environment->type != ADR_NODE_PKI || applied == self->registry_looked)
+        return;
+    self->registry_looked = applied;
+    if (adr_store_get (self->store, ADR_TABLE_REGISTRY, key, false, &record) != ADR_STATUS_OK || record.deleted
+        || adr_version_compare (&record.version, &self->registry_told) == 0
+        || adr_store_get (self->store, ADR_TABLE_REGISTRY, key, true, &record) != ADR_STATUS_OK)
+        return;
+    self->registry_told = record.version;
+    Adr__RegistryNoted noted = ADR__REGISTRY_NOTED__INIT;
+    adr_address_t to = { self->environment->node, ADR_ACTOR_MAP_KEEPER };
+    self->effects->send (self->effects, to, ADR__KIND__REGISTRY_NOTED, &noted.base, record.value);
+}
+
 /* --- its state ---------------------------------------------------------------------------------------------------- */
 
 /* How long what was appended waits for this node's disk. */
@@ -76,12 +96,12 @@ s_tend_copy (replicator_t *self)
     self->repair.doubted = !exact;
 }
 
-/* A newcomer settles before its master makes it a voter [ELECT-7], a copy that was made anew once it is exact; nobody has been
- * evicted yet. */
+/* A newcomer settles before its master makes it a voter [ELECT-7], a copy that was made anew once it is exact. */
 adr_node_state_facts_t
 replicator_observe (const replicator_t *self)
 {
     bool leads = replicator_leads (self);
+    const adr_map_node_t *own = adr_map_node (self->map, &self->environment->node);
     return (adr_node_state_facts_t){
         .space = adr_store_space (self->store),
         .voter = s_is_voter (self),
@@ -93,7 +113,7 @@ replicator_observe (const replicator_t *self)
         .syncing = !replicator_is_exact (self),
         .slow = self->now_ns < self->slow_until_ns,
         .leaving = self->role == ROLE_LEAVING,
-        .evicted = false,
+        .evicted = own != NULL && own->evicted,
     };
 }
 

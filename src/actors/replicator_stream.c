@@ -22,9 +22,24 @@ replicator_peer (replicator_t *self, const adr_id_t *node)
     return NULL;
 }
 
+/* Whoever was evicted is a peer until the log names it no longer [TRUST-3]. */
+void
+replicator_forget_evicted (replicator_t *self)
+{
+    for (uint32_t i = self->peer_count; i-- > 1;) {
+        const adr_map_node_t *node = adr_map_node (self->map, &self->peer[i].node);
+        if ((node == NULL || node->evicted)
+            && adr_voters_find_node (adr_store_voters (self->store), &self->peer[i].node) < 0) {
+            ADR_MARK ("replicator: an evicted peer is forgotten");
+            self->peer[i] = self->peer[--self->peer_count];
+        }
+    }
+}
+
 void
 replicator_learn_peers (replicator_t *self)
 {
+    replicator_forget_evicted (self);
     const adr_map_node_t *nodes[PEERS_MAX];
     uint32_t count = adr_map_group_nodes (self->map, &self->environment->group, nodes, PEERS_MAX);
     if (self->peer_count == 0) {

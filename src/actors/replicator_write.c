@@ -11,7 +11,8 @@
 adr_address_t
 replicator_asker (replicator_t *self, const adr_id_t *origin)
 {
-    bool signs = self->environment->type == ADR_NODE_PKI && replicator_peer (self, origin);
+    bool own = adr_id_equal (origin, &self->environment->node);
+    bool signs = self->environment->type == ADR_NODE_PKI && (own || replicator_peer (self, origin));
     return (adr_address_t){ *origin, signs ? ADR_ACTOR_CERT_SIGNER : ADR_ACTOR_EDGE_ROUTER };
 }
 

@@ -568,7 +568,8 @@ adr_cluster_map (adr_client_t *self, char **json)
 /* The same numbers [wire/adrestia.proto]. */
 static_assert ((int) ADR_ACTION_REPAIR_RUN == (int) ADR__CONTROL_ACTION__REPAIR_RUN
                    && (int) ADR_ACTION_REPAIR_PAUSE == (int) ADR__CONTROL_ACTION__REPAIR_PAUSE
-                   && (int) ADR_ACTION_SCRUB == (int) ADR__CONTROL_ACTION__SCRUB,
+                   && (int) ADR_ACTION_SCRUB == (int) ADR__CONTROL_ACTION__SCRUB
+                   && (int) ADR_ACTION_EVICT == (int) ADR__CONTROL_ACTION__EVICT,
                "the public numbers are the protocol's");
 
 static void

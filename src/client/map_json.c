@@ -61,7 +61,8 @@ s_node (adr_map_t *map, const adr_map_node_t *node)
     json_t *json = json_pack ("{s:o, s:s, s:s, s:s}", "id", s_id (&node->id), "name", node->name, "type",
                               adr_node_type_name (node->type), "zone", s_zone_name (map, node));
     json_object_set_new (json, "group", group ? json_string (group->name) : json_null ());
-    json_object_set_new (json, "state", member ? json_string (adr_node_state_name (member->state)) : json_null ());
+    const char *state = node->evicted ? adr_node_state_name (ADR_STATE_EVICTED) : member ? adr_node_state_name (member->state) : NULL;
+    json_object_set_new (json, "state", state ? json_string (state) : json_null ());
     json_object_set_new (json, "control", json_string (node->control));
     json_object_set_new (json, "bulk", json_string (node->bulk));
     if (node->client[0])

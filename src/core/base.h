@@ -106,6 +106,7 @@ typedef enum {
     ADR_ACTOR_INVENTORY_SYNCER = 9,
     ADR_ACTOR_SCRUBBER = 10,
     ADR_ACTOR_COLLECTOR = 11,
+    ADR_ACTOR_HOST = 12, /* no actor: the runtime, which lets nobody in whom a newer map does not have */
     ADR_ACTOR_COUNT
 } adr_actor_kind_t;
 

@@ -36,7 +36,7 @@ typedef enum {
     ADR_TABLE_OBJECT = 16, /* data: object headers by objectId */
     ADR_TABLE_CHUNK = 17,  /* data: (objectId, big-endian u64 number) */
     ADR_TABLE_PENDING = 18, /* data: objects that no sweep has looked at yet, see adr_pending_key */
-    ADR_TABLE_REGISTRY = 32,
+    ADR_TABLE_REGISTRY = 32, /* pki: one record, the registry's bytes, see ADR_REGISTRY_KEY */
     ADR_TABLE_CREDENTIAL = 33,
     ADR_TABLE_SETTING = 34,
     ADR_TABLE_AUDIT = 35,
@@ -75,6 +75,9 @@ typedef struct {
 #define ADR_EPOCH 1 /* of every partition: none has moved yet [PART-1] */
 #define ADR_ENTRY_HEADER_SIZE 52
 #define ADR_OP_HEADER_SIZE 24
+
+/* Of the table REGISTRY. */
+#define ADR_REGISTRY_KEY "registry"
 
 /* In the table GROUP, u64: the highest index of a version that was ever purged [REPAIR-2]. */
 #define ADR_PURGED_KEY "purged"

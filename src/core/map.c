@@ -34,6 +34,7 @@ adr_map_copy (const adr_map_t *map)
     copy->node = s_duplicate (map->node, map->node_count, sizeof *map->node);
     copy->group = s_duplicate (map->group, map->group_count, sizeof *map->group);
     copy->range = s_duplicate (map->range, map->range_count, sizeof *map->range);
+    copy->sealed = s_duplicate (map->sealed, map->sealed_size, 1);
     return copy;
 }
 
@@ -45,8 +46,18 @@ adr_map_destroy (adr_map_t **self)
     free ((*self)->node);
     free ((*self)->group);
     free ((*self)->range);
+    free ((*self)->sealed);
     free (*self);
     *self = NULL;
+}
+
+void
+adr_map_unseal (adr_map_t *self)
+{
+    free (self->sealed);
+    self->sealed = NULL;
+    self->sealed_size = 0;
+    self->signature_count = 0;
 }
 
 const adr_map_node_t *
@@ -62,7 +73,7 @@ const adr_map_node_t *
 adr_map_node_by_key (const adr_map_t *self, const uint8_t curve_key[32])
 {
     for (uint32_t i = 0; i < self->node_count; i++)
-        if (memcmp (self->node[i].curve_key, curve_key, 32) == 0)
+        if (!self->node[i].evicted && memcmp (self->node[i].curve_key, curve_key, 32) == 0)
             return &self->node[i];
     return NULL;
 }
@@ -99,7 +110,7 @@ adr_map_group_nodes (const adr_map_t *self, const adr_id_t *group, const adr_map
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < self->node_count && count < room; i++)
-        if (adr_id_equal (&self->node[i].group, group))
+        if (adr_id_equal (&self->node[i].group, group) && !self->node[i].evicted)
             nodes[count++] = &self->node[i];
     return count;
 }

@@ -31,6 +31,7 @@ typedef struct {
     char control[ADR_ENDPOINT_MAX + 1], bulk[ADR_ENDPOINT_MAX + 1]; /* tcp://host:port */
     char client[ADR_ENDPOINT_MAX + 1];                              /* of an edge; else "" */
     char http[ADR_ENDPOINT_MAX + 1];                                /* of an edge: host:port */
+    bool leaving, evicted;
 } adr_map_node_t;
 
 /* How far a node's copy is exact (adr_sync_t of store/store.h), and what its repair has done; parts 0: none is under way. */
@@ -81,6 +82,12 @@ typedef struct {
     uint32_t epoch;
 } adr_map_range_t;
 
+#define ADR_MAP_SIGNATURE_SIZE 64
+typedef struct {
+    adr_id_t node; /* the PKI node whose authority signed */
+    uint8_t signature[ADR_MAP_SIGNATURE_SIZE];
+} adr_map_signature_t;
+
 typedef struct adr_map {
     adr_id_t cluster;
     char name[ADR_NAME_MAX + 1];
@@ -96,18 +103,26 @@ typedef struct adr_map {
     uint8_t authority[ADR_ZONES_MAX][ADR_CERTIFICATE_MAX]; /* the intermediates' */
     size_t authority_size[ADR_ZONES_MAX];
     uint32_t authority_count;
+    /* The registry as it was encoded and signed, owned; whoever changes any of the above calls adr_map_unseal. NULL: not yet. */
+    uint8_t *sealed;
+    size_t sealed_size;
+    adr_map_signature_t signature[ADR_ZONES_MAX];
+    uint32_t signature_count;
 } adr_map_t;
 
 adr_map_t *adr_map_new (void);
 adr_map_t *adr_map_copy (const adr_map_t *map);
 void adr_map_destroy (adr_map_t **self);
+/* Its registry is about to be changed: its bytes are made anew, and nobody has signed them. */
+void adr_map_unseal (adr_map_t *self);
 
+/* By its id or name also one that was evicted, by its key none. */
 const adr_map_node_t *adr_map_node (const adr_map_t *self, const adr_id_t *id);
 const adr_map_node_t *adr_map_node_by_key (const adr_map_t *self, const uint8_t curve_key[32]);
 const adr_map_node_t *adr_map_node_by_name (const adr_map_t *self, const char *name);
 const adr_map_zone_t *adr_map_zone (const adr_map_t *self, const adr_id_t *id);
 adr_map_group_t *adr_map_group (const adr_map_t *self, const adr_id_t *id);
-/* Nodes of the group, in the order of the map, at most `room`; returns how many. */
+/* Nodes of the group that are not evicted, in the order of the map, at most `room`; returns how many. */
 uint32_t adr_map_group_nodes (const adr_map_t *self, const adr_id_t *group, const adr_map_node_t **nodes,
                               uint32_t room);
 /* The group that owns the partition of this node type; NULL if none does. */

@@ -29,10 +29,13 @@ struct adr_directory {
     uint32_t actor_count;
     adr_chains_t actors;
     bool *local; /* of each node of the map */
+    bool *shut;  /* ... which a newer map has evicted; read and written atomically, and never taken back */
+    uint64_t epoch; /* atomic, too */
     struct {
         adr_carry_fn *carry;
         void *argument;
     } post[ADR_POST_COUNT];
+    adr_mailbox_t *host;
     /* Local clients: read for each answer to one, changed when an HTTP edge starts or stops. */
     pthread_rwlock_t lock;
     s_actor_t local_client[ADR_LOCAL_CLIENTS_MAX];
@@ -71,6 +74,8 @@ adr_directory_new (const adr_map_t *map, const uint8_t (*clients)[32], uint32_t 
         adr_chains_add (&self->nodes_by_key, adr_chains_hash (map->node[i].curve_key, 32), i);
     }
     self->local = adr_alloc (map->node_count + 1);
+    self->shut = adr_alloc (map->node_count + 1);
+    adr_directory_take (self, map);
     self->client = adr_alloc ((client_count + 1) * sizeof *self->client);
     adr_chains_init (&self->clients, client_count);
     for (uint32_t i = 0; i < client_count; i++) {
@@ -111,6 +116,7 @@ adr_directory_destroy (adr_directory_t **self)
     adr_chains_free (&directory->actors);
     pthread_rwlock_destroy (&directory->lock);
     free (directory->local);
+    free (directory->shut);
     free (directory->client);
     free (directory->operator);
     free (directory);
@@ -123,14 +129,37 @@ adr_directory_map (const adr_directory_t *self)
     return self->map;
 }
 
+static bool
+s_is_shut (const adr_directory_t *self, uint32_t node)
+{
+    return __atomic_load_n (&self->shut[node], __ATOMIC_ACQUIRE);
+}
+
+void
+adr_directory_take (adr_directory_t *self, const adr_map_t *map)
+{
+    for (uint32_t i = 0; i < self->map->node_count; i++) {
+        const adr_map_node_t *node = adr_map_node (map, &self->map->node[i].id);
+        if (node == NULL || node->evicted || memcmp (node->curve_key, self->map->node[i].curve_key, 32) != 0)
+            __atomic_store_n (&self->shut[i], true, __ATOMIC_RELEASE);
+    }
+    __atomic_store_n (&self->epoch, map->epoch, __ATOMIC_RELEASE);
+}
+
+uint64_t
+adr_directory_epoch (const adr_directory_t *self)
+{
+    return __atomic_load_n (&self->epoch, __ATOMIC_ACQUIRE);
+}
+
 void
 adr_directory_add_actor (adr_directory_t *self, adr_address_t address, adr_mailbox_t *mailbox)
 {
     adr_assert (self->actor_count < S_ACTORS_MAX);
     adr_assert (adr_directory_actor (self, &address) == NULL);
     int node = adr_directory_node (self, &address.node);
-    adr_assert (node >= 0);
-    self->local[node] = true;
+    if (node >= 0) /* else it was evicted already, and is spoken to by nobody */
+        self->local[node] = true;
     self->actor[self->actor_count] = (s_actor_t){ address, mailbox };
     adr_chains_add (&self->actors, s_hash_address (&address), self->actor_count++);
 }
@@ -140,6 +169,12 @@ adr_directory_set_post (adr_directory_t *self, adr_post_lane_t lane, adr_carry_f
 {
     self->post[lane].carry = carry;
     self->post[lane].argument = argument;
+}
+
+void
+adr_directory_set_host (adr_directory_t *self, adr_mailbox_t *mailbox)
+{
+    self->host = mailbox;
 }
 
 bool
@@ -172,7 +207,7 @@ adr_directory_actor (const adr_directory_t *self, const adr_address_t *address)
     for (; at != ADR_CHAIN_END; at = adr_chains_next (&self->actors, at))
         if (self->actor[at].address.actor == address->actor
             && adr_id_equal (&self->actor[at].address.node, &address->node))
-            return self->actor[at].mailbox;
+            return adr_directory_node (self, &address->node) >= 0 ? self->actor[at].mailbox : NULL;
     return NULL;
 }
 
@@ -182,7 +217,7 @@ adr_directory_node (const adr_directory_t *self, const adr_id_t *id)
     uint32_t at = adr_chains_first (&self->nodes_by_id, s_hash_id (id));
     for (; at != ADR_CHAIN_END; at = adr_chains_next (&self->nodes_by_id, at))
         if (adr_id_equal (&self->map->node[at].id, id))
-            return (int) at;
+            return s_is_shut (self, at) ? -1 : (int) at;
     return -1;
 }
 
@@ -192,7 +227,7 @@ adr_directory_node_by_key (const adr_directory_t *self, const uint8_t key[32])
     uint32_t at = adr_chains_first (&self->nodes_by_key, adr_chains_hash (key, 32));
     for (; at != ADR_CHAIN_END; at = adr_chains_next (&self->nodes_by_key, at))
         if (memcmp (self->map->node[at].curve_key, key, 32) == 0)
-            return (int) at;
+            return s_is_shut (self, at) ? -1 : (int) at;
     return -1;
 }
 
@@ -293,7 +328,8 @@ s_leave_host (adr_directory_t *self, adr_parcel_t *parcel, adr_bells_t *bells)
 void
 adr_directory_route (adr_directory_t *self, adr_parcel_t *parcel, adr_bells_t *bells)
 {
-    adr_mailbox_t *mailbox = adr_directory_actor (self, &parcel->to);
+    bool own = parcel->to.actor == ADR_ACTOR_HOST && parcel->local && adr_id_equal (&parcel->to.node, &parcel->from.node);
+    adr_mailbox_t *mailbox = own ? self->host : adr_directory_actor (self, &parcel->to);
     if (mailbox) {
         adr_metric_add (ADR_METRIC_PACKS_LOCAL, parcel->local);
         if (!adr_mailbox_put_quietly (mailbox, parcel, bells))

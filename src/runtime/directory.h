@@ -2,8 +2,9 @@
 /* Who is where: from an address to the mailbox that leads there, from a CURVE key to the node that holds it. Actors'
  * shells and post look everything up here.
  *
- * Owns: its tables. Borrows: the map and the mailboxes. Makes durable: nothing. Assumes: built before the threads that
- * read it, and not changed after (a later issue swaps it when membership changes); only local clients come and go. */
+ * Owns: its tables. Borrows: the map that the host started with and the mailboxes. Makes durable: nothing. Assumes: built before
+ * the threads that read it; after that local clients come and go, and newer maps shut nodes out (adr_directory_take). Nodes
+ * that only a newer map has are not known here before the next start. */
 
 #ifndef ADR_DIRECTORY_H
 #define ADR_DIRECTORY_H
@@ -24,13 +25,21 @@ adr_directory_t *adr_directory_new (const adr_map_t *map, const uint8_t (*client
 /* Keys that are no node's, either, and whose holders may steer the cluster; copied. Before anybody asks. */
 void adr_directory_set_operators (adr_directory_t *self, const uint8_t (*operators)[32], uint32_t count);
 void adr_directory_destroy (adr_directory_t **self);
+/* The map that the host started with: its nodes keep their places. */
 const adr_map_t *adr_directory_map (const adr_directory_t *self);
+/* [TRUST-3] A newer map: from here on nobody is heard, and nothing goes to whom, it has evicted or does not name any more with the
+ * same keys. Any thread, one at a time. */
+void adr_directory_take (adr_directory_t *self, const adr_map_t *map);
+/* Of the newest map that was taken. Any thread. */
+uint64_t adr_directory_epoch (const adr_directory_t *self);
 
 /* Says that this process runs the actor; its packs go into the mailbox. The node must be one of the map. */
 void adr_directory_add_actor (adr_directory_t *self, adr_address_t address, adr_mailbox_t *mailbox);
 /* Takes a pack for a node elsewhere, or for a client, or returns false and leaves it. Any thread. */
 typedef bool (adr_carry_fn) (void *argument, adr_parcel_t *parcel, adr_bells_t *bells);
 void adr_directory_set_post (adr_directory_t *self, adr_post_lane_t lane, adr_carry_fn *carry, void *argument);
+/* Where packs to the address HOST go; before anybody sends. */
+void adr_directory_set_host (adr_directory_t *self, adr_mailbox_t *mailbox);
 /* False if there are too many already. Any thread. */
 ADR_WARN_UNUSED bool adr_directory_add_client (adr_directory_t *self, const adr_id_t *id, adr_mailbox_t *mailbox);
 void adr_directory_remove_client (adr_directory_t *self, const adr_id_t *id);
@@ -38,7 +47,7 @@ void adr_directory_remove_client (adr_directory_t *self, const adr_id_t *id);
 /* The mailbox of an actor that runs here; NULL if it does not. */
 adr_mailbox_t *adr_directory_actor (const adr_directory_t *self, const adr_address_t *address);
 bool adr_directory_is_local (const adr_directory_t *self, const adr_id_t *node);
-/* The node's place in the map's array; -1 if the map does not list it. */
+/* The node's place in the map's array; -1 if the map does not list it, or it has been shut out. */
 int adr_directory_node (const adr_directory_t *self, const adr_id_t *id);
 int adr_directory_node_by_key (const adr_directory_t *self, const uint8_t key[32]);
 /* What came in by the client door with this key: ADR_NODE_OPERATOR or ADR_NODE_CLIENT. */

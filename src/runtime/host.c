@@ -8,6 +8,7 @@
 #include "runtime/fault.h"
 #include "runtime/gatekeeper.h"
 #include "runtime/host_private.h"
+#include "runtime/map_taker.h"
 #include "runtime/post.h"
 
 #include <czmq.h>
@@ -32,6 +33,7 @@ struct adr_host {
     adr_node_t *node[ADR_HOST_NODES_MAX];
     uint32_t node_count;
     adr_post_t *post[ADR_POST_COUNT];
+    adr_map_taker_t *map_taker;
 };
 
 /* --- the process ------------------------------------------------------------------------------------------------ */
@@ -66,19 +68,24 @@ s_open_nodes (adr_host_t *self, adr_exit_t *code, char *error, size_t error_size
         const char *folder = self->config->node[i];
         *code = ADR_EXIT_CONFIG;
         bool good = adr_identity_load (&identity, self->map, folder, error, error_size);
+        if (!good && identity.node && identity.node->evicted) { /* the others go on [TRUST-3] */
+            adr_log (ADR_LEVEL_ERROR, "host", "%s -> it is not started", error);
+            continue;
+        }
         for (uint32_t other = 0; good && other < self->node_count; other++)
             if (adr_node_identity (self->node[other])->node == identity.node) {
                 snprintf (error, error_size, "%s: %s is named twice", folder, identity.node->name);
                 good = false;
             }
         if (good)
-            self->node[i] = adr_node_open (&identity, self->map, self->config, folder, code, error, error_size);
+            self->node[self->node_count] = adr_node_open (&identity, self->map, self->config, folder, code, error, error_size);
         adr_identity_forget (&identity);
-        if (self->node[i] == NULL)
+        if (self->node[self->node_count] == NULL)
             return false;
         self->node_count++;
     }
-    return true;
+    *code = ADR_EXIT_CONFIG;
+    return self->node_count > 0; /* else `error` says who was evicted */
 }
 
 /* [POST-1, GATE-1] No door is bound before the gatekeeper answers, and has refused a random key. */
@@ -148,6 +155,7 @@ s_tear_down (adr_host_t **self)
             adr_post_halt (host->post[lane]);
     for (uint32_t i = 0; i < host->node_count; i++)
         adr_node_halt (host->node[i]);
+    adr_map_taker_destroy (&host->map_taker);
     for (int lane = 0; lane < ADR_POST_COUNT; lane++)
         adr_post_destroy (&host->post[lane]);
     for (uint32_t i = 0; i < host->node_count; i++)
@@ -172,6 +180,8 @@ adr_host_start (const adr_config_t *config, const adr_role_t *roles, uint32_t ro
         s_tear_down (&self);
         return NULL;
     }
+    self->map_taker = adr_map_taker_new (self->directory, self->post, config->cluster_map);
+    adr_directory_set_host (self->directory, adr_map_taker_mailbox (self->map_taker));
     for (uint32_t i = 0; i < self->node_count; i++)
         adr_node_populate (self->node[i], self->map, config, self->directory, roles, role_count);
     for (int lane = 0; lane < ADR_POST_COUNT; lane++)

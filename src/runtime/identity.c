@@ -3,6 +3,7 @@
 
 #include "runtime/identity.h"
 
+#include "core/map_trust.h"
 #include "runtime/clock.h"
 #include "wire/map_codec.h"
 
@@ -86,31 +87,13 @@ s_path (char path[PATH_MAX], const char *folder, const char *name, const s_error
 
 /* --- the map ---------------------------------------------------------------------------------------------------- */
 
-/* Whether the certificate gives the node the very keys and place that the map says. */
-static bool
-s_cert_fits (const adr_cert_t *cert, const adr_map_node_t *node)
-{
-    return cert->kind == ADR_CERT_NODE && adr_id_equal (&cert->node, &node->id) && cert->type == node->type
-           && adr_id_equal (&cert->zone, &node->zone) && adr_id_equal (&cert->group, &node->group)
-           && memcmp (cert->curve_key, node->curve_key, ADR_KEY_SIZE) == 0
-           && memcmp (cert->sign_key, node->sign_key, ADR_KEY_SIZE) == 0;
-}
-
 static bool
 s_check_node (const adr_map_t *map, const adr_cert_chain_t *chain, const adr_map_node_t *node, const char *path,
               const s_error_t *error)
 {
-    adr_cert_t cert;
-    /* [TRUST-2] Between nodes of the registry expiry alone refuses nothing. */
-    adr_cert_fault_t fault = adr_cert_verify (&cert, adr_bytes (node->certificate, node->certificate_size), chain,
-                                              adr_clock_wall_ms (), false);
-    if (fault != ADR_CERT_SOUND)
-        return s_fail (error, "%s: the certificate of %s is not believed: %s", path, node->name,
-                       adr_cert_fault_name (fault));
-    if (!s_cert_fits (&cert, node) || !adr_id_equal (&cert.cluster, &map->cluster))
-        return s_fail (error, "%s: the certificate of %s names other keys or another place than the map", path,
-                       node->name);
-    return true;
+    adr_cert_fault_t fault = adr_map_check_node (map, chain, node, adr_clock_wall_ms ());
+    return fault == ADR_CERT_SOUND
+           || s_fail (error, "%s: the certificate of %s is not believed: %s", path, node->name, adr_cert_fault_name (fault));
 }
 
 adr_map_t *
@@ -207,7 +190,9 @@ adr_identity_load (adr_identity_t *self, const adr_map_t *map, const char *folde
     if (!s_load_pair (&cert, &self->keys, map, folder, "node", &place))
         return false;
     self->node = adr_map_node (map, &cert.node);
-    if (cert.kind != ADR_CERT_NODE || self->node == NULL || !s_cert_fits (&cert, self->node))
+    if (self->node && self->node->evicted)
+        return s_fail (&place, "%s: %s was evicted; nobody hears it, and a node in its place is a new one", folder, self->node->name);
+    if (cert.kind != ADR_CERT_NODE || self->node == NULL || !adr_map_node_fits (&cert, self->node))
         return s_fail (&place, "%s/node.cert: the map does not list this node with these keys", folder);
     return self->node->type != ADR_NODE_PKI || s_load_authority (self, map, folder, &place);
 }

@@ -263,7 +263,7 @@ s_environment (adr_node_t *self, const adr_map_t *map, const adr_config_t *confi
         environment.reader = self->reader;
     if (kind == ADR_ACTOR_SCRUBBER)
         environment.reader = self->scrub_reader;
-    if (kind == ADR_ACTOR_CERT_SIGNER && self->identity.has_authority)
+    if ((kind == ADR_ACTOR_CERT_SIGNER || kind == ADR_ACTOR_MAP_KEEPER) && self->identity.has_authority)
         environment.authority = &self->identity.authority;
     return environment;
 }

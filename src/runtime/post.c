@@ -212,7 +212,7 @@ s_peer_destroy (adr_peer_t **self)
 static int
 s_send_to_peer (adr_post_t *self, adr_peer_t *peer, adr_parcel_t *parcel)
 {
-    adr_pack_number (&parcel->buffer, peer->sequence + 1, adr_directory_map (self->directory)->epoch);
+    adr_pack_number (&parcel->buffer, peer->sequence + 1, adr_directory_epoch (self->directory));
     int error = s_send (peer->socket, parcel, peer->unsent);
     if (error == EAGAIN) {
         /* The library looks at what its threads say only now and then; asked for events it looks at once. */
@@ -268,7 +268,7 @@ s_try_backlog (adr_post_t *self, adr_peer_t *peer, int64_t now_ns)
 {
     while (peer->first) {
         adr_parcel_t *parcel = s_unhold (self, peer);
-        if (now_ns - (int64_t) parcel->token > ADR_POST_BACKLOG_MS * ADR_MS) {
+        if (now_ns - (int64_t) parcel->token > ADR_POST_BACKLOG_MS * ADR_MS || peer->shut) {
             s_drop (parcel, ADR_METRIC_SEND_UNREACHABLE);
             continue;
         }
@@ -292,7 +292,7 @@ s_note_refusal (adr_post_t *self, adr_peer_t *peer, int64_t now_ns)
     if (peer->refused_ns == 0)
         peer->refused_ns = now_ns;
     int64_t since_ns = peer->refused_ns > peer->dialled_ns ? peer->refused_ns : peer->dialled_ns;
-    if (now_ns - since_ns > ADR_POST_REDIAL_MS * ADR_MS)
+    if (!peer->shut && now_ns - since_ns > ADR_POST_REDIAL_MS * ADR_MS)
         adr_post_dial (self, peer);
 }
 
@@ -321,7 +321,10 @@ static void
 s_carry_to_node (adr_post_t *self, adr_parcel_t *parcel)
 {
     adr_peer_t *peer = s_peer_for (self, parcel);
-    adr_assert (peer); /* it was there when the pack was diverted */
+    if (peer == NULL) { /* it was there when the pack was diverted, and has been evicted since */
+        s_drop (parcel, ADR_METRIC_SEND_UNREACHABLE);
+        return;
+    }
     pthread_mutex_lock (&peer->mutex);
     peer->diverted--;
     s_carry_held (self, peer, parcel);
@@ -375,7 +378,7 @@ s_carry_to_client (adr_post_t *self, adr_parcel_t *parcel)
         return;
     }
     self->local[connection->local].router_ready = true;
-    adr_pack_number (&parcel->buffer, ++connection->sent, adr_directory_map (self->directory)->epoch);
+    adr_pack_number (&parcel->buffer, ++connection->sent, adr_directory_epoch (self->directory));
     int error = s_send_to_client (self, connection, parcel);
     if (error == 0)
         return;
@@ -571,6 +574,24 @@ adr_post_start (adr_post_t *self)
 {
     self->thread = zactor_new (s_run, self);
     adr_assert (self->thread);
+}
+
+/* [TRUST-3] What came before leaves no trace on the wire: a connection that is gone takes nothing. */
+void
+adr_post_hang_up (adr_post_t *self)
+{
+    const adr_map_t *map = adr_directory_map (self->directory);
+    for (uint32_t i = 0; i < self->local_count; i++)
+        for (uint32_t to = 0; to < map->node_count; to++) {
+            adr_peer_t *peer = __atomic_load_n (&self->local[i].peer[to], __ATOMIC_ACQUIRE);
+            if (peer == NULL || adr_directory_node (self->directory, &map->node[to].id) >= 0)
+                continue;
+            pthread_mutex_lock (&peer->mutex);
+            if (!peer->shut)
+                zmq_disconnect (peer->socket, s_endpoint (peer->to, self->lane));
+            peer->shut = true;
+            pthread_mutex_unlock (&peer->mutex);
+        }
 }
 
 void

@@ -50,6 +50,8 @@ adr_post_t *adr_post_new (const adr_post_options_t *options, char *error, size_t
 void adr_post_start (adr_post_t *self);
 /* Sends what waits, as far as that needs no waiting, and ends its thread. Mailbox and sockets stay until destroy. */
 void adr_post_halt (adr_post_t *self);
+/* [TRUST-3] Ends the connections to nodes that the directory has shut out, for good. Any thread. */
+void adr_post_hang_up (adr_post_t *self);
 void adr_post_destroy (adr_post_t **self);
 
 #endif

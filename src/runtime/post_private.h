@@ -34,6 +34,7 @@ typedef struct {
     uint64_t sequence;    /* of the last pack that the socket took */
     int64_t dialled_ns;   /* when the connection was asked for last; 0: never */
     int64_t refused_ns;   /* since when the socket takes nothing; 0: it does */
+    bool shut;            /* evicted: it was hung up on, for good */
     bool taken_since;     /* it has taken a pack since it was dialled */
     adr_parcel_t *first, *last; /* what waits for the connection; `token` is the time at which it came */
     size_t backlog_bytes;

@@ -313,6 +313,9 @@ s_judge (adr_post_t *self, adr_post_local_t *local, const zmq_msg_t *routing_id,
                : s_judge_node (self, local, &reader.envelope, key, parcel);
 }
 
+static void s_shut (const adr_post_local_t *local, int descriptor);
+
+/* [TRUST-3] Whose key was known when it connected, and is no more, is hung up on: it may come again and be refused. */
 static void
 s_refuse (const adr_post_t *self, const adr_post_local_t *local, const s_foreign_t *foreign, int why)
 {
@@ -321,6 +324,8 @@ s_refuse (const adr_post_t *self, const adr_post_local_t *local, const s_foreign
     adr_log_rarely (&last_ns, why == ADR_METRIC_DROP_OLD ? ADR_LEVEL_TRACE : ADR_LEVEL_WARNING, local->node->name,
                     "%s on the %s lane -> dropped bytes=%zu", adr_metric_name ((adr_metric_t) why),
                     adr_post_lane_name (self->lane), zmq_msg_size (&foreign->message));
+    if (why == ADR_METRIC_DROP_UNKNOWN_KEY)
+        s_shut (local, zmq_msg_get (&foreign->message, ZMQ_SRCFD));
 }
 
 static void

@@ -109,6 +109,12 @@ s_print_group (const json_t *group)
                 s_number (member, "lag"), s_number (member, "start"));
 }
 
+static bool
+s_is_evicted (const json_t *node)
+{
+    return strcmp (s_text (node, "state"), "evicted") == 0;
+}
+
 static void
 s_print_status (const json_t *map, const json_t *why)
 {
@@ -120,9 +126,17 @@ s_print_status (const json_t *map, const json_t *why)
         printf (" %s", s_text (row, "name"));
     printf ("\nedges  ");
     json_array_foreach (json_object_get (map, "nodes"), i, row)
-        if (strcmp (s_text (row, "type"), "edge") == 0)
+        if (strcmp (s_text (row, "type"), "edge") == 0 && !s_is_evicted (row))
             printf (" %s(%s)", s_text (row, "name"), s_text (row, "http"));
     putchar ('\n');
+    bool any = false;
+    json_array_foreach (json_object_get (map, "nodes"), i, row)
+        if (s_is_evicted (row)) {
+            printf ("%s %s", any ? "" : "evicted", s_text (row, "name"));
+            any = true;
+        }
+    if (any)
+        putchar ('\n');
     json_array_foreach (json_object_get (map, "groups"), i, row)
         s_print_group (row);
     puts (json_array_size (why) == 0 ? "ready" : "not ready:");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* `adrestia repair run`, `adrestia repair pause` and `adrestia scrub`: operators steer what nodes do by themselves else. */
+/* `adrestia repair run`, `adrestia repair pause` and `adrestia scrub`: operators steer what nodes do by themselves else;
+ * `adrestia node evict`: they end one. */
 
 #include "core/limits.h"
 #include "shell/shell.h"
@@ -148,4 +149,41 @@ int
 adr_shell_scrub (adr_shell_t *self, int argc, char **argv)
 {
     return adr_shell_steer (self, ADR_ACTION_SCRUB, argc, argv);
+}
+
+/* --- one node ---------------------------------------------------------------------------------------------------- */
+
+static const json_t *
+s_find_node (const json_t *map, const char *name)
+{
+    const json_t *node;
+    size_t i;
+    json_array_foreach (json_object_get (map, "nodes"), i, node)
+        if (strcmp (s_text (node, "name"), name) == 0 || strcmp (s_text (node, "id"), name) == 0)
+            return node;
+    return NULL;
+}
+
+/* Whoever holds copies is let go by its group first, which may take some seconds. */
+int
+adr_shell_node (adr_shell_t *self, int argc, char **argv)
+{
+    if (argc < 3 || strcmp (argv[1], "evict") != 0)
+        return adr_shell_usage ("node: expected `evict NAME`");
+    for (int index = 3; index < argc; index++)
+        if (adr_shell_global (self, argc, argv, &index) <= 0)
+            return adr_shell_usage ("node evict: what is `%s`?", argv[index]);
+    int code = 0;
+    json_t *map = adr_shell_map_fetch (self, &code);
+    if (!map)
+        return code;
+    const json_t *node = s_find_node (map, argv[2]);
+    json_t *nodes = json_array ();
+    if (node)
+        json_array_append (nodes, (json_t *) node);
+    s_steer_t steer = { 0 };
+    code = node ? s_ask (self, ADR_ACTION_EVICT, &steer, nodes) : adr_shell_usage ("node evict: there is no node `%s`", argv[2]);
+    json_decref (nodes);
+    json_decref (map);
+    return code;
 }

@@ -7,6 +7,9 @@
 
 #include <stdlib.h>
 
+/* What the messages of a map, or of its decoded bytes, may take: 4,096 nodes at 400 bytes, 12,288 ranges at 100. */
+#define S_ARENA_LIMIT (64 * 1024 * 1024)
+
 /* --- from the map to its message ---------------------------------------------------------------------------------- */
 
 /* Room for `count` things, which a map never lacks. */
@@ -74,6 +77,8 @@ s_fill_node (Adr__Node *to, const adr_map_node_t *node)
     to->bulk = (char *) node->bulk;
     to->client = (char *) node->client;
     to->http = (char *) node->http;
+    to->leaving = node->leaving;
+    to->evicted = node->evicted;
 }
 
 static void
@@ -186,12 +191,44 @@ adr_map_statuses_message (const adr_map_t *map, adr_arena_t *arena)
     return message;
 }
 
+/* What was signed is told as it is: fields that only newer versions know survive. */
+static Adr__Registry *
+s_sealed_registry (const adr_map_t *map, adr_arena_t *arena)
+{
+    if (map->sealed == NULL)
+        return s_registry (map, arena);
+    Adr__Registry *registry = adr__registry__unpack (&arena->allocator, map->sealed_size, map->sealed);
+    adr_assert (registry); /* it was, when it was sealed */
+    return registry;
+}
+
 Adr__ClusterMap *
 adr_map_message (const adr_map_t *map, adr_arena_t *arena)
 {
     Adr__ClusterMap *message = adr_map_statuses_message (map, arena);
-    message->registry = s_registry (map, arena);
+    message->registry = s_sealed_registry (map, arena);
+    message->n_signature = map->signature_count;
+    message->signature = s_messages (arena, &adr__map_signature__descriptor, map->signature_count);
+    for (uint32_t i = 0; i < map->signature_count; i++) {
+        message->signature[i]->node = s_id (&map->signature[i].node);
+        message->signature[i]->signature
+            = (ProtobufCBinaryData){ ADR_MAP_SIGNATURE_SIZE, (uint8_t *) map->signature[i].signature };
+    }
     return message;
+}
+
+void
+adr_map_seal (adr_map_t *map)
+{
+    if (map->sealed)
+        return;
+    adr_arena_t arena;
+    adr_arena_init (&arena, 16 * 1024, S_ARENA_LIMIT);
+    const Adr__Registry *registry = s_registry (map, &arena);
+    map->sealed_size = adr__registry__get_packed_size (registry);
+    map->sealed = adr_alloc (map->sealed_size);
+    adr__registry__pack (registry, map->sealed);
+    adr_arena_free (&arena);
 }
 
 /* --- from the message to the map ---------------------------------------------------------------------------------- */
@@ -317,7 +354,8 @@ s_read_node (adr_map_node_t *to, const Adr__Node *node)
            && s_read_text (to->control, ADR_ENDPOINT_MAX, node->control)
            && s_read_text (to->bulk, ADR_ENDPOINT_MAX, node->bulk)
            && s_read_text (to->client, ADR_ENDPOINT_MAX, node->client)
-           && s_read_text (to->http, ADR_ENDPOINT_MAX, node->http);
+           && s_read_text (to->http, ADR_ENDPOINT_MAX, node->http) && (to->leaving = node->leaving, true)
+           && (to->evicted = node->evicted, true);
 }
 
 static bool
@@ -401,15 +439,57 @@ s_read_registry (adr_map_t *map, const Adr__Registry *from)
     return read;
 }
 
+static bool
+s_read_signatures (adr_map_t *map, const Adr__ClusterMap *message)
+{
+    if (message->n_signature > ADR_ZONES_MAX)
+        return false;
+    map->signature_count = (uint32_t) message->n_signature;
+    for (uint32_t i = 0; i < map->signature_count; i++) {
+        const Adr__MapSignature *from = message->signature[i];
+        map->signature[i].node = adr_id_of (from->node);
+        if (from->signature.len != ADR_MAP_SIGNATURE_SIZE)
+            return false;
+        memcpy (map->signature[i].signature, from->signature.data, ADR_MAP_SIGNATURE_SIZE);
+    }
+    return true;
+}
+
+/* The bytes that were signed: fields of a message stand in the order of their numbers, those of newer versions behind. */
+static void
+s_keep_sealed (adr_map_t *map, const Adr__Registry *registry)
+{
+    map->sealed_size = adr__registry__get_packed_size (registry);
+    map->sealed = adr_alloc (map->sealed_size);
+    adr__registry__pack (registry, map->sealed);
+}
+
 adr_map_t *
 adr_map_read (const Adr__ClusterMap *message)
 {
     if (message == NULL || message->registry == NULL)
         return NULL;
     adr_map_t *map = adr_map_new ();
-    if (s_read_registry (map, message->registry))
+    if (s_read_registry (map, message->registry) && s_read_signatures (map, message)) {
+        s_keep_sealed (map, message->registry);
         adr_map_merge (map, message);
-    else
+    } else
+        adr_map_destroy (&map);
+    return map;
+}
+
+adr_map_t *
+adr_registry_read (adr_bytes_t bytes)
+{
+    if (!adr_bounds_hold (&adr__registry__descriptor, bytes))
+        return NULL;
+    adr_arena_t arena;
+    adr_arena_init (&arena, 16 * 1024, S_ARENA_LIMIT);
+    Adr__ClusterMap message = ADR__CLUSTER_MAP__INIT;
+    message.registry = adr__registry__unpack (&arena.allocator, bytes.size, bytes.data);
+    adr_map_t *map = adr_map_read (&message);
+    adr_arena_free (&arena);
+    if (map && (map->sealed_size != bytes.size || memcmp (map->sealed, bytes.data, bytes.size) != 0))
         adr_map_destroy (&map);
     return map;
 }
@@ -461,9 +541,6 @@ adr_map_merge (adr_map_t *map, const Adr__ClusterMap *message)
 }
 
 /* --- bytes -------------------------------------------------------------------------------------------------------- */
-
-/* What the messages of a map, or of its decoded bytes, may take: 4,096 nodes at 400 bytes, 12,288 ranges at 100. */
-#define S_ARENA_LIMIT (64 * 1024 * 1024)
 
 size_t
 adr_map_size_max (const adr_map_t *map)

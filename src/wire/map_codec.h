@@ -12,6 +12,11 @@
 /* The map's message, built in the arena, which must have no limit that the map could meet (asserted). The map is lent
  * to it. */
 Adr__ClusterMap *adr_map_message (const adr_map_t *map, adr_arena_t *arena);
+/* Encodes the registry, if that has not been done: what is signed, kept and told from then on. */
+void adr_map_seal (adr_map_t *map);
+/* The registry in these bytes, sealed, without statuses or signatures; the caller's to destroy; NULL if it is none, or encoded
+ * in another way than we do. */
+adr_map_t *adr_registry_read (adr_bytes_t bytes);
 /* The same without the registry: the groups' statuses alone, for who holds the registry already. */
 Adr__ClusterMap *adr_map_statuses_message (const adr_map_t *map, adr_arena_t *arena);
 /* The map in a message, the caller's to destroy; NULL if it is none. */

@@ -15,7 +15,7 @@ typedef struct {
     bool local; /* between actors of one host only */
 } adr_way_t;
 
-#define ADR_WAYS_MAX 8
+#define ADR_WAYS_MAX 12
 
 typedef struct {
     uint16_t kind; /* Adr__Kind */

@@ -21,13 +21,15 @@ s_size (const ProtobufCFieldDescriptor *field)
 {
     size_t length = strlen (field->name);
     bool hash = strcmp (field->name, "root") == 0 || strcmp (field->name, "hash") == 0;
+    if (strcmp (field->name, "signature") == 0)
+        return 64;
     return hash || (length > 4 && strcmp (field->name + length - 4, "_key") == 0) ? 32 : ADR_ID_SIZE;
 }
 
 static ProtobufCBinaryData
 s_bytes (const ProtobufCFieldDescriptor *field, adr_arena_t *arena)
 {
-    ProtobufCBinaryData bytes = { s_size (field), s_take (arena, 32) };
+    ProtobufCBinaryData bytes = { s_size (field), s_take (arena, 64) };
     for (size_t i = 0; i < bytes.len; i++)
         bytes.data[i] = (uint8_t) (16 * field->id + i);
     return bytes;

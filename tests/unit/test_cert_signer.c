@@ -5,6 +5,7 @@
 
 #include "core/cert.h"
 #include "core/entry.h"
+#include "wire/map_codec.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,6 +43,20 @@ s_start (void **state)
             .group = harness_id (0xb0 + ADR_NODE_PKI), .seed = 7, .map = s_map, .authority = &s_authority };
     harness_start (&s_harness, &adr_cert_signer_class, &environment);
     return 0;
+}
+
+/* The map has changed. */
+static void
+s_tell_map (void)
+{
+    adr_arena_t arena;
+    adr_arena_init (&arena, 4096, 1 << 20);
+    Adr__MapChanged changed = ADR__MAP_CHANGED__INIT;
+    adr_map_unseal (s_map);
+    changed.map = adr_map_message (s_map, &arena);
+    harness_message (&s_harness, harness_address (1, ADR_NODE_PKI, ADR_ACTOR_MAP_KEEPER), ADR_NODE_PKI, ADR__KIND__MAP_CHANGED,
+                     &changed.base, s_nothing);
+    adr_arena_free (&arena);
 }
 
 static int
@@ -231,6 +246,7 @@ s_another_authority_signed_first (void **state)
     adr_keys_public (&keys, NULL, other.sign_key);
     s_map->authority_size[0] = adr_cert_encode (&other, s_map->authority[0]);
     s_map->authority_count = 1;
+    s_tell_map ();
     first.kind = ADR_CERT_NODE;
     first.serial = 4711;
     first.issuer_serial = 11;
@@ -262,6 +278,7 @@ s_a_key_belongs_to_one_node (void **state)
     harness_forget (&s_harness);
     adr_cert_t taken = s_request (81);
     memcpy (s_map->node[2].curve_key, taken.curve_key, ADR_KEY_SIZE);
+    s_tell_map ();
     s_ask (taken, 81);
     assert_int_equal (s_outcome (NULL), ADR_STATUS_DENIED);
     assert_int_equal (harness_count (&s_harness, ADR__KIND__WRITE), 0);

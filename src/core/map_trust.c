@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Whom a registry is believed: see map_trust.h. Implements TRUST-2, TRUST-3. */
+
+#include "core/map_trust.h"
+
+#include <sodium.h>
+
+#define S_PURPOSE "adrestia registry" /* so that no other signature of an authority is one of these */
+#define S_SIGNED_SIZE (sizeof S_PURPOSE + ADR_ID_SIZE + 8 + ADR_MAP_HASH_SIZE)
+
+const char *
+adr_map_fault_name (adr_map_fault_t fault)
+{
+    static const char *const names[ADR_MAP_FAULT_COUNT] = {
+        [ADR_MAP_BELIEVED] = "believed",
+        [ADR_MAP_NOT_NEWER] = "it is not newer",
+        [ADR_MAP_OTHER_CLUSTER] = "it is another cluster's",
+        [ADR_MAP_UNSIGNED] = "too few PKI nodes have signed it",
+        [ADR_MAP_BAD_NODE] = "a node's certificate is not believed",
+        [ADR_MAP_REVIVED] = "it brings an evicted node back",
+    };
+    return (unsigned) fault < ADR_MAP_FAULT_COUNT ? names[fault] : "unknown";
+}
+
+/* --- signatures ------------------------------------------------------------------------------------------------- */
+
+void
+adr_map_hash (adr_bytes_t sealed, uint8_t hash[ADR_MAP_HASH_SIZE])
+{
+    crypto_generichash (hash, ADR_MAP_HASH_SIZE, sealed.data, sealed.size, NULL, 0);
+}
+
+static void
+s_signed_bytes (uint8_t bytes[S_SIGNED_SIZE], const adr_id_t *cluster, uint64_t epoch, const uint8_t hash[ADR_MAP_HASH_SIZE])
+{
+    memcpy (bytes, S_PURPOSE, sizeof S_PURPOSE);
+    bytes += sizeof S_PURPOSE;
+    memcpy (bytes, cluster->bytes, ADR_ID_SIZE);
+    adr_put_u64 (bytes + ADR_ID_SIZE, epoch);
+    memcpy (bytes + ADR_ID_SIZE + 8, hash, ADR_MAP_HASH_SIZE);
+}
+
+void
+adr_map_sign (const adr_id_t *cluster, uint64_t epoch, const uint8_t hash[ADR_MAP_HASH_SIZE], const uint8_t seed[ADR_KEY_SIZE],
+              uint8_t signature[ADR_MAP_SIGNATURE_SIZE])
+{
+    uint8_t bytes[S_SIGNED_SIZE], public_key[crypto_sign_PUBLICKEYBYTES], secret[crypto_sign_SECRETKEYBYTES];
+    s_signed_bytes (bytes, cluster, epoch, hash);
+    crypto_sign_seed_keypair (public_key, secret, seed);
+    crypto_sign_detached (signature, NULL, bytes, sizeof bytes, secret);
+    sodium_memzero (secret, sizeof secret);
+}
+
+/* The authority of that PKI node among the map's, believed up to the root of the one that is held. */
+static bool
+s_find_authority (adr_cert_t *authority, const adr_map_t *held, const adr_map_t *map, const adr_id_t *node)
+{
+    adr_cert_chain_t chain = { .root = adr_bytes (held->root_certificate, held->root_certificate_size) };
+    for (uint32_t i = 0; i < map->authority_count; i++)
+        if (adr_cert_verify (authority, adr_bytes (map->authority[i], map->authority_size[i]), &chain, 0, false) == ADR_CERT_SOUND
+            && authority->kind == ADR_CERT_AUTHORITY && adr_id_equal (&authority->node, node)
+            && adr_id_equal (&authority->cluster, &held->cluster))
+            return true;
+    return false;
+}
+
+bool
+adr_map_signed_by (const adr_map_t *held, const adr_map_t *offered, const adr_id_t *node,
+                   const uint8_t signature[ADR_MAP_SIGNATURE_SIZE])
+{
+    const adr_map_node_t *known = adr_map_node (held, node);
+    adr_cert_t authority;
+    if ((known && known->evicted)
+        || (!s_find_authority (&authority, held, held, node) && !s_find_authority (&authority, held, offered, node)))
+        return false;
+    uint8_t bytes[S_SIGNED_SIZE], hash[ADR_MAP_HASH_SIZE];
+    adr_map_hash (adr_bytes (offered->sealed, offered->sealed_size), hash);
+    s_signed_bytes (bytes, &held->cluster, offered->epoch, hash);
+    return crypto_sign_verify_detached (signature, bytes, sizeof bytes, authority.sign_key) == 0;
+}
+
+uint32_t
+adr_map_signatures_needed (const adr_map_t *held)
+{
+    uint32_t pki = 0;
+    for (uint32_t i = 0; i < held->node_count; i++)
+        pki += held->node[i].type == ADR_NODE_PKI && !held->node[i].evicted;
+    return pki > 1 ? 2 : 1;
+}
+
+/* Of as many different PKI nodes as it takes. */
+static bool
+s_is_signed (const adr_map_t *held, const adr_map_t *offered)
+{
+    uint32_t good = 0;
+    for (uint32_t i = 0; i < offered->signature_count; i++) {
+        bool again = false;
+        for (uint32_t before = 0; before < i; before++)
+            again |= adr_id_equal (&offered->signature[before].node, &offered->signature[i].node);
+        good += !again && adr_map_signed_by (held, offered, &offered->signature[i].node, offered->signature[i].signature);
+    }
+    return good >= adr_map_signatures_needed (held);
+}
+
+/* --- nodes -------------------------------------------------------------------------------------------------------- */
+
+bool
+adr_map_node_fits (const adr_cert_t *cert, const adr_map_node_t *node)
+{
+    return cert->kind == ADR_CERT_NODE && adr_id_equal (&cert->node, &node->id) && cert->type == node->type
+           && adr_id_equal (&cert->zone, &node->zone) && adr_id_equal (&cert->group, &node->group)
+           && memcmp (cert->curve_key, node->curve_key, ADR_KEY_SIZE) == 0
+           && memcmp (cert->sign_key, node->sign_key, ADR_KEY_SIZE) == 0;
+}
+
+adr_cert_fault_t
+adr_map_check_node (const adr_map_t *map, const adr_cert_chain_t *chain, const adr_map_node_t *node, int64_t wall_ms)
+{
+    adr_cert_t cert;
+    if (node->evicted)
+        return ADR_CERT_SOUND;
+    /* [TRUST-2] Between nodes of the registry expiry alone refuses nothing. */
+    adr_cert_fault_t fault = adr_cert_verify (&cert, adr_bytes (node->certificate, node->certificate_size), chain, wall_ms, false);
+    if (fault == ADR_CERT_SOUND && !adr_id_equal (&cert.cluster, &map->cluster))
+        return ADR_CERT_WRONG_CLUSTER;
+    return fault == ADR_CERT_SOUND && !adr_map_node_fits (&cert, node) ? ADR_CERT_WRONG_KIND : fault;
+}
+
+static bool
+s_nodes_are_sound (const adr_map_t *map, int64_t wall_ms)
+{
+    adr_cert_chain_t chain = adr_cert_chain_of_map (map);
+    for (uint32_t i = 0; i < map->node_count; i++)
+        if (adr_map_check_node (map, &chain, &map->node[i], wall_ms) != ADR_CERT_SOUND)
+            return false;
+    return true;
+}
+
+/* [TRUST-3] Neither its id nor one of its keys may be a node's again. */
+static bool
+s_revives (const adr_map_node_t *evicted, const adr_map_t *offered)
+{
+    for (uint32_t i = 0; i < offered->node_count; i++) {
+        const adr_map_node_t *node = &offered->node[i];
+        if (!node->evicted
+            && (adr_id_equal (&node->id, &evicted->id) || memcmp (node->curve_key, evicted->curve_key, ADR_KEY_SIZE) == 0
+                || memcmp (node->sign_key, evicted->sign_key, ADR_KEY_SIZE) == 0))
+            return true;
+    }
+    return false;
+}
+
+adr_map_fault_t
+adr_map_judge (const adr_map_t *held, const adr_map_t *offered, int64_t wall_ms)
+{
+    adr_assert (offered->sealed);
+    if (!adr_id_equal (&held->cluster, &offered->cluster) || held->partition_count != offered->partition_count
+        || held->root_certificate_size != offered->root_certificate_size
+        || memcmp (held->root_certificate, offered->root_certificate, held->root_certificate_size) != 0)
+        return ADR_MAP_OTHER_CLUSTER;
+    if (offered->epoch <= held->epoch)
+        return ADR_MAP_NOT_NEWER;
+    if (!s_is_signed (held, offered))
+        return ADR_MAP_UNSIGNED;
+    for (uint32_t i = 0; i < held->node_count; i++)
+        if (held->node[i].evicted && s_revives (&held->node[i], offered))
+            return ADR_MAP_REVIVED;
+    return s_nodes_are_sound (offered, wall_ms) ? ADR_MAP_BELIEVED : ADR_MAP_BAD_NODE;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Newer maps for the host: see map_taker.h. */
+
+#include "runtime/map_taker.h"
+
+#include "core/limits.h"
+#include "runtime/log.h"
+#include "wire/map_codec.h"
+#include "wire/pack.h"
+
+#include <czmq.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <unistd.h>
+
+#define S_WHO "host"
+
+struct adr_map_taker {
+    adr_directory_t *directory;
+    adr_post_t *const *post;
+    const char *path;
+    adr_mailbox_t *mailbox;
+    zactor_t *actor;
+};
+
+/* --- the file --------------------------------------------------------------------------------------------------- */
+
+static bool
+s_write_whole (int file, adr_bytes_t bytes)
+{
+    for (size_t done = 0; done < bytes.size;) {
+        ssize_t written = write (file, bytes.data + done, bytes.size - done);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return false;
+        done += (size_t) written;
+    }
+    return fsync (file) == 0;
+}
+
+/* Beside it, synced, then in its place. */
+static bool
+s_write_file (const char *path, adr_bytes_t bytes)
+{
+    char making[PATH_MAX], folder[PATH_MAX];
+    if ((size_t) snprintf (making, sizeof making, "%s.new", path) >= sizeof making
+        || (size_t) snprintf (folder, sizeof folder, "%s", path) >= sizeof folder)
+        return false;
+    int file = open (making, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    bool good = file >= 0 && s_write_whole (file, bytes);
+    if (file >= 0)
+        good = close (file) == 0 && good;
+    good = good && rename (making, path) == 0;
+    int parent = good ? open (dirname (folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    good = good && parent >= 0 && fsync (parent) == 0;
+    if (parent >= 0)
+        close (parent);
+    return good;
+}
+
+static void
+s_keep (const adr_map_taker_t *self, const adr_map_t *map)
+{
+    adr_buffer_t bytes = { 0 };
+    adr_map_encode (map, &bytes);
+    if (!s_write_file (self->path, adr_bytes (bytes.data, bytes.size)))
+        adr_log (ADR_LEVEL_WARNING, S_WHO, "%s cannot be written: %s -> a start without PKI nodes would begin with an older map",
+                 self->path, strerror (errno));
+    adr_buffer_free (&bytes);
+}
+
+/* --- what comes ------------------------------------------------------------------------------------------------- */
+
+static void
+s_note_own (const adr_map_taker_t *self, const adr_map_t *map)
+{
+    const adr_map_t *known = adr_directory_map (self->directory);
+    for (uint32_t i = 0; i < map->node_count; i++)
+        if (adr_map_node (known, &map->node[i].id) == NULL && !map->node[i].evicted)
+            adr_log (ADR_LEVEL_WARNING, S_WHO, "%s is new in the registry -> this host speaks to it after its next start",
+                     map->node[i].name);
+}
+
+static void
+s_take (adr_map_taker_t *self, const adr_map_t *map)
+{
+    if (map->epoch <= adr_directory_epoch (self->directory))
+        return; /* another node of this host was quicker */
+    adr_directory_take (self->directory, map);
+    for (int lane = 0; lane < ADR_POST_COUNT; lane++)
+        if (self->post[lane])
+            adr_post_hang_up (self->post[lane]);
+    adr_log (ADR_LEVEL_NOTE, S_WHO, "a newer registry -> nobody is heard whom it does not have epoch=%llu",
+             (unsigned long long) map->epoch);
+    s_note_own (self, map);
+    s_keep (self, map);
+}
+
+static void
+s_take_pack (adr_map_taker_t *self, adr_bytes_t pack)
+{
+    adr_pack_reader_t reader;
+    adr_item_t item;
+    adr_arena_t arena;
+    adr_arena_init (&arena, 16 * 1024, 64 * 1024 * 1024);
+    bool open = adr_pack_open (&reader, pack);
+    while (open && adr_pack_next (&reader, &item) > 0) {
+        adr_arena_reset (&arena);
+        const ProtobufCMessage *header = item.kind == ADR__KIND__MAP_CHANGED ? adr_header_decode (&item, &arena) : NULL;
+        adr_map_t *map = header ? adr_map_read (((const Adr__MapChanged *) header)->map) : NULL;
+        if (map)
+            s_take (self, map);
+        adr_map_destroy (&map);
+    }
+    adr_arena_free (&arena);
+}
+
+static void
+s_run (zsock_t *pipe, void *argument)
+{
+    adr_map_taker_t *self = argument;
+    adr_log_name_thread ("map taker");
+    zsock_signal (pipe, 0);
+    bool closed = false;
+    while (!closed) {
+        closed = adr_mailbox_is_closed (self->mailbox); /* asked before taking: what was put before the end is taken */
+        adr_parcel_t *list = adr_mailbox_wait (self->mailbox, ADR_NEVER);
+        while (list) {
+            adr_parcel_t *parcel = list;
+            list = parcel->next;
+            if (parcel->kind == ADR_PARCEL_PACK)
+                s_take_pack (self, parcel->pack);
+            adr_parcel_destroy (&parcel);
+        }
+    }
+}
+
+/* --- life --------------------------------------------------------------------------------------------------------- */
+
+adr_map_taker_t *
+adr_map_taker_new (adr_directory_t *directory, adr_post_t *const *post, const char *path)
+{
+    adr_map_taker_t *self = adr_alloc (sizeof *self);
+    *self = (adr_map_taker_t){ .directory = directory, .post = post, .path = path };
+    self->mailbox = adr_mailbox_new (4 * ADR_PACK_MAX);
+    self->actor = zactor_new (s_run, self);
+    adr_assert (self->actor);
+    return self;
+}
+
+void
+adr_map_taker_destroy (adr_map_taker_t **self)
+{
+    if (*self == NULL)
+        return;
+    adr_mailbox_close ((*self)->mailbox);
+    zactor_destroy (&(*self)->actor);
+    adr_mailbox_destroy (&(*self)->mailbox);
+    free (*self);
+    *self = NULL;
+}
+
+adr_mailbox_t *
+adr_map_taker_mailbox (adr_map_taker_t *self)
+{
+    return self->mailbox;
+}
