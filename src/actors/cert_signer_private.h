@@ -29,7 +29,8 @@ typedef struct {
     adr_id_t by;               /* the operator's connection */
     adr_id_t node;             /* whom it is about */
     int64_t started_ns, limit_ns;
-    int64_t try_ns;            /* when the next try is due; ADR_NEVER while one is under way */
+    int64_t try_ns;            /* when the next try is due; of one that is under way, when it counts as lost */
+    bool awaits;               /* one is under way */
     uint64_t number;           /* of the try that is under way */
     uint8_t request[ADR_REQUEST_ID_SIZE];
     uint64_t seen_ms;          /* stamp of its tries [REPL-5] */

@@ -18,6 +18,7 @@
 #include <stdio.h>
 
 #define S_LIMIT_MS 10000 /* of one try */
+#define S_SILENT_NS (2000 * ADR_MS) /* whoever it was relayed to may be gone */
 
 static const adr_bytes_t s_nothing;
 
@@ -59,12 +60,13 @@ s_replicator (const cert_signer_t *self)
 }
 
 static void
-s_read (cert_signer_t *self, adr_effects_t *effects)
+s_read (cert_signer_t *self, int64_t now_ns, adr_effects_t *effects)
 {
     change_t *change = cert_signer_change (self);
     Adr__Read read = ADR__READ__INIT;
     change->phase = CHANGE_READING;
-    change->try_ns = ADR_NEVER;
+    change->awaits = true;
+    change->try_ns = now_ns + S_SILENT_NS;
     read.number = change->number = cert_signer_number (self);
     read.table = ADR_TABLE_REGISTRY;
     read.key = s_registry_key ();
@@ -117,7 +119,8 @@ s_write (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
     write.age_ms = (uint32_t) ((event->now_ns - change->started_ns) / ADR_MS);
     write.origin = adr_id_view (&cert_signer_environment (self)->node);
     write.seen_ms = change->seen_ms;
-    change->try_ns = ADR_NEVER;
+    change->awaits = true;
+    change->try_ns = event->now_ns + S_SILENT_NS;
     adr_buffer_t payload = { 0 };
     adr_buffer_append (&payload, change->next.data, change->next.size);
     adr_buffer_append (&payload, row, op[1].value_size);
@@ -225,7 +228,7 @@ s_on_written (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effe
     if (answer->status == ADR_STATUS_OK && change->evicts)
         s_end (change, ADR_STATUS_OK, "evicted", effects);
     else if (answer->status == ADR_STATUS_OK || answer->status == ADR_STATUS_CONFLICT)
-        s_read (self, effects);
+        s_read (self, event->now_ns, effects);
     else {
         if (answer->time_ms > change->seen_ms)
             change->seen_ms = answer->time_ms;
@@ -238,8 +241,9 @@ cert_signer_on_change_answer (cert_signer_t *self, const adr_event_t *event, adr
 {
     const Adr__Answer *answer = (const Adr__Answer *) event->message.header;
     change_t *change = cert_signer_change (self);
-    if (change->phase == CHANGE_NONE || answer->number != change->number || change->try_ns != ADR_NEVER)
+    if (change->phase == CHANGE_NONE || answer->number != change->number || !change->awaits)
         return false;
+    change->awaits = false;
     if (change->phase == CHANGE_READING)
         s_on_read (self, event, effects);
     else if (change->phase == CHANGE_WRITING)
@@ -270,7 +274,7 @@ cert_signer_on_control (cert_signer_t *self, const adr_event_t *event, adr_effec
         *change = (change_t){ .asker = event->message.from, .asked_number = control->number, .by = adr_id_of (control->asker),
                               .node = node, .started_ns = event->now_ns,
                               .limit_ns = event->now_ns + control->limit_ms * ADR_MS };
-        s_read (self, effects);
+        s_read (self, event->now_ns, effects);
     }
 }
 
@@ -292,9 +296,10 @@ cert_signer_tend_change (cert_signer_t *self, const adr_event_t *event, adr_effe
         s_end (change, change->phase == CHANGE_WAITING ? ADR_STATUS_TIMEOUT : ADR_STATUS_UNKNOWN,
                change->phase == CHANGE_WAITING ? "its group has not let it go yet: ask again" : "not committed in time: ask again",
                effects);
-    else if (change->phase == CHANGE_WAITING || (change->phase == CHANGE_READING && change->try_ns <= event->now_ns)) {
-        if (change->try_ns <= event->now_ns)
-            s_read (self, effects);
-    } else if (change->try_ns <= event->now_ns)
+    else if (event->kind == ADR_EVENT_MESSAGE && change->phase == CHANGE_WAITING) /* a newer map: it may be no voter any more */
+        s_read (self, event->now_ns, effects);
+    else if (change->try_ns <= event->now_ns && change->phase == CHANGE_WRITING)
         s_write (self, event, effects);
+    else if (change->try_ns <= event->now_ns)
+        s_read (self, event->now_ns, effects);
 }

@@ -102,12 +102,13 @@ s_print (adr_shell_t *self, const json_t *nodes, const adr_node_answer_t *answer
 
 /* Who is no operator is not answered: a message of his reaches no node. */
 static void
-s_hint (const adr_node_answer_t *answers, size_t count)
+s_hint (adr_action_t action, const adr_node_answer_t *answers, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (answers[i].result != ADR_TIMEOUT)
             return;
-    fputs ("adrestia: nobody answered; only operators are heard (--profile operator.yaml)\n", stderr);
+    fprintf (stderr, "adrestia: nobody answered; only operators are heard (--profile operator.yaml)%s\n",
+             action == ADR_ACTION_EVICT ? ", and only PKI nodes can do this: are they up?" : "");
 }
 
 static int
@@ -122,7 +123,7 @@ s_ask (adr_shell_t *self, adr_action_t action, const s_steer_t *steer, const jso
         answers[i].node = s_text (node, "id");
     adr_result_t result = adr_nodes_control (self->client, action, (uint32_t) steer->for_ms, answers, count);
     s_print (self, nodes, answers, result);
-    s_hint (answers, count);
+    s_hint (action, answers, count);
     free (answers);
     return (int) result;
 }

@@ -276,7 +276,7 @@ test_statuses_grow_old (void **state)
 
 /* [MAP-5] */
 static void
-test_a_registry_is_never_taken_from_a_message (void **state)
+test_an_unsigned_registry_is_not_taken (void **state)
 {
     (void) state;
     s_start (ADR_NODE_EDGE);
@@ -322,7 +322,7 @@ main (void)
         S_TEST (test_a_node_pulls_at_its_start_and_from_others_when_its_zone_s_pki_node_is_silent),
         S_TEST (test_a_pull_is_answered_with_the_statuses_or_with_all),
         S_TEST (test_statuses_grow_old),
-        S_TEST (test_a_registry_is_never_taken_from_a_message),
+        S_TEST (test_an_unsigned_registry_is_not_taken),
         S_TEST (test_the_own_election_s_word_is_news),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* How operators' changes of the registry become records of the PKI group [TRUST-3]. */
+
+#include "actor_harness.h"
+#include "registry_fixture.h"
+
+#include "core/entry.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static harness_t s_signer;
+static adr_founding_t *s_founding;
+static adr_map_t *s_map; /* what the signer knows */
+static adr_authority_t s_authority;
+static adr_arena_t s_arena;
+static const adr_bytes_t s_nothing;
+
+static int
+s_setup (void **state)
+{
+    (void) state;
+    adr_arena_init (&s_arena, 4096, 1 << 22);
+    s_founding = registry_found ();
+    s_map = adr_map_copy (s_founding->map);
+    memcpy (s_authority.sign_seed, s_founding->authority[0].keys.sign_seed, ADR_KEY_SIZE);
+    assert_true (adr_cert_decode (&s_authority.certificate, adr_bytes (s_founding->authority[0].certificate,
+                                                                      s_founding->authority[0].certificate_size)));
+    const adr_map_node_t *node = adr_founding_node (s_founding, 0, ADR_NODE_PKI);
+    adr_environment_t environment = { .cluster = s_map->cluster, .node = node->id, .type = ADR_NODE_PKI, .group = node->group,
+                                      .map = s_map, .authority = &s_authority, .seed = 7 };
+    harness_start (&s_signer, &adr_cert_signer_class, &environment);
+    return 0;
+}
+
+static int
+s_teardown (void **state)
+{
+    (void) state;
+    harness_stop (&s_signer);
+    adr_map_destroy (&s_map);
+    adr_founding_destroy (&s_founding);
+    adr_arena_free (&s_arena);
+    return 0;
+}
+
+/* The group of this type has these voters that are up; bits by zone. */
+static void
+s_tell_status (adr_node_type_t type, unsigned voters, unsigned up)
+{
+    static uint64_t sequence;
+    adr_group_status_t status = { .term = 1, .sequence = ++sequence, .member_count = 3 };
+    for (uint32_t zone = 0; zone < 3; zone++)
+        status.member[zone] = (adr_map_member_t){ .node = registry_node (s_map, zone, type)->id, .voter = voters >> zone & 1,
+                                                  .state = up >> zone & 1 ? ADR_STATE_ONLINE_READY : ADR_STATE_OFFLINE };
+    adr_id_t group = registry_node (s_map, 0, type)->group;
+    assert_true (adr_map_merge_status (s_map, &group, &status));
+    Adr__MapChanged changed = ADR__MAP_CHANGED__INIT;
+    changed.map = adr_map_message (s_map, &s_arena);
+    harness_message (&s_signer, (adr_address_t){ s_signer.environment.node, ADR_ACTOR_MAP_KEEPER }, ADR_NODE_PKI,
+                     ADR__KIND__MAP_CHANGED, &changed.base, s_nothing);
+}
+
+static void
+s_evict (const adr_id_t *node, uint64_t number, uint32_t limit_ms)
+{
+    Adr__Control control = ADR__CONTROL__INIT;
+    control.number = number;
+    control.node = adr_id_view (node);
+    control.action = ADR__CONTROL_ACTION__EVICT;
+    control.limit_ms = limit_ms;
+    adr_id_t edge = adr_founding_node (s_founding, 0, ADR_NODE_EDGE)->id;
+    harness_message (&s_signer, (adr_address_t){ edge, ADR_ACTOR_EDGE_ROUTER }, ADR_NODE_EDGE, ADR__KIND__CONTROL, &control.base,
+                     s_nothing);
+}
+
+/* The answer to the newest READ or WRITE; version 0: none. */
+static void
+s_reply (uint16_t kind, adr_status_t status, uint64_t version, adr_bytes_t value)
+{
+    Adr__Answer answer = ADR__ANSWER__INIT;
+    Adr__VersionOf of = ADR__VERSION_OF__INIT;
+    const ProtobufCMessage *asked = harness_sent (&s_signer, kind, harness_count (&s_signer, kind) - 1)->header;
+    answer.number = kind == ADR__KIND__READ ? ((const Adr__Read *) asked)->number : ((const Adr__Write *) asked)->number;
+    answer.status = status;
+    of.epoch = of.term = 1;
+    of.index = version;
+    answer.version = version ? &of : NULL;
+    harness_message (&s_signer, (adr_address_t){ s_signer.environment.node, ADR_ACTOR_REPLICATOR }, ADR_NODE_PKI,
+                     ADR__KIND__ANSWER, &answer.base, value);
+}
+
+/* The registry in the newest WRITE; the caller's. */
+static adr_map_t *
+s_written (Adr__Condition condition)
+{
+    const harness_sent_t *sent = harness_sent (&s_signer, ADR__KIND__WRITE, harness_count (&s_signer, ADR__KIND__WRITE) - 1);
+    const Adr__Write *write = (const Adr__Write *) sent->header;
+    assert_int_equal (write->n_op, 2);
+    assert_int_equal (write->op[0]->table, ADR_TABLE_REGISTRY);
+    assert_int_equal (write->op[0]->condition, condition);
+    assert_int_equal (write->op[1]->table, ADR_TABLE_AUDIT);
+    adr_map_t *map = adr_registry_read (adr_bytes (sent->payload.data, write->op[0]->value_size));
+    assert_non_null (map);
+    assert_int_equal (adr_get_be64 (write->op[1]->key.data), map->epoch);
+    assert_int_equal (sent->payload.data[write->op[0]->value_size], '{');
+    return map;
+}
+
+static void
+s_assert_answered (adr_status_t status, uint64_t number)
+{
+    assert_int_equal (harness_count (&s_signer, ADR__KIND__CONTROL_ANSWER), 1);
+    const Adr__ControlAnswer *answer = (const Adr__ControlAnswer *) harness_sent (&s_signer, ADR__KIND__CONTROL_ANSWER, 0)->header;
+    assert_int_equal (answer->status, status);
+    assert_int_equal (answer->number, number);
+}
+
+/* An edge is in no group: it goes at once. */
+static void
+an_edge_is_evicted_in_one_step (void **state)
+{
+    (void) state;
+    adr_id_t edge = registry_node (s_map, 2, ADR_NODE_EDGE)->id;
+    s_evict (&edge, 5, 10000);
+    s_reply (ADR__KIND__READ, ADR_STATUS_NOT_FOUND, 0, s_nothing);
+    adr_map_t *next = s_written (ADR__CONDITION__ABSENT);
+    assert_int_equal (next->epoch, 2);
+    assert_true (registry_node (next, 2, ADR_NODE_EDGE)->evicted);
+    assert_int_equal (registry_node (next, 2, ADR_NODE_EDGE)->certificate_size, 0);
+    assert_false (registry_node (next, 1, ADR_NODE_EDGE)->evicted);
+    assert_int_equal (harness_count (&s_signer, ADR__KIND__CONTROL_ANSWER), 0); /* [TRUST-4] not before its commit */
+    s_reply (ADR__KIND__WRITE, ADR_STATUS_OK, 9, s_nothing);
+    s_assert_answered (ADR_STATUS_OK, 5);
+    adr_map_destroy (&next);
+}
+
+/* Its group lets it go first. */
+static void
+a_voter_leaves_before_it_is_evicted (void **state)
+{
+    (void) state;
+    adr_id_t node = registry_node (s_map, 2, ADR_NODE_META)->id;
+    s_tell_status (ADR_NODE_META, 7, 7);
+    s_evict (&node, 5, 10000);
+    s_reply (ADR__KIND__READ, ADR_STATUS_NOT_FOUND, 0, s_nothing);
+    adr_map_t *leaving = s_written (ADR__CONDITION__ABSENT);
+    assert_true (registry_node (leaving, 2, ADR_NODE_META)->leaving && !registry_node (leaving, 2, ADR_NODE_META)->evicted);
+    s_reply (ADR__KIND__WRITE, ADR_STATUS_OK, 9, s_nothing);
+    s_reply (ADR__KIND__READ, ADR_STATUS_OK, 9, adr_bytes (leaving->sealed, leaving->sealed_size));
+    harness_advance (&s_signer, 1000 * ADR_MS);
+    assert_int_equal (harness_count (&s_signer, ADR__KIND__WRITE), 1); /* it is a voter still */
+    s_tell_status (ADR_NODE_META, 3, 7);
+    s_reply (ADR__KIND__READ, ADR_STATUS_OK, 9, adr_bytes (leaving->sealed, leaving->sealed_size));
+    adr_map_t *evicted = s_written (ADR__CONDITION__VERSION);
+    assert_true (registry_node (evicted, 2, ADR_NODE_META)->evicted);
+    assert_int_equal (evicted->epoch, 3);
+    s_reply (ADR__KIND__WRITE, ADR_STATUS_OK, 10, s_nothing);
+    s_assert_answered (ADR_STATUS_OK, 5);
+    adr_map_destroy (&leaving);
+    adr_map_destroy (&evicted);
+}
+
+/* [TRUST-3] Those of its group that are up could not decide anything without it. */
+static void
+who_is_needed_is_not_evicted (void **state)
+{
+    (void) state;
+    adr_id_t node = registry_node (s_map, 2, ADR_NODE_META)->id;
+    s_tell_status (ADR_NODE_META, 7, 6);
+    s_evict (&node, 5, 10000);
+    s_reply (ADR__KIND__READ, ADR_STATUS_NOT_FOUND, 0, s_nothing);
+    s_assert_answered (ADR_STATUS_REFUSED, 5);
+    assert_int_equal (harness_count (&s_signer, ADR__KIND__WRITE), 0);
+}
+
+/* Somebody else's change came first: it is read again, and nothing of it is lost. */
+static void
+a_conflict_is_decided_anew (void **state)
+{
+    (void) state;
+    adr_id_t edge = registry_node (s_map, 2, ADR_NODE_EDGE)->id;
+    s_evict (&edge, 5, 10000);
+    s_reply (ADR__KIND__READ, ADR_STATUS_NOT_FOUND, 0, s_nothing);
+    s_reply (ADR__KIND__WRITE, ADR_STATUS_CONFLICT, 7, s_nothing);
+    adr_map_t *other = registry_next (s_map);
+    registry_node (other, 1, ADR_NODE_EDGE)->evicted = true;
+    adr_map_seal (other);
+    s_reply (ADR__KIND__READ, ADR_STATUS_OK, 7, adr_bytes (other->sealed, other->sealed_size));
+    adr_map_t *next = s_written (ADR__CONDITION__VERSION);
+    assert_int_equal (next->epoch, 3);
+    assert_true (registry_node (next, 1, ADR_NODE_EDGE)->evicted && registry_node (next, 2, ADR_NODE_EDGE)->evicted);
+    adr_map_destroy (&next);
+    adr_map_destroy (&other);
+}
+
+/* Not done, or not known to be: the very same write again, for as long as the asker waits. */
+static void
+an_unsure_write_is_repeated_under_its_id (void **state)
+{
+    (void) state;
+    adr_id_t edge = registry_node (s_map, 2, ADR_NODE_EDGE)->id;
+    s_evict (&edge, 5, 2000);
+    s_reply (ADR__KIND__READ, ADR_STATUS_NOT_FOUND, 0, s_nothing);
+    s_reply (ADR__KIND__WRITE, ADR_STATUS_UNKNOWN, 0, s_nothing);
+    harness_advance (&s_signer, 300 * ADR_MS);
+    assert_int_equal (harness_count (&s_signer, ADR__KIND__WRITE), 2);
+    const Adr__Write *first = (const Adr__Write *) harness_sent (&s_signer, ADR__KIND__WRITE, 0)->header;
+    const Adr__Write *second = (const Adr__Write *) harness_sent (&s_signer, ADR__KIND__WRITE, 1)->header;
+    assert_memory_equal (first->request.data, second->request.data, ADR_REQUEST_ID_SIZE);
+    harness_advance (&s_signer, 2000 * ADR_MS);
+    s_assert_answered (ADR_STATUS_UNKNOWN, 5);
+}
+
+static void
+what_is_asked_twice_is_answered_once_and_others_wait (void **state)
+{
+    (void) state;
+    adr_id_t edge = registry_node (s_map, 2, ADR_NODE_EDGE)->id, other = registry_node (s_map, 1, ADR_NODE_EDGE)->id;
+    s_evict (&edge, 5, 10000);
+    s_evict (&edge, 6, 10000);
+    s_evict (&other, 7, 10000);
+    s_assert_answered (ADR_STATUS_REFUSED, 7);
+    harness_forget (&s_signer);
+    harness_advance (&s_signer, 100 * ADR_MS);
+    assert_int_equal (s_signer.sent_count, 0);
+    harness_advance (&s_signer, 10000 * ADR_MS); /* no answer to the read at all */
+    s_assert_answered (ADR_STATUS_UNKNOWN, 6);
+}
+
+static void
+nonsense_is_refused (void **state)
+{
+    (void) state;
+    adr_id_t nobody = harness_id (0x77);
+    s_evict (&nobody, 5, 10000);
+    s_assert_answered (ADR_STATUS_INVALID, 5);
+    harness_forget (&s_signer);
+    s_evict (&s_signer.environment.node, 6, 10000); /* who would answer? */
+    s_assert_answered (ADR_STATUS_REFUSED, 6);
+    assert_int_equal (harness_count (&s_signer, ADR__KIND__READ), 0);
+}
+
+/* [TRUST-3] Asked again it is done already. */
+static void
+an_evicted_node_is_evicted (void **state)
+{
+    (void) state;
+    adr_map_t *held = registry_next (s_map);
+    adr_id_t edge = registry_node (s_map, 2, ADR_NODE_EDGE)->id;
+    registry_node (held, 2, ADR_NODE_EDGE)->evicted = true;
+    adr_map_seal (held);
+    s_evict (&edge, 5, 10000);
+    s_reply (ADR__KIND__READ, ADR_STATUS_OK, 7, adr_bytes (held->sealed, held->sealed_size));
+    s_assert_answered (ADR_STATUS_OK, 5);
+    assert_int_equal (harness_count (&s_signer, ADR__KIND__WRITE), 0);
+    adr_map_destroy (&held);
+}
+
+int
+main (void)
+{
+#define S_TEST(name) cmocka_unit_test_setup_teardown (name, s_setup, s_teardown)
+    const struct CMUnitTest tests[] = {
+        S_TEST (an_edge_is_evicted_in_one_step),
+        S_TEST (a_voter_leaves_before_it_is_evicted),
+        S_TEST (who_is_needed_is_not_evicted),
+        S_TEST (a_conflict_is_decided_anew),
+        S_TEST (an_unsure_write_is_repeated_under_its_id),
+        S_TEST (what_is_asked_twice_is_answered_once_and_others_wait),
+        S_TEST (nonsense_is_refused),
+        S_TEST (an_evicted_node_is_evicted),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}

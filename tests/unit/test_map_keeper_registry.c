@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* How a registry comes from the PKI group's log to every node [MAP-5, TRUST-3]. */
+
+#include "actor_harness.h"
+#include "registry_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static harness_t s_keeper;
+static adr_founding_t *s_founding;
+static adr_map_t *s_next;
+static adr_authority_t s_authority;
+static adr_arena_t s_arena;
+static const adr_bytes_t s_nothing;
+
+static adr_address_t
+s_at (uint32_t zone, adr_node_type_t type, adr_actor_kind_t actor)
+{
+    return (adr_address_t){ adr_founding_node (s_founding, zone, type)->id, actor };
+}
+
+/* The map_keeper of the node of this type in the first zone. */
+static void
+s_start (adr_node_type_t type)
+{
+    const adr_map_node_t *node = adr_founding_node (s_founding, 0, type);
+    adr_environment_t environment = { .cluster = s_founding->map->cluster, .node = node->id, .type = type, .group = node->group,
+                                      .map = s_founding->map, .authority = type == ADR_NODE_PKI ? &s_authority : NULL };
+    harness_start (&s_keeper, &adr_map_keeper_class, &environment);
+    s_keeper.wall_ms = FIXTURE_NOW_MS;
+    harness_advance (&s_keeper, 100 * ADR_MS);
+    harness_forget (&s_keeper);
+}
+
+static int
+s_setup (void **state)
+{
+    (void) state;
+    adr_arena_init (&s_arena, 4096, 1 << 22);
+    s_founding = registry_found ();
+    memcpy (s_authority.sign_seed, s_founding->authority[0].keys.sign_seed, ADR_KEY_SIZE);
+    assert_true (adr_cert_decode (&s_authority.certificate, adr_bytes (s_founding->authority[0].certificate,
+                                                                      s_founding->authority[0].certificate_size)));
+    s_next = registry_next (s_founding->map);
+    registry_node (s_next, 2, ADR_NODE_META)->evicted = true;
+    adr_map_seal (s_next);
+    return 0;
+}
+
+static int
+s_teardown (void **state)
+{
+    (void) state;
+    harness_stop (&s_keeper);
+    adr_map_destroy (&s_next);
+    adr_founding_destroy (&s_founding);
+    adr_arena_free (&s_arena);
+    return 0;
+}
+
+/* The own replicator has it. */
+static void
+s_note (const adr_map_t *map)
+{
+    Adr__RegistryNoted noted = ADR__REGISTRY_NOTED__INIT;
+    harness_message (&s_keeper, s_at (0, ADR_NODE_PKI, ADR_ACTOR_REPLICATOR), ADR_NODE_PKI, ADR__KIND__REGISTRY_NOTED,
+                     &noted.base, adr_bytes (map->sealed, map->sealed_size));
+}
+
+/* The PKI node of a zone has signed this registry; `of`: whose authority did it. */
+static void
+s_say_signed (uint32_t zone, uint32_t of, const adr_map_t *map)
+{
+    Adr__RegistrySigned sign = ADR__REGISTRY_SIGNED__INIT;
+    uint8_t hash[ADR_MAP_HASH_SIZE], signature[ADR_MAP_SIGNATURE_SIZE];
+    adr_map_hash (adr_bytes (map->sealed, map->sealed_size), hash);
+    adr_map_sign (&map->cluster, map->epoch, hash, s_founding->authority[of].keys.sign_seed, signature);
+    sign.epoch = map->epoch;
+    sign.hash = (ProtobufCBinaryData){ sizeof hash, hash };
+    sign.signature = (ProtobufCBinaryData){ sizeof signature, signature };
+    harness_message (&s_keeper, s_at (zone, ADR_NODE_PKI, ADR_ACTOR_MAP_KEEPER), ADR_NODE_PKI, ADR__KIND__REGISTRY_SIGNED,
+                     &sign.base, s_nothing);
+}
+
+/* A push of this map by the PKI node of a zone; without: of the epoch alone. */
+static void
+s_push (uint32_t zone, const adr_map_t *map, bool whole)
+{
+    Adr__MapPush push = ADR__MAP_PUSH__INIT;
+    push.map = whole ? adr_map_message (map, &s_arena) : adr_map_statuses_message (map, &s_arena);
+    push.epoch = map->epoch;
+    harness_message (&s_keeper, s_at (zone, ADR_NODE_PKI, ADR_ACTOR_MAP_KEEPER), ADR_NODE_PKI, ADR__KIND__MAP_PUSH, &push.base,
+                     s_nothing);
+}
+
+/* The epoch that the host was told of last; 0: of none. */
+static uint64_t
+s_told_host (void)
+{
+    uint64_t epoch = 0;
+    const harness_sent_t *sent;
+    for (size_t i = 0; (sent = harness_sent (&s_keeper, ADR__KIND__MAP_CHANGED, i)); i++)
+        if (sent->to.actor == ADR_ACTOR_HOST)
+            epoch = ((const Adr__MapChanged *) sent->header)->map->registry->epoch;
+    return epoch;
+}
+
+static void
+what_is_committed_is_signed_and_told (void **state)
+{
+    (void) state;
+    s_start (ADR_NODE_PKI);
+    s_note (s_next);
+    assert_int_equal (harness_count (&s_keeper, ADR__KIND__REGISTRY_SIGNED), 2);
+    const Adr__RegistrySigned *sign = (const Adr__RegistrySigned *) harness_sent (&s_keeper, ADR__KIND__REGISTRY_SIGNED, 0)->header;
+    assert_int_equal (sign->epoch, 2);
+    assert_true (adr_map_signed_by (s_founding->map, s_next, &s_keeper.environment.node, sign->signature.data));
+    assert_int_equal (s_told_host (), 0); /* one has signed it */
+    harness_forget (&s_keeper);
+    harness_advance (&s_keeper, 600 * ADR_MS); /* it may have been lost */
+    assert_int_equal (harness_count (&s_keeper, ADR__KIND__REGISTRY_SIGNED), 2);
+}
+
+static void
+two_that_signed_make_it_the_map (void **state)
+{
+    (void) state;
+    s_start (ADR_NODE_PKI);
+    s_note (s_next);
+    s_say_signed (1, 2, s_next); /* not by its own authority */
+    assert_int_equal (s_told_host (), 0);
+    s_say_signed (1, 1, s_next);
+    assert_int_equal (s_told_host (), 2);
+    harness_advance (&s_keeper, 200 * ADR_MS);
+    /* The three others of the zone hear it whole, with both signatures. */
+    assert_int_equal (harness_count (&s_keeper, ADR__KIND__MAP_PUSH), 3);
+    const Adr__MapPush *push = (const Adr__MapPush *) harness_sent (&s_keeper, ADR__KIND__MAP_PUSH, 0)->header;
+    assert_int_equal (push->map->registry->epoch, 2);
+    assert_int_equal (push->map->n_signature, 2);
+    harness_forget (&s_keeper);
+    harness_advance (&s_keeper, 1000 * ADR_MS);
+    assert_int_equal (harness_count (&s_keeper, ADR__KIND__REGISTRY_SIGNED), 0);
+}
+
+/* What others said before the own log had it counts as well. */
+static void
+signatures_may_come_first (void **state)
+{
+    (void) state;
+    s_start (ADR_NODE_PKI);
+    s_say_signed (2, 2, s_next);
+    assert_int_equal (s_told_host (), 0);
+    s_note (s_next);
+    assert_int_equal (s_told_host (), 2);
+    harness_forget (&s_keeper);
+    s_say_signed (1, 1, s_next); /* it has not taken it yet: it gets the whole */
+    const Adr__MapPush *push = (const Adr__MapPush *) harness_sent (&s_keeper, ADR__KIND__MAP_PUSH, 0)->header;
+    assert_int_equal (push->map->registry->epoch, 2);
+}
+
+static void
+a_signed_map_is_taken_from_a_push (void **state)
+{
+    (void) state;
+    s_start (ADR_NODE_EDGE);
+    registry_sign (s_next, s_founding, 1);
+    s_push (0, s_next, true);
+    s_push (0, s_next, true);
+    assert_int_equal (s_told_host (), 0);
+    assert_int_equal (s_keeper.notes[ADR_LEVEL_WARNING], 1);
+    registry_sign (s_next, s_founding, 2);
+    s_push (0, s_next, true);
+    assert_int_equal (s_told_host (), 2);
+}
+
+static void
+who_is_behind_pulls (void **state)
+{
+    (void) state;
+    s_start (ADR_NODE_EDGE);
+    s_push (0, s_next, false);
+    assert_int_equal (harness_count (&s_keeper, ADR__KIND__MAP_PULL), 1);
+    assert_int_equal (((const Adr__MapPull *) harness_sent (&s_keeper, ADR__KIND__MAP_PULL, 0)->header)->epoch, 1);
+}
+
+/* [TRUST-3] Nothing is sent any more to whom the map has evicted. */
+static void
+the_evicted_hear_nothing (void **state)
+{
+    (void) state;
+    s_start (ADR_NODE_PKI);
+    adr_id_t gone = registry_node (s_next, 1, ADR_NODE_PKI)->id, neighbour = registry_node (s_next, 0, ADR_NODE_DATA)->id;
+    registry_node (s_next, 1, ADR_NODE_PKI)->evicted = registry_node (s_next, 0, ADR_NODE_DATA)->evicted = true;
+    adr_map_unseal (s_next);
+    adr_map_seal (s_next);
+    s_note (s_next);
+    s_say_signed (2, 2, s_next);
+    assert_int_equal (s_told_host (), 2);
+    harness_forget (&s_keeper);
+    harness_advance (&s_keeper, 5000 * ADR_MS);
+    assert_true (s_keeper.sent_count > 0);
+    for (size_t i = 0; i < s_keeper.sent_count; i++)
+        assert_false (adr_id_equal (&s_keeper.sent[i].to.node, &gone) || adr_id_equal (&s_keeper.sent[i].to.node, &neighbour));
+    s_say_signed (1, 1, s_next);
+    s_next->epoch = 3;
+    adr_map_unseal (s_next);
+    adr_map_seal (s_next);
+    s_note (s_next);
+    s_say_signed (1, 1, s_next); /* its word counts no more */
+    assert_int_equal (s_told_host (), 0);
+}
+
+int
+main (void)
+{
+#define S_TEST(name) cmocka_unit_test_setup_teardown (name, s_setup, s_teardown)
+    const struct CMUnitTest tests[] = {
+        S_TEST (what_is_committed_is_signed_and_told),
+        S_TEST (two_that_signed_make_it_the_map),
+        S_TEST (signatures_may_come_first),
+        S_TEST (a_signed_map_is_taken_from_a_push),
+        S_TEST (who_is_behind_pulls),
+        S_TEST (the_evicted_hear_nothing),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}

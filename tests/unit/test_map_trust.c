@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Which registry a node believes [TRUST-2, TRUST-3]: docs/protocol/trust.md. */
+
+#include "registry_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static adr_founding_t *s_founding;
+static adr_map_t *s_offered;
+
+static int
+s_setup (void **state)
+{
+    (void) state;
+    s_founding = registry_found ();
+    s_offered = registry_next (s_founding->map);
+    registry_node (s_offered, 2, ADR_NODE_META)->evicted = true;
+    return 0;
+}
+
+static int
+s_teardown (void **state)
+{
+    (void) state;
+    adr_map_destroy (&s_offered);
+    adr_founding_destroy (&s_founding);
+    return 0;
+}
+
+static adr_map_fault_t
+s_judge (void)
+{
+    adr_map_seal (s_offered);
+    return adr_map_judge (s_founding->map, s_offered, FIXTURE_NOW_MS);
+}
+
+static void
+two_pki_nodes_are_believed (void **state)
+{
+    (void) state;
+    registry_sign (s_offered, s_founding, 0);
+    assert_int_equal (s_judge (), ADR_MAP_UNSIGNED);
+    registry_sign (s_offered, s_founding, 2);
+    assert_int_equal (s_judge (), ADR_MAP_BELIEVED);
+}
+
+static void
+one_pki_node_is_not_two (void **state)
+{
+    (void) state;
+    registry_sign (s_offered, s_founding, 0);
+    registry_sign (s_offered, s_founding, 0);
+    assert_int_equal (s_judge (), ADR_MAP_UNSIGNED);
+}
+
+/* What was signed is the whole of it. */
+static void
+a_changed_byte_is_unsigned (void **state)
+{
+    (void) state;
+    registry_sign (s_offered, s_founding, 0);
+    registry_sign (s_offered, s_founding, 1);
+    s_offered->sealed[s_offered->sealed_size / 2] ^= 1;
+    assert_int_equal (s_judge (), ADR_MAP_UNSIGNED);
+}
+
+/* An authority's signature under something else is none of a registry. */
+static void
+an_epoch_is_part_of_what_is_signed (void **state)
+{
+    (void) state;
+    registry_sign (s_offered, s_founding, 0);
+    registry_sign (s_offered, s_founding, 1);
+    s_offered->epoch++;
+    assert_int_equal (s_judge (), ADR_MAP_UNSIGNED);
+}
+
+static void
+a_node_s_own_key_signs_nothing (void **state)
+{
+    (void) state;
+    registry_sign (s_offered, s_founding, 0);
+    registry_sign_as (s_offered, s_founding, 1, s_founding->node[1][ADR_NODE_PKI - 1].keys.sign_seed);
+    assert_int_equal (s_judge (), ADR_MAP_UNSIGNED);
+}
+
+static void
+who_was_evicted_signs_nothing (void **state)
+{
+    (void) state;
+    registry_sign (s_offered, s_founding, 0);
+    registry_sign (s_offered, s_founding, 1);
+    registry_node (s_founding->map, 1, ADR_NODE_PKI)->evicted = true;
+    registry_node (s_offered, 1, ADR_NODE_PKI)->evicted = true;
+    adr_map_unseal (s_offered);
+    registry_sign (s_offered, s_founding, 0);
+    registry_sign (s_offered, s_founding, 1);
+    assert_int_equal (s_judge (), ADR_MAP_UNSIGNED);
+    registry_sign (s_offered, s_founding, 2);
+    assert_int_equal (s_judge (), ADR_MAP_BELIEVED);
+}
+
+/* A cluster with one PKI node has nobody else to ask. */
+static void
+one_of_one_is_enough (void **state)
+{
+    (void) state;
+    for (uint32_t zone = 1; zone < 3; zone++) {
+        registry_node (s_founding->map, zone, ADR_NODE_PKI)->evicted = true;
+        registry_node (s_offered, zone, ADR_NODE_PKI)->evicted = true;
+    }
+    registry_sign (s_offered, s_founding, 0);
+    assert_int_equal (s_judge (), ADR_MAP_BELIEVED);
+}
+
+static void
+only_newer_ones_are_taken (void **state)
+{
+    (void) state;
+    s_offered->epoch = s_founding->map->epoch;
+    registry_sign (s_offered, s_founding, 0);
+    registry_sign (s_offered, s_founding, 1);
+    assert_int_equal (s_judge (), ADR_MAP_NOT_NEWER);
+}
+
+static void
+another_cluster_s_is_none (void **state)
+{
+    (void) state;
+    adr_founding_t *other = registry_found ();
+    adr_map_t *map = registry_next (other->map);
+    registry_sign (map, other, 0);
+    registry_sign (map, other, 1);
+    assert_int_equal (adr_map_judge (s_founding->map, map, FIXTURE_NOW_MS), ADR_MAP_OTHER_CLUSTER);
+    /* Nor one that says that it is ours, under its own root. */
+    adr_map_destroy (&map);
+    map = registry_next (other->map);
+    map->cluster = s_founding->map->cluster;
+    registry_sign (map, other, 0);
+    registry_sign (map, other, 1);
+    assert_int_equal (adr_map_judge (s_founding->map, map, FIXTURE_NOW_MS), ADR_MAP_OTHER_CLUSTER);
+    /* Nor under ours, with authorities that its own has made. */
+    memcpy (map->root_certificate, s_founding->map->root_certificate, sizeof map->root_certificate);
+    map->root_certificate_size = s_founding->map->root_certificate_size;
+    adr_map_unseal (map);
+    registry_sign (map, other, 0);
+    registry_sign (map, other, 1);
+    assert_int_equal (adr_map_judge (s_founding->map, map, FIXTURE_NOW_MS), ADR_MAP_UNSIGNED);
+    adr_map_destroy (&map);
+    adr_founding_destroy (&other);
+}
+
+/* [TRUST-3] Neither under its id nor with one of its keys. */
+static void
+nobody_comes_back (void **state)
+{
+    (void) state;
+    registry_node (s_founding->map, 2, ADR_NODE_META)->evicted = true;
+    registry_node (s_offered, 2, ADR_NODE_META)->evicted = false;
+    registry_sign (s_offered, s_founding, 0);
+    registry_sign (s_offered, s_founding, 1);
+    assert_int_equal (s_judge (), ADR_MAP_REVIVED);
+    registry_node (s_offered, 2, ADR_NODE_META)->evicted = true;
+    memcpy (registry_node (s_offered, 0, ADR_NODE_META)->curve_key, registry_node (s_founding->map, 2, ADR_NODE_META)->curve_key,
+            ADR_KEY_SIZE);
+    adr_map_unseal (s_offered);
+    registry_sign (s_offered, s_founding, 0);
+    registry_sign (s_offered, s_founding, 1);
+    assert_int_equal (s_judge (), ADR_MAP_REVIVED);
+}
+
+/* [TRUST-2] Of a node the map says what its certificate says; an expired one alone is no reason. */
+static void
+nodes_have_certificates (void **state)
+{
+    (void) state;
+    registry_node (s_offered, 0, ADR_NODE_DATA)->sign_key[3] ^= 1;
+    registry_sign (s_offered, s_founding, 0);
+    registry_sign (s_offered, s_founding, 1);
+    assert_int_equal (s_judge (), ADR_MAP_BAD_NODE);
+    registry_node (s_offered, 0, ADR_NODE_DATA)->sign_key[3] ^= 1;
+    adr_map_unseal (s_offered);
+    registry_sign (s_offered, s_founding, 0);
+    registry_sign (s_offered, s_founding, 1);
+    assert_int_equal (s_judge (), ADR_MAP_BELIEVED);
+    assert_int_equal (adr_map_judge (s_founding->map, s_offered, INT64_C (9000000000000)), ADR_MAP_BELIEVED);
+}
+
+/* What was sealed survives encoding, also with a field that this version does not know. */
+static void
+what_is_sealed_stays_as_it_is (void **state)
+{
+    (void) state;
+    adr_map_seal (s_offered);
+    adr_buffer_t bytes = { 0 };
+    adr_buffer_append (&bytes, s_offered->sealed, s_offered->sealed_size);
+    adr_buffer_append (&bytes, "\xa0\x01\x07", 3); /* field 20: 7 */
+    adr_map_t *newer = adr_registry_read (adr_bytes (bytes.data, bytes.size)), *again;
+    assert_non_null (newer);
+    assert_int_equal (newer->sealed_size, bytes.size);
+    registry_sign (newer, s_founding, 0);
+    registry_sign (newer, s_founding, 1);
+    adr_buffer_clear (&bytes);
+    adr_map_encode (newer, &bytes);
+    assert_true (adr_map_decode (&again, adr_bytes (bytes.data, bytes.size)));
+    assert_int_equal (adr_map_judge (s_founding->map, again, FIXTURE_NOW_MS), ADR_MAP_BELIEVED);
+    assert_true (registry_node (again, 2, ADR_NODE_META)->evicted);
+    adr_map_destroy (&again);
+    adr_map_destroy (&newer);
+    adr_buffer_clear (&bytes);
+    adr_buffer_append (&bytes, "\x18\x05", 2); /* the epoch, behind which what stands before it follows */
+    adr_buffer_append (&bytes, s_offered->sealed, s_offered->sealed_size);
+    assert_null (adr_registry_read (adr_bytes (bytes.data, bytes.size)));
+    adr_buffer_free (&bytes);
+}
+
+int
+main (void)
+{
+#define S_TEST(name) cmocka_unit_test_setup_teardown (name, s_setup, s_teardown)
+    const struct CMUnitTest tests[] = {
+        S_TEST (two_pki_nodes_are_believed),
+        S_TEST (one_pki_node_is_not_two),
+        S_TEST (a_changed_byte_is_unsigned),
+        S_TEST (an_epoch_is_part_of_what_is_signed),
+        S_TEST (a_node_s_own_key_signs_nothing),
+        S_TEST (who_was_evicted_signs_nothing),
+        S_TEST (one_of_one_is_enough),
+        S_TEST (only_newer_ones_are_taken),
+        S_TEST (another_cluster_s_is_none),
+        S_TEST (nobody_comes_back),
+        S_TEST (nodes_have_certificates),
+        S_TEST (what_is_sealed_stays_as_it_is),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
