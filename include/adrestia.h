@@ -157,6 +157,11 @@ typedef struct {
  * hour. OK if all said OK, else the first other result. */
 adr_result_t adr_nodes_control (adr_client_t *self, adr_action_t action, uint32_t for_ms, adr_node_answer_t *nodes, size_t count);
 
+/* For operators: who changed what in the registry, oldest first. Calls `row` for each line of JSON (epoch, time_ms, action, node,
+ * by; not ended by a zero), with the log's time of the change, until it returns false. Strong reads; DENIED to others. */
+typedef bool (adr_audit_row_fn) (void *argument, const char *line, size_t size, uint64_t time_ms);
+adr_result_t adr_audit_list (adr_client_t *self, adr_audit_row_fn *row, void *argument);
+
 #ifdef __cplusplus
 }
 #endif

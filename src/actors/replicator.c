@@ -209,7 +209,7 @@ s_on_stood_down (replicator_t *self, const Adr__StoodDown *stood_down)
 static void
 s_on_map_changed (replicator_t *self, const Adr__MapChanged *changed)
 {
-    if (changed->map == NULL || changed->map->registry == NULL || changed->map->registry->epoch == self->map->epoch)
+    if (changed->map == NULL || changed->map->registry == NULL || changed->map->registry->epoch <= self->map->epoch)
         return; /* statuses do not concern us */
     adr_map_t *map = adr_map_read (changed->map);
     if (map == NULL)

@@ -492,6 +492,36 @@ adr_kv_list (adr_client_t *self, const char *space, const void *prefix, size_t p
     return result;
 }
 
+adr_result_t
+adr_audit_list (adr_client_t *self, adr_audit_row_fn *row, void *argument)
+{
+    adr_buffer_t last = { 0 };
+    adr_call_t call;
+    adr_result_t result;
+    bool more = true;
+    adr_call_init (&call, self);
+    do {
+        adr_session_list (self->session, ADR_TABLE_AUDIT, adr_bytes (NULL, 0), adr_bytes (last.data, last.size), 0, true,
+                          ADR__READ_MODE__STRONG, 0, adr_call_done, &call);
+        result = adr_call_wait (&call);
+        adr_bytes_t rows = adr_bytes (call.value.data, call.value.size), key, value;
+        adr_version_t version;
+        uint64_t time_ms;
+        more = result == ADR_OK && call.more && call.value.size > 0;
+        while (result == ADR_OK && adr_list_row_next (&rows, &key, &value, &version, &time_ms)) {
+            adr_buffer_clear (&last);
+            adr_buffer_append (&last, key.data, key.size);
+            if (!row (argument, (const char *) value.data, value.size, time_ms)) {
+                more = false;
+                break;
+            }
+        }
+    } while (more);
+    adr_call_free (&call);
+    adr_buffer_free (&last);
+    return result;
+}
+
 /* --- asynchronous --------------------------------------------------------------------------------------------- */
 
 typedef struct {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* `adrestia repair run`, `adrestia repair pause` and `adrestia scrub`: operators steer what nodes do by themselves else;
- * `adrestia node evict`: they end one. */
+ * `adrestia node evict`: they end one; `adrestia audit`: what they did. */
 
 #include "core/limits.h"
 #include "shell/shell.h"
@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 typedef struct {
     const char *node, *zone; /* whom it is for; NULL: all */
@@ -187,4 +188,41 @@ adr_shell_node (adr_shell_t *self, int argc, char **argv)
     json_decref (nodes);
     json_decref (map);
     return code;
+}
+
+/* --- what was done ------------------------------------------------------------------------------------------------- */
+
+static bool
+s_print_line (void *argument, const char *line, size_t size, uint64_t time_ms)
+{
+    const uint64_t *since_ms = argument;
+    if (time_ms >= *since_ms) {
+        fwrite (line, 1, size, stdout);
+        putchar ('\n');
+    }
+    return !ferror (stdout);
+}
+
+/* JSON lines, with --json or without. */
+int
+adr_shell_audit (adr_shell_t *self, int argc, char **argv)
+{
+    uint64_t back_ms = 0, since_ms = 0;
+    for (int index = 1; index < argc; index++) {
+        const char *value = adr_shell_value ("--since", argc, argv, &index);
+        if (value && !adr_shell_time_parse (&back_ms, value))
+            return adr_shell_usage ("--since wants a time like 30m, 2h, 7d");
+        if (!value && adr_shell_global (self, argc, argv, &index) <= 0)
+            return adr_shell_usage ("audit: what is `%s`?", argv[index]);
+    }
+    if (back_ms) {
+        struct timespec now;
+        clock_gettime (CLOCK_REALTIME, &now);
+        uint64_t now_ms = (uint64_t) now.tv_sec * 1000;
+        since_ms = now_ms > back_ms ? now_ms - back_ms : 0;
+    }
+    if (!adr_shell_open (self))
+        return ADR_SHELL_FILE;
+    adr_result_t result = adr_audit_list (self->client, s_print_line, &since_ms);
+    return result == ADR_OK ? 0 : adr_shell_fail (self, result);
 }
