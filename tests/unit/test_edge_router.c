@@ -812,6 +812,187 @@ test_what_an_operator_cannot_ask (void **state)
     assert_int_equal (harness_count (&s_router, ADR__KIND__CONTROL), 0);
 }
 
+/* --- evictions ---------------------------------------------------------------------------------------------------- */
+
+static adr_id_t
+s_pki (unsigned zone)
+{
+    return harness_address (zone, ADR_NODE_PKI, 0).node;
+}
+
+/* The same map, as the edge of that zone sees it. */
+static void
+s_restart_in (unsigned zone)
+{
+    adr_environment_t environment = s_router.environment;
+    environment.node = harness_address (zone, ADR_NODE_EDGE, 0).node;
+    environment.map = s_map;
+    harness_stop (&s_router);
+    harness_start (&s_router, &adr_edge_router_class, &environment);
+}
+
+/* Asks, and says to which zone's PKI node that went. */
+static unsigned
+s_ask_to_evict (uint64_t number, adr_id_t node)
+{
+    size_t before = harness_count (&s_router, ADR__KIND__CONTROL);
+    s_ask_control (number, node, ADR__CONTROL_ACTION__EVICT, 5000);
+    assert_int_equal (harness_count (&s_router, ADR__KIND__CONTROL), before + 1);
+    const Adr__Control *passed = s_passed_on (ADR_ACTOR_CERT_SIGNER);
+    assert_int_equal (passed->action, ADR__CONTROL_ACTION__EVICT);
+    assert_memory_equal (passed->node.data, node.bytes, ADR_ID_SIZE); /* whom it is about, not whom it goes to */
+    assert_memory_equal (passed->asker.data, s_operator.node.bytes, ADR_ID_SIZE);
+    for (unsigned zone = 1; zone <= 3; zone++) {
+        adr_id_t pki = s_pki (zone);
+        if (adr_id_equal (&s_last (ADR__KIND__CONTROL)->to.node, &pki))
+            return zone;
+    }
+    fail_msg ("it did not go to a PKI node");
+    return 0;
+}
+
+/* [EDGE-7, TRUST-3] */
+static void
+test_an_eviction_goes_to_the_own_zone_s_pki_node (void **state)
+{
+    (void) state;
+    for (unsigned zone = 3; zone >= 1; zone--) { /* wherever that stands in the map */
+        s_restart_in (zone);
+        assert_int_equal (s_ask_to_evict (1, s_meta (2).node), zone);
+        assert_int_equal (s_ask_to_evict (2, harness_address (1, ADR_NODE_DATA, 0).node), zone); /* a question of its own */
+    }
+}
+
+/* [EDGE-7, TRUST-3] The first one may be down: each gets its turn, then the first again. */
+static void
+test_an_eviction_that_is_asked_again_goes_to_another_pki_node (void **state)
+{
+    (void) state;
+    s_restart_in (2);
+    bool asked[4] = { false };
+    uint64_t number = 0;
+    for (int i = 0; i < 3; i++) {
+        unsigned zone = s_ask_to_evict (7, s_meta (1).node);
+        assert_true (i > 0 || zone == 2);
+        assert_false (asked[zone]);
+        asked[zone] = true;
+        assert_true (s_passed_on (ADR_ACTOR_CERT_SIGNER)->number > number);
+        number = s_passed_on (ADR_ACTOR_CERT_SIGNER)->number;
+    }
+    assert_int_equal (s_ask_to_evict (7, s_meta (1).node), 2);
+    assert_int_equal (s_ask_to_evict (8, s_meta (1).node), 2); /* another number is another question, ... */
+    harness_advance (&s_router, 5001 * ADR_MS);
+    assert_int_equal (s_ask_to_evict (7, s_meta (1).node), 2); /* ... and so is one whose limit has passed */
+}
+
+/* [EDGE-7] What is asked of a node stays with that node. */
+static void
+test_a_repeated_question_to_a_node_goes_to_no_other (void **state)
+{
+    (void) state;
+    adr_id_t node = s_meta (2).node;
+    for (int i = 0; i < 3; i++) {
+        s_ask_control (7, node, ADR__CONTROL_ACTION__SCRUB, 5000);
+        s_passed_on (ADR_ACTOR_SCRUBBER);
+        assert_memory_equal (s_last (ADR__KIND__CONTROL)->to.node.bytes, node.bytes, ADR_ID_SIZE);
+    }
+}
+
+/* [TRUST-3] Nor to one that has been evicted. */
+static void
+test_an_eviction_never_goes_to_whom_it_is_about (void **state)
+{
+    (void) state;
+    bool asked[4] = { false };
+    for (int i = 0; i < 6; i++)
+        asked[s_ask_to_evict (7, s_pki (1))] = true; /* our own zone's */
+    assert_false (asked[1]);
+    assert_true (asked[2] && asked[3]);
+    adr_id_t third = s_pki (3);
+    ((adr_map_node_t *) adr_map_node (s_map, &third))->evicted = true;
+    s_restart_in (1);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal (s_ask_to_evict (7, s_pki (1)), 2);
+    assert_int_equal (s_told (), 0);
+    s_ask_control (8, s_pki (1), ADR__CONTROL_ACTION__REPAIR_RUN, 5000); /* that one is for the node itself */
+    s_passed_on (ADR_ACTOR_INVENTORY_SYNCER);
+    assert_memory_equal (s_last (ADR__KIND__CONTROL)->to.node.bytes, s_pki (1).bytes, ADR_ID_SIZE);
+}
+
+/* [TRUST-3] Nobody is there to sign that. */
+static void
+test_the_only_pki_node_cannot_be_evicted (void **state)
+{
+    (void) state;
+    adr_map_destroy (&s_map);
+    s_map = harness_map (1);
+    s_restart_in (1);
+    s_ask_control (1, s_pki (1), ADR__CONTROL_ACTION__EVICT, 5000);
+    assert_int_equal (s_told_status (), ADR_STATUS_INVALID);
+    assert_int_equal (harness_count (&s_router, ADR__KIND__CONTROL), 0);
+    assert_int_equal (s_ask_to_evict (2, s_meta (1).node), 1);
+}
+
+/* [EDGE-7, TRUST-3] An edge holds no copies to be repaired, and can be evicted all the same; even this one. */
+static void
+test_an_edge_may_be_evicted_and_asked_nothing_else (void **state)
+{
+    (void) state;
+    static const Adr__ControlAction others[]
+        = { ADR__CONTROL_ACTION__REPAIR_RUN, ADR__CONTROL_ACTION__REPAIR_PAUSE, ADR__CONTROL_ACTION__SCRUB };
+    assert_int_equal (s_ask_to_evict (1, harness_address (2, ADR_NODE_EDGE, 0).node), 1);
+    assert_int_equal (s_ask_to_evict (2, harness_address (1, ADR_NODE_EDGE, 0).node), 1);
+    harness_forget (&s_router);
+    for (uint64_t i = 0; i < 3; i++) {
+        s_ask_control (10 + i, harness_address (2, ADR_NODE_EDGE, 0).node, others[i], 5000);
+        assert_int_equal (s_told (), i + 1);
+        assert_int_equal (s_told_status (), ADR_STATUS_INVALID);
+    }
+    s_ask_control (20, harness_id (0x99), ADR__CONTROL_ACTION__EVICT, 5000); /* nobody's id */
+    s_ask_control (21, s_meta (2).node, ADR__CONTROL_ACTION__EVICT, 0);
+    s_ask_control (22, s_meta (2).node, ADR__CONTROL_ACTION__EVICT, 60001);
+    assert_int_equal (s_told (), 6);
+    assert_int_equal (s_told_status (), ADR_STATUS_INVALID);
+    assert_int_equal (harness_count (&s_router, ADR__KIND__CONTROL), 0);
+}
+
+static void
+s_pki_answers (unsigned zone, uint64_t number, adr_status_t status, const char *text)
+{
+    Adr__ControlAnswer answer = ADR__CONTROL_ANSWER__INIT;
+    answer.number = number;
+    answer.status = status;
+    answer.text = (char *) text;
+    harness_message (&s_router, harness_address (zone, ADR_NODE_PKI, ADR_ACTOR_CERT_SIGNER), ADR_NODE_PKI,
+                     ADR__KIND__CONTROL_ANSWER, &answer.base, s_nothing);
+}
+
+/* [EDGE-7, TRUST-3] Of whom was asked last, once; the node that is evicted has no say in it. */
+static void
+test_what_the_pki_node_says_of_an_eviction_goes_to_the_operator (void **state)
+{
+    (void) state;
+    assert_int_equal (s_ask_to_evict (7, s_meta (2).node), 1);
+    uint64_t first = s_passed_on (ADR_ACTOR_CERT_SIGNER)->number;
+    unsigned other = s_ask_to_evict (7, s_meta (2).node);
+    uint64_t second = s_passed_on (ADR_ACTOR_CERT_SIGNER)->number;
+    s_node_answers (2, second);
+    s_pki_answers (1, first, ADR_STATUS_OK, "evicted"); /* too late: the operator asks on, and hears it from the other */
+    s_pki_answers (1, second, ADR_STATUS_OK, "evicted");
+    assert_int_equal (s_told (), 0);
+    s_pki_answers (other, second, ADR_STATUS_REFUSED, "it is needed");
+    s_pki_answers (other, second, ADR_STATUS_OK, "evicted");
+    assert_int_equal (s_told (), 1);
+    const harness_sent_t *sent = s_last (ADR__KIND__CONTROL_ANSWER);
+    const Adr__ControlAnswer *answer = (const Adr__ControlAnswer *) sent->header;
+    assert_memory_equal (sent->to.node.bytes, s_operator.node.bytes, ADR_ID_SIZE);
+    assert_int_equal (sent->to.actor, ADR_ACTOR_CLIENT);
+    assert_int_equal (answer->number, 7);
+    assert_int_equal (answer->status, ADR_STATUS_REFUSED);
+    assert_string_equal (answer->text, "it is needed");
+    assert_int_equal (s_ask_to_evict (7, s_meta (2).node), 1); /* answered: the next one is a new question */
+}
+
 /* [EDGE-7] A question that is repeated keeps its place; places are given up at the limit. */
 static void
 test_operators_questions_are_bounded (void **state)
@@ -842,6 +1023,13 @@ main (void)
         S_TEST (test_an_operator_s_question_goes_to_the_node_and_back),
         S_TEST (test_what_an_operator_cannot_ask),
         S_TEST (test_operators_questions_are_bounded),
+        S_TEST (test_an_eviction_goes_to_the_own_zone_s_pki_node),
+        S_TEST (test_an_eviction_that_is_asked_again_goes_to_another_pki_node),
+        S_TEST (test_a_repeated_question_to_a_node_goes_to_no_other),
+        S_TEST (test_an_eviction_never_goes_to_whom_it_is_about),
+        S_TEST (test_the_only_pki_node_cannot_be_evicted),
+        S_TEST (test_an_edge_may_be_evicted_and_asked_nothing_else),
+        S_TEST (test_what_the_pki_node_says_of_an_eviction_goes_to_the_operator),
         S_TEST (test_a_write_goes_to_the_master_if_it_is_known_else_to_the_own_zone),
         S_TEST (test_reads_and_lists_stay_in_the_own_zone),
         S_TEST (test_the_answer_goes_to_the_asker_with_its_number_and_the_request_is_forgotten),

@@ -67,6 +67,225 @@ test_doors (void **state)
     adr_directory_destroy (&directory);
 }
 
+/* --- newer maps --------------------------------------------------------------------------------------------------- */
+
+typedef enum { S_EVICTED, S_OTHER_KEY, S_GONE, S_REASONS } s_reason_t;
+
+/* As the one that the host started with, but that node is no longer what it was. */
+static adr_map_t *
+s_newer_map (s_reason_t reason, uint32_t node)
+{
+    adr_map_t *map = adr_map_copy (fixture_shared.map);
+    map->epoch = fixture_shared.map->epoch + 3;
+    if (reason == S_EVICTED)
+        map->node[node].evicted = true;
+    else if (reason == S_OTHER_KEY)
+        map->node[node].curve_key[31] ^= 1;
+    else
+        map->node[node] = map->node[--map->node_count];
+    return map;
+}
+
+/* A host that runs the nodes 0 and 1. */
+typedef struct {
+    adr_directory_t *directory;
+    adr_mailbox_t *mailbox[2], *host;
+} s_world_t;
+
+static void
+s_world_init (s_world_t *self, const adr_map_t *map)
+{
+    self->directory = adr_directory_new (map, (const uint8_t (*)[32]) &fixture_shared.client_public, 1);
+    for (uint32_t i = 0; i < 2; i++) {
+        self->mailbox[i] = adr_mailbox_new (1 << 20);
+        adr_directory_add_actor (self->directory, fixture_address (&fixture_shared, i, ADR_ACTOR_MAP_KEEPER), self->mailbox[i]);
+    }
+    self->host = adr_mailbox_new (1 << 20);
+}
+
+static void
+s_world_free (s_world_t *self)
+{
+    adr_directory_destroy (&self->directory);
+    for (uint32_t i = 0; i < 2; i++)
+        adr_mailbox_destroy (&self->mailbox[i]);
+    adr_mailbox_destroy (&self->host);
+}
+
+static void
+s_assert_known (const s_world_t *self, uint32_t node, bool known)
+{
+    const adr_map_node_t *of = &fixture_shared.map->node[node];
+    adr_address_t keeper = fixture_address (&fixture_shared, node, ADR_ACTOR_MAP_KEEPER);
+    bool here = known && node < 2;
+    assert_int_equal (adr_directory_node (self->directory, &of->id), known ? (int) node : -1);
+    assert_int_equal (adr_directory_node_by_key (self->directory, of->curve_key), known ? (int) node : -1);
+    assert_ptr_equal (adr_directory_actor (self->directory, &keeper), here ? self->mailbox[node] : NULL);
+    assert_int_equal (adr_directory_is_local (self->directory, &of->id), here);
+    assert_int_equal (adr_directory_admits (self->directory, ADR_DOMAIN_CONTROL, of->curve_key), known);
+    assert_int_equal (adr_directory_admits (self->directory, ADR_DOMAIN_BULK, of->curve_key), known);
+    assert_int_equal (adr_directory_admits (self->directory, ADR_DOMAIN_CLIENT, of->curve_key), known);
+}
+
+/* [TRUST-3] One that is evicted, has another key or is gone; one of this host, and one elsewhere. */
+static void
+test_whom_a_newer_map_does_not_have_is_shut_out (void **state)
+{
+    (void) state;
+    for (s_reason_t reason = S_EVICTED; reason < S_REASONS; reason++)
+        for (uint32_t shut = 0; shut < FIXTURE_NODES; shut++) {
+            s_world_t world;
+            s_world_init (&world, fixture_shared.map);
+            assert_int_equal (adr_directory_epoch (world.directory), fixture_shared.map->epoch);
+            for (uint32_t i = 0; i < FIXTURE_NODES; i++)
+                s_assert_known (&world, i, true);
+            adr_map_t *map = s_newer_map (reason, shut);
+            adr_directory_take (world.directory, map);
+            assert_int_equal (adr_directory_epoch (world.directory), fixture_shared.map->epoch + 3);
+            if (reason == S_OTHER_KEY) /* whoever holds the new one is known after the next start */
+                assert_false (adr_directory_admits (world.directory, ADR_DOMAIN_CONTROL, map->node[shut].curve_key));
+            adr_map_destroy (&map); /* only lent */
+            for (uint32_t i = 0; i < FIXTURE_NODES; i++)
+                s_assert_known (&world, i, i != shut);
+            assert_true (adr_directory_admits (world.directory, ADR_DOMAIN_CLIENT, fixture_shared.client_public));
+            assert_ptr_equal (adr_directory_map (world.directory), fixture_shared.map);
+            s_world_free (&world);
+        }
+}
+
+/* [TRUST-3] A map that brings it back is believed by nobody; if it comes this far all the same, it opens no door. */
+static void
+test_who_was_shut_out_stays_so (void **state)
+{
+    (void) state;
+    for (s_reason_t reason = S_EVICTED; reason < S_REASONS; reason++) {
+        s_world_t world;
+        s_world_init (&world, fixture_shared.map);
+        adr_map_t *map = s_newer_map (reason, 1);
+        adr_directory_take (world.directory, map);
+        adr_map_destroy (&map);
+        map = adr_map_copy (fixture_shared.map);
+        map->epoch += 4;
+        adr_directory_take (world.directory, map);
+        adr_map_destroy (&map);
+        assert_int_equal (adr_directory_epoch (world.directory), fixture_shared.map->epoch + 4);
+        for (uint32_t i = 0; i < FIXTURE_NODES; i++)
+            s_assert_known (&world, i, i != 1);
+        map = s_newer_map (S_EVICTED, 2); /* and others follow it */
+        map->epoch += 2;
+        adr_directory_take (world.directory, map);
+        adr_map_destroy (&map);
+        for (uint32_t i = 0; i < FIXTURE_NODES; i++)
+            s_assert_known (&world, i, i == 0);
+        s_world_free (&world);
+    }
+}
+
+/* [TRUST-3] A host that starts with a map which has evicted a node knows it from the first moment. */
+static void
+test_who_is_evicted_at_the_start_is_shut_out (void **state)
+{
+    (void) state;
+    adr_map_t *map = s_newer_map (S_EVICTED, 1);
+    s_world_t world;
+    s_world_init (&world, map); /* although an actor of it is added */
+    assert_int_equal (adr_directory_epoch (world.directory), map->epoch);
+    for (uint32_t i = 0; i < FIXTURE_NODES; i++)
+        s_assert_known (&world, i, i != 1);
+    s_world_free (&world);
+    adr_map_destroy (&map);
+}
+
+/* --- routes ------------------------------------------------------------------------------------------------------- */
+
+static void
+s_route (const s_world_t *self, adr_address_t from, adr_address_t to, bool local)
+{
+    adr_bells_t bells = { 0 };
+    adr_parcel_t *parcel = adr_parcel_new (ADR_PARCEL_PACK);
+    parcel->local = local;
+    parcel->from_type = ADR_NODE_META;
+    parcel->from = from;
+    parcel->to = to;
+    adr_directory_route (self->directory, parcel, &bells);
+    adr_bells_ring (&bells);
+}
+
+/* How many parcels wait there; they are taken. */
+static int
+s_waiting (adr_mailbox_t *mailbox)
+{
+    int count = 0;
+    adr_parcel_t *list = adr_mailbox_take (mailbox);
+    for (const adr_parcel_t *parcel = list; parcel; parcel = parcel->next)
+        count++;
+    adr_parcels_destroy (&list);
+    return count;
+}
+
+static void
+s_assert_dropped (const s_world_t *self, adr_address_t from, adr_address_t to, bool local)
+{
+    uint64_t dropped = adr_metric_get (ADR_METRIC_DROP_NO_ACTOR);
+    s_route (self, from, to, local);
+    assert_int_equal (adr_metric_get (ADR_METRIC_DROP_NO_ACTOR), dropped + 1);
+    assert_int_equal (s_waiting (self->host), 0);
+    assert_int_equal (s_waiting (self->mailbox[0]), 0);
+    assert_int_equal (s_waiting (self->mailbox[1]), 0);
+}
+
+/* [TRUST-3] What says whom this host lets in comes from its own map_keepers alone. */
+static void
+test_the_host_hears_its_own_nodes_only (void **state)
+{
+    (void) state;
+    s_world_t world;
+    s_world_init (&world, fixture_shared.map);
+    adr_address_t keeper[FIXTURE_NODES], host[FIXTURE_NODES];
+    for (uint32_t i = 0; i < FIXTURE_NODES; i++) {
+        keeper[i] = fixture_address (&fixture_shared, i, ADR_ACTOR_MAP_KEEPER);
+        host[i] = fixture_address (&fixture_shared, i, ADR_ACTOR_HOST);
+    }
+    s_assert_dropped (&world, keeper[0], host[0], true); /* it has no mailbox yet */
+    adr_directory_set_host (world.directory, world.host);
+    s_route (&world, keeper[0], host[0], true);
+    s_route (&world, keeper[1], host[1], true);
+    assert_int_equal (s_waiting (world.host), 2);
+    s_assert_dropped (&world, keeper[0], host[0], false);
+    s_assert_dropped (&world, keeper[2], host[0], false);
+    s_assert_dropped (&world, keeper[1], host[0], true); /* another node, though of this host, too */
+    s_assert_dropped (&world, keeper[2], host[0], true);
+    s_assert_dropped (&world, keeper[0], host[2], true); /* there is no way to other hosts */
+    s_route (&world, keeper[1], keeper[0], true); /* other addresses lead where they led */
+    s_route (&world, fixture_address (&fixture_shared, 0, ADR_ACTOR_REPLICATOR), keeper[0], true);
+    assert_int_equal (s_waiting (world.mailbox[0]), 2);
+    assert_int_equal (s_waiting (world.host), 0);
+    s_world_free (&world);
+}
+
+/* [TRUST-3] Nothing goes to it, and what its own map_keeper still says of newer maps is heard. */
+static void
+test_nothing_goes_to_whom_is_shut_out (void **state)
+{
+    (void) state;
+    s_world_t world;
+    s_world_init (&world, fixture_shared.map);
+    adr_directory_set_host (world.directory, world.host);
+    adr_address_t first = fixture_address (&fixture_shared, 0, ADR_ACTOR_MAP_KEEPER);
+    adr_address_t second = fixture_address (&fixture_shared, 1, ADR_ACTOR_MAP_KEEPER);
+    s_route (&world, first, second, true);
+    assert_int_equal (s_waiting (world.mailbox[1]), 1);
+    adr_map_t *map = s_newer_map (S_EVICTED, 1);
+    adr_directory_take (world.directory, map);
+    adr_map_destroy (&map);
+    s_assert_dropped (&world, first, second, true);
+    s_route (&world, second, fixture_address (&fixture_shared, 1, ADR_ACTOR_HOST), true);
+    assert_int_equal (s_waiting (world.host), 1);
+    s_world_free (&world);
+}
+
+/* --- requests ----------------------------------------------------------------------------------------------------- */
+
 /* [GATE-4] Asks as libzmq does, but with frames of the test's choosing; the status code, or 0. */
 static int
 s_ask (void *context, int count, const char *const *frames, const uint8_t *key)
@@ -150,6 +369,11 @@ main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (test_probe),
         cmocka_unit_test (test_doors),
+        cmocka_unit_test (test_whom_a_newer_map_does_not_have_is_shut_out),
+        cmocka_unit_test (test_who_was_shut_out_stays_so),
+        cmocka_unit_test (test_who_is_evicted_at_the_start_is_shut_out),
+        cmocka_unit_test (test_the_host_hears_its_own_nodes_only),
+        cmocka_unit_test (test_nothing_goes_to_whom_is_shut_out),
         cmocka_unit_test (test_requests_that_are_none),
         cmocka_unit_test (test_user_id),
     };
