@@ -11,8 +11,7 @@ static const char *
 s_name (const replicator_t *self, const peer_t *peer)
 {
     const adr_map_node_t *node = adr_map_node (self->map, &peer->node);
-    adr_assert (node); /* peers are learned from this map */
-    return node->name;
+    return node ? node->name : "a node that the map does not have";
 }
 
 /* [STATE-4] What a node says of itself stands in its own log; that it is silent, or no longer, its master must say. */
@@ -268,18 +267,21 @@ s_settled (const replicator_t *self, const peer_t *peer)
 static void
 s_admit (replicator_t *self, const adr_voters_t *voters)
 {
-    uint32_t settled = 0;
+    uint32_t settled = 0, wanted = 1;
     const peer_t *newcomer = NULL;
     for (uint32_t i = 1; i < self->peer_count; i++) {
         const peer_t *peer = &self->peer[i];
-        if (adr_voters_find_node (voters, &peer->node) >= 0 || !s_settled (self, peer) || s_leaves (self, &peer->node)
+        if (s_leaves (self, &peer->node))
+            continue;
+        wanted++;
+        if (adr_voters_find_node (voters, &peer->node) >= 0 || !s_settled (self, peer)
             || (peer->sync != ADR_SYNC_EXACT && !ADR_PLANT (REPAIR_1_UNPROVEN_COUNTS)))
             continue;
         settled++;
         newcomer = peer;
     }
     if (newcomer == NULL || voters->count == ADR_VOTERS_MAX
-        || (voters->count == 1 && self->peer_count >= 3 && settled < 2 && !ADR_PLANT (ELECT_10_STOPS_AT_TWO)))
+        || (voters->count == 1 && wanted >= 3 && settled < 2 && !ADR_PLANT (ELECT_10_STOPS_AT_TWO)))
         return;
     adr_voters_t more = *voters;
     more.voter[more.count++] = (adr_voter_t){ newcomer->node, newcomer->incarnation };

@@ -18,6 +18,7 @@ adr_map_fault_name (adr_map_fault_t fault)
         [ADR_MAP_UNSIGNED] = "too few PKI nodes have signed it",
         [ADR_MAP_BAD_NODE] = "a node's certificate is not believed",
         [ADR_MAP_REVIVED] = "it brings an evicted node back",
+        [ADR_MAP_FORGETFUL] = "it lacks a node, or gives it other keys",
     };
     return (unsigned) fault < ADR_MAP_FAULT_COUNT ? names[fault] : "unknown";
 }
@@ -150,6 +151,15 @@ s_revives (const adr_map_node_t *evicted, const adr_map_t *offered)
     return false;
 }
 
+/* [TRUST-3, TRUST-4] Who was ever there stays, with its keys: what is left out now could come back later as if it were new. */
+static bool
+s_forgets (const adr_map_node_t *held, const adr_map_t *offered)
+{
+    const adr_map_node_t *node = adr_map_node (offered, &held->id);
+    return node == NULL || memcmp (node->curve_key, held->curve_key, ADR_KEY_SIZE) != 0
+           || memcmp (node->sign_key, held->sign_key, ADR_KEY_SIZE) != 0;
+}
+
 adr_map_fault_t
 adr_map_judge (const adr_map_t *held, const adr_map_t *offered, int64_t wall_ms)
 {
@@ -162,8 +172,11 @@ adr_map_judge (const adr_map_t *held, const adr_map_t *offered, int64_t wall_ms)
         return ADR_MAP_NOT_NEWER;
     if (!s_is_signed (held, offered))
         return ADR_MAP_UNSIGNED;
-    for (uint32_t i = 0; i < held->node_count; i++)
+    for (uint32_t i = 0; i < held->node_count; i++) {
         if (held->node[i].evicted && s_revives (&held->node[i], offered))
             return ADR_MAP_REVIVED;
+        if (s_forgets (&held->node[i], offered))
+            return ADR_MAP_FORGETFUL;
+    }
     return s_nodes_are_sound (offered, wall_ms) ? ADR_MAP_BELIEVED : ADR_MAP_BAD_NODE;
 }

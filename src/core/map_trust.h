@@ -24,6 +24,7 @@ typedef enum {
     ADR_MAP_UNSIGNED,      /* fewer signatures of the PKI group than it takes */
     ADR_MAP_BAD_NODE,      /* a node whose certificate is not believed, or fits not what the map says of it */
     ADR_MAP_REVIVED,       /* a node that was evicted is none any more */
+    ADR_MAP_FORGETFUL,     /* it lacks a node that was there, evicted or not, or gives it other keys */
     ADR_MAP_FAULT_COUNT
 } adr_map_fault_t;
 

@@ -3,6 +3,8 @@
 
 #include "registry_fixture.h"
 
+#include "core/actor.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -165,12 +167,33 @@ nobody_comes_back (void **state)
     registry_sign (s_offered, s_founding, 1);
     assert_int_equal (s_judge (), ADR_MAP_REVIVED);
     registry_node (s_offered, 2, ADR_NODE_META)->evicted = true;
-    memcpy (registry_node (s_offered, 0, ADR_NODE_META)->curve_key, registry_node (s_founding->map, 2, ADR_NODE_META)->curve_key,
-            ADR_KEY_SIZE);
+    s_offered->node = adr_realloc (s_offered->node, (s_offered->node_count + 1) * sizeof *s_offered->node);
+    adr_map_node_t *newcomer = &s_offered->node[s_offered->node_count++];
+    *newcomer = *registry_node (s_offered, 0, ADR_NODE_META);
+    memset (newcomer->id.bytes, 0x77, ADR_ID_SIZE);
+    memcpy (newcomer->curve_key, registry_node (s_founding->map, 2, ADR_NODE_META)->curve_key, ADR_KEY_SIZE);
     adr_map_unseal (s_offered);
     registry_sign (s_offered, s_founding, 0);
     registry_sign (s_offered, s_founding, 1);
     assert_int_equal (s_judge (), ADR_MAP_REVIVED);
+}
+
+/* Who is left out once could come back later as if it were new. */
+static void
+nobody_is_forgotten (void **state)
+{
+    (void) state;
+    registry_node (s_founding->map, 2, ADR_NODE_META)->evicted = true;
+    s_offered->node_count--; /* another one, at the end */
+    registry_sign (s_offered, s_founding, 0);
+    registry_sign (s_offered, s_founding, 1);
+    assert_int_equal (s_judge (), ADR_MAP_FORGETFUL);
+    s_offered->node_count++;
+    registry_node (s_offered, 2, ADR_NODE_META)->curve_key[0] ^= 1; /* evicted, and with a key that was never its own */
+    adr_map_unseal (s_offered);
+    registry_sign (s_offered, s_founding, 0);
+    registry_sign (s_offered, s_founding, 1);
+    assert_int_equal (s_judge (), ADR_MAP_FORGETFUL);
 }
 
 /* [TRUST-2] Of a node the map says what its certificate says; an expired one alone is no reason. */
@@ -178,11 +201,11 @@ static void
 nodes_have_certificates (void **state)
 {
     (void) state;
-    registry_node (s_offered, 0, ADR_NODE_DATA)->sign_key[3] ^= 1;
+    registry_node (s_offered, 0, ADR_NODE_DATA)->certificate[60] ^= 1;
     registry_sign (s_offered, s_founding, 0);
     registry_sign (s_offered, s_founding, 1);
     assert_int_equal (s_judge (), ADR_MAP_BAD_NODE);
-    registry_node (s_offered, 0, ADR_NODE_DATA)->sign_key[3] ^= 1;
+    registry_node (s_offered, 0, ADR_NODE_DATA)->certificate[60] ^= 1;
     adr_map_unseal (s_offered);
     registry_sign (s_offered, s_founding, 0);
     registry_sign (s_offered, s_founding, 1);
@@ -233,6 +256,7 @@ main (void)
         S_TEST (only_newer_ones_are_taken),
         S_TEST (another_cluster_s_is_none),
         S_TEST (nobody_comes_back),
+        S_TEST (nobody_is_forgotten),
         S_TEST (nodes_have_certificates),
         S_TEST (what_is_sealed_stays_as_it_is),
     };

@@ -340,6 +340,17 @@ test_a_standby_that_leaves_is_not_admitted (void **state) /* [TRUST-3] */
     s_assert_voters (true, true, true);
 }
 
+/* A group that is to have three voters does not stop at two [ELECT-10]; one of which the third leaves is to have two. */
+static void
+test_one_voter_does_not_wait_for_who_leaves (void **state) /* [TRUST-3] */
+{
+    (void) state;
+    fixture_lead (1);
+    s_tell_leaving (3);
+    s_live_on (2, 2, 3000 * ADR_MS);
+    s_assert_voters (true, true, false);
+}
+
 static void
 test_a_standby_that_was_evicted_is_not_admitted (void **state) /* [TRUST-3] */
 {
@@ -674,6 +685,7 @@ main (void)
         S_TEST_OF (test_the_last_voter_of_a_group_does_not_leave_it, s_start_alone),
         S_TEST_OF (test_a_standby_that_has_caught_up_is_admitted, s_start_with_two),
         S_TEST_OF (test_a_standby_that_leaves_is_not_admitted, s_start_with_two),
+        S_TEST_OF (test_one_voter_does_not_wait_for_who_leaves, s_start_alone),
         S_TEST_OF (test_a_standby_that_was_evicted_is_not_admitted, s_start_with_two),
         S_TEST_OF (test_a_peer_that_was_evicted_and_is_no_voter_is_forgotten, s_start_with_two),
         S_TEST_OF (test_a_peer_that_the_registry_does_not_name_is_forgotten, s_start_with_two),
