@@ -20,10 +20,13 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #define S_FILES 16 /* open at once: where batches go, what is being made, and a few that reads want */
 #define S_ZEROS (1024 * 1024)
+#define S_LOCK_WAIT_MS 5000
+#define S_LOCK_PAUSE_MS 20
 
 #define S_GONE UINT64_MAX /* no segment's number */
 
@@ -363,6 +366,19 @@ s_space (adr_disk_t *disk, uint64_t *free_bytes, uint64_t *all_bytes)
 
 /* --- life -------------------------------------------------------------------------------------------------- */
 
+/* A process that was killed holds its locks until its last thread is back from the disk. */
+static bool
+s_folder_lock (int file)
+{
+    const struct timespec pause = { 0, S_LOCK_PAUSE_MS * 1000000L };
+    for (int waited_ms = 0; flock (file, LOCK_EX | LOCK_NB) != 0; waited_ms += S_LOCK_PAUSE_MS) {
+        if (errno != EWOULDBLOCK || waited_ms >= S_LOCK_WAIT_MS)
+            return false;
+        nanosleep (&pause, NULL);
+    }
+    return true;
+}
+
 static int
 s_folder_open (const char *folder, char *why, size_t why_size)
 {
@@ -373,7 +389,7 @@ s_folder_open (const char *folder, char *why, size_t why_size)
         int file = open (folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (file < 0 || error)
             snprintf (why, why_size, "%s cannot be opened: %s", folder, strerror (file < 0 ? errno : error));
-        else if (flock (file, LOCK_EX | LOCK_NB) != 0)
+        else if (!s_folder_lock (file))
             snprintf (why, why_size, "%s is in use by another process", folder);
         else
             return file;

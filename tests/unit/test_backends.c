@@ -16,7 +16,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char s_folder[256];
@@ -55,6 +57,35 @@ s_exists (const char *name)
 }
 
 /* --- disk -------------------------------------------------------------------------------------------------- */
+
+/* A process that was killed may be in the middle of a sync, and holds its lock until that is over. */
+static void
+test_a_lock_is_waited_for (void **state)
+{
+    (void) state;
+    char why[256] = "";
+    int ready[2];
+    assert_int_equal (pipe (ready), 0);
+    assert_int_equal (mkdir (s_path ("journal"), 0700), 0);
+    pid_t child = fork ();
+    assert_true (child >= 0);
+    if (child == 0) {
+        int file = open (s_path ("journal"), O_RDONLY | O_DIRECTORY);
+        bool good = file >= 0 && flock (file, LOCK_EX) == 0 && write (ready[1], "", 1) == 1;
+        usleep (200000);
+        _exit (good ? 0 : 1);
+    }
+    char byte;
+    int status;
+    assert_int_equal (read (ready[0], &byte, 1), 1);
+    adr_disk_t *disk = adr_disk_posix_create (s_path ("journal"), why, sizeof why);
+    assert_non_null (disk);
+    adr_disk_posix_destroy (&disk);
+    assert_int_equal (waitpid (child, &status, 0), child);
+    assert_int_equal (status, 0);
+    close (ready[0]);
+    close (ready[1]);
+}
 
 static void
 test_disk_makes_writes_reads_lists_and_sets_aside (void **state)
@@ -554,6 +585,7 @@ int
 main (void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown (test_a_lock_is_waited_for, s_set_up, s_tear_down),
         cmocka_unit_test_setup_teardown (test_disk_makes_writes_reads_lists_and_sets_aside, s_set_up, s_tear_down),
         cmocka_unit_test_setup_teardown (test_state_is_made_by_its_first_put, s_set_up, s_tear_down),
         cmocka_unit_test_setup_teardown (test_state_that_is_unreadable_says_so_until_the_first_put, s_set_up, s_tear_down),
