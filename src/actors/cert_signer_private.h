@@ -18,7 +18,7 @@ typedef enum {
     CHANGE_NONE,
     CHANGE_READING, /* which registry the group has */
     CHANGE_WRITING, /* the next one */
-    CHANGE_WAITING  /* for the node's group to take it out of its voters */
+    CHANGE_WAITING  /* for what `why` says */
 } change_phase_t;
 
 /* One change of the registry at a time; what others ask meanwhile is refused as busy. */
@@ -37,6 +37,7 @@ typedef struct {
     adr_version_t held;        /* of the record that was read; index 0: there is none yet */
     adr_buffer_t next;         /* the registry that is written: its bytes */
     uint64_t epoch;            /* of that */
+    const char *why;           /* it waits */
     bool evicts;               /* that one evicts the node; else it only takes it out of its voters */
 } change_t;
 

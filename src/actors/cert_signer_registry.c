@@ -4,12 +4,13 @@
  * A change is one write to the PKI group: the whole registry with the next epoch, on the condition that the record is still the one
  * that was read, and the audit's row. Whatever is interrupted is asked for again, and goes on from what is committed.
  *
- *                                  the node is no voter (any more)
- *     CONTROL ──▶ READING ──────────────────────────────────▶ WRITING evicted ──▶ CONTROL_ANSWER
- *                    │  ▲                                        │ conflict
- *                    │  └────────────────────────────────────────┘
- *                    │ it is one          conflict
- *                    └──────────▶ WRITING leaving ──▶ WAITING ──▶ READING
+ *                     it is evicted, and enough have signed that
+ *     CONTROL ──▶ READING ──────────────────────────────────────▶ CONTROL_ANSWER
+ *                    │  ▲
+ *                    │  │ committed, or a conflict
+ *                    ├──┴──▶ WRITING: leaving, if its group has it as a voter; else evicted
+ *                    │  │ now and then, and with each newer map
+ *                    └──┴──▶ WAITING: for its group to let it go, or for signatures
  */
 
 #include "actors/cert_signer_private.h"
@@ -18,6 +19,8 @@
 #include <stdio.h>
 
 #define S_LIMIT_MS 10000 /* of one try */
+#define S_STATUS_MS 5000 /* a master says every second how its group is */
+#define S_COPYING 1      /* adr_sync_t of store/store.h: it acknowledges nothing */
 #define S_SILENT_NS (2000 * ADR_MS) /* whoever it was relayed to may be gone */
 
 static const adr_bytes_t s_nothing;
@@ -130,31 +133,76 @@ s_write (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
 
 /* --- what is changed ------------------------------------------------------------------------------------------------- */
 
-/* As its group's master sees it. */
-static bool
-s_is_voter (const adr_map_t *map, const adr_map_node_t *node)
+/* What is known of the node's group; NULL: nothing that may be relied on. */
+static const adr_group_status_t *
+s_status (const adr_map_t *map, const adr_map_node_t *node)
 {
     const adr_map_group_t *group = adr_map_group ((adr_map_t *) map, &node->group);
-    for (uint32_t i = 0; group && i < group->status.member_count; i++)
-        if (adr_id_equal (&group->status.member[i].node, &node->id))
-            return group->status.member[i].voter;
+    bool known = group && group->status.member_count > 0 && !adr_id_is_none (&group->status.master)
+                 && group->status.age_ms < S_STATUS_MS;
+    return known ? &group->status : NULL;
+}
+
+static bool
+s_is_voter (const adr_group_status_t *status, const adr_map_node_t *node)
+{
+    for (uint32_t i = 0; i < status->member_count; i++)
+        if (adr_id_equal (&status->member[i].node, &node->id))
+            return status->member[i].voter;
     return false;
 }
 
-/* [TRUST-3] Without the node the group's voters that are up are no quorum of those that are left. */
+/* [TRUST-3] Without the node the group's voters that are up, and can acknowledge, are no quorum of those that are to stay. What it
+ * says of its own group while it leads is no reason: the group's log guards that step as well. */
 static bool
-s_is_needed (const adr_map_t *map, const adr_map_node_t *node)
+s_is_needed (const adr_map_t *map, const adr_group_status_t *status, const adr_map_node_t *node)
 {
-    const adr_map_group_t *group = adr_map_group ((adr_map_t *) map, &node->group);
     uint32_t left = 0, up = 0;
-    for (uint32_t i = 0; group && i < group->status.member_count; i++) {
-        const adr_map_member_t *member = &group->status.member[i];
-        if (!member->voter || adr_id_equal (&member->node, &node->id))
+    if (adr_id_equal (&status->master, &node->id))
+        return false;
+    for (uint32_t i = 0; i < status->member_count; i++) {
+        const adr_map_member_t *member = &status->member[i];
+        const adr_map_node_t *other = adr_map_node (map, &member->node);
+        if (!member->voter || other == NULL || other->leaving || other == node)
             continue;
         left++;
-        up += adr_node_state_is_online (member->state);
+        up += adr_node_state_is_online (member->state) && member->progress.sync != S_COPYING;
     }
-    return s_is_voter (map, node) && (left == 0 || up < adr_quorum_needed (left, map->quorum));
+    return s_is_voter (status, node) && (left == 0 || up < adr_quorum_needed (left, map->quorum));
+}
+
+static void
+s_wait (change_t *change, const char *why, int64_t now_ns)
+{
+    change->phase = CHANGE_WAITING;
+    change->why = why;
+    change->try_ns = now_ns + CERT_SIGNER_PAUSE_NS;
+}
+
+static void
+s_write_next (cert_signer_t *self, adr_map_t *held, adr_map_node_t *node, bool evicts, const adr_event_t *event,
+              adr_effects_t *effects)
+{
+    change_t *change = cert_signer_change (self);
+    change->evicts = evicts;
+    node->leaving = true;
+    node->evicted = evicts;
+    if (evicts)
+        node->certificate_size = 0;
+    held->epoch++;
+    adr_map_unseal (held);
+    adr_map_seal (held);
+    if (adr_map_size_max (held) > ADR_MAP_MAX) {
+        s_end (change, ADR_STATUS_FULL, "the registry would be too large to be told", effects);
+        return;
+    }
+    change->epoch = held->epoch;
+    adr_buffer_clear (&change->next);
+    adr_buffer_append (&change->next, held->sealed, held->sealed_size);
+    change->phase = CHANGE_WRITING;
+    change->number = cert_signer_number (self);
+    cert_signer_draw_request (self, change->request, change->number);
+    s_write (self, event, effects);
 }
 
 static adr_map_node_t *
@@ -171,33 +219,26 @@ static void
 s_decide (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects)
 {
     change_t *change = cert_signer_change (self);
-    const adr_map_t *seen = cert_signer_map (self); /* its statuses */
+    const adr_map_t *seen = cert_signer_map (self); /* its statuses, and its epoch: what enough have signed */
     adr_map_node_t *node = s_node (held, &change->node);
     if (node == NULL)
         s_end (change, ADR_STATUS_NOT_FOUND, "the registry has no such node", effects);
-    else if (node->evicted)
+    else if (node->evicted && seen->epoch >= held->epoch)
         s_end (change, ADR_STATUS_OK, "evicted", effects);
-    else if (!node->leaving && s_is_needed (seen, node))
-        s_end (change, ADR_STATUS_REFUSED, "without it the rest of its group that is up is no quorum", effects);
-    else if (node->leaving && s_is_voter (seen, node)) {
-        change->phase = CHANGE_WAITING;
-        change->try_ns = event->now_ns + CERT_SIGNER_PAUSE_NS;
-    } else {
-        change->evicts = !s_is_voter (seen, node);
-        node->leaving = true;
-        node->evicted = change->evicts;
-        if (change->evicts)
-            node->certificate_size = 0;
-        held->epoch++;
-        adr_map_unseal (held);
-        adr_map_seal (held);
-        change->epoch = held->epoch;
-        adr_buffer_clear (&change->next);
-        adr_buffer_append (&change->next, held->sealed, held->sealed_size);
-        change->phase = CHANGE_WRITING;
-        change->number = cert_signer_number (self);
-        cert_signer_draw_request (self, change->request, change->number);
-        s_write (self, event, effects);
+    else if (node->evicted)
+        s_wait (change, "it is committed, and too few PKI nodes have signed it yet: ask again", event->now_ns);
+    else if (node->type == ADR_NODE_EDGE)
+        s_write_next (self, held, node, true, event, effects);
+    else {
+        const adr_group_status_t *status = s_status (seen, node);
+        if (status == NULL)
+            s_wait (change, "nothing is known of its group, or for too long: ask again", event->now_ns);
+        else if (!node->leaving && s_is_needed (held, status, node))
+            s_end (change, ADR_STATUS_REFUSED, "without it the rest of its group that is up is no quorum", effects);
+        else if (node->leaving && s_is_voter (status, node))
+            s_wait (change, "its group has not let it go yet: ask again", event->now_ns);
+        else
+            s_write_next (self, held, node, !s_is_voter (status, node), event, effects);
     }
 }
 
@@ -225,9 +266,7 @@ s_on_written (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effe
 {
     const Adr__Answer *answer = (const Adr__Answer *) event->message.header;
     change_t *change = cert_signer_change (self);
-    if (answer->status == ADR_STATUS_OK && change->evicts)
-        s_end (change, ADR_STATUS_OK, "evicted", effects);
-    else if (answer->status == ADR_STATUS_OK || answer->status == ADR_STATUS_CONFLICT)
+    if (answer->status == ADR_STATUS_OK || answer->status == ADR_STATUS_CONFLICT)
         s_read (self, event->now_ns, effects);
     else {
         if (answer->time_ms > change->seen_ms)
@@ -259,11 +298,12 @@ cert_signer_on_control (cert_signer_t *self, const adr_event_t *event, adr_effec
     const Adr__Control *control = (const Adr__Control *) event->message.header;
     change_t *change = cert_signer_change (self);
     adr_id_t node = adr_id_of (control->node);
+    int64_t limit_ms = control->limit_ms < ADR_REQUEST_TIME_MAX_MS ? control->limit_ms : ADR_REQUEST_TIME_MAX_MS;
     bool same = change->phase != CHANGE_NONE && adr_id_equal (&change->node, &node);
     if (same) { /* asked again: it is answered once, under its newest number */
         change->asker = event->message.from;
         change->asked_number = control->number;
-        change->limit_ns = event->now_ns + control->limit_ms * ADR_MS;
+        change->limit_ns = event->now_ns + limit_ms * ADR_MS;
     } else if (change->phase != CHANGE_NONE)
         s_answer (event->message.from, control->number, ADR_STATUS_REFUSED, "busy: the registry is being changed", effects);
     else if (control->action != ADR__CONTROL_ACTION__EVICT || adr_map_node (cert_signer_map (self), &node) == NULL)
@@ -273,7 +313,7 @@ cert_signer_on_control (cert_signer_t *self, const adr_event_t *event, adr_effec
     else {
         *change = (change_t){ .asker = event->message.from, .asked_number = control->number, .by = adr_id_of (control->asker),
                               .node = node, .started_ns = event->now_ns,
-                              .limit_ns = event->now_ns + control->limit_ms * ADR_MS };
+                              .limit_ns = event->now_ns + limit_ms * ADR_MS };
         s_read (self, event->now_ns, effects);
     }
 }
@@ -294,8 +334,7 @@ cert_signer_tend_change (cert_signer_t *self, const adr_event_t *event, adr_effe
         return;
     if (event->now_ns >= change->limit_ns)
         s_end (change, change->phase == CHANGE_WAITING ? ADR_STATUS_TIMEOUT : ADR_STATUS_UNKNOWN,
-               change->phase == CHANGE_WAITING ? "its group has not let it go yet: ask again" : "not committed in time: ask again",
-               effects);
+               change->phase == CHANGE_WAITING ? change->why : "not committed in time: ask again", effects);
     else if (event->kind == ADR_EVENT_MESSAGE && change->phase == CHANGE_WAITING) /* a newer map: it may be no voter any more */
         s_read (self, event->now_ns, effects);
     else if (change->try_ns <= event->now_ns && change->phase == CHANGE_WRITING)

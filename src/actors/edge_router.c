@@ -163,8 +163,8 @@ s_turn_away (const edge_router_t *self, const adr_event_t *event, const s_asked_
         *why = "the limit is 1 to 60000 ms";
     if (*why)
         return ADR_STATUS_INVALID;
-    if (asked->type == ADR_NODE_PKI && event->message.from_type != ADR_NODE_OPERATOR) {
-        *why = "these tables are for operators";
+    if (asked->type == ADR_NODE_PKI && (event->message.from_type != ADR_NODE_OPERATOR || asked->kind == ADR__KIND__WRITE)) {
+        *why = asked->kind == ADR__KIND__WRITE ? "these tables are written by PKI nodes" : "these tables are for operators";
         return ADR_STATUS_DENIED;
     }
     if (asked->collectors && event->message.from.actor != ADR_ACTOR_COLLECTOR) {

@@ -30,6 +30,7 @@
 #define S_PUSH_NS (100 * ADR_MS)   /* what routes and leads is told at most this often */
 #define S_REPEAT_NS (1000 * ADR_MS) /* progress, and a sign of life, this often */
 #define S_PULL_NS (2000 * ADR_MS)  /* the zone's PKI node is silent after this, and others are asked this often */
+#define S_TRUST_TURNS 5            /* every so many of these another than the zone's is asked all the same */
 #define S_SIGNED_NS (500 * ADR_MS) /* what is signed and not taken yet is told this often */
 #define S_PKI_MAX ADR_ZONES_MAX
 
@@ -55,6 +56,7 @@ typedef struct {
     uint32_t pki_count;
     int zone_pki;               /* which of them is our zone's; -1: none, or this node */
     uint32_t asked;             /* which of them was asked last */
+    uint32_t turns;             /* in which none had to be */
     uint64_t pulls;             /* numbers of our MAP_PULLs */
     int64_t heard_ns;           /* when our zone's PKI node pushed last */
     bool news;                  /* of this turn: who leads, or which state a node is in */
@@ -194,7 +196,8 @@ static bool
 s_may_say (const s_keeper_t *self, const adr_id_t *from, const adr_id_t *group, const adr_group_status_t *status)
 {
     const adr_map_node_t *node = adr_map_node (self->map, from);
-    return node != NULL && adr_id_equal (&node->group, group) && adr_id_equal (&status->master, from);
+    return node != NULL && !node->leaving && !node->evicted && adr_id_equal (&node->group, group)
+           && adr_id_equal (&status->master, from) && status->term <= ADR_TERM_MAX;
 }
 
 static void
@@ -233,14 +236,26 @@ s_on_master (s_keeper_t *self, const Adr__Master *master)
 /* --- registries ---------------------------------------------------------------------------------------------------- */
 
 static void s_find_pki (s_keeper_t *self);
+static void s_try_candidate (s_keeper_t *self);
 static void s_pull (s_keeper_t *self, uint32_t which);
 
-/* [MAP-5] Takes the map. What is known of the groups' statuses stays. */
+/* A status that was told by a node which is to go: whoever leads after it may have a lower term, if it lied. */
+static bool
+s_is_of_a_leaver (const adr_map_t *map, const adr_group_status_t *status)
+{
+    const adr_map_node_t *master = adr_map_node (map, &status->master);
+    return master && (master->leaving || master->evicted);
+}
+
+/* [MAP-5] Takes the map. What is known of the groups' statuses stays, unless a node that is to go has told it. */
 static void
 s_take (s_keeper_t *self, adr_map_t *map)
 {
+    for (uint32_t i = 0; i < map->group_count; i++)
+        map->group[i].status = (adr_group_status_t){ 0 };
     for (uint32_t i = 0; i < self->map->group_count; i++)
-        (void) adr_map_merge_status (map, &self->map->group[i].id, &self->map->group[i].status);
+        if (!s_is_of_a_leaver (map, &self->map->group[i].status))
+            (void) adr_map_merge_status (map, &self->map->group[i].id, &self->map->group[i].status);
     adr_note (self->effects, ADR_LEVEL_NOTE, "a newer registry -> taken epoch=%llu was=%llu", (unsigned long long) map->epoch,
               (unsigned long long) self->map->epoch);
     adr_map_destroy (&self->map);
@@ -250,6 +265,8 @@ s_take (s_keeper_t *self, adr_map_t *map)
     self->push_due = self->zone_behind = s_is_pki (self);
     if (self->candidate && self->candidate->epoch <= map->epoch)
         adr_map_destroy (&self->candidate);
+    if (self->candidate) /* it may take fewer signatures now */
+        s_try_candidate (self);
 }
 
 /* Takes the map, or destroys it: it is only taken if it is newer and believed. */
@@ -257,6 +274,8 @@ static void
 s_offer (s_keeper_t *self, adr_map_t *map)
 {
     adr_map_fault_t fault = adr_map_judge (self->map, map, self->wall_ms);
+    if (fault == ADR_MAP_BELIEVED && adr_map_size_max (map) > ADR_MAP_MAX)
+        fault = ADR_MAP_TOO_LARGE;
     if (fault == ADR_MAP_BELIEVED) {
         s_take (self, map);
         return;
@@ -343,11 +362,20 @@ s_on_registry_noted (s_keeper_t *self, adr_bytes_t bytes)
         return;
     }
     const adr_authority_t *authority = self->environment->authority;
+    if (!adr_map_is_step (self->map, map) || adr_map_size_max (map) > ADR_MAP_MAX) {
+        if (map->epoch > self->refused_epoch)
+            adr_note (self->effects, ADR_LEVEL_ERROR, "the group's registry changes what is not to be changed, or is too large -> not signed epoch=%llu",
+                      (unsigned long long) map->epoch);
+        self->refused_epoch = map->epoch;
+        adr_map_destroy (&map);
+        return;
+    }
     if (authority) {
         uint8_t hash[ADR_MAP_HASH_SIZE], signature[ADR_MAP_SIGNATURE_SIZE];
         adr_map_hash (bytes, hash);
         adr_map_sign (&self->map->cluster, map->epoch, hash, authority->sign_seed, signature);
-        s_add_signature (map, &self->environment->node, signature);
+        if (adr_map_signed_by (self->map, map, &self->environment->node, signature))
+            s_add_signature (map, &self->environment->node, signature);
     }
     adr_map_destroy (&self->candidate);
     self->candidate = map;
@@ -403,6 +431,9 @@ static void
 s_on_push (s_keeper_t *self, const adr_event_t *event)
 {
     const Adr__MapPush *push = (const Adr__MapPush *) event->message.header;
+    const adr_map_node_t *from = adr_map_node (self->map, &event->message.from.node);
+    if (from == NULL || from->evicted)
+        return;
     if (self->zone_pki >= 0 && adr_id_equal (&event->message.from.node, &self->pki[self->zone_pki]))
         self->heard_ns = self->now_ns;
     if (push->map == NULL)
@@ -415,7 +446,8 @@ s_on_push (s_keeper_t *self, const adr_event_t *event)
     for (size_t i = 0; i < push->map->n_status; i++) {
         adr_id_t group;
         adr_group_status_t status;
-        if (adr_group_status_read (&group, &status, push->map->status[i]))
+        if (adr_group_status_read (&group, &status, push->map->status[i]) && status.term <= ADR_TERM_MAX
+            && !s_is_of_a_leaver (self->map, &status))
             s_learn (self, &group, &status);
     }
 }
@@ -456,8 +488,9 @@ s_pull_if_silent (s_keeper_t *self)
 {
     if (self->pki_count == 0)
         return;
-    if (self->zone_pki < 0 || self->now_ns - self->heard_ns >= S_PULL_NS) {
-        if (self->zone_pki >= 0)
+    bool silent = self->zone_pki < 0 || self->now_ns - self->heard_ns >= S_PULL_NS;
+    if (silent || ++self->turns % S_TRUST_TURNS == 0) { /* one that is not silent may keep something from us */
+        if (silent && self->zone_pki >= 0)
             ADR_MARK ("map: the zone's PKI node is silent, another is asked");
         s_pull (self, (self->asked + 1) % self->pki_count);
     }

@@ -95,6 +95,7 @@ replicator_become_streaming (replicator_t *self)
     s_note_log_time (self);
     self->opening = last.index + 1;
     self->repair.checkpoint_ns = self->now_ns;
+    self->voters_shown.count = 0;
     self->voters_index = voters->at.index > adr_store_commit (self->store) ? voters->at.index : 0;
     for (uint32_t i = 1; i < self->peer_count; i++) {
         int place = adr_voters_find_node (voters, &self->peer[i].node);

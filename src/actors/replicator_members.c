@@ -223,17 +223,18 @@ static bool
 s_leaves (const replicator_t *self, const adr_id_t *node)
 {
     const adr_map_node_t *known = adr_map_node (self->map, node);
-    return known == NULL || known->leaving || known->evicted;
+    return known && (known->leaving || known->evicted);
 }
 
-/* Those of the voters that would be left, and are heard now, are a quorum of them. */
+/* Those of the voters that would be left, are heard now and can acknowledge are a quorum of them. */
 static bool
 s_can_do_without (const replicator_t *self, const adr_voters_t *fewer)
 {
     uint32_t heard = 0;
     for (uint32_t i = 0; i < self->peer_count; i++)
         heard += adr_voters_find (fewer, &self->peer[i].node, self->peer[i].incarnation) >= 0
-                 && (i == 0 || replicator_heard_lately (self, &self->peer[i]));
+                 && (i == 0 ? replicator_is_exact (self)
+                            : replicator_heard_lately (self, &self->peer[i]) && self->peer[i].sync != ADR_SYNC_COPYING && !self->peer[i].full);
     return fewer->count > 0 && heard >= adr_quorum_needed (fewer->count, fewer->quorum);
 }
 

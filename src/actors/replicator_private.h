@@ -199,6 +199,7 @@ typedef struct replicator {
     question_t question[QUESTIONS_MAX];
     uint32_t question_count;
     uint64_t status_sequence;
+    adr_voters_t voters_shown; /* in statuses: of the newest voters entry that is committed; none: not known in this mastership */
     uint64_t registry_looked;  /* a PKI node's: applied when it was looked for */
     adr_version_t registry_told;
     int64_t status_ns;

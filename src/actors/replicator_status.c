@@ -166,6 +166,17 @@ replicator_on_ping (replicator_t *self, const adr_event_t *event, const Adr__Pin
     self->effects->send (self->effects, event->message.from, ADR__KIND__PONG, &pong.base, s_nothing);
 }
 
+/* [TRUST-3] Whoever is told to be no voter is none of the committed voters either: an entry that takes it out may be cut yet. */
+static bool
+s_shown_as_voter (const replicator_t *self, const peer_t *peer)
+{
+    if (adr_voters_find (adr_store_voters (self->store), &peer->node, peer->incarnation) >= 0)
+        return true;
+    return self->voters_index
+           && (self->voters_shown.count == 0 ? peer->incarnation != 0
+                                             : adr_voters_find (&self->voters_shown, &peer->node, peer->incarnation) >= 0);
+}
+
 static void
 s_fill_member (const replicator_t *self, const peer_t *peer, Adr__NodeStatus *status)
 {
@@ -181,7 +192,7 @@ s_fill_member (const replicator_t *self, const peer_t *peer, Adr__NodeStatus *st
     status->boot = own ? self->environment->boot : peer->boot;
     status->last_index = own ? adr_store_last (self->store).index : peer->last_index;
     status->applied = own ? adr_store_applied (self->store) : peer->applied;
-    status->voter = adr_voters_find (adr_store_voters (self->store), &peer->node, peer->incarnation) >= 0;
+    status->voter = s_shown_as_voter (self, peer);
 }
 
 /* [STATE-3] A changed one is told within a poll, tick and all, and no more than twice in one. */
@@ -191,13 +202,15 @@ replicator_send_status (replicator_t *self)
     int64_t since = self->now_ns - self->status_ns;
     if (self->role == ROLE_MEMBER || since < (self->status_due ? self->settings->poll_ns / 2 : S_STATUS_REPEAT_NS))
         return;
+    const adr_voters_t *voters = adr_store_voters (self->store);
+    if (self->voters_index == 0)
+        self->voters_shown = *voters;
     Adr__NodeStatus member[PEERS_MAX], *pointer[PEERS_MAX];
     Adr__GroupStatus status = ADR__GROUP_STATUS__INIT;
     for (uint32_t i = 0; i < self->peer_count; i++) {
         s_fill_member (self, &self->peer[i], &member[i]);
         pointer[i] = &member[i];
     }
-    const adr_voters_t *voters = adr_store_voters (self->store);
     status.group = adr_id_view (&self->environment->group);
     status.term = self->fence;
     status.sequence = ++self->status_sequence;

@@ -497,6 +497,11 @@ void
 replicator_on_write (replicator_t *self, const adr_event_t *event)
 {
     const Adr__Write *write = (const Adr__Write *) event->message.header;
+    /* [TRUST-3] What PKI nodes hold is written by their cert_signers alone, here or through a peer that relays it. */
+    if (self->environment->type == ADR_NODE_PKI && event->message.from.actor == ADR_ACTOR_EDGE_ROUTER) {
+        s_refuse (self, write, ADR_STATUS_DENIED, "these tables are written by PKI nodes");
+        return;
+    }
     const char *malformed = s_malformed (self, write, event->message.payload);
     if (malformed) {
         s_refuse (self, write, ADR_STATUS_INVALID, malformed);

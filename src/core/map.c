@@ -51,6 +51,67 @@ adr_map_destroy (adr_map_t **self)
     *self = NULL;
 }
 
+static bool
+s_same_node (const adr_map_node_t *a, const adr_map_node_t *b)
+{
+    return adr_id_equal (&a->id, &b->id) && adr_id_equal (&a->zone, &b->zone) && adr_id_equal (&a->group, &b->group)
+           && a->type == b->type && strcmp (a->name, b->name) == 0 && memcmp (a->curve_key, b->curve_key, 32) == 0
+           && memcmp (a->sign_key, b->sign_key, 32) == 0 && a->certificate_size == b->certificate_size
+           && memcmp (a->certificate, b->certificate, a->certificate_size) == 0 && strcmp (a->control, b->control) == 0
+           && strcmp (a->bulk, b->bulk) == 0 && strcmp (a->client, b->client) == 0 && strcmp (a->http, b->http) == 0
+           && a->leaving == b->leaving && a->evicted == b->evicted;
+}
+
+static bool
+s_same_group (const adr_map_group_t *a, const adr_map_group_t *b)
+{
+    bool same = adr_id_equal (&a->id, &b->id) && a->type == b->type && strcmp (a->name, b->name) == 0
+                && a->founding.count == b->founding.count && a->founding.quorum == b->founding.quorum;
+    for (uint32_t i = 0; same && i < a->founding.count; i++)
+        same = adr_id_equal (&a->founding.voter[i].node, &b->founding.voter[i].node)
+               && a->founding.voter[i].incarnation == b->founding.voter[i].incarnation;
+    return same;
+}
+
+static bool
+s_same_places (const adr_map_t *a, const adr_map_t *b)
+{
+    for (uint32_t i = 0; i < a->zone_count; i++)
+        if (!adr_id_equal (&a->zone[i].id, &b->zone[i].id) || strcmp (a->zone[i].name, b->zone[i].name) != 0)
+            return false;
+    for (uint32_t i = 0; i < a->range_count; i++)
+        if (a->range[i].type != b->range[i].type || a->range[i].first != b->range[i].first || a->range[i].last != b->range[i].last
+            || a->range[i].epoch != b->range[i].epoch || !adr_id_equal (&a->range[i].group, &b->range[i].group))
+            return false;
+    return true;
+}
+
+static bool
+s_same_certificates (const adr_map_t *a, const adr_map_t *b)
+{
+    if (a->root_certificate_size != b->root_certificate_size || a->authority_count != b->authority_count
+        || memcmp (a->root_certificate, b->root_certificate, a->root_certificate_size) != 0)
+        return false;
+    for (uint32_t i = 0; i < a->authority_count; i++)
+        if (a->authority_size[i] != b->authority_size[i] || memcmp (a->authority[i], b->authority[i], a->authority_size[i]) != 0)
+            return false;
+    return true;
+}
+
+bool
+adr_map_same_registry (const adr_map_t *a, const adr_map_t *b)
+{
+    bool same = adr_id_equal (&a->cluster, &b->cluster) && strcmp (a->name, b->name) == 0 && a->epoch == b->epoch
+                && a->partition_count == b->partition_count && a->quorum == b->quorum && a->zone_count == b->zone_count
+                && a->node_count == b->node_count && a->group_count == b->group_count && a->range_count == b->range_count
+                && s_same_places (a, b) && s_same_certificates (a, b);
+    for (uint32_t i = 0; same && i < a->node_count; i++)
+        same = s_same_node (&a->node[i], &b->node[i]);
+    for (uint32_t i = 0; same && i < a->group_count; i++)
+        same = s_same_group (&a->group[i], &b->group[i]);
+    return same;
+}
+
 void
 adr_map_unseal (adr_map_t *self)
 {

@@ -113,6 +113,8 @@ typedef struct adr_map {
 adr_map_t *adr_map_new (void);
 adr_map_t *adr_map_copy (const adr_map_t *map);
 void adr_map_destroy (adr_map_t **self);
+/* Whether both say the same, statuses, signatures and fields that we do not know aside. */
+bool adr_map_same_registry (const adr_map_t *a, const adr_map_t *b);
 /* Its registry is about to be changed: its bytes are made anew, and nobody has signed them. */
 void adr_map_unseal (adr_map_t *self);
 

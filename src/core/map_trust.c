@@ -18,6 +18,8 @@ adr_map_fault_name (adr_map_fault_t fault)
         [ADR_MAP_UNSIGNED] = "too few PKI nodes have signed it",
         [ADR_MAP_BAD_NODE] = "a node's certificate is not believed",
         [ADR_MAP_REVIVED] = "it brings an evicted node back",
+        [ADR_MAP_TOO_LARGE] = "it is too large to be told",
+        [ADR_MAP_NO_STEP] = "it changes what is not to be changed",
         [ADR_MAP_FORGETFUL] = "it lacks a node, or gives it other keys",
     };
     return (unsigned) fault < ADR_MAP_FAULT_COUNT ? names[fault] : "unknown";
@@ -85,7 +87,7 @@ adr_map_signatures_needed (const adr_map_t *held)
 {
     uint32_t pki = 0;
     for (uint32_t i = 0; i < held->node_count; i++)
-        pki += held->node[i].type == ADR_NODE_PKI && !held->node[i].evicted;
+        pki += held->node[i].type == ADR_NODE_PKI && !held->node[i].evicted && !held->node[i].leaving;
     return pki > 1 ? 2 : 1;
 }
 
@@ -158,6 +160,35 @@ s_forgets (const adr_map_node_t *held, const adr_map_t *offered)
     const adr_map_node_t *node = adr_map_node (offered, &held->id);
     return node == NULL || memcmp (node->curve_key, held->curve_key, ADR_KEY_SIZE) != 0
            || memcmp (node->sign_key, held->sign_key, ADR_KEY_SIZE) != 0;
+}
+
+/* Of what a PKI node changes in one node: marks that rise, and its certificate when it is evicted. */
+static bool
+s_node_steps (adr_map_node_t *to, const adr_map_node_t *offered)
+{
+    if (!adr_id_equal (&to->id, &offered->id) || (to->leaving && !offered->leaving) || (to->evicted && !offered->evicted))
+        return false;
+    if (offered->evicted && !to->evicted && offered->certificate_size == 0)
+        to->certificate_size = 0;
+    to->leaving = offered->leaving;
+    to->evicted = offered->evicted;
+    return true;
+}
+
+bool
+adr_map_is_step (const adr_map_t *held, const adr_map_t *offered)
+{
+    if (held->node_count != offered->node_count || offered->epoch <= held->epoch
+        || offered->epoch - held->epoch > ADR_MAP_EPOCHS_MAX)
+        return false;
+    adr_map_t *expected = adr_map_copy (held);
+    bool same = true;
+    expected->epoch = offered->epoch;
+    for (uint32_t i = 0; i < held->node_count && same; i++)
+        same = s_node_steps (&expected->node[i], &offered->node[i]);
+    same = same && adr_map_same_registry (expected, offered);
+    adr_map_destroy (&expected);
+    return same;
 }
 
 adr_map_fault_t

@@ -24,6 +24,8 @@ typedef enum {
     ADR_MAP_UNSIGNED,      /* fewer signatures of the PKI group than it takes */
     ADR_MAP_BAD_NODE,      /* a node whose certificate is not believed, or fits not what the map says of it */
     ADR_MAP_REVIVED,       /* a node that was evicted is none any more */
+    ADR_MAP_TOO_LARGE,     /* it could not be told (of whoever knows how it is told) */
+    ADR_MAP_NO_STEP,       /* it says more than PKI nodes change: not signed here */
     ADR_MAP_FORGETFUL,     /* it lacks a node that was there, evicted or not, or gives it other keys */
     ADR_MAP_FAULT_COUNT
 } adr_map_fault_t;
@@ -34,13 +36,18 @@ const char *adr_map_fault_name (adr_map_fault_t fault);
  * and its node must not be evicted in the one that is held. */
 ADR_WARN_UNUSED bool adr_map_signed_by (const adr_map_t *held, const adr_map_t *offered, const adr_id_t *node,
                                         const uint8_t signature[ADR_MAP_SIGNATURE_SIZE]);
-/* How many such signatures a newer registry takes: two, or one where the held one has one PKI node. */
+/* How many such signatures a newer registry takes: two, or one where the held one has one PKI node that is to stay: two had to
+ * sign that another leaves. */
 uint32_t adr_map_signatures_needed (const adr_map_t *held);
 /* Whether the offered registry may take the place of the one that is held; it is sealed. */
 ADR_WARN_UNUSED adr_map_fault_t adr_map_judge (const adr_map_t *held, const adr_map_t *offered, int64_t wall_ms);
 
 /* Whether the certificate gives the node the very keys and place that the map says. */
 ADR_WARN_UNUSED bool adr_map_node_fits (const adr_cert_t *cert, const adr_map_node_t *node);
+/* Whether the offered registry differs from the held one by no more than PKI nodes do: nodes that leave or are evicted, and have
+ * no certificate any more then, and an epoch that is not absurdly higher. `offered` and `held` are sealed; both are decoded. */
+#define ADR_MAP_EPOCHS_MAX 1000000
+ADR_WARN_UNUSED bool adr_map_is_step (const adr_map_t *held, const adr_map_t *offered);
 /* Why a node of the map is not to be believed: its certificate; ADR_CERT_WRONG_KIND, too, if that names other keys or another
  * place than the map. Evicted nodes have none that must be. */
 ADR_WARN_UNUSED adr_cert_fault_t adr_map_check_node (const adr_map_t *map, const adr_cert_chain_t *chain,

@@ -221,14 +221,22 @@ adr_directory_node (const adr_directory_t *self, const adr_id_t *id)
     return -1;
 }
 
-int
-adr_directory_node_by_key (const adr_directory_t *self, const uint8_t key[32])
+/* Shut out or not. */
+static int
+s_find_key (const adr_directory_t *self, const uint8_t key[32])
 {
     uint32_t at = adr_chains_first (&self->nodes_by_key, adr_chains_hash (key, 32));
     for (; at != ADR_CHAIN_END; at = adr_chains_next (&self->nodes_by_key, at))
         if (memcmp (self->map->node[at].curve_key, key, 32) == 0)
-            return s_is_shut (self, at) ? -1 : (int) at;
+            return (int) at;
     return -1;
+}
+
+int
+adr_directory_node_by_key (const adr_directory_t *self, const uint8_t key[32])
+{
+    int at = s_find_key (self, key);
+    return at < 0 || s_is_shut (self, (uint32_t) at) ? -1 : at;
 }
 
 bool
@@ -245,8 +253,9 @@ adr_directory_admits (void *argument, const char *domain, const uint8_t key[32])
     bool client_door = strcmp (domain, ADR_DOMAIN_CLIENT) == 0;
     if (!client_door && strcmp (domain, ADR_DOMAIN_CONTROL) && strcmp (domain, ADR_DOMAIN_BULK))
         return false;
-    if (adr_directory_node_by_key (self, key) >= 0)
-        return true;
+    int node = s_find_key (self, key);
+    if (node >= 0)
+        return !s_is_shut (self, (uint32_t) node); /* also if it is a client's, too */
     if (!client_door)
         return false;
     if (adr_directory_client_type (self, key) == ADR_NODE_OPERATOR)
@@ -325,9 +334,24 @@ s_leave_host (adr_directory_t *self, adr_parcel_t *parcel, adr_bells_t *bells)
         s_drop (parcel, ADR_METRIC_MAILBOX_FULL);
 }
 
+/* A node of the map that was shut out; clients are none of the map. */
+static bool
+s_is_gone (const adr_directory_t *self, const adr_id_t *id)
+{
+    uint32_t at = adr_chains_first (&self->nodes_by_id, s_hash_id (id));
+    for (; at != ADR_CHAIN_END; at = adr_chains_next (&self->nodes_by_id, at))
+        if (adr_id_equal (&self->map->node[at].id, id))
+            return s_is_shut (self, at);
+    return false;
+}
+
 void
 adr_directory_route (adr_directory_t *self, adr_parcel_t *parcel, adr_bells_t *bells)
 {
+    if (parcel->local && s_is_gone (self, &parcel->from.node)) { /* of this very process [TRUST-3] */
+        s_drop (parcel, ADR_METRIC_DROP_NO_ACTOR);
+        return;
+    }
     bool own = parcel->to.actor == ADR_ACTOR_HOST && parcel->local && adr_id_equal (&parcel->to.node, &parcel->from.node);
     adr_mailbox_t *mailbox = own ? self->host : adr_directory_actor (self, &parcel->to);
     if (mailbox) {

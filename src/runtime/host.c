@@ -70,6 +70,7 @@ s_open_nodes (adr_host_t *self, adr_exit_t *code, char *error, size_t error_size
         bool good = adr_identity_load (&identity, self->map, folder, error, error_size);
         if (!good && identity.node && identity.node->evicted) { /* the others go on [TRUST-3] */
             adr_log (ADR_LEVEL_ERROR, "host", "%s -> it is not started", error);
+            adr_identity_forget (&identity);
             continue;
         }
         for (uint32_t other = 0; good && other < self->node_count; other++)
@@ -202,7 +203,8 @@ adr_host_check (const adr_config_t *config, char *error, size_t error_size)
     bool good = map != NULL;
     for (uint32_t i = 0; i < config->node_count && good; i++) {
         adr_identity_t identity;
-        good = adr_identity_load (&identity, map, config->node[i], error, error_size);
+        good = adr_identity_load (&identity, map, config->node[i], error, error_size)
+               || (identity.node && identity.node->evicted);
         adr_identity_forget (&identity);
     }
     adr_map_destroy (&map);

@@ -65,7 +65,11 @@ static void
 s_keep (const adr_map_taker_t *self, const adr_map_t *map)
 {
     adr_buffer_t bytes = { 0 };
-    adr_map_encode (map, &bytes);
+    adr_map_t *kept = adr_map_copy (map);
+    for (uint32_t i = 0; i < kept->group_count; i++) /* statuses are told anew */
+        kept->group[i].status = (adr_group_status_t){ 0 };
+    adr_map_encode (kept, &bytes);
+    adr_map_destroy (&kept);
     if (!s_write_file (self->path, adr_bytes (bytes.data, bytes.size)))
         adr_log (ADR_LEVEL_WARNING, S_WHO, "%s cannot be written: %s -> a start without PKI nodes would begin with an older map",
                  self->path, strerror (errno));

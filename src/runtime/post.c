@@ -143,6 +143,8 @@ void
 adr_post_dial (adr_post_t *self, adr_peer_t *peer)
 {
     const char *endpoint = s_endpoint (peer->to, self->lane);
+    if (peer->shut)
+        return;
     if (peer->dialled_ns)
         zmq_disconnect (peer->socket, endpoint);
     int rc = zmq_connect (peer->socket, endpoint);

@@ -279,6 +279,8 @@ s_judge_client (adr_post_t *self, adr_post_local_t *local, const adr_envelope_t 
     adr_parcel_t *parcel = &foreign->parcel;
     if (!s_is_for (local, envelope, true))
         return ADR_METRIC_DROP_DESTINATION;
+    if (!adr_directory_admits (self->directory, ADR_DOMAIN_CLIENT, key)) /* not any more [TRUST-3] */
+        return ADR_METRIC_DROP_UNKNOWN_KEY;
     adr_connection_t *connection
         = s_client_of (self, (uint32_t) (local - self->local), routing_id, &foreign->message, key);
     if (connection == NULL)

@@ -9,6 +9,8 @@
 
 /* What the messages of a map, or of its decoded bytes, may take: 4,096 nodes at 400 bytes, 12,288 ranges at 100. */
 #define S_ARENA_LIMIT (64 * 1024 * 1024)
+#define S_SIGNATURE_MAX 96 /* encoded */
+#define S_MARKS_MAX 8      /* what eviction adds to a node */
 
 /* --- from the map to its message ---------------------------------------------------------------------------------- */
 
@@ -548,10 +550,10 @@ adr_map_size_max (const adr_map_t *map)
     adr_arena_t arena;
     adr_arena_init (&arena, 16 * 1024, S_ARENA_LIMIT);
     Adr__ClusterMap *message = adr_map_message (map, &arena);
-    message->n_status = 0;
+    message->n_status = message->n_signature = 0;
     size_t size = adr__cluster_map__get_packed_size (message);
     adr_arena_free (&arena);
-    return size + (size_t) map->group_count * ADR_GROUP_STATUS_MAX;
+    return size + (size_t) map->group_count * ADR_GROUP_STATUS_MAX + ADR_ZONES_MAX * S_SIGNATURE_MAX + map->node_count * S_MARKS_MAX;
 }
 
 void

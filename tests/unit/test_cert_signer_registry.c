@@ -52,12 +52,28 @@ static void
 s_tell_status (adr_node_type_t type, unsigned voters, unsigned up)
 {
     static uint64_t sequence;
-    adr_group_status_t status = { .term = 1, .sequence = ++sequence, .member_count = 3 };
+    adr_group_status_t status = { .term = 1, .sequence = ++sequence, .member_count = 3,
+                                  .master = registry_node (s_map, 1, type)->id };
     for (uint32_t zone = 0; zone < 3; zone++)
         status.member[zone] = (adr_map_member_t){ .node = registry_node (s_map, zone, type)->id, .voter = voters >> zone & 1,
                                                   .state = up >> zone & 1 ? ADR_STATE_ONLINE_READY : ADR_STATE_OFFLINE };
     adr_id_t group = registry_node (s_map, 0, type)->group;
     assert_true (adr_map_merge_status (s_map, &group, &status));
+    Adr__MapChanged changed = ADR__MAP_CHANGED__INIT;
+    changed.map = adr_map_message (s_map, &s_arena);
+    harness_message (&s_signer, (adr_address_t){ s_signer.environment.node, ADR_ACTOR_MAP_KEEPER }, ADR_NODE_PKI,
+                     ADR__KIND__MAP_CHANGED, &changed.base, s_nothing);
+}
+
+/* Enough have signed this registry: it is the map now. The statuses stay. */
+static void
+s_tell_taken (const adr_map_t *taken)
+{
+    adr_map_t *map = adr_map_copy (taken);
+    for (uint32_t i = 0; i < map->group_count; i++)
+        map->group[i].status = s_map->group[i].status;
+    adr_map_destroy (&s_map);
+    s_map = map;
     Adr__MapChanged changed = ADR__MAP_CHANGED__INIT;
     changed.map = adr_map_message (s_map, &s_arena);
     harness_message (&s_signer, (adr_address_t){ s_signer.environment.node, ADR_ACTOR_MAP_KEEPER }, ADR_NODE_PKI,
@@ -134,6 +150,10 @@ an_edge_is_evicted_in_one_step (void **state)
     assert_false (registry_node (next, 1, ADR_NODE_EDGE)->evicted);
     assert_int_equal (harness_count (&s_signer, ADR__KIND__CONTROL_ANSWER), 0); /* [TRUST-4] not before its commit */
     s_reply (ADR__KIND__WRITE, ADR_STATUS_OK, 9, s_nothing);
+    s_reply (ADR__KIND__READ, ADR_STATUS_OK, 9, adr_bytes (next->sealed, next->sealed_size));
+    assert_int_equal (harness_count (&s_signer, ADR__KIND__CONTROL_ANSWER), 0); /* [TRUST-3] nor before enough have signed it */
+    s_tell_taken (next);
+    s_reply (ADR__KIND__READ, ADR_STATUS_OK, 9, adr_bytes (next->sealed, next->sealed_size));
     s_assert_answered (ADR_STATUS_OK, 5);
     adr_map_destroy (&next);
 }
@@ -159,6 +179,8 @@ a_voter_leaves_before_it_is_evicted (void **state)
     assert_true (registry_node (evicted, 2, ADR_NODE_META)->evicted);
     assert_int_equal (evicted->epoch, 3);
     s_reply (ADR__KIND__WRITE, ADR_STATUS_OK, 10, s_nothing);
+    s_tell_taken (evicted);
+    s_reply (ADR__KIND__READ, ADR_STATUS_OK, 10, adr_bytes (evicted->sealed, evicted->sealed_size));
     s_assert_answered (ADR_STATUS_OK, 5);
     adr_map_destroy (&leaving);
     adr_map_destroy (&evicted);
@@ -175,6 +197,51 @@ who_is_needed_is_not_evicted (void **state)
     s_reply (ADR__KIND__READ, ADR_STATUS_NOT_FOUND, 0, s_nothing);
     s_assert_answered (ADR_STATUS_REFUSED, 5);
     assert_int_equal (harness_count (&s_signer, ADR__KIND__WRITE), 0);
+}
+
+/* Nothing is known of the group: that is no reason to believe that nobody votes there. */
+static void
+an_unknown_group_lets_nobody_go (void **state)
+{
+    (void) state;
+    adr_id_t node = registry_node (s_map, 2, ADR_NODE_META)->id;
+    s_evict (&node, 5, 3000);
+    s_reply (ADR__KIND__READ, ADR_STATUS_NOT_FOUND, 0, s_nothing);
+    harness_advance (&s_signer, 1000 * ADR_MS);
+    assert_int_equal (harness_count (&s_signer, ADR__KIND__WRITE), 0);
+    assert_int_equal (harness_count (&s_signer, ADR__KIND__CONTROL_ANSWER), 0);
+    harness_advance (&s_signer, 3000 * ADR_MS);
+    assert_int_equal (harness_count (&s_signer, ADR__KIND__WRITE), 0);
+    assert_int_equal (harness_count (&s_signer, ADR__KIND__CONTROL_ANSWER), 1);
+}
+
+/* What it says of its own group while it leads keeps nobody from marking it. */
+static void
+a_master_s_word_does_not_keep_it (void **state)
+{
+    (void) state;
+    adr_id_t node = registry_node (s_map, 1, ADR_NODE_META)->id; /* the statuses' master */
+    s_tell_status (ADR_NODE_META, 2, 2);
+    s_evict (&node, 5, 3000);
+    s_reply (ADR__KIND__READ, ADR_STATUS_NOT_FOUND, 0, s_nothing);
+    adr_map_t *leaving = s_written (ADR__CONDITION__ABSENT);
+    assert_true (registry_node (leaving, 1, ADR_NODE_META)->leaving && !registry_node (leaving, 1, ADR_NODE_META)->evicted);
+    adr_map_destroy (&leaving);
+}
+
+/* A copy that is being made acknowledges nothing. */
+static void
+who_copies_is_not_up (void **state)
+{
+    (void) state;
+    adr_id_t node = registry_node (s_map, 2, ADR_NODE_META)->id;
+    adr_id_t group = registry_node (s_map, 0, ADR_NODE_META)->group;
+    s_tell_status (ADR_NODE_META, 7, 7);
+    adr_map_group (s_map, &group)->status.member[0].progress.sync = 1;
+    s_tell_taken (s_map);
+    s_evict (&node, 5, 3000);
+    s_reply (ADR__KIND__READ, ADR_STATUS_NOT_FOUND, 0, s_nothing);
+    s_assert_answered (ADR_STATUS_REFUSED, 5);
 }
 
 /* Somebody else's change came first: it is read again, and nothing of it is lost. */
@@ -253,6 +320,7 @@ an_evicted_node_is_evicted (void **state)
     adr_id_t edge = registry_node (s_map, 2, ADR_NODE_EDGE)->id;
     registry_node (held, 2, ADR_NODE_EDGE)->evicted = true;
     adr_map_seal (held);
+    s_tell_taken (held);
     s_evict (&edge, 5, 10000);
     s_reply (ADR__KIND__READ, ADR_STATUS_OK, 7, adr_bytes (held->sealed, held->sealed_size));
     s_assert_answered (ADR_STATUS_OK, 5);
@@ -268,6 +336,9 @@ main (void)
         S_TEST (an_edge_is_evicted_in_one_step),
         S_TEST (a_voter_leaves_before_it_is_evicted),
         S_TEST (who_is_needed_is_not_evicted),
+        S_TEST (an_unknown_group_lets_nobody_go),
+        S_TEST (a_master_s_word_does_not_keep_it),
+        S_TEST (who_copies_is_not_up),
         S_TEST (a_conflict_is_decided_anew),
         S_TEST (an_unsure_write_is_repeated_under_its_id),
         S_TEST (what_is_asked_twice_is_answered_once_and_others_wait),

@@ -213,6 +213,48 @@ nodes_have_certificates (void **state)
     assert_int_equal (adr_map_judge (s_founding->map, s_offered, INT64_C (9000000000000)), ADR_MAP_BELIEVED);
 }
 
+/* What PKI nodes sign by themselves: marks that rise, and nothing else. */
+static void
+only_steps_are_signed (void **state)
+{
+    (void) state;
+    adr_map_t *held = s_founding->map;
+    assert_true (adr_map_is_step (held, s_offered));
+    registry_node (s_offered, 2, ADR_NODE_META)->certificate_size = 0;
+    registry_node (s_offered, 0, ADR_NODE_DATA)->leaving = true;
+    assert_true (adr_map_is_step (held, s_offered));
+    s_offered->epoch = held->epoch + ADR_MAP_EPOCHS_MAX + 1;
+    assert_false (adr_map_is_step (held, s_offered));
+    s_offered->epoch = held->epoch;
+    assert_false (adr_map_is_step (held, s_offered));
+    s_offered->epoch = held->epoch + 7;
+    registry_node (held, 1, ADR_NODE_EDGE)->leaving = true;
+    assert_false (adr_map_is_step (held, s_offered)); /* a mark is taken back */
+    registry_node (held, 1, ADR_NODE_EDGE)->leaving = false;
+    s_offered->quorum++;
+    assert_false (adr_map_is_step (held, s_offered));
+    s_offered->quorum--;
+    strcpy (registry_node (s_offered, 1, ADR_NODE_EDGE)->http, "192.0.2.1:80");
+    assert_false (adr_map_is_step (held, s_offered));
+    memcpy (registry_node (s_offered, 1, ADR_NODE_EDGE)->http, registry_node (held, 1, ADR_NODE_EDGE)->http, ADR_ENDPOINT_MAX);
+    s_offered->range[0].epoch++;
+    assert_false (adr_map_is_step (held, s_offered));
+    s_offered->range[0].epoch--;
+    registry_node (s_offered, 1, ADR_NODE_META)->certificate_size = 0;
+    assert_false (adr_map_is_step (held, s_offered));
+}
+
+/* Of two of whom one leaves the other is enough: two had to sign that. */
+static void
+one_that_stays_is_enough (void **state)
+{
+    (void) state;
+    registry_node (s_founding->map, 1, ADR_NODE_PKI)->leaving = registry_node (s_founding->map, 2, ADR_NODE_PKI)->evicted = true;
+    registry_node (s_offered, 1, ADR_NODE_PKI)->evicted = registry_node (s_offered, 2, ADR_NODE_PKI)->evicted = true;
+    registry_sign (s_offered, s_founding, 0);
+    assert_int_equal (s_judge (), ADR_MAP_BELIEVED);
+}
+
 /* What was sealed survives encoding, also with a field that this version does not know. */
 static void
 what_is_sealed_stays_as_it_is (void **state)
@@ -258,6 +300,8 @@ main (void)
         S_TEST (nobody_comes_back),
         S_TEST (nobody_is_forgotten),
         S_TEST (nodes_have_certificates),
+        S_TEST (only_steps_are_signed),
+        S_TEST (one_that_stays_is_enough),
         S_TEST (what_is_sealed_stays_as_it_is),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
