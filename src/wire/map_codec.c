@@ -219,6 +219,15 @@ adr_map_message (const adr_map_t *map, adr_arena_t *arena)
     return message;
 }
 
+/* The bytes that were signed: fields of a message stand in the order of their numbers, those of newer versions behind. */
+static void
+s_keep_sealed (adr_map_t *map, const Adr__Registry *registry)
+{
+    map->sealed_size = adr__registry__get_packed_size (registry);
+    map->sealed = adr_alloc (map->sealed_size);
+    adr__registry__pack (registry, map->sealed);
+}
+
 void
 adr_map_seal (adr_map_t *map)
 {
@@ -226,10 +235,7 @@ adr_map_seal (adr_map_t *map)
         return;
     adr_arena_t arena;
     adr_arena_init (&arena, 16 * 1024, S_ARENA_LIMIT);
-    const Adr__Registry *registry = s_registry (map, &arena);
-    map->sealed_size = adr__registry__get_packed_size (registry);
-    map->sealed = adr_alloc (map->sealed_size);
-    adr__registry__pack (registry, map->sealed);
+    s_keep_sealed (map, s_registry (map, &arena));
     adr_arena_free (&arena);
 }
 
@@ -455,15 +461,6 @@ s_read_signatures (adr_map_t *map, const Adr__ClusterMap *message)
         memcpy (map->signature[i].signature, from->signature.data, ADR_MAP_SIGNATURE_SIZE);
     }
     return true;
-}
-
-/* The bytes that were signed: fields of a message stand in the order of their numbers, those of newer versions behind. */
-static void
-s_keep_sealed (adr_map_t *map, const Adr__Registry *registry)
-{
-    map->sealed_size = adr__registry__get_packed_size (registry);
-    map->sealed = adr_alloc (map->sealed_size);
-    adr__registry__pack (registry, map->sealed);
 }
 
 adr_map_t *
