@@ -14,13 +14,13 @@
  */
 
 #include "actors/cert_signer_private.h"
+#include "store/store.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 #define S_LIMIT_MS 10000 /* of one try */
 #define S_STATUS_MS 5000 /* a master says every second how its group is */
-#define S_COPYING 1      /* adr_sync_t of store/store.h: it acknowledges nothing */
 #define S_SILENT_NS (2000 * ADR_MS) /* whoever it was relayed to may be gone */
 
 static const adr_bytes_t s_nothing;
@@ -166,7 +166,7 @@ s_is_needed (const adr_map_t *map, const adr_group_status_t *status, const adr_m
         if (!member->voter || other == NULL || other->leaving || other == node)
             continue;
         left++;
-        up += adr_node_state_is_online (member->state) && member->progress.sync != S_COPYING;
+        up += adr_node_state_is_online (member->state) && member->progress.sync != ADR_SYNC_COPYING; /* that acknowledges nothing */
     }
     return s_is_voter (status, node) && (left == 0 || up < adr_quorum_needed (left, map->quorum));
 }

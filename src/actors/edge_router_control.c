@@ -62,7 +62,7 @@ s_find_actor (const edge_router_t *self, const Adr__Control *ask, uint32_t tries
     bool evicts = ask->action == ADR__CONTROL_ACTION__EVICT;
     if (node && evicts)
         node = s_choose_pki (self, &id, tries);
-    if (node == NULL || (node->type == ADR_NODE_EDGE && !evicts))
+    if (node == NULL || node->type == ADR_NODE_EDGE)
         return false;
     *to = (adr_address_t){ node->id, evicts                                      ? ADR_ACTOR_CERT_SIGNER
                                      : ask->action == ADR__CONTROL_ACTION__SCRUB ? ADR_ACTOR_SCRUBBER

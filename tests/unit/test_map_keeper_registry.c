@@ -187,6 +187,38 @@ who_is_behind_pulls (void **state)
     assert_int_equal (((const Adr__MapPull *) harness_sent (&s_keeper, ADR__KIND__MAP_PULL, 0)->header)->epoch, 1);
 }
 
+/* Whatever stands in the record: PKI nodes sign marks that rise, and no more. */
+static void
+only_a_step_is_signed (void **state)
+{
+    (void) state;
+    s_start (ADR_NODE_PKI);
+    adr_map_unseal (s_next);
+    s_next->quorum++;
+    adr_map_seal (s_next);
+    s_note (s_next);
+    s_say_signed (1, 1, s_next);
+    s_say_signed (2, 2, s_next);
+    assert_int_equal (harness_count (&s_keeper, ADR__KIND__REGISTRY_SIGNED), 0);
+    assert_int_equal (s_told_host (), 0);
+    assert_int_equal (s_keeper.notes[ADR_LEVEL_ERROR], 1);
+}
+
+/* A PKI node that is not silent may be cut off from the others, or hide something: another one is asked now and then. */
+static void
+another_pki_node_is_asked_now_and_then (void **state)
+{
+    (void) state;
+    s_start (ADR_NODE_EDGE);
+    for (int second = 0; second < 12; second++) {
+        s_push (0, s_founding->map, false);
+        harness_advance (&s_keeper, 1000 * ADR_MS);
+    }
+    assert_int_equal (harness_count (&s_keeper, ADR__KIND__MAP_PULL), 1);
+    adr_id_t own = adr_founding_node (s_founding, 0, ADR_NODE_PKI)->id;
+    assert_false (adr_id_equal (&harness_sent (&s_keeper, ADR__KIND__MAP_PULL, 0)->to.node, &own));
+}
+
 /* [TRUST-3] Nothing is sent any more to whom the map has evicted. */
 static void
 the_evicted_hear_nothing (void **state)
@@ -224,6 +256,8 @@ main (void)
         S_TEST (signatures_may_come_first),
         S_TEST (a_signed_map_is_taken_from_a_push),
         S_TEST (who_is_behind_pulls),
+        S_TEST (only_a_step_is_signed),
+        S_TEST (another_pki_node_is_asked_now_and_then),
         S_TEST (the_evicted_hear_nothing),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
