@@ -173,6 +173,14 @@ s_goes_at_once (const inventory_syncer_t *self, const lane_t *lane, const adr_in
            || (lane->proven && (self->sync != ADR_SYNC_EXACT || row->doubt != ADR_DOUBT_NONE));
 }
 
+/* [REPAIR-3] A row that stood here before this copying, and this copy had not heard of all that was purged: it is behind, and has
+ * no word. An exact source decides, as if this copy were made from nothing. */
+static bool
+s_is_stale (const inventory_syncer_t *self, const lane_t *lane, const adr_inventory_row_t *row, uint64_t horizon)
+{
+    return self->mode == MODE_COPYING && lane->exact && row->version.index <= self->applied && self->applied < horizon;
+}
+
 void
 syncer_doubt_rows (inventory_syncer_t *self, lane_t *lane, const adr_inventory_section_t *section, uint64_t horizon)
 {
@@ -188,7 +196,7 @@ syncer_doubt_rows (inventory_syncer_t *self, lane_t *lane, const adr_inventory_s
         (void) adr_reader_order (self->reader, row.table, row.key, order);
         if (s_section_has (self, &other, order, &theirs) || row.version.index > horizon)
             continue;
-        if (s_goes_at_once (self, lane, &row))
+        if (s_goes_at_once (self, lane, &row) || s_is_stale (self, lane, &row, horizon))
             adr_inventory_row_put (&self->drops, &row);
         else
             s_add (lane, &row, s_word_of (&row), ADR_DOUBT_LACKED, true,

@@ -8,7 +8,8 @@
  * Mailbox: GROUP_STATUS (own replicator, while it leads; and, on a PKI node, the map-keepers of masters), MASTER (own
  *   election), MAP_PULL (any map-keeper, on a PKI node), MAP_PUSH (map-keepers of PKI nodes), REGISTRY_NOTED (own replicator,
  *   on a PKI node), REGISTRY_SIGNED (map-keepers of PKI nodes, on one).
- * Sends: GROUP_STATUS and MAP_PULL (map-keepers of PKI nodes), MAP_PUSH (map-keepers of its zone, and who pulled),
+ * Sends: GROUP_STATUS and MAP_PULL (map-keepers of PKI nodes), MAP_PUSH (map-keepers of its zone, of zones without a PKI node,
+ *   who pulled; a new registry to all),
  *   REGISTRY_SIGNED (map-keepers of PKI nodes), MAP_CHANGED (edge-router and collector, or replicator, election,
  *   health-checker, merkle-gossiper, inventory-syncer and cert-signer of its node; a registry that was taken to the host).
  *
@@ -50,7 +51,7 @@ typedef struct {
     s_said_t said[S_PKI_MAX];
     uint32_t said_count;
     bool taken;                 /* in this turn, a registry: the host has to hear of it */
-    bool zone_behind;           /* PKI: the zone has to be told of a registry */
+    bool all_behind;            /* PKI: everybody has to be told of a registry */
     adr_id_t zone;              /* ours */
     adr_id_t pki[S_PKI_MAX];    /* the other zones' PKI nodes, and ours unless it is this node */
     uint32_t pki_count;
@@ -121,23 +122,36 @@ s_tell_actors (s_keeper_t *self)
     self->progress = false;
 }
 
-/* The statuses, and a registry that is new, to every other node of the zone [MAP-3]. */
+/* Ours, and zones that have no PKI node any more. */
+static bool
+s_serves_zone (const s_keeper_t *self, const adr_id_t *zone)
+{
+    if (adr_id_equal (zone, &self->zone))
+        return true;
+    for (uint32_t i = 0; i < self->pki_count; i++)
+        if (adr_id_equal (&adr_map_node (self->map, &self->pki[i])->zone, zone))
+            return false;
+    return true;
+}
+
+/* The statuses to the nodes that this one serves; a registry that is new to all, whose own PKI nodes may be down [MAP-3]. */
 static void
-s_push_zone (s_keeper_t *self)
+s_push (s_keeper_t *self)
 {
     adr_arena_t arena;
     adr_arena_init (&arena, 16 * 1024, 64 * 1024 * 1024);
     Adr__MapPush push = ADR__MAP_PUSH__INIT;
-    push.map = self->zone_behind ? adr_map_message (self->map, &arena) : adr_map_statuses_message (self->map, &arena);
+    push.map = self->all_behind ? adr_map_message (self->map, &arena) : adr_map_statuses_message (self->map, &arena);
     push.epoch = self->map->epoch;
     for (uint32_t i = 0; i < self->map->node_count; i++) {
         const adr_map_node_t *node = &self->map->node[i];
-        if (adr_id_equal (&node->zone, &self->zone) && !node->evicted && !adr_id_equal (&node->id, &self->environment->node))
+        if ((self->all_behind || s_serves_zone (self, &node->zone)) && !node->evicted
+            && !adr_id_equal (&node->id, &self->environment->node))
             s_send_keeper (self, &node->id, ADR__KIND__MAP_PUSH, &push.base);
     }
     adr_arena_free (&arena);
     self->pushed_ns = self->now_ns;
-    self->push_due = self->zone_behind = false;
+    self->push_due = self->all_behind = false;
 }
 
 /* The whole map, to one node. */
@@ -262,7 +276,7 @@ s_take (s_keeper_t *self, adr_map_t *map)
     self->map = map;
     s_find_pki (self);
     self->news = self->taken = true;
-    self->push_due = self->zone_behind = s_is_pki (self);
+    self->push_due = self->all_behind = s_is_pki (self);
     if (self->candidate && self->candidate->epoch <= map->epoch)
         adr_map_destroy (&self->candidate);
     if (self->candidate) /* it may take fewer signatures now */
@@ -522,7 +536,7 @@ s_turn_end (s_keeper_t *self)
         s_tell_actors (self);
     self->news = false;
     if (s_is_pki (self) && self->now_ns >= s_push_due_at (self))
-        s_push_zone (self);
+        s_push (self);
     else if (s_is_pki (self) && self->push_due)
         self->effects->wake (self->effects, S_TIMER_PUSH, s_push_due_at (self));
 }

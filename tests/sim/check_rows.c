@@ -2,7 +2,7 @@
 /* What an index transaction may say of records, seen from below the store: each row that has its value names a frame that is written and
  * synced [STORE-7, STORE-8], and no row gives way to an older one, whether it comes by the log, from a peer or out of a
  * segment that is to go [REPAIR-1, REPAIR-4]; and, but where a whole
- * copy is made, which the disk does not know, nobody has what is not applied yet [REPAIR-3]. The disk keeps the first word that is wrong; watch_repair.c asks for it. */
+ * copy is made, which the disk does not know, nobody takes what is not applied yet [REPAIR-3]. The disk keeps the first word that is wrong; watch_repair.c asks for it. */
 
 #include "disk_parts.h"
 
@@ -67,7 +67,8 @@ sim_rows_judge (memory_index_t *index, const memory_row_t *old, const memory_row
     if (disk->wrong_row || row->removed || row->table == MEMORY_TREE)
         return;
     uint64_t applied = s_applied (disk);
-    if (applied && row->row.version.index > applied)
+    bool is_news = !old || adr_version_compare (&old->row.version, &row->row.version) != 0; /* else it moves, or is mended */
+    if (applied && row->row.version.index > applied && is_news)
         disk->ahead_index = row->row.version.index;
     if (row->row.place.segment && !s_stands_on_the_platter (disk, &row->row.place))
         disk->wrong_row = "STORE-8: a row names what is synced";

@@ -380,6 +380,41 @@ test_a_copy_is_made_with_its_doubts (void **state)
     assert_int_equal (trio_sent (ADR__KIND__SYNC_END), 1);
 }
 
+/* Node 1 stopped before node 2 deleted and purged what it still has; the third one is away. */
+static void
+s_copy_stale (adr_sync_t sync)
+{
+    trio_write (1, 10, 12, 40);
+    trio_write_some (2);
+    trio_node[2].proven = false;
+    trio_node[2].sync = sync;
+    trio_node[2].purged_to = 20;
+    trio_node[3].silent = true;
+    trio_put (1, "stale", "1", 5);
+    trio_copying ();
+    trio_advance (8 * TRIO_SECOND);
+    assert_int_equal (trio_sent (ADR__KIND__SYNC_END), 1);
+}
+
+/* [REPAIR-3] It is behind, and has no word: an exact source's lack decides, as if this copy had been made from nothing. */
+static void
+test_a_stale_copy_has_no_word (void **state)
+{
+    (void) state;
+    s_copy_stale (ADR_SYNC_EXACT);
+    assert_false (trio_has (1, "stale"));
+    assert_true (trio_are_equal (1, 2));
+}
+
+/* ... of a source that is in doubt itself it does not. */
+static void
+test_a_stale_copy_keeps_what_one_in_doubt_lacks (void **state)
+{
+    (void) state;
+    s_copy_stale (ADR_SYNC_UNPROVEN);
+    assert_true (trio_has (1, "stale"));
+}
+
 /* Equal roots do not say that a doubt could be decided: it is asked about now and then, and only where it is. */
 static void
 test_doubts_are_compared_again (void **state)
@@ -522,6 +557,8 @@ main (void)
         TRIO_TEST (test_a_copied_doubt_is_no_word),
         TRIO_TEST (test_an_exact_copy_has_no_doubts),
         TRIO_TEST (test_a_copy_is_made_with_its_doubts),
+        TRIO_TEST (test_a_stale_copy_has_no_word),
+        TRIO_TEST (test_a_stale_copy_keeps_what_one_in_doubt_lacks),
         TRIO_TEST (test_doubts_are_compared_again),
         TRIO_TEST (test_many_doubts_are_settled),
         TRIO_TEST (test_a_tombstone_goes_on_one_word),

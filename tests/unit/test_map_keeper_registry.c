@@ -109,6 +109,31 @@ s_told_host (void)
     return epoch;
 }
 
+/* Of that group, as this node's actors were told last. */
+static uint64_t
+s_told_term (const adr_id_t *group)
+{
+    uint64_t term = 0;
+    const harness_sent_t *sent;
+    for (size_t i = 0; (sent = harness_sent (&s_keeper, ADR__KIND__MAP_CHANGED, i)); i++) {
+        adr_map_t *map = adr_map_read (((const Adr__MapChanged *) sent->header)->map);
+        term = adr_map_group (map, group)->status.term;
+        adr_map_destroy (&map);
+    }
+    return term;
+}
+
+static size_t
+s_pushes_to (uint32_t zone, adr_node_type_t type)
+{
+    adr_id_t node = adr_founding_node (s_founding, zone, type)->id;
+    size_t count = 0;
+    const harness_sent_t *sent;
+    for (size_t i = 0; (sent = harness_sent (&s_keeper, ADR__KIND__MAP_PUSH, i)); i++)
+        count += adr_id_equal (&sent->to.node, &node);
+    return count;
+}
+
 static void
 what_is_committed_is_signed_and_told (void **state)
 {
@@ -136,14 +161,39 @@ two_that_signed_make_it_the_map (void **state)
     s_say_signed (1, 1, s_next);
     assert_int_equal (s_told_host (), 2);
     harness_advance (&s_keeper, 200 * ADR_MS);
-    /* The three others of the zone hear it whole, with both signatures. */
-    assert_int_equal (harness_count (&s_keeper, ADR__KIND__MAP_PUSH), 3);
+    /* All ten others that are left hear it whole, with both signatures: other zones' PKI nodes may be down. */
+    assert_int_equal (harness_count (&s_keeper, ADR__KIND__MAP_PUSH), 10);
     const Adr__MapPush *push = (const Adr__MapPush *) harness_sent (&s_keeper, ADR__KIND__MAP_PUSH, 0)->header;
     assert_int_equal (push->map->registry->epoch, 2);
     assert_int_equal (push->map->n_signature, 2);
     harness_forget (&s_keeper);
-    harness_advance (&s_keeper, 1000 * ADR_MS);
+    harness_advance (&s_keeper, 5000 * ADR_MS);
     assert_int_equal (harness_count (&s_keeper, ADR__KIND__REGISTRY_SIGNED), 0);
+    size_t own = s_pushes_to (0, ADR_NODE_EDGE); /* statuses are for the own zone */
+    assert_true (own >= 4);
+    assert_int_equal (harness_count (&s_keeper, ADR__KIND__MAP_PUSH), 3 * own);
+}
+
+/* [MAP-3] Its zone is served by all the other PKI nodes. */
+static void
+a_zone_without_a_pki_node_is_served_all_the_same (void **state)
+{
+    (void) state;
+    s_start (ADR_NODE_PKI);
+    registry_node (s_next, 2, ADR_NODE_META)->evicted = false;
+    registry_node (s_next, 1, ADR_NODE_PKI)->evicted = true;
+    adr_map_unseal (s_next);
+    adr_map_seal (s_next);
+    s_note (s_next);
+    s_say_signed (2, 2, s_next);
+    assert_int_equal (s_told_host (), 2);
+    harness_advance (&s_keeper, 200 * ADR_MS);
+    harness_forget (&s_keeper);
+    harness_advance (&s_keeper, 5000 * ADR_MS);
+    size_t orphans = s_pushes_to (1, ADR_NODE_EDGE);
+    assert_true (orphans >= 4);
+    assert_int_equal (s_pushes_to (0, ADR_NODE_EDGE), orphans);
+    assert_int_equal (harness_count (&s_keeper, ADR__KIND__MAP_PUSH), 6 * orphans);
 }
 
 /* What others said before the own log had it counts as well. */
@@ -246,6 +296,53 @@ the_evicted_hear_nothing (void **state)
     assert_int_equal (s_told_host (), 0);
 }
 
+/* A term that only a node which is to go has told: nobody believes it any more, and the same node tells no other. */
+static void
+what_a_leaver_has_said_counts_no_more (void **state)
+{
+    (void) state;
+    s_start (ADR_NODE_EDGE);
+    const adr_map_node_t *liar = adr_founding_node (s_founding, 2, ADR_NODE_META), *next = adr_founding_node (s_founding, 1, ADR_NODE_META);
+    adr_group_status_t *status = &adr_map_group (s_founding->map, &liar->group)->status;
+    *status = (adr_group_status_t){ .term = 1000, .sequence = 1, .master = liar->id };
+    s_push (0, s_founding->map, false);
+    assert_int_equal (s_told_term (&liar->group), 1000);
+    registry_sign (s_next, s_founding, 1);
+    registry_sign (s_next, s_founding, 2);
+    s_push (0, s_next, true);
+    assert_int_equal (s_told_term (&liar->group), 0);
+    s_push (0, s_founding->map, false); /* somebody still says so */
+    assert_int_equal (s_told_term (&liar->group), 0);
+    *status = (adr_group_status_t){ .term = 7, .sequence = 1, .master = next->id };
+    s_push (0, s_founding->map, false);
+    assert_int_equal (s_told_term (&liar->group), 7);
+    *status = (adr_group_status_t){ 0 };
+}
+
+/* [MAP-2] The master itself says it; not once it is leaving. */
+static void
+a_leaver_speaks_for_no_group (void **state)
+{
+    (void) state;
+    s_start (ADR_NODE_PKI);
+    registry_node (s_next, 2, ADR_NODE_META)->evicted = false;
+    registry_node (s_next, 2, ADR_NODE_META)->leaving = true;
+    adr_map_unseal (s_next);
+    adr_map_seal (s_next);
+    const adr_map_node_t *leaver = adr_founding_node (s_founding, 2, ADR_NODE_META);
+    adr_group_status_t status = { .term = 3, .sequence = 1, .master = leaver->id };
+    for (int turn = 0; turn < 2; turn++) {
+        Adr__GroupStatus *said = adr_group_status_message (&leaver->group, &status, &s_arena);
+        harness_message (&s_keeper, s_at (2, ADR_NODE_META, ADR_ACTOR_MAP_KEEPER), ADR_NODE_META, ADR__KIND__GROUP_STATUS,
+                         &said->base, s_nothing);
+        harness_advance (&s_keeper, 1500 * ADR_MS);
+        assert_int_equal (s_told_term (&leaver->group), turn == 0 ? 3 : 0);
+        s_note (s_next);
+        s_say_signed (1, 1, s_next);
+        status.sequence++;
+    }
+}
+
 int
 main (void)
 {
@@ -253,11 +350,14 @@ main (void)
     const struct CMUnitTest tests[] = {
         S_TEST (what_is_committed_is_signed_and_told),
         S_TEST (two_that_signed_make_it_the_map),
+        S_TEST (a_zone_without_a_pki_node_is_served_all_the_same),
         S_TEST (signatures_may_come_first),
         S_TEST (a_signed_map_is_taken_from_a_push),
         S_TEST (who_is_behind_pulls),
         S_TEST (only_a_step_is_signed),
         S_TEST (another_pki_node_is_asked_now_and_then),
+        S_TEST (what_a_leaver_has_said_counts_no_more),
+        S_TEST (a_leaver_speaks_for_no_group),
         S_TEST (the_evicted_hear_nothing),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
