@@ -161,7 +161,7 @@ adr_actor_name (adr_actor_kind_t kind)
     return S_NAME (s_names, kind, "unknown-actor");
 }
 
-static const char *const s_types[] = { NULL, "edge", "meta", "data", "pki", "client", "operator" };
+static const char *const s_types[] = { NULL, "edge", "meta", "data", "pki", "client", "operator", "stranger" };
 
 const char *
 adr_node_type_name (adr_node_type_t type)

@@ -124,6 +124,7 @@ typedef enum {
     ADR_NODE_PKI = 4,
     ADR_NODE_CLIENT = 5,   /* holds a client certificate; no node of the map */
     ADR_NODE_OPERATOR = 6, /* holds an operator certificate */
+    ADR_NODE_STRANGER = 7, /* holds any key; heard by the adoption doors of PKI nodes only */
     ADR_NODE_TYPE_COUNT
 } adr_node_type_t;
 

@@ -86,6 +86,8 @@ static const adr_kind_row_t s_rows[] = {
     /* certificates */
     S_ROW (SIGN_REQUEST, sign_request, S_ANY (S_TYPE (OPERATOR), CLIENT, CERT_SIGNER)),
     S_ROW (SIGN_ANSWER, sign_answer, S_ANY (S_TYPE (PKI), CERT_SIGNER, CLIENT)),
+    S_ROW (JOIN, join, S_ANY (S_TYPE (STRANGER), CLIENT, CERT_SIGNER)),
+    S_ROW (JOIN_ANSWER, join_answer, S_ANY (S_TYPE (PKI), CERT_SIGNER, CLIENT)),
     /* merkle_gossiper */
     S_ROW (ROOT, root, S_ANY (S_REPLICATING, MERKLE_GOSSIPER, MERKLE_GOSSIPER)),
     S_ROW (ROOTS_ASK, roots_ask, S_ANY (S_REPLICATING, MERKLE_GOSSIPER, MERKLE_GOSSIPER)),
