@@ -29,7 +29,7 @@ typedef struct {
     uint8_t certificate[ADR_CERTIFICATE_MAX];
     size_t certificate_size;
     char control[ADR_ENDPOINT_MAX + 1], bulk[ADR_ENDPOINT_MAX + 1]; /* tcp://host:port */
-    char client[ADR_ENDPOINT_MAX + 1];                              /* of an edge; else "" */
+    char client[ADR_ENDPOINT_MAX + 1];                              /* of an edge; of a PKI node: its adoption door; else "" */
     char http[ADR_ENDPOINT_MAX + 1];                                /* of an edge: host:port */
     bool leaving, evicted;
 } adr_map_node_t;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* Hash chains over the indexes of an array that somebody else owns: who looks something up walks the short chain of
- * its hash and compares by itself. All zeros is empty and without room. */
+ * its hash and compares by itself. All zeros is empty and without room. One thread may add while others look up: what stands
+ * behind an index is seen by whoever finds the index. Nobody may look up while one is removed. */
 
 #ifndef ADR_CHAINS_H
 #define ADR_CHAINS_H
@@ -54,13 +55,13 @@ adr_chains_add (adr_chains_t *self, uint64_t hash, uint32_t index)
 {
     adr_assert (index < self->room);
     self->next[index] = self->head[hash & self->mask];
-    self->head[hash & self->mask] = index;
+    __atomic_store_n (&self->head[hash & self->mask], index, __ATOMIC_RELEASE);
 }
 
 static inline uint32_t
 adr_chains_first (const adr_chains_t *self, uint64_t hash)
 {
-    return self->head ? self->head[hash & self->mask] : ADR_CHAIN_END;
+    return self->head ? __atomic_load_n (&self->head[hash & self->mask], __ATOMIC_ACQUIRE) : ADR_CHAIN_END;
 }
 
 static inline uint32_t

@@ -19,8 +19,10 @@ typedef struct {
 } s_actor_t;
 
 struct adr_directory {
-    const adr_map_t *map;
-    adr_chains_t nodes_by_id, nodes_by_key; /* of map->node */
+    adr_id_t cluster;
+    adr_map_node_t **node; /* ADR_NODES_MAX places; one is taken for good, and never changes what stands there */
+    uint32_t node_count;   /* atomic: counted when the place is filled in */
+    adr_chains_t nodes_by_id, nodes_by_key; /* of node */
     uint8_t (*client)[32];
     adr_chains_t clients;
     uint8_t (*operator)[32]; /* few: they are looked through */
@@ -28,7 +30,7 @@ struct adr_directory {
     s_actor_t actor[S_ACTORS_MAX];
     uint32_t actor_count;
     adr_chains_t actors;
-    bool *local; /* of each node of the map */
+    bool *local; /* by place */
     bool *shut;  /* ... which a newer map has evicted; read and written atomically, and never taken back */
     uint64_t epoch; /* atomic, too */
     struct {
@@ -45,7 +47,7 @@ struct adr_directory {
 const char *
 adr_post_lane_name (adr_post_lane_t lane)
 {
-    static const char *const names[ADR_POST_COUNT] = { "control", "bulk", "client" };
+    static const char *const names[ADR_POST_COUNT] = { "control", "bulk", "client", "adoption" };
     return names[lane];
 }
 
@@ -65,16 +67,13 @@ adr_directory_t *
 adr_directory_new (const adr_map_t *map, const uint8_t (*clients)[32], uint32_t client_count)
 {
     adr_directory_t *self = adr_alloc (sizeof *self);
-    self->map = map;
+    self->cluster = map->cluster;
     pthread_rwlock_init (&self->lock, NULL);
-    adr_chains_init (&self->nodes_by_id, map->node_count);
-    adr_chains_init (&self->nodes_by_key, map->node_count);
-    for (uint32_t i = 0; i < map->node_count; i++) {
-        adr_chains_add (&self->nodes_by_id, s_hash_id (&map->node[i].id), i);
-        adr_chains_add (&self->nodes_by_key, adr_chains_hash (map->node[i].curve_key, 32), i);
-    }
-    self->local = adr_alloc (map->node_count + 1);
-    self->shut = adr_alloc (map->node_count + 1);
+    adr_chains_init (&self->nodes_by_id, ADR_NODES_MAX);
+    adr_chains_init (&self->nodes_by_key, ADR_NODES_MAX);
+    self->node = adr_alloc (ADR_NODES_MAX * sizeof *self->node);
+    self->local = adr_alloc (ADR_NODES_MAX);
+    self->shut = adr_alloc (ADR_NODES_MAX);
     adr_directory_take (self, map);
     self->client = adr_alloc ((client_count + 1) * sizeof *self->client);
     adr_chains_init (&self->clients, client_count);
@@ -115,6 +114,9 @@ adr_directory_destroy (adr_directory_t **self)
     adr_chains_free (&directory->clients);
     adr_chains_free (&directory->actors);
     pthread_rwlock_destroy (&directory->lock);
+    for (uint32_t i = 0; i < directory->node_count; i++)
+        free (directory->node[i]);
+    free (directory->node);
     free (directory->local);
     free (directory->shut);
     free (directory->client);
@@ -123,10 +125,22 @@ adr_directory_destroy (adr_directory_t **self)
     *self = NULL;
 }
 
-const adr_map_t *
-adr_directory_map (const adr_directory_t *self)
+const adr_id_t *
+adr_directory_cluster (const adr_directory_t *self)
 {
-    return self->map;
+    return &self->cluster;
+}
+
+uint32_t
+adr_directory_node_count (const adr_directory_t *self)
+{
+    return __atomic_load_n (&self->node_count, __ATOMIC_ACQUIRE);
+}
+
+const adr_map_node_t *
+adr_directory_node_at (const adr_directory_t *self, uint32_t at)
+{
+    return self->node[at];
 }
 
 static bool
@@ -135,14 +149,42 @@ s_is_shut (const adr_directory_t *self, uint32_t node)
     return __atomic_load_n (&self->shut[node], __ATOMIC_ACQUIRE);
 }
 
+/* Shut out or not; -1: no map has listed it. */
+static int
+s_place (const adr_directory_t *self, const adr_id_t *id)
+{
+    uint32_t at = adr_chains_first (&self->nodes_by_id, s_hash_id (id));
+    for (; at != ADR_CHAIN_END; at = adr_chains_next (&self->nodes_by_id, at))
+        if (adr_id_equal (&self->node[at]->id, id))
+            return (int) at;
+    return -1;
+}
+
+/* The place is filled in before anybody can find it. */
+static void
+s_add_node (adr_directory_t *self, const adr_map_node_t *node)
+{
+    uint32_t at = self->node_count;
+    adr_assert (at < ADR_NODES_MAX); /* nobody leaves the registry, and none may have more */
+    self->node[at] = adr_alloc (sizeof *node);
+    *self->node[at] = *node;
+    self->shut[at] = node->evicted;
+    adr_chains_add (&self->nodes_by_key, adr_chains_hash (node->curve_key, 32), at);
+    adr_chains_add (&self->nodes_by_id, s_hash_id (&node->id), at);
+    __atomic_store_n (&self->node_count, at + 1, __ATOMIC_RELEASE);
+}
+
 void
 adr_directory_take (adr_directory_t *self, const adr_map_t *map)
 {
-    for (uint32_t i = 0; i < self->map->node_count; i++) {
-        const adr_map_node_t *node = adr_map_node (map, &self->map->node[i].id);
-        if (node == NULL || node->evicted || memcmp (node->curve_key, self->map->node[i].curve_key, 32) != 0)
-            __atomic_store_n (&self->shut[i], true, __ATOMIC_RELEASE);
+    for (uint32_t at = 0; at < self->node_count; at++) {
+        const adr_map_node_t *node = adr_map_node (map, &self->node[at]->id);
+        if (node == NULL || node->evicted || memcmp (node->curve_key, self->node[at]->curve_key, 32) != 0)
+            __atomic_store_n (&self->shut[at], true, __ATOMIC_RELEASE);
     }
+    for (uint32_t i = 0; i < map->node_count; i++)
+        if (s_place (self, &map->node[i].id) < 0)
+            s_add_node (self, &map->node[i]);
     __atomic_store_n (&self->epoch, map->epoch, __ATOMIC_RELEASE);
 }
 
@@ -214,11 +256,8 @@ adr_directory_actor (const adr_directory_t *self, const adr_address_t *address)
 int
 adr_directory_node (const adr_directory_t *self, const adr_id_t *id)
 {
-    uint32_t at = adr_chains_first (&self->nodes_by_id, s_hash_id (id));
-    for (; at != ADR_CHAIN_END; at = adr_chains_next (&self->nodes_by_id, at))
-        if (adr_id_equal (&self->map->node[at].id, id))
-            return s_is_shut (self, at) ? -1 : (int) at;
-    return -1;
+    int at = s_place (self, id);
+    return at < 0 || s_is_shut (self, (uint32_t) at) ? -1 : at;
 }
 
 /* Shut out or not. */
@@ -227,7 +266,7 @@ s_find_key (const adr_directory_t *self, const uint8_t key[32])
 {
     uint32_t at = adr_chains_first (&self->nodes_by_key, adr_chains_hash (key, 32));
     for (; at != ADR_CHAIN_END; at = adr_chains_next (&self->nodes_by_key, at))
-        if (memcmp (self->map->node[at].curve_key, key, 32) == 0)
+        if (memcmp (self->node[at]->curve_key, key, 32) == 0)
             return (int) at;
     return -1;
 }
@@ -250,12 +289,14 @@ bool
 adr_directory_admits (void *argument, const char *domain, const uint8_t key[32])
 {
     const adr_directory_t *self = argument;
-    bool client_door = strcmp (domain, ADR_DOMAIN_CLIENT) == 0;
-    if (!client_door && strcmp (domain, ADR_DOMAIN_CONTROL) && strcmp (domain, ADR_DOMAIN_BULK))
+    bool client_door = strcmp (domain, ADR_DOMAIN_CLIENT) == 0, adoption_door = strcmp (domain, ADR_DOMAIN_ADOPTION) == 0;
+    if (!client_door && !adoption_door && strcmp (domain, ADR_DOMAIN_CONTROL) && strcmp (domain, ADR_DOMAIN_BULK))
         return false;
     int node = s_find_key (self, key);
     if (node >= 0)
         return !s_is_shut (self, (uint32_t) node); /* also if it is a client's, too */
+    if (adoption_door)
+        return true;
     if (!client_door)
         return false;
     if (adr_directory_client_type (self, key) == ADR_NODE_OPERATOR)
@@ -277,7 +318,7 @@ adr_post_lane_t
 adr_directory_lane (adr_node_type_t from_type, adr_actor_kind_t from, adr_node_type_t to_type, adr_actor_kind_t to)
 {
     if (to == ADR_ACTOR_CLIENT)
-        return ADR_POST_CLIENT;
+        return from_type == ADR_NODE_PKI ? ADR_POST_ADOPTION : ADR_POST_CLIENT;
     if (from == ADR_ACTOR_INVENTORY_SYNCER && to == from)
         return ADR_POST_BULK;
     bool data = from_type == ADR_NODE_DATA || to_type == ADR_NODE_DATA;
@@ -305,11 +346,11 @@ static adr_post_lane_t
 s_lane_of (const adr_directory_t *self, const adr_parcel_t *parcel)
 {
     if (parcel->to.actor == ADR_ACTOR_CLIENT)
-        return ADR_POST_CLIENT;
+        return adr_directory_lane (parcel->from_type, parcel->from.actor, ADR_NODE_CLIENT, parcel->to.actor);
     int node = adr_directory_node (self, &parcel->to.node);
     if (node < 0 || self->local[node])
         return ADR_POST_COUNT;
-    return adr_directory_lane (parcel->from_type, parcel->from.actor, self->map->node[node].type, parcel->to.actor);
+    return adr_directory_lane (parcel->from_type, parcel->from.actor, self->node[node]->type, parcel->to.actor);
 }
 
 static void
@@ -334,15 +375,12 @@ s_leave_host (adr_directory_t *self, adr_parcel_t *parcel, adr_bells_t *bells)
         s_drop (parcel, ADR_METRIC_MAILBOX_FULL);
 }
 
-/* A node of the map that was shut out; clients are none of the map. */
+/* A node that was shut out; clients are none. */
 static bool
 s_is_gone (const adr_directory_t *self, const adr_id_t *id)
 {
-    uint32_t at = adr_chains_first (&self->nodes_by_id, s_hash_id (id));
-    for (; at != ADR_CHAIN_END; at = adr_chains_next (&self->nodes_by_id, at))
-        if (adr_id_equal (&self->map->node[at].id, id))
-            return s_is_shut (self, at);
-    return false;
+    int at = s_place (self, id);
+    return at >= 0 && s_is_shut (self, (uint32_t) at);
 }
 
 void

@@ -2,9 +2,9 @@
 /* Who is where: from an address to the mailbox that leads there, from a CURVE key to the node that holds it. Actors'
  * shells and post look everything up here.
  *
- * Owns: its tables. Borrows: the map that the host started with and the mailboxes. Makes durable: nothing. Assumes: built before
- * the threads that read it; after that local clients come and go, and newer maps shut nodes out (adr_directory_take). Nodes
- * that only a newer map has are not known here before the next start. */
+ * Owns: its tables, copies of nodes among them. Borrows: the mailboxes. Makes durable: nothing. Assumes: built before the threads
+ * that read it; after that local clients come and go, and newer maps bring nodes and shut others out (adr_directory_take). A
+ * node keeps its place for good. */
 
 #ifndef ADR_DIRECTORY_H
 #define ADR_DIRECTORY_H
@@ -12,7 +12,13 @@
 #include "core/map.h"
 #include "runtime/mailbox.h"
 
-typedef enum { ADR_POST_CONTROL, ADR_POST_BULK, ADR_POST_CLIENT, ADR_POST_COUNT } adr_post_lane_t;
+typedef enum {
+    ADR_POST_CONTROL,
+    ADR_POST_BULK,
+    ADR_POST_CLIENT,   /* edges' */
+    ADR_POST_ADOPTION, /* PKI nodes': whoever has a token comes in here [TRUST-5] */
+    ADR_POST_COUNT
+} adr_post_lane_t;
 
 const char *adr_post_lane_name (adr_post_lane_t lane);
 
@@ -20,16 +26,15 @@ const char *adr_post_lane_name (adr_post_lane_t lane);
 
 typedef struct adr_directory adr_directory_t;
 
-/* `clients`: keys that are no node's but may come in by the client door; copied. */
+/* The map's nodes, and `clients`: keys that are no node's but may come in by the client door. All are copied. */
 adr_directory_t *adr_directory_new (const adr_map_t *map, const uint8_t (*clients)[32], uint32_t client_count);
 /* Keys that are no node's, either, and whose holders may steer the cluster; copied. Before anybody asks. */
 void adr_directory_set_operators (adr_directory_t *self, const uint8_t (*operators)[32], uint32_t count);
 void adr_directory_destroy (adr_directory_t **self);
-/* The map that the host started with: its nodes keep their places. */
-const adr_map_t *adr_directory_map (const adr_directory_t *self);
-/* [TRUST-3] A newer map: from here on nobody is heard, and nothing goes to whom, it has evicted or does not name any more with the
- * same keys. Any thread, one at a time. */
+/* [TRUST-3] A newer map: from here on who is new in it is heard and spoken to, and who was evicted, or is not named any more with
+ * the same keys, is not. Any thread, one at a time. */
 void adr_directory_take (adr_directory_t *self, const adr_map_t *map);
+const adr_id_t *adr_directory_cluster (const adr_directory_t *self);
 /* Of the newest map that was taken. Any thread. */
 uint64_t adr_directory_epoch (const adr_directory_t *self);
 
@@ -47,9 +52,12 @@ void adr_directory_remove_client (adr_directory_t *self, const adr_id_t *id);
 /* The mailbox of an actor that runs here; NULL if it does not. */
 adr_mailbox_t *adr_directory_actor (const adr_directory_t *self, const adr_address_t *address);
 bool adr_directory_is_local (const adr_directory_t *self, const adr_id_t *node);
-/* The node's place in the map's array; -1 if the map does not list it, or it has been shut out. */
+/* The node's place, below ADR_NODES_MAX; -1 if no map has listed it, or it has been shut out. */
 int adr_directory_node (const adr_directory_t *self, const adr_id_t *id);
 int adr_directory_node_by_key (const adr_directory_t *self, const uint8_t key[32]);
+/* Places that are taken, shut out or not: 0 to count - 1. What stands there is the directory's, for as long as it lives. */
+uint32_t adr_directory_node_count (const adr_directory_t *self);
+const adr_map_node_t *adr_directory_node_at (const adr_directory_t *self, uint32_t at);
 /* What came in by the client door with this key: ADR_NODE_OPERATOR or ADR_NODE_CLIENT. */
 adr_node_type_t adr_directory_client_type (const adr_directory_t *self, const uint8_t key[32]);
 /* An adr_admits_fn. */

@@ -14,6 +14,7 @@
 /* The doors: one ZAP domain each. */
 #define ADR_DOMAIN_CONTROL "adr.control"
 #define ADR_DOMAIN_BULK "adr.bulk"
+#define ADR_DOMAIN_ADOPTION "adr.adoption" /* of strangers */
 #define ADR_DOMAIN_CLIENT "adr.client"
 
 typedef bool (adr_admits_fn) (void *argument, const char *domain, const uint8_t key[32]);

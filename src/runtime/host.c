@@ -23,6 +23,7 @@
 #define S_IO_THREADS 2      /* post keeps one for control, so that no other encryption holds it up */
 #define S_SOCKETS_MAX 16384 /* DEALERs of 16 nodes to a few hundred peers, on two lanes */
 #define S_PROBE_MS 2000
+#define S_ADOPTIONS_MAX 64  /* connections of strangers, who send one request each */
 
 struct adr_host {
     const adr_config_t *config;
@@ -117,14 +118,15 @@ s_bind_doors (adr_host_t *self, adr_exit_t *code, char *error, size_t error_size
     }
     *code = ADR_EXIT_UNAVAILABLE;
     for (int lane = 0; lane < ADR_POST_COUNT; lane++) {
-        if (lane == ADR_POST_CLIENT && adr_host_node (self, ADR_NODE_EDGE) == NULL)
+        if ((lane == ADR_POST_CLIENT && adr_host_node (self, ADR_NODE_EDGE) == NULL)
+            || (lane == ADR_POST_ADOPTION && adr_host_node (self, ADR_NODE_PKI) == NULL))
             continue;
         adr_post_options_t options = { .context = self->context,
                                        .directory = self->directory,
                                        .lane = (adr_post_lane_t) lane,
                                        .node = nodes,
                                        .node_count = self->node_count,
-                                       .connections_max = self->config->connections_max };
+                                       .connections_max = lane == ADR_POST_ADOPTION ? S_ADOPTIONS_MAX : self->config->connections_max };
         self->post[lane] = adr_post_new (&options, error, error_size);
         if (self->post[lane] == NULL)
             return false;

@@ -79,16 +79,6 @@ s_keep (const adr_map_taker_t *self, const adr_map_t *map)
 /* --- what comes ------------------------------------------------------------------------------------------------- */
 
 static void
-s_note_own (const adr_map_taker_t *self, const adr_map_t *map)
-{
-    const adr_map_t *known = adr_directory_map (self->directory);
-    for (uint32_t i = 0; i < map->node_count; i++)
-        if (adr_map_node (known, &map->node[i].id) == NULL && !map->node[i].evicted)
-            adr_log (ADR_LEVEL_WARNING, S_WHO, "%s is new in the registry -> this host speaks to it after its next start",
-                     map->node[i].name);
-}
-
-static void
 s_take (adr_map_taker_t *self, const adr_map_t *map)
 {
     if (map->epoch <= adr_directory_epoch (self->directory))
@@ -97,9 +87,8 @@ s_take (adr_map_taker_t *self, const adr_map_t *map)
     for (int lane = 0; lane < ADR_POST_COUNT; lane++)
         if (self->post[lane])
             adr_post_hang_up (self->post[lane]);
-    adr_log (ADR_LEVEL_NOTE, S_WHO, "a newer registry -> nobody is heard whom it does not have epoch=%llu",
-             (unsigned long long) map->epoch);
-    s_note_own (self, map);
+    adr_log (ADR_LEVEL_NOTE, S_WHO, "a newer registry -> its nodes are heard, and nobody else epoch=%llu nodes=%u",
+             (unsigned long long) map->epoch, map->node_count);
     s_keep (self, map);
 }
 

@@ -19,11 +19,13 @@
 #define S_RETRY_MS 2
 
 static const char *const s_domains[ADR_POST_COUNT]
-    = { [ADR_POST_CONTROL] = ADR_DOMAIN_CONTROL, [ADR_POST_BULK] = ADR_DOMAIN_BULK, [ADR_POST_CLIENT] = ADR_DOMAIN_CLIENT };
+    = { [ADR_POST_CONTROL] = ADR_DOMAIN_CONTROL, [ADR_POST_BULK] = ADR_DOMAIN_BULK, [ADR_POST_CLIENT] = ADR_DOMAIN_CLIENT,
+        [ADR_POST_ADOPTION] = ADR_DOMAIN_ADOPTION };
 
 static const int s_high_water[ADR_POST_COUNT] = { [ADR_POST_CONTROL] = ADR_HIGH_WATER_CONTROL,
                                                   [ADR_POST_BULK] = ADR_HIGH_WATER_BULK,
-                                                  [ADR_POST_CLIENT] = ADR_HIGH_WATER_CLIENT };
+                                                  [ADR_POST_CLIENT] = ADR_HIGH_WATER_CLIENT,
+                                                  [ADR_POST_ADOPTION] = ADR_HIGH_WATER_CLIENT };
 
 /* Control has one of ZeroMQ's threads for itself; left to the library, its connections share with bulk's and clients'. */
 static uint32_t
@@ -35,7 +37,19 @@ s_io_thread (adr_post_lane_t lane)
 static const char *
 s_endpoint (const adr_map_node_t *node, adr_post_lane_t lane)
 {
-    return lane == ADR_POST_CONTROL ? node->control : lane == ADR_POST_BULK ? node->bulk : node->client;
+    switch (lane) {
+    case ADR_POST_CONTROL:
+        return node->control;
+    case ADR_POST_BULK:
+        return node->bulk;
+    case ADR_POST_CLIENT:
+        return node->type == ADR_NODE_EDGE ? node->client : "";
+    case ADR_POST_ADOPTION:
+        return node->type == ADR_NODE_PKI ? node->client : "";
+    case ADR_POST_COUNT:
+        break;
+    }
+    return "";
 }
 
 /* --- what leaves ------------------------------------------------------------------------------------------------ */
@@ -157,7 +171,7 @@ adr_post_dial (adr_post_t *self, adr_peer_t *peer)
 static adr_peer_t *
 s_peer_new (adr_post_t *self, const adr_post_local_t *from, uint32_t to)
 {
-    const adr_map_node_t *node = &adr_directory_map (self->directory)->node[to];
+    const adr_map_node_t *node = adr_directory_node_at (self->directory, to);
     adr_socket_options_t options = { .role = ADR_SOCKET_DEALER,
                                      .secret_key = from->secret_key,
                                      .public_key = from->node->curve_key,
@@ -408,7 +422,7 @@ static void
 s_try_backlogs (adr_post_t *self)
 {
     int64_t now_ns = adr_clock_now_ns ();
-    uint32_t node_count = adr_directory_map (self->directory)->node_count;
+    uint32_t node_count = adr_directory_node_count (self->directory);
     for (uint32_t i = 0; i < self->local_count && self->backlogs; i++)
         for (uint32_t to = 0; to < node_count && self->backlogs; to++) {
             adr_peer_t *peer = __atomic_load_n (&self->local[i].peer[to], __ATOMIC_ACQUIRE);
@@ -520,7 +534,7 @@ s_bind (adr_post_t *self, adr_post_local_t *local, char *error, size_t error_siz
 {
     const char *endpoint = s_endpoint (local->node, self->lane);
     if (*endpoint == 0)
-        return true; /* only edges have a door for clients */
+        return true; /* only edges have a door for clients, and PKI nodes one for strangers */
     adr_socket_options_t options = { .role = ADR_SOCKET_ROUTER,
                                      .domain = s_domains[self->lane],
                                      .io_thread = s_io_thread (self->lane),
@@ -554,14 +568,13 @@ adr_post_new (const adr_post_options_t *options, char *error, size_t error_size)
     self->mailbox = adr_mailbox_new (ADR_POST_BYTES_MAX);
     self->unsent = s_unsent_new ();
     adr_post_prepare_receive (self);
-    uint32_t node_count = adr_directory_map (self->directory)->node_count;
     bool good = true;
     for (uint32_t i = 0; i < options->node_count && good; i++) {
         adr_post_local_t *local = &self->local[self->local_count++];
         const adr_post_node_t *node = &options->node[i];
         *local = (adr_post_local_t){ .node = node->node, .secret_key = node->secret_key };
-        local->peer = adr_alloc ((node_count + 1) * sizeof local->peer[0]);
-        local->seen = adr_alloc ((node_count + 1) * sizeof local->seen[0]);
+        local->peer = adr_alloc (ADR_NODES_MAX * sizeof local->peer[0]); /* memory that nobody touches is none */
+        local->seen = adr_alloc (ADR_NODES_MAX * sizeof local->seen[0]);
         good = s_bind (self, local, error, error_size);
     }
     if (good)
@@ -582,11 +595,11 @@ adr_post_start (adr_post_t *self)
 void
 adr_post_hang_up (adr_post_t *self)
 {
-    const adr_map_t *map = adr_directory_map (self->directory);
+    uint32_t node_count = adr_directory_node_count (self->directory);
     for (uint32_t i = 0; i < self->local_count; i++)
-        for (uint32_t to = 0; to < map->node_count; to++) {
+        for (uint32_t to = 0; to < node_count; to++) {
             adr_peer_t *peer = __atomic_load_n (&self->local[i].peer[to], __ATOMIC_ACQUIRE);
-            if (peer == NULL || adr_directory_node (self->directory, &map->node[to].id) >= 0)
+            if (peer == NULL || adr_directory_node (self->directory, &peer->to->id) >= 0)
                 continue;
             pthread_mutex_lock (&peer->mutex);
             if (!peer->shut)
@@ -610,7 +623,7 @@ adr_post_destroy (adr_post_t **self)
     if (post == NULL)
         return;
     adr_post_halt (post);
-    uint32_t node_count = adr_directory_map (post->directory)->node_count;
+    uint32_t node_count = adr_directory_node_count (post->directory);
     for (uint32_t i = 0; i < post->local_count; i++) {
         adr_post_local_t *local = &post->local[i];
         for (uint32_t to = 0; to < node_count; to++)

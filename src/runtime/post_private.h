@@ -88,12 +88,19 @@ struct adr_post {
     uint32_t backlogs; /* peers for whom something waits; of post's thread alone */
     adr_bells_t bells; /* readers of what came in this round */
     uint32_t connections_max;
-    adr_connection_t *connection; /* connections_max of them, on the client lane */
+    adr_connection_t *connection; /* connections_max of them, on the lanes of clients and strangers */
     uint32_t connection_count;    /* that were ever used */
     uint32_t newest, oldest;
     uint32_t free_first; /* chained by `older` */
     adr_chains_t by_id, by_routing_id, by_descriptor;
 };
+
+/* Whoever comes in is no node, and gets an address. */
+static inline bool
+adr_post_has_clients (const adr_post_t *self)
+{
+    return self->lane == ADR_POST_CLIENT || self->lane == ADR_POST_ADOPTION;
+}
 
 /* post.c */
 adr_post_local_t *adr_post_local (adr_post_t *self, const adr_id_t *node);

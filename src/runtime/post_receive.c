@@ -252,7 +252,7 @@ s_judge_node (adr_post_t *self, adr_post_local_t *local, const adr_envelope_t *e
     int at = adr_directory_node_by_key (self->directory, key);
     if (at < 0)
         return ADR_METRIC_DROP_UNKNOWN_KEY;
-    const adr_map_node_t *node = &adr_directory_map (self->directory)->node[at];
+    const adr_map_node_t *node = adr_directory_node_at (self->directory, (uint32_t) at);
     if (!adr_id_equal (&envelope->sender, &node->id))
         return ADR_METRIC_DROP_SENDER;
     if (!s_is_for (local, envelope, false))
@@ -279,14 +279,15 @@ s_judge_client (adr_post_t *self, adr_post_local_t *local, const adr_envelope_t 
     adr_parcel_t *parcel = &foreign->parcel;
     if (!s_is_for (local, envelope, true))
         return ADR_METRIC_DROP_DESTINATION;
-    if (!adr_directory_admits (self->directory, ADR_DOMAIN_CLIENT, key)) /* not any more [TRUST-3] */
+    bool strange = self->lane == ADR_POST_ADOPTION;
+    if (!adr_directory_admits (self->directory, strange ? ADR_DOMAIN_ADOPTION : ADR_DOMAIN_CLIENT, key)) /* not any more [TRUST-3] */
         return ADR_METRIC_DROP_UNKNOWN_KEY;
     adr_connection_t *connection
         = s_client_of (self, (uint32_t) (local - self->local), routing_id, &foreign->message, key);
     if (connection == NULL)
         return ADR_METRIC_DROP_CLIENTS;
     parcel->from = (adr_address_t){ connection->id, ADR_ACTOR_CLIENT };
-    parcel->from_type = adr_directory_client_type (self->directory, key);
+    parcel->from_type = strange ? ADR_NODE_STRANGER : adr_directory_client_type (self->directory, key);
     return S_GOOD;
 }
 
@@ -306,11 +307,11 @@ s_judge (adr_post_t *self, adr_post_local_t *local, const zmq_msg_t *routing_id,
     adr_pack_reader_t reader;
     if (!adr_pack_open (&reader, parcel->pack))
         return ADR_METRIC_DROP_MALFORMED;
-    if (!adr_id_equal (&reader.envelope.cluster, &adr_directory_map (self->directory)->cluster))
+    if (!adr_id_equal (&reader.envelope.cluster, adr_directory_cluster (self->directory)))
         return ADR_METRIC_DROP_CLUSTER;
     parcel->items = reader.rest;
     parcel->to = (adr_address_t){ local->node->id, reader.envelope.to_actor };
-    return self->lane == ADR_POST_CLIENT
+    return adr_post_has_clients (self)
                ? s_judge_client (self, local, &reader.envelope, key, routing_id, foreign)
                : s_judge_node (self, local, &reader.envelope, key, parcel);
 }
@@ -464,7 +465,7 @@ void
 adr_post_prepare_receive (adr_post_t *self)
 {
     self->newest = self->oldest = self->free_first = S_NONE;
-    if (self->lane != ADR_POST_CLIENT)
+    if (!adr_post_has_clients (self))
         return;
     self->connection = adr_alloc (self->connections_max * sizeof *self->connection);
     adr_chains_init (&self->by_id, self->connections_max);

@@ -55,14 +55,15 @@ s_draw_text (char *text, size_t length, const char *alphabet)
 static void
 s_make_endpoints (adr_map_node_t *node, const adr_founding_options_t *options, uint32_t zone)
 {
-    /* An edge has four ports, the others two each; ten of sixteen are taken. */
+    /* An edge has four ports, a PKI node three, the others two each; eleven of sixteen are taken. */
     static const uint32_t first[ADR_ROLES] = { 0, 4, 6, 8 };
     uint32_t port = options->base_port + zone * ADR_PORTS_A_ZONE + first[node->type - 1];
     const char *host = options->address;
     snprintf (node->control, sizeof node->control, "tcp://%s:%u", host, port);
     snprintf (node->bulk, sizeof node->bulk, "tcp://%s:%u", host, port + 1);
-    if (node->type == ADR_NODE_EDGE) {
+    if (node->type == ADR_NODE_EDGE || node->type == ADR_NODE_PKI)
         snprintf (node->client, sizeof node->client, "tcp://%s:%u", host, port + 2);
+    if (node->type == ADR_NODE_EDGE) {
         snprintf (node->http, sizeof node->http, "%s:%u", host, port + 3);
     }
 }

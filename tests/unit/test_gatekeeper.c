@@ -125,6 +125,44 @@ s_assert_known (const s_world_t *self, uint32_t node, bool known)
     assert_int_equal (adr_directory_admits (self->directory, ADR_DOMAIN_CONTROL, of->curve_key), known);
     assert_int_equal (adr_directory_admits (self->directory, ADR_DOMAIN_BULK, of->curve_key), known);
     assert_int_equal (adr_directory_admits (self->directory, ADR_DOMAIN_CLIENT, of->curve_key), known);
+    assert_int_equal (adr_directory_admits (self->directory, ADR_DOMAIN_ADOPTION, of->curve_key), known);
+}
+
+/* [TRUST-5] Who was adopted is heard from the moment on in which the map is taken, and no door but the strangers' knew it before. */
+static void
+test_who_is_new_in_a_newer_map_is_known (void **state)
+{
+    (void) state;
+    s_world_t world;
+    s_world_init (&world, fixture_shared.map);
+    adr_map_t *map = adr_map_copy (fixture_shared.map);
+    adr_map_unseal (map);
+    map->epoch++;
+    map->node = adr_realloc (map->node, (map->node_count + 2) * sizeof *map->node);
+    for (uint8_t i = 0; i < 2; i++) {
+        adr_map_node_t *node = &map->node[map->node_count++];
+        *node = map->node[0];
+        node->id.bytes[0] ^= (uint8_t) (i + 1);
+        node->curve_key[0] ^= (uint8_t) (i + 1);
+        node->evicted = i == 1; /* it came and went while this host was away */
+    }
+    const adr_map_node_t *came = &map->node[FIXTURE_NODES], *gone = &map->node[FIXTURE_NODES + 1];
+    assert_false (adr_directory_admits (world.directory, ADR_DOMAIN_CONTROL, came->curve_key));
+    assert_false (adr_directory_admits (world.directory, ADR_DOMAIN_CLIENT, came->curve_key));
+    assert_true (adr_directory_admits (world.directory, ADR_DOMAIN_ADOPTION, came->curve_key));
+    adr_directory_take (world.directory, map);
+    adr_directory_take (world.directory, map); /* again: nothing is added twice */
+    assert_int_equal (adr_directory_node_count (world.directory), FIXTURE_NODES + 2);
+    assert_int_equal (adr_directory_node (world.directory, &came->id), FIXTURE_NODES);
+    assert_int_equal (adr_directory_node_by_key (world.directory, came->curve_key), FIXTURE_NODES);
+    assert_string_equal (adr_directory_node_at (world.directory, FIXTURE_NODES)->control, came->control);
+    assert_true (adr_directory_admits (world.directory, ADR_DOMAIN_CONTROL, came->curve_key));
+    assert_int_equal (adr_directory_node (world.directory, &gone->id), -1);
+    assert_false (adr_directory_admits (world.directory, ADR_DOMAIN_ADOPTION, gone->curve_key));
+    for (uint32_t i = 0; i < FIXTURE_NODES; i++)
+        s_assert_known (&world, i, true);
+    adr_map_destroy (&map);
+    s_world_free (&world);
 }
 
 /* [TRUST-3] One that is evicted, has another key or is gone; one of this host, and one elsewhere. */
@@ -148,7 +186,7 @@ test_whom_a_newer_map_does_not_have_is_shut_out (void **state)
             for (uint32_t i = 0; i < FIXTURE_NODES; i++)
                 s_assert_known (&world, i, i != shut);
             assert_true (adr_directory_admits (world.directory, ADR_DOMAIN_CLIENT, fixture_shared.client_public));
-            assert_ptr_equal (adr_directory_map (world.directory), fixture_shared.map);
+            assert_int_equal (adr_directory_node_count (world.directory), FIXTURE_NODES);
             s_world_free (&world);
         }
 }
@@ -369,6 +407,7 @@ main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (test_probe),
         cmocka_unit_test (test_doors),
+        cmocka_unit_test (test_who_is_new_in_a_newer_map_is_known),
         cmocka_unit_test (test_whom_a_newer_map_does_not_have_is_shut_out),
         cmocka_unit_test (test_who_was_shut_out_stays_so),
         cmocka_unit_test (test_who_is_evicted_at_the_start_is_shut_out),
