@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* cert_signer: signs certificates with its PKI node's authority, each only after the group has committed it, and changes the
- * registry (cert_signer_registry.c).
+ * registry (cert_signer_change.c).
  *
  * Owns: the requests that wait for their commit. Makes durable: nothing itself; the certificate and its bindings become
  * records of the PKI group. Assumes: its authority's certificate stands in the clusterMap. Implements
@@ -9,10 +9,11 @@
  * Mailbox
  *     SIGN_REQUEST  an operator      wants a node's certificate
  *     ANSWER        own replicator   the bindings are committed, or lost against others, or the record that was asked for
- *     CONTROL       an edge          an operator wants the registry changed
+ *     CONTROL       an edge          an operator wants the registry changed, or a token noted
+ *     JOIN          a stranger       has a token, and wants to be a node
  *     MAP_CHANGED   own map_keeper   the newest map
  * Sends
- *     WRITE, READ to own replicator; SIGN_ANSWER, CONTROL_ANSWER to who asked.
+ *     WRITE, READ to own replicator; SIGN_ANSWER, CONTROL_ANSWER, JOIN_ANSWER to who asked.
  *
  *                 checks hold            commit
  *     SIGN_REQUEST ─────────▶ committing ──────▶ SIGN_ANSWER { certificate }
@@ -30,8 +31,6 @@
 #define S_LIMIT_MS 10000
 #define S_BACKDATED_MS (INT64_C (5) * 60 * 1000)      /* clocks of hosts differ */
 #define S_VALIDITY_MS (INT64_C (366) * 24 * 3600 * 1000)
-#define S_KEY_MAX (1 + ADR_KEY_SIZE)
-#define S_BINDINGS 4
 
 enum { S_TIMER_TICK = 1 };
 
@@ -57,7 +56,6 @@ struct cert_signer {
     s_pending_t pending[S_PENDING_MAX];
     change_t change;
 };
-typedef cert_signer_t s_cert_signer_t;
 
 static const adr_bytes_t s_no_payload;
 
@@ -65,7 +63,7 @@ static const adr_bytes_t s_no_payload;
 
 /* The encoded certificate of whoever signed it: this node's authority, or another's of the registry. */
 static adr_bytes_t
-s_issuer_of (const s_cert_signer_t *self, const adr_cert_t *certificate, uint8_t room[ADR_CERTIFICATE_MAX])
+s_issuer_of (const cert_signer_t *self, const adr_cert_t *certificate, uint8_t room[ADR_CERTIFICATE_MAX])
 {
     const adr_map_t *map = self->map;
     adr_cert_t authority;
@@ -79,7 +77,7 @@ s_issuer_of (const s_cert_signer_t *self, const adr_cert_t *certificate, uint8_t
 
 static void
 s_answer (adr_address_t asker, uint64_t number, adr_status_t status, const adr_cert_t *certificate,
-          const s_cert_signer_t *self, const char *text, adr_effects_t *effects)
+          const cert_signer_t *self, const char *text, adr_effects_t *effects)
 {
     Adr__SignAnswer answer = ADR__SIGN_ANSWER__INIT;
     uint8_t bytes[ADR_CERTIFICATE_MAX], issuer[ADR_CERTIFICATE_MAX];
@@ -95,7 +93,7 @@ s_answer (adr_address_t asker, uint64_t number, adr_status_t status, const adr_c
 }
 
 static void
-s_end (s_cert_signer_t *self, s_pending_t *pending, adr_status_t status, const adr_cert_t *certificate,
+s_end (cert_signer_t *self, s_pending_t *pending, adr_status_t status, const adr_cert_t *certificate,
        const char *text, adr_effects_t *effects)
 {
     adr_assert (pending->phase != S_FREE);
@@ -108,10 +106,10 @@ s_end (s_cert_signer_t *self, s_pending_t *pending, adr_status_t status, const a
 /* --- tries ----------------------------------------------------------------------------------------------------- */
 
 /* Records of a certificate: by its nodeId, its two keys and its serial. Each belongs to it for ever [TRUST-4]. */
-static size_t
-s_binding_key (const adr_cert_t *certificate, unsigned binding, uint8_t key[S_KEY_MAX])
+size_t
+cert_signer_binding_key (const adr_cert_t *certificate, unsigned binding, uint8_t key[CERT_SIGNER_KEY_MAX])
 {
-    static const char names[S_BINDINGS] = { 'n', 'c', 's', '#' };
+    static const char names[CERT_SIGNER_BINDINGS] = { 'n', 'c', 's', '#' };
     key[0] = (uint8_t) names[binding];
     switch (binding) {
     case 0:
@@ -137,15 +135,15 @@ s_time_left_ms (const s_pending_t *pending, int64_t now_ns)
 }
 
 static void
-s_send_write (s_cert_signer_t *self, s_pending_t *pending, int64_t now_ns, adr_effects_t *effects)
+s_send_write (cert_signer_t *self, s_pending_t *pending, int64_t now_ns, adr_effects_t *effects)
 {
-    uint8_t key[S_BINDINGS][S_KEY_MAX], bytes[S_BINDINGS * ADR_CERTIFICATE_MAX];
+    uint8_t key[CERT_SIGNER_BINDINGS][CERT_SIGNER_KEY_MAX], bytes[CERT_SIGNER_BINDINGS * ADR_CERTIFICATE_MAX];
     size_t size = adr_cert_encode (&pending->certificate, bytes);
-    Adr__Op op[S_BINDINGS], *ops[S_BINDINGS];
-    for (unsigned i = 0; i < S_BINDINGS; i++) {
+    Adr__Op op[CERT_SIGNER_BINDINGS], *ops[CERT_SIGNER_BINDINGS];
+    for (unsigned i = 0; i < CERT_SIGNER_BINDINGS; i++) {
         adr__op__init (&op[i]);
         op[i].table = ADR_TABLE_CERTIFICATE;
-        op[i].key = adr_bytes_view (adr_bytes (key[i], s_binding_key (&pending->certificate, i, key[i])));
+        op[i].key = adr_bytes_view (adr_bytes (key[i], cert_signer_binding_key (&pending->certificate, i, key[i])));
         op[i].value_size = (uint32_t) size;
         op[i].condition = ADR_PLANT (TRUST_4_UNCONDITIONAL) ? ADR__CONDITION__ALWAYS : ADR__CONDITION__ABSENT;
         ops[i] = &op[i];
@@ -154,24 +152,24 @@ s_send_write (s_cert_signer_t *self, s_pending_t *pending, int64_t now_ns, adr_e
     Adr__Write write = ADR__WRITE__INIT;
     write.number = pending->number;
     write.request = adr_bytes_view (adr_bytes (pending->request, sizeof pending->request));
-    write.n_op = S_BINDINGS;
+    write.n_op = CERT_SIGNER_BINDINGS;
     write.op = ops;
     write.limit_ms = s_time_left_ms (pending, now_ns);
     write.age_ms = (uint32_t) ((now_ns - pending->started_ns) / ADR_MS);
     write.origin = adr_id_view (&self->environment.node);
     write.seen_ms = pending->seen_ms;
     adr_address_t to = { self->environment.node, ADR_ACTOR_REPLICATOR };
-    effects->send (effects, to, ADR__KIND__WRITE, &write.base, adr_bytes (bytes, S_BINDINGS * size));
+    effects->send (effects, to, ADR__KIND__WRITE, &write.base, adr_bytes (bytes, CERT_SIGNER_BINDINGS * size));
 }
 
 static void
-s_send_read (s_cert_signer_t *self, s_pending_t *pending, int64_t now_ns, adr_effects_t *effects)
+s_send_read (cert_signer_t *self, s_pending_t *pending, int64_t now_ns, adr_effects_t *effects)
 {
-    uint8_t key[S_KEY_MAX];
+    uint8_t key[CERT_SIGNER_KEY_MAX];
     Adr__Read read = ADR__READ__INIT;
     read.number = pending->number;
     read.table = ADR_TABLE_CERTIFICATE;
-    read.key = adr_bytes_view (adr_bytes (key, s_binding_key (&pending->certificate, 0, key)));
+    read.key = adr_bytes_view (adr_bytes (key, cert_signer_binding_key (&pending->certificate, 0, key)));
     read.mode = ADR__READ_MODE__STRONG;
     read.limit_ms = s_time_left_ms (pending, now_ns);
     read.origin = adr_id_view (&self->environment.node);
@@ -180,7 +178,7 @@ s_send_read (s_cert_signer_t *self, s_pending_t *pending, int64_t now_ns, adr_ef
 }
 
 static void
-s_try (s_cert_signer_t *self, s_pending_t *pending, int64_t now_ns, adr_effects_t *effects)
+s_try (cert_signer_t *self, s_pending_t *pending, int64_t now_ns, adr_effects_t *effects)
 {
     pending->try_ns = ADR_NEVER;
     if (pending->phase == S_COMMITTING)
@@ -191,7 +189,7 @@ s_try (s_cert_signer_t *self, s_pending_t *pending, int64_t now_ns, adr_effects_
 
 /* The next deadline of any of them. */
 static void
-s_set_timer (const s_cert_signer_t *self, adr_effects_t *effects)
+s_set_timer (const cert_signer_t *self, adr_effects_t *effects)
 {
     int64_t at_ns = ADR_NEVER;
     for (unsigned i = 0; i < S_PENDING_MAX; i++) {
@@ -207,7 +205,7 @@ s_set_timer (const s_cert_signer_t *self, adr_effects_t *effects)
 }
 
 static void
-s_on_tick (s_cert_signer_t *self, int64_t now_ns, adr_effects_t *effects)
+s_on_tick (cert_signer_t *self, int64_t now_ns, adr_effects_t *effects)
 {
     for (unsigned i = 0; i < S_PENDING_MAX; i++) {
         s_pending_t *pending = &self->pending[i];
@@ -247,7 +245,7 @@ s_find_group (const adr_map_t *map, const adr_id_t *id)
 
 /* OK, or why nothing is signed. */
 static adr_status_t
-s_check_request (const s_cert_signer_t *self, const adr_cert_t *asked, const char **text)
+s_check_request (const cert_signer_t *self, const adr_cert_t *asked, const char **text)
 {
     const adr_map_t *map = self->map;
     *text = "the request is for another cluster, or its own key did not sign it";
@@ -281,12 +279,12 @@ s_fill_peers (adr_cert_t *certificate, const adr_map_t *map)
     qsort (certificate->peer, certificate->peer_count, sizeof *certificate->peer, s_order_ids);
 }
 
-static void
-s_sign (s_cert_signer_t *self, adr_cert_t *certificate, int64_t wall_ms)
+void
+cert_signer_sign (cert_signer_t *self, adr_cert_t *certificate, const adr_map_t *map, int64_t wall_ms)
 {
     const adr_authority_t *authority = self->environment.authority;
     certificate->kind = ADR_CERT_NODE;
-    s_fill_peers (certificate, self->map);
+    s_fill_peers (certificate, map);
     certificate->serial = (adr_random_next (&self->random) >> 1) | 1;
     certificate->issuer_serial = authority->certificate.serial;
     certificate->not_before_ms = wall_ms > S_BACKDATED_MS ? wall_ms - S_BACKDATED_MS : 0;
@@ -295,7 +293,7 @@ s_sign (s_cert_signer_t *self, adr_cert_t *certificate, int64_t wall_ms)
 }
 
 static s_pending_t *
-s_find_free (s_cert_signer_t *self)
+s_find_free (cert_signer_t *self)
 {
     for (unsigned i = 0; i < S_PENDING_MAX; i++)
         if (self->pending[i].phase == S_FREE)
@@ -304,7 +302,7 @@ s_find_free (s_cert_signer_t *self)
 }
 
 static void
-s_begin (s_cert_signer_t *self, s_pending_t *pending, const adr_event_t *event, const adr_cert_t *asked,
+s_begin (cert_signer_t *self, s_pending_t *pending, const adr_event_t *event, const adr_cert_t *asked,
          adr_effects_t *effects)
 {
     const Adr__SignRequest *request = (const Adr__SignRequest *) event->message.header;
@@ -312,12 +310,12 @@ s_begin (s_cert_signer_t *self, s_pending_t *pending, const adr_event_t *event, 
                               .asked_number = request->number, .asker = event->message.from,
                               .certificate = *asked, .started_ns = event->now_ns };
     cert_signer_draw_request (self, pending->request, pending->number);
-    s_sign (self, &pending->certificate, event->wall_ms);
+    cert_signer_sign (self, &pending->certificate, self->map, event->wall_ms);
     s_try (self, pending, event->now_ns, effects);
 }
 
 static void
-s_on_request (s_cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
+s_on_request (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
     const Adr__SignRequest *request = (const Adr__SignRequest *) event->message.header;
     adr_cert_t asked;
@@ -352,7 +350,7 @@ s_try_later (s_pending_t *pending, const adr_event_t *event)
 }
 
 static void
-s_on_committed (s_cert_signer_t *self, s_pending_t *pending, const adr_event_t *event, adr_effects_t *effects)
+s_on_committed (cert_signer_t *self, s_pending_t *pending, const adr_event_t *event, adr_effects_t *effects)
 {
     const Adr__Answer *answer = (const Adr__Answer *) event->message.header;
     switch (answer->status) {
@@ -380,7 +378,7 @@ s_on_committed (s_cert_signer_t *self, s_pending_t *pending, const adr_event_t *
 
 /* What the request lost against: its own earlier try with the same keys gets the same certificate again. */
 static void
-s_on_read (s_cert_signer_t *self, s_pending_t *pending, const adr_event_t *event, adr_effects_t *effects)
+s_on_read (cert_signer_t *self, s_pending_t *pending, const adr_event_t *event, adr_effects_t *effects)
 {
     const Adr__Answer *answer = (const Adr__Answer *) event->message.header;
     const adr_cert_t *asked = &pending->certificate;
@@ -400,7 +398,7 @@ s_on_read (s_cert_signer_t *self, s_pending_t *pending, const adr_event_t *event
 }
 
 static void
-s_on_answer (s_cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
+s_on_answer (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
     const Adr__Answer *answer = (const Adr__Answer *) event->message.header;
     if (cert_signer_on_change_answer (self, event, effects))
@@ -419,7 +417,7 @@ s_on_answer (s_cert_signer_t *self, const adr_event_t *event, adr_effects_t *eff
 }
 
 static void
-s_on_map_changed (s_cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
+s_on_map_changed (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
     adr_map_t *map = adr_map_read (((const Adr__MapChanged *) event->message.header)->map);
     if (map == NULL)
@@ -430,19 +428,33 @@ s_on_map_changed (s_cert_signer_t *self, const adr_event_t *event, adr_effects_t
 }
 
 static void
-s_on_message (s_cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
+s_on_control (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
+{
+    const Adr__Control *control = (const Adr__Control *) event->message.header;
+    if (control->action == ADR__CONTROL_ACTION__EVICT)
+        cert_signer_on_evict (self, event, effects);
+    else if (control->action == ADR__CONTROL_ACTION__TOKEN)
+        cert_signer_on_token (self, event, effects);
+    else
+        cert_signer_answer (event->message.from, control->number, ADR_STATUS_INVALID, "no change of the registry", NULL, effects);
+}
+
+static void
+s_on_message (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
     if (event->message.kind == ADR__KIND__SIGN_REQUEST)
         s_on_request (self, event, effects);
     else if (event->message.kind == ADR__KIND__ANSWER)
         s_on_answer (self, event, effects);
     else if (event->message.kind == ADR__KIND__CONTROL)
-        cert_signer_on_control (self, event, effects);
+        s_on_control (self, event, effects);
+    else if (event->message.kind == ADR__KIND__JOIN)
+        cert_signer_on_join (self, event, effects);
     else if (event->message.kind == ADR__KIND__MAP_CHANGED)
         s_on_map_changed (self, event, effects);
 }
 
-/* --- what is lent to cert_signer_registry.c ---------------------------------------------------------------------- */
+/* --- what is lent to the other files ----------------------------------------------------------------------------- */
 
 uint64_t
 cert_signer_number (cert_signer_t *self)
@@ -468,6 +480,12 @@ cert_signer_map (cert_signer_t *self)
     return self->map;
 }
 
+uint64_t
+cert_signer_draw (cert_signer_t *self)
+{
+    return adr_random_next (&self->random);
+}
+
 void
 cert_signer_draw_request (cert_signer_t *self, uint8_t request[ADR_REQUEST_ID_SIZE], uint64_t number)
 {
@@ -480,7 +498,7 @@ cert_signer_draw_request (cert_signer_t *self, uint8_t request[ADR_REQUEST_ID_SI
 static void *
 s_create (const adr_environment_t *environment)
 {
-    s_cert_signer_t *self = adr_alloc (sizeof *self);
+    cert_signer_t *self = adr_alloc (sizeof *self);
     self->environment = *environment;
     self->random = (adr_random_t){ environment->seed };
     /* [TRUST-4] A late answer to a try of a former life must not look like one to ours. */
@@ -494,11 +512,11 @@ s_create (const adr_environment_t *environment)
 static void
 s_destroy (void **object)
 {
-    s_cert_signer_t *self = *object;
+    cert_signer_t *self = *object;
     if (self == NULL)
         return;
     adr_map_destroy (&self->map);
-    adr_buffer_free (&self->change.next);
+    adr_buffer_free (&self->change.values);
     free (self);
     *object = NULL;
 }
@@ -506,7 +524,7 @@ s_destroy (void **object)
 static void
 s_receive (void *actor, const adr_event_t *event, adr_effects_t *effects)
 {
-    s_cert_signer_t *self = actor;
+    cert_signer_t *self = actor;
     switch (event->kind) {
     case ADR_EVENT_MESSAGE:
         s_on_message (self, event, effects);
@@ -529,7 +547,7 @@ s_receive (void *actor, const adr_event_t *event, adr_effects_t *effects)
 static void
 s_check (const void *actor)
 {
-    const s_cert_signer_t *self = actor;
+    const cert_signer_t *self = actor;
     for (unsigned i = 0; i < S_PENDING_MAX; i++) {
         const s_pending_t *pending = &self->pending[i];
         adr_assert (pending->phase < S_PHASE_COUNT);

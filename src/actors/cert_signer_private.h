@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* What cert_signer's files share. cert_signer.c: certificates; cert_signer_registry.c: changes of the registry. */
+/* What cert_signer's files share. cert_signer.c: certificates; cert_signer_change.c: how a change becomes a record of the group;
+ * cert_signer_evict.c, cert_signer_token.c and cert_signer_join.c: what is changed. */
 
 #ifndef ADR_CERT_SIGNER_PRIVATE_H
 #define ADR_CERT_SIGNER_PRIVATE_H
@@ -13,32 +14,66 @@
 #include "wire/pack.h"
 
 #define CERT_SIGNER_PAUSE_NS (250 * ADR_MS) /* before a refused try is repeated: an election takes two to four of them */
+#define CERT_SIGNER_BINDINGS 4              /* records of one certificate */
+#define CERT_SIGNER_KEY_MAX 64
 
 typedef enum {
     CHANGE_NONE,
+    CHANGE_READING_TOKEN,
     CHANGE_READING, /* which registry the group has */
     CHANGE_WRITING, /* the next one */
     CHANGE_WAITING  /* for what `why` says */
 } change_phase_t;
 
-/* One change of the registry at a time; what others ask meanwhile is refused as busy. */
+typedef enum { CHANGE_EVICT, CHANGE_TOKEN, CHANGE_JOIN } change_kind_t;
+
+/* A token's record: its terms, and who used it. */
+typedef struct {
+    uint8_t key[ADR_KEY_SIZE];
+    adr_node_type_t type;
+    adr_id_t zone, group;
+    char zone_name[ADR_NAME_MAX + 1], group_name[ADR_NAME_MAX + 1], name[ADR_NAME_MAX + 1];
+    uint64_t valid_ms; /* asked for: how long; kept: until when, since 1970 */
+    adr_id_t node;     /* none: nobody used it */
+    uint8_t curve_key[ADR_KEY_SIZE], sign_key[ADR_KEY_SIZE];
+} change_token_t;
+
+/* What one op of a change's write says; its value stands in change->values. */
+typedef struct {
+    uint8_t table, key_size;
+    uint8_t key[CERT_SIGNER_KEY_MAX];
+    size_t size;
+    bool absent;           /* on the condition that there is no such record */
+    adr_version_t version; /* ... that it is this one still; index 0: on none */
+} change_op_t;
+
+#define CHANGE_OPS_MAX (3 + CERT_SIGNER_BINDINGS)
+
+/* One change of the PKI group's tables at a time; what others ask meanwhile is refused as busy. */
 typedef struct {
     change_phase_t phase;
+    change_kind_t kind;
     adr_address_t asker;
     uint64_t asked_number;
-    adr_id_t by;               /* the operator's connection */
-    adr_id_t node;             /* whom it is about */
+    adr_id_t by;               /* the operator's, or the stranger's, connection */
+    adr_id_t node;             /* whom it is about; none: a token's */
     int64_t started_ns, limit_ns;
     int64_t try_ns;            /* when the next try is due; of one that is under way, when it counts as lost */
     bool awaits;               /* one is under way */
     uint64_t number;           /* of the try that is under way */
     uint8_t request[ADR_REQUEST_ID_SIZE];
     uint64_t seen_ms;          /* stamp of its tries [REPL-5] */
-    adr_version_t held;        /* of the record that was read; index 0: there is none yet */
-    adr_buffer_t next;         /* the registry that is written: its bytes */
-    uint64_t epoch;            /* of that */
+    adr_version_t held;        /* of the registry that was read; index 0: there is none yet */
+    change_op_t op[CHANGE_OPS_MAX];
+    uint32_t op_count;
+    adr_buffer_t values;       /* of the ops, one behind the other */
     const char *why;           /* it waits */
-    bool evicts;               /* that one evicts the node; else it only takes it out of its voters */
+    adr_status_t denied;       /* the write is an audit's row alone: what is answered then, with `why`; OK: it is a change */
+    change_token_t asked;      /* TOKEN, JOIN: its key, and the terms that are asked for */
+    change_token_t token;      /* ... the record that was read or is written; type 0: there is none */
+    adr_version_t token_held;
+    adr_cert_t certificate;    /* JOIN: the request; signed once the registry has it */
+    char control[ADR_ENDPOINT_MAX + 1], bulk[ADR_ENDPOINT_MAX + 1], client[ADR_ENDPOINT_MAX + 1], http[ADR_ENDPOINT_MAX + 1];
 } change_t;
 
 typedef struct cert_signer cert_signer_t;
@@ -49,14 +84,54 @@ change_t *cert_signer_change (cert_signer_t *self);
 const adr_environment_t *cert_signer_environment (const cert_signer_t *self);
 adr_map_t *cert_signer_map (cert_signer_t *self); /* the newest */
 void cert_signer_draw_request (cert_signer_t *self, uint8_t request[ADR_REQUEST_ID_SIZE], uint64_t number);
+uint64_t cert_signer_draw (cert_signer_t *self);
+/* [TRUST-4] The key under which one of a certificate's records stands: its nodeId, its two keys, its serial. */
+size_t cert_signer_binding_key (const adr_cert_t *certificate, unsigned binding, uint8_t key[CERT_SIGNER_KEY_MAX]);
+/* A node's certificate from its request: peers as the map says, serial and validity, signed by this node's authority. */
+void cert_signer_sign (cert_signer_t *self, adr_cert_t *certificate, const adr_map_t *map, int64_t wall_ms);
 
-/* cert_signer_registry.c */
-void cert_signer_on_control (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
+/* cert_signer_change.c */
+/* A change that waits already for an answer to the same question gets the newer asker; else it begins. False: another one is under
+ * way, and the asker has to be told so. */
+ADR_WARN_UNUSED bool cert_signer_begin_change (cert_signer_t *self, const change_t *asked, const adr_event_t *event,
+                                               adr_effects_t *effects);
+void cert_signer_answer (adr_address_t asker, uint64_t number, adr_status_t status, const char *text, const change_token_t *token,
+                         adr_effects_t *effects);
 /* False if the answer is none of a change's. */
 bool cert_signer_on_change_answer (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 /* A newer map, or time has passed. */
 void cert_signer_tend_change (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 /* When it has to be tended; ADR_NEVER: not by itself. */
 int64_t cert_signer_change_due (const change_t *change);
+
+/* For those that decide: each ends with one of change_end, change_wait and change_write. */
+void change_end (cert_signer_t *self, adr_status_t status, const char *text, adr_effects_t *effects);
+void change_wait (change_t *change, const char *why, int64_t now_ns);
+void change_write (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
+/* Ops of the write that is to come. The registry with its next epoch; false: it is too large, and the change has ended. */
+void change_ops_begin (change_t *change);
+ADR_WARN_UNUSED bool change_add_registry (cert_signer_t *self, adr_map_t *next, adr_effects_t *effects);
+void change_add_op (change_t *change, uint8_t table, adr_bytes_t key, adr_bytes_t value, bool absent, const adr_version_t *version);
+/* [TRUST-3] Who changed what, a line of JSON, under that epoch; `sub` tells rows apart that change no registry, 0: it changes one. */
+void change_add_audit (change_t *change, uint64_t epoch, uint64_t sub, const char *action, const char *more, int64_t wall_ms);
+adr_map_node_t *change_node (adr_map_t *map, const adr_id_t *id);
+
+/* What the registry says next, given the one that the group holds. */
+void cert_signer_decide_evict (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
+void cert_signer_decide_token (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
+void cert_signer_decide_join (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
+/* What operators and strangers ask. */
+void cert_signer_on_evict (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
+void cert_signer_on_token (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
+void cert_signer_on_join (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
+/* JOIN's answer; `map` and `certificate` NULL: it is refused. */
+void cert_signer_answer_join (cert_signer_t *self, adr_address_t asker, uint64_t number, adr_status_t status, const char *text,
+                              const adr_cert_t *certificate, const adr_map_t *map, adr_effects_t *effects);
+/* A token's record. */
+void change_token_encode (const change_token_t *token, adr_buffer_t *bytes);
+ADR_WARN_UNUSED bool change_token_decode (change_token_t *token, adr_bytes_t bytes);
+/* Lends; of a message that lives as long as the token. */
+void change_token_message (const change_token_t *token, Adr__Token *message);
+ADR_WARN_UNUSED bool change_token_read (change_token_t *token, const Adr__Token *message);
 
 #endif

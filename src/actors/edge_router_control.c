@@ -8,9 +8,10 @@
 static const adr_bytes_t s_nothing;
 
 static void
-s_answer (edge_router_t *self, adr_address_t asker, uint64_t number, adr_status_t status, const char *text)
+s_answer (edge_router_t *self, adr_address_t asker, uint64_t number, adr_status_t status, const char *text, Adr__Token *token)
 {
     Adr__ControlAnswer answer = ADR__CONTROL_ANSWER__INIT;
+    answer.token = token;
     answer.number = number;
     answer.status = status;
     answer.text = (char *) text;
@@ -59,12 +60,12 @@ s_find_actor (const edge_router_t *self, const Adr__Control *ask, uint32_t tries
 {
     adr_id_t id = adr_id_of (ask->node);
     const adr_map_node_t *node = adr_map_node (self->map, &id);
-    bool evicts = ask->action == ADR__CONTROL_ACTION__EVICT;
-    if (node && evicts)
+    bool changes = ask->action == ADR__CONTROL_ACTION__EVICT || ask->action == ADR__CONTROL_ACTION__TOKEN;
+    if (changes && (node || ask->action == ADR__CONTROL_ACTION__TOKEN)) /* a token is about nobody yet */
         node = s_choose_pki (self, &id, tries);
     if (node == NULL || node->type == ADR_NODE_EDGE)
         return false;
-    *to = (adr_address_t){ node->id, evicts                                      ? ADR_ACTOR_CERT_SIGNER
+    *to = (adr_address_t){ node->id, changes                                     ? ADR_ACTOR_CERT_SIGNER
                                      : ask->action == ADR__CONTROL_ACTION__SCRUB ? ADR_ACTOR_SCRUBBER
                                                                                  : ADR_ACTOR_INVENTORY_SYNCER };
     return true;
@@ -78,13 +79,14 @@ edge_router_on_control (edge_router_t *self, const adr_event_t *event)
     adr_address_t asker = event->message.from;
     adr_address_t to;
     if (!s_find_actor (self, &ask, 0, &to) || ask.limit_ms == 0 || ask.limit_ms > ADR_REQUEST_TIME_MAX_MS) {
-        s_answer (self, asker, ask.number, ADR_STATUS_INVALID, "no such node that holds copies, or a limit outside 1 to 60000 ms");
+        s_answer (self, asker, ask.number, ADR_STATUS_INVALID, "no such node that holds copies, or a limit outside 1 to 60000 ms",
+                  NULL);
         return;
     }
     edge_control_t *control = s_place (self, asker, ask.number);
     if (control == NULL) {
         ADR_MARK ("edge: too many operators' questions wait");
-        s_answer (self, asker, ask.number, ADR_STATUS_REFUSED, "busy: too many such questions wait for their answers");
+        s_answer (self, asker, ask.number, ADR_STATUS_REFUSED, "busy: too many such questions wait for their answers", NULL);
         return;
     }
     bool again = control->limit_ns > self->now_ns;
@@ -106,7 +108,7 @@ edge_router_on_control_answer (edge_router_t *self, const adr_event_t *event)
         if (control->limit_ns <= self->now_ns || control->number != answer->number
             || !adr_id_equal (&control->node, &event->message.from.node))
             continue;
-        s_answer (self, control->asker, control->asker_number, (adr_status_t) answer->status, answer->text);
+        s_answer (self, control->asker, control->asker_number, (adr_status_t) answer->status, answer->text, answer->token);
         control->limit_ns = 0;
         return;
     }

@@ -14,7 +14,7 @@ adr_table_type (unsigned table, adr_node_type_t *type)
         *type = ADR_NODE_META;
     else if (table >= ADR_TABLE_OBJECT && table <= ADR_TABLE_PENDING)
         *type = ADR_NODE_DATA;
-    else if (table >= ADR_TABLE_REGISTRY && table <= ADR_TABLE_CERTIFICATE)
+    else if (table >= ADR_TABLE_REGISTRY && table <= ADR_TABLE_TOKEN)
         *type = ADR_NODE_PKI;
     else
         return false;

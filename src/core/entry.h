@@ -41,6 +41,7 @@ typedef enum {
     ADR_TABLE_SETTING = 34,
     ADR_TABLE_AUDIT = 35,
     ADR_TABLE_CERTIFICATE = 36, /* pki: issued certificates by serial, requests by key */
+    ADR_TABLE_TOKEN = 37, /* pki: by their public keys: terms, and who used them */
     ADR_TABLE_COUNT = 64
 } adr_table_t;
 

@@ -300,6 +300,7 @@ adr_partition_of (uint8_t table, adr_bytes_t key, uint32_t partition_count)
     case ADR_TABLE_SETTING:
     case ADR_TABLE_AUDIT:
     case ADR_TABLE_CERTIFICATE:
+    case ADR_TABLE_TOKEN:
     case ADR_TABLE_COUNT:
         break;
     }

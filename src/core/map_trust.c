@@ -175,10 +175,44 @@ s_node_steps (adr_map_node_t *to, const adr_map_node_t *offered)
     return true;
 }
 
+/* [TRUST-4] Whoever comes in has an id, keys and a name that nobody has had, and a certificate that the held map's authorities have
+ * signed; one that came and was evicted since has none. */
+static bool
+s_node_may_come (const adr_map_t *map, const adr_cert_chain_t *chain, const adr_map_node_t *node)
+{
+    for (uint32_t i = 0; i < map->node_count; i++) {
+        const adr_map_node_t *other = &map->node[i];
+        if (adr_id_equal (&other->id, &node->id) || memcmp (other->curve_key, node->curve_key, ADR_KEY_SIZE) == 0
+            || memcmp (other->sign_key, node->sign_key, ADR_KEY_SIZE) == 0 || strcmp (other->name, node->name) == 0)
+            return false;
+    }
+    return node->evicted ? node->certificate_size == 0 : adr_map_check_node (map, chain, node, 0) == ADR_CERT_SOUND;
+}
+
+/* Zones and nodes behind those that are held come into `expected`; false if one may not. */
+static bool
+s_newcomers_step (adr_map_t *expected, const adr_map_t *offered)
+{
+    adr_cert_chain_t chain = adr_cert_chain_of_map (expected);
+    expected->node = adr_realloc (expected->node, (offered->node_count + 1) * sizeof *expected->node);
+    for (uint32_t i = expected->zone_count; i < offered->zone_count; i++) {
+        for (uint32_t other = 0; other < i; other++)
+            if (strcmp (expected->zone[other].name, offered->zone[i].name) == 0)
+                return false;
+        expected->zone[expected->zone_count++] = offered->zone[i];
+    }
+    for (uint32_t i = expected->node_count; i < offered->node_count; i++) {
+        if (!s_node_may_come (expected, &chain, &offered->node[i]))
+            return false;
+        expected->node[expected->node_count++] = offered->node[i];
+    }
+    return true;
+}
+
 bool
 adr_map_is_step (const adr_map_t *held, const adr_map_t *offered)
 {
-    if (held->node_count != offered->node_count || offered->epoch <= held->epoch
+    if (held->node_count > offered->node_count || held->zone_count > offered->zone_count || offered->epoch <= held->epoch
         || offered->epoch - held->epoch > ADR_MAP_EPOCHS_MAX)
         return false;
     adr_map_t *expected = adr_map_copy (held);
@@ -186,7 +220,7 @@ adr_map_is_step (const adr_map_t *held, const adr_map_t *offered)
     expected->epoch = offered->epoch;
     for (uint32_t i = 0; i < held->node_count && same; i++)
         same = s_node_steps (&expected->node[i], &offered->node[i]);
-    same = same && adr_map_same_registry (expected, offered);
+    same = same && s_newcomers_step (expected, offered) && adr_map_same_registry (expected, offered);
     adr_map_destroy (&expected);
     return same;
 }

@@ -44,8 +44,9 @@ ADR_WARN_UNUSED adr_map_fault_t adr_map_judge (const adr_map_t *held, const adr_
 
 /* Whether the certificate gives the node the very keys and place that the map says. */
 ADR_WARN_UNUSED bool adr_map_node_fits (const adr_cert_t *cert, const adr_map_node_t *node);
-/* Whether the offered registry differs from the held one by no more than PKI nodes do: nodes that leave or are evicted, and have
- * no certificate any more then, and an epoch that is not absurdly higher. `offered` and `held` are sealed; both are decoded. */
+/* Whether the offered registry differs from the held one by no more than PKI nodes do: nodes that come, behind the others, with
+ * certificates of their authorities, and their zones; nodes that leave or are evicted, and have no certificate any more then; and an
+ * epoch that is not absurdly higher. `offered` and `held` are sealed; both are decoded. */
 #define ADR_MAP_EPOCHS_MAX 1000000
 ADR_WARN_UNUSED bool adr_map_is_step (const adr_map_t *held, const adr_map_t *offered);
 /* Why a node of the map is not to be believed: its certificate; ADR_CERT_WRONG_KIND, too, if that names other keys or another

@@ -178,6 +178,7 @@ s_open_replicating (adr_node_t *self, const adr_map_t *map, const adr_config_t *
     if (!s_read_hash_key (folder, options.tree_key, error, error_size)
         || !s_open_store (self, &options, folder, error, error_size))
         return false;
+    memcpy (self->identity.authority.hash_key, options.tree_key, sizeof options.tree_key);
     self->reader = adr_reader_create (&options, self->disk, self->index);
     self->scrub_reader = adr_reader_create (&options, self->disk, self->index);
     sodium_memzero (options.tree_key, sizeof options.tree_key);

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* cert_signer: changes of the PKI group's tables. See cert_signer.c; rules: docs/protocol/trust.md (TRUST-3, TRUST-5).
+ *
+ * A change is one write to the PKI group: on the condition that each record is still the one that was read, and with the audit's
+ * row. Whatever is interrupted is asked for again, and goes on from what is committed.
+ *
+ *     CONTROL, JOIN ──▶ READING_TOKEN (TOKEN, JOIN) ──▶ READING ──────────▶ it is so already: answered
+ *                              ▲                         │  ▲
+ *                              └──── committed, or ──────┤  │ now and then, and with each newer map
+ *                                    a conflict          │  │
+ *                                                        ├──┴──▶ WAITING: for its group to let it go, or for signatures
+ *                                                        └─────▶ WRITING
+ */
+
+#include "actors/cert_signer_private.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define S_LIMIT_MS 10000 /* of one try */
+#define S_SILENT_NS (2000 * ADR_MS) /* whoever it was relayed to may be gone */
+
+static const adr_bytes_t s_nothing;
+
+/* --- what is answered --------------------------------------------------------------------------------------------- */
+
+void
+cert_signer_answer (adr_address_t asker, uint64_t number, adr_status_t status, const char *text, const change_token_t *token,
+                    adr_effects_t *effects)
+{
+    Adr__ControlAnswer answer = ADR__CONTROL_ANSWER__INIT;
+    Adr__Token message;
+    answer.number = number;
+    answer.status = status;
+    answer.text = (char *) text;
+    if (token) {
+        change_token_message (token, &message);
+        answer.token = &message;
+    }
+    effects->send (effects, asker, ADR__KIND__CONTROL_ANSWER, &answer.base, s_nothing);
+}
+
+void
+change_end (cert_signer_t *self, adr_status_t status, const char *text, adr_effects_t *effects)
+{
+    static const char *const s_names[] = { [CHANGE_EVICT] = "eviction", [CHANGE_TOKEN] = "token", [CHANGE_JOIN] = "adoption" };
+    change_t *change = cert_signer_change (self);
+    char id[ADR_ID_TEXT_SIZE];
+    adr_id_format (&change->node, id);
+    bool done = status == ADR_STATUS_OK;
+    if (change->kind == CHANGE_JOIN)
+        cert_signer_answer_join (self, change->asker, change->asked_number, status, text, done ? &change->certificate : NULL,
+                                 done ? cert_signer_map (self) : NULL, effects);
+    else
+        cert_signer_answer (change->asker, change->asked_number, status, text,
+                            done && change->kind == CHANGE_TOKEN ? &change->token : NULL, effects);
+    adr_note (effects, ADR_LEVEL_NOTE, "%s of %s -> %s: %s", s_names[change->kind],
+              change->kind == CHANGE_EVICT ? id : change->token.name, adr_status_name (status), text);
+    adr_buffer_free (&change->values);
+    *change = (change_t){ .phase = CHANGE_NONE };
+}
+
+void
+change_wait (change_t *change, const char *why, int64_t now_ns)
+{
+    change->phase = CHANGE_WAITING;
+    change->why = why;
+    change->try_ns = now_ns + CERT_SIGNER_PAUSE_NS;
+}
+
+/* --- tries --------------------------------------------------------------------------------------------------------- */
+
+static adr_bytes_t
+s_registry_key (void)
+{
+    return adr_bytes (ADR_REGISTRY_KEY, strlen (ADR_REGISTRY_KEY));
+}
+
+static void
+s_try_begins (cert_signer_t *self, int64_t now_ns)
+{
+    change_t *change = cert_signer_change (self);
+    change->awaits = true;
+    change->try_ns = now_ns + S_SILENT_NS;
+}
+
+static void
+s_send (const cert_signer_t *self, uint16_t kind, const ProtobufCMessage *header, adr_bytes_t payload, adr_effects_t *effects)
+{
+    adr_address_t to = { cert_signer_environment (self)->node, ADR_ACTOR_REPLICATOR };
+    effects->send (effects, to, kind, header, payload);
+}
+
+static void
+s_read (cert_signer_t *self, change_phase_t phase, int64_t now_ns, adr_effects_t *effects)
+{
+    change_t *change = cert_signer_change (self);
+    bool token = phase == CHANGE_READING_TOKEN;
+    Adr__Read read = ADR__READ__INIT;
+    change->phase = phase;
+    s_try_begins (self, now_ns);
+    read.number = change->number = cert_signer_number (self);
+    read.table = token ? ADR_TABLE_TOKEN : ADR_TABLE_REGISTRY;
+    read.key = adr_bytes_view (token ? adr_bytes (change->asked.key, sizeof change->asked.key) : s_registry_key ());
+    read.mode = ADR__READ_MODE__STRONG;
+    read.limit_ms = S_LIMIT_MS;
+    read.origin = adr_id_view (&cert_signer_environment (self)->node);
+    s_send (self, ADR__KIND__READ, &read.base, s_nothing, effects);
+}
+
+static void
+s_read_first (cert_signer_t *self, int64_t now_ns, adr_effects_t *effects)
+{
+    s_read (self, cert_signer_change (self)->kind == CHANGE_EVICT ? CHANGE_READING : CHANGE_READING_TOKEN, now_ns, effects);
+}
+
+static void
+s_write (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
+{
+    change_t *change = cert_signer_change (self);
+    Adr__Op op[CHANGE_OPS_MAX], *ops[CHANGE_OPS_MAX];
+    Adr__VersionOf version[CHANGE_OPS_MAX];
+    for (uint32_t i = 0; i < change->op_count; i++) {
+        const change_op_t *from = &change->op[i];
+        adr__op__init (&op[i]);
+        adr__version_of__init (&version[i]);
+        version[i].epoch = from->version.epoch;
+        version[i].term = from->version.term;
+        version[i].index = from->version.index;
+        op[i].table = from->table;
+        op[i].key = adr_bytes_view (adr_bytes (from->key, from->key_size));
+        op[i].value_size = (uint32_t) from->size;
+        op[i].condition = from->absent          ? ADR__CONDITION__ABSENT
+                          : from->version.index ? ADR__CONDITION__VERSION
+                                                : ADR__CONDITION__ALWAYS;
+        op[i].version = from->version.index ? &version[i] : NULL;
+        ops[i] = &op[i];
+    }
+    Adr__Write write = ADR__WRITE__INIT;
+    write.number = change->number;
+    write.request = adr_bytes_view (adr_bytes (change->request, sizeof change->request));
+    write.n_op = change->op_count;
+    write.op = ops;
+    write.limit_ms = S_LIMIT_MS;
+    write.age_ms = (uint32_t) ((event->now_ns - change->started_ns) / ADR_MS);
+    write.origin = adr_id_view (&cert_signer_environment (self)->node);
+    write.seen_ms = change->seen_ms;
+    s_try_begins (self, event->now_ns);
+    s_send (self, ADR__KIND__WRITE, &write.base, adr_bytes (change->values.data, change->values.size), effects);
+}
+
+void
+change_write (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
+{
+    change_t *change = cert_signer_change (self);
+    change->phase = CHANGE_WRITING;
+    change->number = cert_signer_number (self);
+    cert_signer_draw_request (self, change->request, change->number);
+    s_write (self, event, effects);
+}
+
+/* --- ops ------------------------------------------------------------------------------------------------------------- */
+
+void
+change_ops_begin (change_t *change)
+{
+    change->op_count = 0;
+    change->denied = ADR_STATUS_OK;
+    adr_buffer_clear (&change->values);
+}
+
+void
+change_add_op (change_t *change, uint8_t table, adr_bytes_t key, adr_bytes_t value, bool absent, const adr_version_t *version)
+{
+    adr_assert (change->op_count < CHANGE_OPS_MAX && key.size <= CERT_SIGNER_KEY_MAX);
+    change_op_t *op = &change->op[change->op_count++];
+    *op = (change_op_t){ .table = table, .key_size = (uint8_t) key.size, .size = value.size, .absent = absent };
+    if (version)
+        op->version = *version;
+    memcpy (op->key, key.data, key.size);
+    adr_buffer_append (&change->values, value.data, value.size);
+}
+
+bool
+change_add_registry (cert_signer_t *self, adr_map_t *next, adr_effects_t *effects)
+{
+    change_t *change = cert_signer_change (self);
+    next->epoch++;
+    adr_map_unseal (next);
+    adr_map_seal (next);
+    if (adr_map_size_max (next) > ADR_MAP_MAX) {
+        change_end (self, ADR_STATUS_FULL, "the registry would be too large to be told", effects);
+        return false;
+    }
+    bool first = change->held.index == 0;
+    change_add_op (change, ADR_TABLE_REGISTRY, s_registry_key (), adr_bytes (next->sealed, next->sealed_size), first,
+                   first ? NULL : &change->held);
+    return true;
+}
+
+void
+change_add_audit (change_t *change, uint64_t epoch, uint64_t sub, const char *action, const char *more, int64_t wall_ms)
+{
+    char by[ADR_ID_TEXT_SIZE], row[1024];
+    uint8_t key[16];
+    adr_id_format (&change->by, by);
+    int size = snprintf (row, sizeof row, "{\"epoch\": %" PRIu64 ", \"time_ms\": %" PRId64 ", \"action\": \"%s\", %s, \"by\": \"%s\"}",
+                         epoch, wall_ms, action, more, by);
+    adr_assert (size > 0 && (size_t) size < sizeof row);
+    adr_put_be64 (key, epoch);
+    adr_put_be64 (key + 8, sub);
+    change_add_op (change, ADR_TABLE_AUDIT, adr_bytes (key, sub ? 16 : 8), adr_bytes (row, (size_t) size), false, NULL);
+}
+
+adr_map_node_t *
+change_node (adr_map_t *map, const adr_id_t *id)
+{
+    for (uint32_t i = 0; i < map->node_count; i++)
+        if (adr_id_equal (&map->node[i].id, id))
+            return &map->node[i];
+    return NULL;
+}
+
+/* --- the group's answers --------------------------------------------------------------------------------------------- */
+
+static void
+s_decide (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects)
+{
+    switch (cert_signer_change (self)->kind) {
+    case CHANGE_EVICT:
+        cert_signer_decide_evict (self, held, event, effects);
+        break;
+    case CHANGE_TOKEN:
+        cert_signer_decide_token (self, held, event, effects);
+        break;
+    case CHANGE_JOIN:
+        cert_signer_decide_join (self, held, event, effects);
+        break;
+    }
+}
+
+static adr_version_t
+s_version (const Adr__Answer *answer)
+{
+    const Adr__VersionOf *version = answer->version;
+    return version ? (adr_version_t){ version->epoch, version->term, version->index } : (adr_version_t){ 0 };
+}
+
+static void
+s_on_registry (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
+{
+    const Adr__Answer *answer = (const Adr__Answer *) event->message.header;
+    change_t *change = cert_signer_change (self);
+    adr_map_t *held = NULL;
+    change->held = (adr_version_t){ 0 };
+    if (answer->status == ADR_STATUS_OK && answer->version) {
+        held = adr_registry_read (event->message.payload);
+        change->held = s_version (answer);
+    } else if (answer->status == ADR_STATUS_NOT_FOUND) /* nothing was changed yet: the founding one */
+        held = adr_map_copy (cert_signer_map (self));
+    if (held)
+        s_decide (self, held, event, effects);
+    else
+        change->try_ns = event->now_ns + CERT_SIGNER_PAUSE_NS;
+    adr_map_destroy (&held);
+}
+
+static void
+s_on_token_record (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
+{
+    const Adr__Answer *answer = (const Adr__Answer *) event->message.header;
+    change_t *change = cert_signer_change (self);
+    change->token = (change_token_t){ 0 };
+    change->token_held = (adr_version_t){ 0 };
+    if (answer->status == ADR_STATUS_OK && answer->version && change_token_decode (&change->token, event->message.payload))
+        change->token_held = s_version (answer);
+    else if (answer->status != ADR_STATUS_NOT_FOUND) {
+        change->try_ns = event->now_ns + CERT_SIGNER_PAUSE_NS;
+        return;
+    }
+    s_read (self, CHANGE_READING, event->now_ns, effects);
+}
+
+static void
+s_on_written (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
+{
+    const Adr__Answer *answer = (const Adr__Answer *) event->message.header;
+    change_t *change = cert_signer_change (self);
+    if (answer->status == ADR_STATUS_OK && change->denied != ADR_STATUS_OK)
+        change_end (self, change->denied, change->why, effects);
+    else if (answer->status == ADR_STATUS_OK || answer->status == ADR_STATUS_CONFLICT)
+        s_read_first (self, event->now_ns, effects);
+    else {
+        if (answer->time_ms > change->seen_ms)
+            change->seen_ms = answer->time_ms;
+        change->try_ns = event->now_ns + CERT_SIGNER_PAUSE_NS;
+    }
+}
+
+bool
+cert_signer_on_change_answer (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
+{
+    const Adr__Answer *answer = (const Adr__Answer *) event->message.header;
+    change_t *change = cert_signer_change (self);
+    if (change->phase == CHANGE_NONE || answer->number != change->number || !change->awaits)
+        return false;
+    change->awaits = false;
+    if (change->phase == CHANGE_READING_TOKEN)
+        s_on_token_record (self, event, effects);
+    else if (change->phase == CHANGE_READING)
+        s_on_registry (self, event, effects);
+    else if (change->phase == CHANGE_WRITING)
+        s_on_written (self, event, effects);
+    return true;
+}
+
+/* --- life -------------------------------------------------------------------------------------------------------------- */
+
+static bool
+s_is_same (const change_t *change, const change_t *asked)
+{
+    return change->phase != CHANGE_NONE && change->kind == asked->kind && adr_id_equal (&change->node, &asked->node)
+           && memcmp (change->asked.key, asked->asked.key, sizeof asked->asked.key) == 0;
+}
+
+bool
+cert_signer_begin_change (cert_signer_t *self, const change_t *asked, const adr_event_t *event, adr_effects_t *effects)
+{
+    change_t *change = cert_signer_change (self);
+    if (s_is_same (change, asked)) { /* asked again: it is answered once, under its newest number */
+        change->asker = asked->asker;
+        change->asked_number = asked->asked_number;
+        change->limit_ns = asked->limit_ns;
+        return true;
+    }
+    if (change->phase != CHANGE_NONE)
+        return false;
+    *change = *asked;
+    change->started_ns = event->now_ns;
+    s_read_first (self, event->now_ns, effects);
+    return true;
+}
+
+int64_t
+cert_signer_change_due (const change_t *change)
+{
+    if (change->phase == CHANGE_NONE)
+        return ADR_NEVER;
+    return change->try_ns < change->limit_ns ? change->try_ns : change->limit_ns;
+}
+
+void
+cert_signer_tend_change (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
+{
+    change_t *change = cert_signer_change (self);
+    if (change->phase == CHANGE_NONE)
+        return;
+    if (event->now_ns >= change->limit_ns)
+        change_end (self, change->phase == CHANGE_WAITING ? ADR_STATUS_TIMEOUT : ADR_STATUS_UNKNOWN,
+                    change->phase == CHANGE_WAITING ? change->why : "not committed in time: ask again", effects);
+    else if (event->kind == ADR_EVENT_MESSAGE && change->phase == CHANGE_WAITING) /* a newer map: it may be no voter any more */
+        s_read_first (self, event->now_ns, effects);
+    else if (change->try_ns <= event->now_ns && change->phase == CHANGE_WRITING)
+        s_write (self, event, effects);
+    else if (change->try_ns <= event->now_ns)
+        s_read_first (self, event->now_ns, effects);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* cert_signer: nodes that go. See cert_signer_change.c; rules: docs/protocol/trust.md (TRUST-3). First *leaving*, if its group has it as
+ * a voter, then *evicted*. */
+
+#include "actors/cert_signer_private.h"
+#include "store/store.h"
+
+#include <stdio.h>
+
+#define S_STATUS_MS 5000 /* a master says every second how its group is */
+
+/* What is known of the node's group; NULL: nothing that may be relied on. */
+static const adr_group_status_t *
+s_status (const adr_map_t *map, const adr_map_node_t *node)
+{
+    const adr_map_group_t *group = adr_map_group ((adr_map_t *) map, &node->group);
+    bool known = group && group->status.member_count > 0 && !adr_id_is_none (&group->status.master)
+                 && group->status.age_ms < S_STATUS_MS;
+    return known ? &group->status : NULL;
+}
+
+static bool
+s_is_voter (const adr_group_status_t *status, const adr_map_node_t *node)
+{
+    for (uint32_t i = 0; i < status->member_count; i++)
+        if (adr_id_equal (&status->member[i].node, &node->id))
+            return status->member[i].voter;
+    return false;
+}
+
+/* [TRUST-3] Without the node the group's voters that are up, and can acknowledge, are no quorum of those that are to stay. What it
+ * says of its own group while it leads is no reason: the group's log guards that step as well. */
+static bool
+s_is_needed (const adr_map_t *map, const adr_group_status_t *status, const adr_map_node_t *node)
+{
+    uint32_t left = 0, up = 0;
+    if (adr_id_equal (&status->master, &node->id))
+        return false;
+    for (uint32_t i = 0; i < status->member_count; i++) {
+        const adr_map_member_t *member = &status->member[i];
+        const adr_map_node_t *other = adr_map_node (map, &member->node);
+        if (!member->voter || other == NULL || other->leaving || other == node)
+            continue;
+        left++;
+        up += adr_node_state_is_online (member->state) && member->progress.sync != ADR_SYNC_COPYING; /* that acknowledges nothing */
+    }
+    return s_is_voter (status, node) && (left == 0 || up < adr_quorum_needed (left, map->quorum));
+}
+
+static void
+s_write_next (cert_signer_t *self, adr_map_t *held, adr_map_node_t *node, bool evicts, const adr_event_t *event,
+              adr_effects_t *effects)
+{
+    change_t *change = cert_signer_change (self);
+    char id[ADR_ID_TEXT_SIZE], more[ADR_ID_TEXT_SIZE + 16];
+    node->leaving = true;
+    node->evicted = evicts;
+    if (evicts)
+        node->certificate_size = 0;
+    change_ops_begin (change);
+    if (!change_add_registry (self, held, effects))
+        return;
+    adr_id_format (&node->id, id);
+    snprintf (more, sizeof more, "\"node\": \"%s\"", id);
+    change_add_audit (change, held->epoch, 0, evicts ? "evict" : "leave", more, event->wall_ms);
+    change_write (self, event, effects);
+}
+
+void
+cert_signer_decide_evict (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects)
+{
+    change_t *change = cert_signer_change (self);
+    const adr_map_t *seen = cert_signer_map (self); /* its statuses, and its epoch: what enough have signed */
+    adr_map_node_t *node = change_node (held, &change->node);
+    if (node == NULL)
+        change_end (self, ADR_STATUS_NOT_FOUND, "the registry has no such node", effects);
+    else if (node->evicted && seen->epoch >= held->epoch)
+        change_end (self, ADR_STATUS_OK, "evicted", effects);
+    else if (node->evicted)
+        change_wait (change, "it is committed, and too few PKI nodes have signed it yet: ask again", event->now_ns);
+    else if (node->type == ADR_NODE_EDGE)
+        s_write_next (self, held, node, true, event, effects);
+    else {
+        const adr_group_status_t *status = s_status (seen, node);
+        if (status == NULL)
+            change_wait (change, "nothing is known of its group, or for too long: ask again", event->now_ns);
+        else if (!node->leaving && s_is_needed (held, status, node))
+            change_end (self, ADR_STATUS_REFUSED, "without it the rest of its group that is up is no quorum", effects);
+        else if (node->leaving && s_is_voter (status, node))
+            change_wait (change, "its group has not let it go yet: ask again", event->now_ns);
+        else
+            s_write_next (self, held, node, !s_is_voter (status, node), event, effects);
+    }
+}
+
+void
+cert_signer_on_evict (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
+{
+    const Adr__Control *control = (const Adr__Control *) event->message.header;
+    adr_id_t node = adr_id_of (control->node);
+    int64_t limit_ms = control->limit_ms < ADR_REQUEST_TIME_MAX_MS ? control->limit_ms : ADR_REQUEST_TIME_MAX_MS;
+    change_t asked = { .kind = CHANGE_EVICT, .asker = event->message.from, .asked_number = control->number,
+                       .by = adr_id_of (control->asker), .node = node, .limit_ns = event->now_ns + limit_ms * ADR_MS };
+    if (adr_map_node (cert_signer_map (self), &node) == NULL)
+        cert_signer_answer (asked.asker, control->number, ADR_STATUS_INVALID, "no such node", NULL, effects);
+    else if (adr_id_equal (&node, &cert_signer_environment (self)->node))
+        cert_signer_answer (asked.asker, control->number, ADR_STATUS_REFUSED, "another PKI node has to do that", NULL, effects);
+    else if (!cert_signer_begin_change (self, &asked, event, effects))
+        cert_signer_answer (asked.asker, control->number, ADR_STATUS_REFUSED, "busy: the registry is being changed", NULL, effects);
+}
