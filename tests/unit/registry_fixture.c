@@ -5,6 +5,8 @@
 
 #include "core/actor.h"
 
+#include <stdio.h>
+
 adr_founding_t *
 registry_found (void)
 {
@@ -45,4 +47,43 @@ void
 registry_sign (adr_map_t *map, const adr_founding_t *founding, uint32_t zone)
 {
     registry_sign_as (map, founding, zone, founding->authority[zone].keys.sign_seed);
+}
+
+adr_cert_t
+registry_request (const adr_map_t *map, uint32_t zone, adr_node_type_t type, const char *name, uint8_t seed)
+{
+    adr_keys_t keys;
+    adr_cert_t request = { .kind = ADR_CERT_REQUEST, .type = type, .cluster = map->cluster, .zone = map->zone[zone].id };
+    for (uint32_t i = 0; type != ADR_NODE_EDGE && i < map->group_count; i++)
+        if (map->group[i].type == type)
+            request.group = map->group[i].id;
+    memset (request.node.bytes, seed, ADR_ID_SIZE);
+    memset (keys.curve_secret, seed, ADR_KEY_SIZE);
+    memset (keys.sign_seed, seed + 1, ADR_KEY_SIZE);
+    snprintf (request.name, sizeof request.name, "%s", name);
+    adr_keys_public (&keys, request.curve_key, request.sign_key);
+    adr_cert_sign (&request, keys.sign_seed);
+    return request;
+}
+
+void
+registry_adopt (adr_map_t *map, const adr_cert_t *request, const adr_founding_t *founding, uint32_t authority)
+{
+    adr_cert_t issuer, certificate = *request;
+    const adr_founded_t *founded = &founding->authority[authority];
+    bool good = adr_cert_decode (&issuer, adr_bytes (founded->certificate, founded->certificate_size));
+    adr_assert (good);
+    certificate.kind = ADR_CERT_NODE;
+    certificate.serial = request->node.bytes[0];
+    certificate.issuer_serial = issuer.serial;
+    certificate.not_after_ms = INT64_C (4000000000000);
+    adr_cert_sign (&certificate, founded->keys.sign_seed);
+    map->node = adr_realloc (map->node, (map->node_count + 1) * sizeof *map->node);
+    adr_map_node_t *node = &map->node[map->node_count++];
+    *node = (adr_map_node_t){ .id = request->node, .zone = request->zone, .group = request->group, .type = request->type,
+                              .control = "tcp://127.0.0.1:1", .bulk = "tcp://127.0.0.1:2" };
+    memcpy (node->curve_key, request->curve_key, ADR_KEY_SIZE);
+    memcpy (node->sign_key, request->sign_key, ADR_KEY_SIZE);
+    snprintf (node->name, sizeof node->name, "%s", request->name);
+    node->certificate_size = adr_cert_encode (&certificate, node->certificate);
 }

@@ -21,4 +21,9 @@ void registry_sign (adr_map_t *map, const adr_founding_t *founding, uint32_t zon
 /* The same by another seed, in that PKI node's name. */
 void registry_sign_as (adr_map_t *map, const adr_founding_t *founding, uint32_t zone, const uint8_t seed[ADR_KEY_SIZE]);
 
+/* A node that would like to come in: its keys follow from the seed, and it has signed the request itself. */
+adr_cert_t registry_request (const adr_map_t *map, uint32_t zone, adr_node_type_t type, const char *name, uint8_t seed);
+/* Puts it behind the others, with a certificate that the authority of the PKI node of that zone, from 0, has signed. */
+void registry_adopt (adr_map_t *map, const adr_cert_t *request, const adr_founding_t *founding, uint32_t authority);
+
 #endif

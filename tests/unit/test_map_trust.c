@@ -244,6 +244,107 @@ only_steps_are_signed (void **state)
     assert_false (adr_map_is_step (held, s_offered));
 }
 
+static bool
+s_may_come (void (*change) (adr_map_node_t *node, const adr_map_t *held))
+{
+    adr_map_t *next = registry_next (s_founding->map);
+    adr_cert_t request = registry_request (next, 1, ADR_NODE_META, "meta2@z2", 0x77);
+    registry_adopt (next, &request, s_founding, 1);
+    if (change)
+        change (&next->node[next->node_count - 1], s_founding->map);
+    bool may = adr_map_is_step (s_founding->map, next);
+    adr_map_destroy (&next);
+    return may;
+}
+
+static void
+s_take_key (adr_map_node_t *node, const adr_map_t *held)
+{
+    memcpy (node->curve_key, held->node[0].curve_key, ADR_KEY_SIZE);
+}
+
+static void
+s_take_name (adr_map_node_t *node, const adr_map_t *held)
+{
+    memcpy (node->name, held->node[0].name, sizeof node->name);
+}
+
+static void
+s_take_id (adr_map_node_t *node, const adr_map_t *held)
+{
+    node->id = held->node[0].id;
+}
+
+static void
+s_other_zone (adr_map_node_t *node, const adr_map_t *held)
+{
+    node->zone = held->zone[0].id; /* not what its certificate says */
+}
+
+static void
+s_bad_signature (adr_map_node_t *node, const adr_map_t *held)
+{
+    (void) held;
+    node->certificate[node->certificate_size - 1] ^= 1;
+}
+
+static void
+s_evict (adr_map_node_t *node, const adr_map_t *held)
+{
+    (void) held;
+    node->evicted = node->leaving = true;
+}
+
+static void
+s_evict_whole (adr_map_node_t *node, const adr_map_t *held)
+{
+    s_evict (node, held);
+    node->certificate_size = 0;
+}
+
+/* [TRUST-4] Behind the others, with keys and a name of its own, and a certificate of one of the authorities. */
+static void
+a_node_that_comes_is_a_step (void **state)
+{
+    (void) state;
+    assert_true (s_may_come (NULL));
+    assert_true (s_may_come (s_evict_whole)); /* it came, and went */
+    assert_false (s_may_come (s_evict));
+    assert_false (s_may_come (s_take_key));
+    assert_false (s_may_come (s_take_name));
+    assert_false (s_may_come (s_take_id));
+    assert_false (s_may_come (s_other_zone));
+    assert_false (s_may_come (s_bad_signature));
+    adr_map_t *next = registry_next (s_founding->map); /* an authority that nobody knows */
+    adr_cert_t request = registry_request (next, 1, ADR_NODE_META, "meta2@z2", 0x77);
+    adr_founding_t *other = registry_found ();
+    registry_adopt (next, &request, other, 1);
+    adr_founding_destroy (&other);
+    assert_false (adr_map_is_step (s_founding->map, next));
+    next->node_count--;
+    assert_true (adr_map_is_step (s_founding->map, next));
+    next->node_count--; /* nobody goes */
+    assert_false (adr_map_is_step (s_founding->map, next));
+    next->node_count++;
+    next->zone[next->zone_count++] = (adr_map_zone_t){ .id = { { 1 } }, .name = "z9" };
+    assert_true (adr_map_is_step (s_founding->map, next));
+    strcpy (next->zone[next->zone_count - 1].name, "z2");
+    assert_false (adr_map_is_step (s_founding->map, next));
+    adr_map_destroy (&next);
+}
+
+/* A whole registry with it is believed by any node. */
+static void
+a_node_that_came_is_believed (void **state)
+{
+    (void) state;
+    adr_cert_t request = registry_request (s_offered, 1, ADR_NODE_META, "meta2@z2", 0x77);
+    registry_adopt (s_offered, &request, s_founding, 1);
+    registry_sign (s_offered, s_founding, 0);
+    registry_sign (s_offered, s_founding, 1);
+    assert_int_equal (s_judge (), ADR_MAP_BELIEVED);
+}
+
 /* Of two of whom one leaves the other is enough: two had to sign that. */
 static void
 one_that_stays_is_enough (void **state)
@@ -301,6 +402,8 @@ main (void)
         S_TEST (nobody_is_forgotten),
         S_TEST (nodes_have_certificates),
         S_TEST (only_steps_are_signed),
+        S_TEST (a_node_that_comes_is_a_step),
+        S_TEST (a_node_that_came_is_believed),
         S_TEST (one_that_stays_is_enough),
         S_TEST (what_is_sealed_stays_as_it_is),
     };
