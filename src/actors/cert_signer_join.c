@@ -121,6 +121,8 @@ s_why_not (const adr_map_t *held, const change_t *change, int64_t wall_ms)
         return "the group has a node in that zone already";
     if (!s_zone_of (held, token) && held->zone_count == ADR_ZONES_MAX)
         return "there can be no more zones";
+    if (token->type == ADR_NODE_PKI && held->authority_count == ADR_ZONES_MAX)
+        return "there can be no more authorities";
     return held->node_count == ADR_NODES_MAX ? "there can be no more nodes" : NULL;
 }
 
@@ -143,6 +145,10 @@ s_add_node (cert_signer_t *self, adr_map_t *map, int64_t wall_ms)
     memcpy (node->sign_key, certificate.sign_key, ADR_KEY_SIZE);
     node->certificate_size = adr_cert_encode (&certificate, node->certificate);
     snprintf (node->name, sizeof node->name, "%s", certificate.name);
+    if (node->type == ADR_NODE_PKI) {
+        memcpy (map->authority[map->authority_count], change->authority, change->authority_size);
+        map->authority_size[map->authority_count++] = change->authority_size;
+    }
     snprintf (node->control, sizeof node->control, "%s", change->control);
     snprintf (node->bulk, sizeof node->bulk, "%s", change->bulk);
     snprintf (node->client, sizeof node->client, "%s", change->client);
@@ -224,8 +230,27 @@ s_take_endpoint (char to[ADR_ENDPOINT_MAX + 1], const char *from, const char *sc
     return true;
 }
 
+/* [TRUST-5] A PKI node signs, too: what it signs with the offline root has signed, for this very node. */
+static bool
+s_take_authority (const cert_signer_t *self, change_t *asked, const Adr__Join *join, int64_t wall_ms)
+{
+    const adr_map_t *map = cert_signer_map ((cert_signer_t *) self);
+    adr_cert_chain_t chain = { .root = adr_bytes (map->root_certificate, map->root_certificate_size) };
+    adr_bytes_t bytes = adr_bytes (join->authority.data, join->authority.len);
+    adr_cert_t authority;
+    if (asked->certificate.type != ADR_NODE_PKI)
+        return bytes.size == 0;
+    if (bytes.size > sizeof asked->authority || adr_cert_verify (&authority, bytes, &chain, wall_ms, true) != ADR_CERT_SOUND
+        || authority.kind != ADR_CERT_AUTHORITY || !adr_id_equal (&authority.cluster, &map->cluster)
+        || !adr_id_equal (&authority.node, &asked->certificate.node) || !adr_id_equal (&authority.zone, &asked->certificate.zone))
+        return false;
+    memcpy (asked->authority, bytes.data, bytes.size);
+    asked->authority_size = bytes.size;
+    return true;
+}
+
 static const char *
-s_read_join (const cert_signer_t *self, change_t *asked, const Adr__Join *join)
+s_read_join (const cert_signer_t *self, change_t *asked, const Adr__Join *join, int64_t wall_ms)
 {
     const adr_environment_t *environment = cert_signer_environment (self);
     adr_cert_t *request = &asked->certificate;
@@ -242,6 +267,8 @@ s_read_join (const cert_signer_t *self, change_t *asked, const Adr__Join *join)
     if (!s_take_endpoint (asked->control, join->control, "tcp://", true) || !s_take_endpoint (asked->bulk, join->bulk, "tcp://", true)
         || !s_take_endpoint (asked->client, join->client, "tcp://", edge || pki) || !s_take_endpoint (asked->http, join->http, "", edge))
         return "a node names where it listens: control and bulk, an edge client and http as well";
+    if (!s_take_authority (self, asked, join, wall_ms))
+        return "a PKI node brings an authority's certificate, for itself and of the root; others bring none";
     memcpy (asked->asked.key, join->token_key.data, ADR_KEY_SIZE);
     asked->node = request->node;
     return adr_id_is_none (&request->node) ? "no nodeId" : NULL;
@@ -253,7 +280,7 @@ cert_signer_on_join (cert_signer_t *self, const adr_event_t *event, adr_effects_
     const Adr__Join *join = (const Adr__Join *) event->message.header;
     change_t asked = { .kind = CHANGE_JOIN, .asker = event->message.from, .asked_number = join->number, .by = event->message.from.node,
                        .limit_ns = event->now_ns + S_LIMIT_MS * ADR_MS };
-    const char *why = s_read_join (self, &asked, join);
+    const char *why = s_read_join (self, &asked, join, event->wall_ms);
     adr_status_t status = ADR_STATUS_INVALID;
     if (why == NULL && cert_signer_environment (self)->authority == NULL) {
         status = ADR_STATUS_REFUSED;

@@ -73,6 +73,8 @@ typedef struct {
     change_token_t token;      /* ... the record that was read or is written; type 0: there is none */
     adr_version_t token_held;
     adr_cert_t certificate;    /* JOIN: the request; signed once the registry has it */
+    uint8_t authority[ADR_CERTIFICATE_MAX]; /* ... of a PKI node: signed by the root */
+    size_t authority_size;
     char control[ADR_ENDPOINT_MAX + 1], bulk[ADR_ENDPOINT_MAX + 1], client[ADR_ENDPOINT_MAX + 1], http[ADR_ENDPOINT_MAX + 1];
 } change_t;
 

@@ -152,9 +152,6 @@ s_settle_terms (change_token_t *token, const adr_map_t *held, const char **text)
     *text = token->type == ADR_NODE_EDGE ? "an edge belongs to no group" : "no such group of this type, or several: name one";
     if (token->type == ADR_NODE_EDGE ? *token->group_name != 0 : group == NULL)
         return ADR_STATUS_INVALID;
-    *text = "such nodes need a certificate of the root as well: that is not there yet";
-    if (token->type == ADR_NODE_PKI)
-        return ADR_STATUS_INVALID;
     if (zone)
         token->zone = zone->id;
     else

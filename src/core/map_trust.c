@@ -175,7 +175,7 @@ s_node_steps (adr_map_node_t *to, const adr_map_node_t *offered)
     return true;
 }
 
-/* [TRUST-4] Whoever comes in has an id, keys and a name that nobody has had, and a certificate that the held map's authorities have
+/* [TRUST-4] Whoever comes in has an id, keys and a name that nobody has had, and a certificate that one of the map's authorities has
  * signed; one that came and was evicted since has none. */
 static bool
 s_node_may_come (const adr_map_t *map, const adr_cert_chain_t *chain, const adr_map_node_t *node)
@@ -189,10 +189,31 @@ s_node_may_come (const adr_map_t *map, const adr_cert_chain_t *chain, const adr_
     return node->evicted ? node->certificate_size == 0 : adr_map_check_node (map, chain, node, 0) == ADR_CERT_SOUND;
 }
 
-/* Zones and nodes behind those that are held come into `expected`; false if one may not. */
+/* [TRUST-5] The root has signed it, for a PKI node that comes, too. */
 static bool
-s_newcomers_step (adr_map_t *expected, const adr_map_t *offered)
+s_authority_may_come (const adr_map_t *held, const adr_map_t *offered, uint32_t at)
 {
+    adr_cert_chain_t chain = { .root = adr_bytes (held->root_certificate, held->root_certificate_size) };
+    adr_cert_t authority;
+    adr_bytes_t bytes = adr_bytes (offered->authority[at], offered->authority_size[at]);
+    if (adr_cert_verify (&authority, bytes, &chain, 0, false) != ADR_CERT_SOUND || authority.kind != ADR_CERT_AUTHORITY
+        || !adr_id_equal (&authority.cluster, &held->cluster))
+        return false;
+    const adr_map_node_t *node = adr_map_node (offered, &authority.node);
+    return node && node->type == ADR_NODE_PKI && adr_map_node (held, &authority.node) == NULL;
+}
+
+/* Zones, nodes and authorities behind those that are held come into `expected`; false if one may not. */
+static bool
+s_newcomers_step (adr_map_t *expected, const adr_map_t *held, const adr_map_t *offered)
+{
+    for (uint32_t i = held->authority_count; i < offered->authority_count; i++) {
+        if (!s_authority_may_come (held, offered, i))
+            return false;
+        memcpy (expected->authority[i], offered->authority[i], offered->authority_size[i]);
+        expected->authority_size[i] = offered->authority_size[i];
+        expected->authority_count = i + 1;
+    }
     adr_cert_chain_t chain = adr_cert_chain_of_map (expected);
     expected->node = adr_realloc (expected->node, (offered->node_count + 1) * sizeof *expected->node);
     for (uint32_t i = expected->zone_count; i < offered->zone_count; i++) {
@@ -212,7 +233,8 @@ s_newcomers_step (adr_map_t *expected, const adr_map_t *offered)
 bool
 adr_map_is_step (const adr_map_t *held, const adr_map_t *offered)
 {
-    if (held->node_count > offered->node_count || held->zone_count > offered->zone_count || offered->epoch <= held->epoch
+    if (held->node_count > offered->node_count || held->zone_count > offered->zone_count
+        || held->authority_count > offered->authority_count || offered->epoch <= held->epoch
         || offered->epoch - held->epoch > ADR_MAP_EPOCHS_MAX)
         return false;
     adr_map_t *expected = adr_map_copy (held);
@@ -220,7 +242,7 @@ adr_map_is_step (const adr_map_t *held, const adr_map_t *offered)
     expected->epoch = offered->epoch;
     for (uint32_t i = 0; i < held->node_count && same; i++)
         same = s_node_steps (&expected->node[i], &offered->node[i]);
-    same = same && s_newcomers_step (expected, offered) && adr_map_same_registry (expected, offered);
+    same = same && s_newcomers_step (expected, held, offered) && adr_map_same_registry (expected, offered);
     adr_map_destroy (&expected);
     return same;
 }

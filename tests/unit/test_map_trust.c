@@ -333,6 +333,52 @@ a_node_that_comes_is_a_step (void **state)
     adr_map_destroy (&next);
 }
 
+/* What the root, or somebody else, has signed for that node. */
+static void
+s_add_authority (adr_map_t *map, const adr_cert_t *request, const adr_keys_t *root)
+{
+    adr_cert_t certificate = *request, issuer;
+    adr_keys_t keys;
+    assert_true (adr_cert_decode (&issuer, adr_bytes (map->root_certificate, map->root_certificate_size)));
+    memset (keys.sign_seed, 0x44, sizeof keys.sign_seed);
+    certificate.kind = ADR_CERT_AUTHORITY;
+    certificate.group = (adr_id_t){ { 0 } };
+    memset (certificate.curve_key, 0, sizeof certificate.curve_key);
+    adr_keys_public (&keys, NULL, certificate.sign_key);
+    certificate.serial = 77;
+    certificate.issuer_serial = issuer.serial;
+    certificate.not_after_ms = INT64_C (4000000000000);
+    adr_cert_sign (&certificate, root->sign_seed);
+    map->authority_size[map->authority_count] = adr_cert_encode (&certificate, map->authority[map->authority_count]);
+    map->authority_count++;
+}
+
+/* [TRUST-5] A PKI node brings its authority along, which the root has signed; nothing else brings one. */
+static void
+an_authority_comes_with_its_node (void **state)
+{
+    (void) state;
+    adr_map_t *next = registry_next (s_founding->map);
+    adr_cert_t request = registry_request (next, 1, ADR_NODE_PKI, "pki2@z2", 0x77);
+    adr_cert_t other = registry_request (next, 1, ADR_NODE_PKI, "pki3@z2", 0x79);
+    registry_adopt (next, &request, s_founding, 1);
+    s_add_authority (next, &request, &s_founding->root.keys);
+    assert_true (adr_map_is_step (s_founding->map, next));
+    next->authority_count--;
+    s_add_authority (next, &request, &s_founding->authority[0].keys);
+    assert_false (adr_map_is_step (s_founding->map, next));
+    next->authority_count--;
+    s_add_authority (next, &other, &s_founding->root.keys); /* of a node that does not come */
+    assert_false (adr_map_is_step (s_founding->map, next));
+    next->authority_count--;
+    other.node = adr_founding_node (s_founding, 0, ADR_NODE_PKI)->id; /* a second one of a node that is there */
+    s_add_authority (next, &other, &s_founding->root.keys);
+    assert_false (adr_map_is_step (s_founding->map, next));
+    next->authority_count = s_founding->map->authority_count - 1;
+    assert_false (adr_map_is_step (s_founding->map, next));
+    adr_map_destroy (&next);
+}
+
 /* A whole registry with it is believed by any node. */
 static void
 a_node_that_came_is_believed (void **state)
@@ -404,6 +450,7 @@ main (void)
         S_TEST (only_steps_are_signed),
         S_TEST (a_node_that_comes_is_a_step),
         S_TEST (a_node_that_came_is_believed),
+        S_TEST (an_authority_comes_with_its_node),
         S_TEST (one_that_stays_is_enough),
         S_TEST (what_is_sealed_stays_as_it_is),
     };
