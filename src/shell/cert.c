@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* `adrestia cert show FILE` and `adrestia cert verify FILE --ca DIR`: what a certificate says, and whether it is to be
- * believed. Reads files only; no cluster is asked.
+/* `adrestia cert show FILE`, `adrestia cert verify FILE --ca DIR` and `adrestia cert sign REQUEST --ca DIR --out FILE`: what a
+ * certificate says, whether it is to be believed, and the root's signature for the authority of a new PKI node. Reads files only;
+ * no cluster is asked.
  *
- * Owns: nothing. Makes durable: nothing. */
+ * Owns: nothing. Makes durable: the certificate that was signed. */
 
 #include "shell/init.h"
 
@@ -13,23 +14,30 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #define S_USAGE 64
 #define S_INVALID 7 /* ADR_INVALID */
 #define S_DENIED 8  /* ADR_DENIED: well formed, and not to be believed */
 #define S_FILE_MAX ((size_t) ADR_HEADER_MAX)
+#define S_BACKDATED_MS (INT64_C (5) * 60 * 1000) /* clocks of hosts differ */
+#define S_AUTHORITY_MS (INT64_C (10) * 366 * 24 * 3600 * 1000)
 
 static const char S_HELP[] = "adrestia cert show FILE [--json]\n"
                              "adrestia cert verify FILE --map FILE|--ca DIR [--json]\n"
+                             "adrestia cert sign REQUEST --ca DIR --out FILE\n"
                              "  --map FILE   the cluster.map of a host, which names root and authorities\n"
-                             "  --ca DIR     a folder with root.cert and authority-*.cert\n"
+                             "  --ca DIR     a folder with root.cert and authority-*.cert; to sign: and root.key, which is kept offline\n"
+                             "  --out FILE   where the authority's certificate goes; it must not be there yet\n"
+                             "sign: REQUEST is the authority.request that `adrestiad join` of a PKI node has written.\n"
                              "Exit: 0 sound, 7 no certificate, 8 not to be believed, 64 wrong command line.\n";
 
 typedef struct {
-    const char *verb, *file, *map, *ca;
+    const char *verb, *file, *map, *ca, *out;
     bool json;
 } s_options_t;
 
@@ -247,6 +255,93 @@ s_verify_by_ca (const s_options_t *options)
     return code;
 }
 
+/* --- sign ----------------------------------------------------------------------------------------------------- */
+
+/* The root's certificate and keys, which must fit each other. */
+static bool
+s_read_root (const char *ca, adr_cert_t *root, adr_keys_t *keys)
+{
+    adr_buffer_t cert = { 0 }, key = { 0 };
+    char path[PATH_MAX + 16];
+    snprintf (path, sizeof path, "%.*s/root.cert", PATH_MAX, ca);
+    bool good = s_read_file (path, &cert);
+    snprintf (path, sizeof path, "%.*s/root.key", PATH_MAX, ca);
+    good = good && s_read_file (path, &key);
+    if (good) {
+        good = adr_cert_decode (root, adr_bytes (cert.data, cert.size)) && root->kind == ADR_CERT_ROOT
+               && adr_keys_parse (keys, (const char *) key.data, key.size) && adr_keys_fit (keys, root);
+        if (!good)
+            fprintf (stderr, "adrestia cert: %s: these are not the keys of the root that root.cert names\n", path);
+    }
+    if (key.data)
+        sodium_memzero (key.data, key.size);
+    adr_buffer_free (&cert);
+    adr_buffer_free (&key);
+    return good;
+}
+
+static bool
+s_read_request (const char *path, adr_cert_t *request)
+{
+    adr_buffer_t file = { 0 };
+    bool read = s_read_file (path, &file);
+    bool good = read && adr_cert_decode (request, adr_bytes (file.data, file.size)) && request->kind == ADR_CERT_REQUEST
+                && request->type == ADR_NODE_PKI && adr_cert_signed_by (request, request->sign_key);
+    adr_buffer_free (&file);
+    if (read && !good)
+        fprintf (stderr, "adrestia cert: %s: is no request of a PKI node's authority, or its own key did not sign it\n", path);
+    return good;
+}
+
+/* The authority of that PKI node: it opens no connection, and is in no group. */
+static adr_cert_t
+s_authority_of (const adr_cert_t *request, const adr_cert_t *root)
+{
+    adr_cert_t cert = { .kind = ADR_CERT_AUTHORITY, .type = ADR_NODE_PKI, .cluster = root->cluster, .zone = request->zone,
+                        .node = request->node, .issuer_serial = root->serial };
+    randombytes_buf (&cert.serial, sizeof cert.serial);
+    cert.serial = cert.serial >> 1 | 1;
+    cert.not_before_ms = s_now_ms () - S_BACKDATED_MS;
+    cert.not_after_ms = cert.not_before_ms + S_AUTHORITY_MS < root->not_after_ms ? cert.not_before_ms + S_AUTHORITY_MS : root->not_after_ms;
+    snprintf (cert.name, sizeof cert.name, "authority of %.45s", request->name);
+    memcpy (cert.sign_key, request->sign_key, ADR_KEY_SIZE);
+    return cert;
+}
+
+static int
+s_write_new (const char *path, adr_bytes_t bytes)
+{
+    FILE *file = fopen (path, "wxe");
+    bool good = file && fwrite (bytes.data, 1, bytes.size, file) == bytes.size && fflush (file) == 0 && fsync (fileno (file)) == 0;
+    if (!good)
+        fprintf (stderr, "adrestia cert: %s: %s\n", path, strerror (errno));
+    if (file)
+        good = fclose (file) == 0 && good;
+    return good ? 0 : 1;
+}
+
+static int
+s_sign (const s_options_t *options)
+{
+    adr_cert_t request, root;
+    adr_keys_t keys = { 0 };
+    uint8_t bytes[ADR_CERTIFICATE_MAX];
+    if (!s_read_request (options->file, &request) || !s_read_root (options->ca, &root, &keys))
+        return S_INVALID;
+    if (!adr_id_equal (&request.cluster, &root.cluster)) {
+        sodium_memzero (&keys, sizeof keys);
+        fprintf (stderr, "adrestia cert: the request is for another cluster than the root's\n");
+        return S_DENIED;
+    }
+    adr_cert_t cert = s_authority_of (&request, &root);
+    adr_cert_sign (&cert, keys.sign_seed);
+    sodium_memzero (&keys, sizeof keys);
+    int code = s_write_new (options->out, adr_bytes (bytes, adr_cert_encode (&cert, bytes)));
+    if (code == 0)
+        printf ("%s: signed by %s\n", cert.name, root.name);
+    return code;
+}
+
 /* --- the command line ----------------------------------------------------------------------------------------- */
 
 /* 0, or the exit code; -1 for help. */
@@ -256,6 +351,7 @@ s_parse (int argc, char **argv, s_options_t *options)
     static const struct option known[] = { { "json", no_argument, NULL, 'j' },
                                            { "map", required_argument, NULL, 'm' },
                                            { "ca", required_argument, NULL, 'c' },
+                                           { "out", required_argument, NULL, 'o' },
                                            { "help", no_argument, NULL, 'h' },
                                            { NULL, 0, NULL, 0 } };
     optind = 0;
@@ -266,6 +362,8 @@ s_parse (int argc, char **argv, s_options_t *options)
             options->map = optarg;
         else if (option == 'c')
             options->ca = optarg;
+        else if (option == 'o')
+            options->out = optarg;
         else
             return option == 'h' ? -1 : S_USAGE;
     }
@@ -289,6 +387,8 @@ adr_shell_cert (int argc, char **argv)
         return s_show_file (&options);
     if (code == 0 && !strcmp (options.verb, "verify") && !options.map != !options.ca)
         return options.map ? s_verify_by_map (&options) : s_verify_by_ca (&options);
+    if (code == 0 && !strcmp (options.verb, "sign") && options.ca && options.out)
+        return s_sign (&options);
     fputs (S_HELP, stderr);
     return S_USAGE;
 }
