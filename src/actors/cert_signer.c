@@ -432,7 +432,11 @@ s_on_control (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effe
 {
     const Adr__Control *control = (const Adr__Control *) event->message.header;
     if (control->action == ADR__CONTROL_ACTION__EVICT)
-        cert_signer_on_evict (self, event, effects);
+        cert_signer_on_node (self, CHANGE_EVICT, event, effects);
+    else if (control->action == ADR__CONTROL_ACTION__DEMOTE)
+        cert_signer_on_node (self, CHANGE_DEMOTE, event, effects);
+    else if (control->action == ADR__CONTROL_ACTION__PROMOTE)
+        cert_signer_on_node (self, CHANGE_PROMOTE, event, effects);
     else if (control->action == ADR__CONTROL_ACTION__TOKEN)
         cert_signer_on_token (self, event, effects);
     else

@@ -40,10 +40,18 @@ cert_signer_answer (adr_address_t asker, uint64_t number, adr_status_t status, c
     effects->send (effects, asker, ADR__KIND__CONTROL_ANSWER, &answer.base, s_nothing);
 }
 
+/* That is there already. */
+static bool
+s_is_about_node (const change_t *change)
+{
+    return change->kind != CHANGE_TOKEN && change->kind != CHANGE_JOIN;
+}
+
 void
 change_end (cert_signer_t *self, adr_status_t status, const char *text, adr_effects_t *effects)
 {
-    static const char *const s_names[] = { [CHANGE_EVICT] = "eviction", [CHANGE_TOKEN] = "token", [CHANGE_JOIN] = "adoption" };
+    static const char *const s_names[] = { [CHANGE_EVICT] = "eviction", [CHANGE_DEMOTE] = "demotion", [CHANGE_PROMOTE] = "promotion",
+                                          [CHANGE_TOKEN] = "token", [CHANGE_JOIN] = "adoption" };
     change_t *change = cert_signer_change (self);
     char id[ADR_ID_TEXT_SIZE];
     adr_id_format (&change->node, id);
@@ -55,7 +63,7 @@ change_end (cert_signer_t *self, adr_status_t status, const char *text, adr_effe
         cert_signer_answer (change->asker, change->asked_number, status, text,
                             done && change->kind == CHANGE_TOKEN ? &change->token : NULL, effects);
     adr_note (effects, ADR_LEVEL_NOTE, "%s of %s -> %s: %s", s_names[change->kind],
-              change->kind == CHANGE_EVICT ? id : change->token.name, adr_status_name (status), text);
+              s_is_about_node (change) ? id : change->token.name, adr_status_name (status), text);
     adr_buffer_free (&change->values);
     *change = (change_t){ .phase = CHANGE_NONE };
 }
@@ -111,7 +119,7 @@ s_read (cert_signer_t *self, change_phase_t phase, int64_t now_ns, adr_effects_t
 static void
 s_read_first (cert_signer_t *self, int64_t now_ns, adr_effects_t *effects)
 {
-    s_read (self, cert_signer_change (self)->kind == CHANGE_EVICT ? CHANGE_READING : CHANGE_READING_TOKEN, now_ns, effects);
+    s_read (self, s_is_about_node (cert_signer_change (self)) ? CHANGE_READING : CHANGE_READING_TOKEN, now_ns, effects);
 }
 
 static void
@@ -229,6 +237,12 @@ s_decide (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_ef
     switch (cert_signer_change (self)->kind) {
     case CHANGE_EVICT:
         cert_signer_decide_evict (self, held, event, effects);
+        break;
+    case CHANGE_DEMOTE:
+        cert_signer_decide_demote (self, held, event, effects);
+        break;
+    case CHANGE_PROMOTE:
+        cert_signer_decide_promote (self, held, event, effects);
         break;
     case CHANGE_TOKEN:
         cert_signer_decide_token (self, held, event, effects);

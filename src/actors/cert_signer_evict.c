@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* cert_signer: nodes that go. See cert_signer_change.c; rules: docs/protocol/trust.md (TRUST-3). First *leaving*, if its group has it as
- * a voter, then *evicted*. */
+/* cert_signer: nodes that go, and voters that are made and unmade. See cert_signer_change.c; rules: docs/protocol/trust.md (TRUST-3).
+ * Who is *leaving* is taken out of its group's voters, and stays so until it is promoted; only who votes nowhere is *evicted*. */
 
 #include "actors/cert_signer_private.h"
 #include "store/store.h"
@@ -48,22 +48,33 @@ s_is_needed (const adr_map_t *map, const adr_group_status_t *status, const adr_m
 }
 
 static void
-s_write_next (cert_signer_t *self, adr_map_t *held, adr_map_node_t *node, bool evicts, const adr_event_t *event,
+s_write_next (cert_signer_t *self, adr_map_t *held, const adr_map_node_t *node, const char *action, const adr_event_t *event,
               adr_effects_t *effects)
 {
     change_t *change = cert_signer_change (self);
     char id[ADR_ID_TEXT_SIZE], more[ADR_ID_TEXT_SIZE + 16];
-    node->leaving = true;
-    node->evicted = evicts;
-    if (evicts)
-        node->certificate_size = 0;
     change_ops_begin (change);
     if (!change_add_registry (self, held, effects))
         return;
     adr_id_format (&node->id, id);
     snprintf (more, sizeof more, "\"node\": \"%s\"", id);
-    change_add_audit (change, held->epoch, 0, evicts ? "evict" : "leave", more, event->wall_ms);
+    change_add_audit (change, held->epoch, 0, action, more, event->wall_ms);
     change_write (self, event, effects);
+}
+
+static void
+s_write_leaving (cert_signer_t *self, adr_map_t *held, adr_map_node_t *node, const adr_event_t *event, adr_effects_t *effects)
+{
+    node->leaving = true;
+    s_write_next (self, held, node, "leave", event, effects);
+}
+
+static void
+s_write_evicted (cert_signer_t *self, adr_map_t *held, adr_map_node_t *node, const adr_event_t *event, adr_effects_t *effects)
+{
+    node->leaving = node->evicted = true;
+    node->certificate_size = 0;
+    s_write_next (self, held, node, "evict", event, effects);
 }
 
 void
@@ -79,7 +90,7 @@ cert_signer_decide_evict (cert_signer_t *self, adr_map_t *held, const adr_event_
     else if (node->evicted)
         change_wait (change, "it is committed, and too few PKI nodes have signed it yet: ask again", event->now_ns);
     else if (node->type == ADR_NODE_EDGE)
-        s_write_next (self, held, node, true, event, effects);
+        s_write_evicted (self, held, node, event, effects);
     else {
         const adr_group_status_t *status = s_status (seen, node);
         if (status == NULL)
@@ -88,22 +99,63 @@ cert_signer_decide_evict (cert_signer_t *self, adr_map_t *held, const adr_event_
             change_end (self, ADR_STATUS_REFUSED, "without it the rest of its group that is up is no quorum", effects);
         else if (node->leaving && s_is_voter (status, node))
             change_wait (change, "its group has not let it go yet: ask again", event->now_ns);
+        else if (s_is_voter (status, node))
+            s_write_leaving (self, held, node, event, effects);
         else
-            s_write_next (self, held, node, !s_is_voter (status, node), event, effects);
+            s_write_evicted (self, held, node, event, effects);
     }
 }
 
 void
-cert_signer_on_evict (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
+cert_signer_decide_demote (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects)
+{
+    change_t *change = cert_signer_change (self);
+    const adr_map_t *seen = cert_signer_map (self);
+    adr_map_node_t *node = change_node (held, &change->node);
+    const adr_group_status_t *status = node ? s_status (seen, node) : NULL;
+    if (node == NULL || node->evicted || node->type == ADR_NODE_EDGE)
+        change_end (self, ADR_STATUS_REFUSED, "it is in no group, or was evicted", effects);
+    else if (status == NULL)
+        change_wait (change, "nothing is known of its group, or for too long: ask again", event->now_ns);
+    else if (!node->leaving && s_is_needed (held, status, node))
+        change_end (self, ADR_STATUS_REFUSED, "without it the rest of its group that is up is no quorum", effects);
+    else if (!node->leaving)
+        s_write_leaving (self, held, node, event, effects);
+    else if (s_is_voter (status, node) || seen->epoch < held->epoch)
+        change_wait (change, "its group has not let it go yet: ask again", event->now_ns);
+    else
+        change_end (self, ADR_STATUS_OK, "votes no more", effects);
+}
+
+void
+cert_signer_decide_promote (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects)
+{
+    change_t *change = cert_signer_change (self);
+    const adr_map_t *seen = cert_signer_map (self);
+    adr_map_node_t *node = change_node (held, &change->node);
+    const adr_group_status_t *status = node ? s_status (seen, node) : NULL;
+    if (node == NULL || node->evicted || node->type == ADR_NODE_EDGE)
+        change_end (self, ADR_STATUS_REFUSED, "it is in no group, or was evicted", effects);
+    else if (node->leaving) {
+        node->leaving = false;
+        s_write_next (self, held, node, "promote", event, effects);
+    } else if (status == NULL || !s_is_voter (status, node) || seen->epoch < held->epoch)
+        change_wait (change, "its group takes it in once it has caught up and settled: ask again", event->now_ns);
+    else
+        change_end (self, ADR_STATUS_OK, "votes", effects);
+}
+
+void
+cert_signer_on_node (cert_signer_t *self, change_kind_t kind, const adr_event_t *event, adr_effects_t *effects)
 {
     const Adr__Control *control = (const Adr__Control *) event->message.header;
     adr_id_t node = adr_id_of (control->node);
     int64_t limit_ms = control->limit_ms < ADR_REQUEST_TIME_MAX_MS ? control->limit_ms : ADR_REQUEST_TIME_MAX_MS;
-    change_t asked = { .kind = CHANGE_EVICT, .asker = event->message.from, .asked_number = control->number,
+    change_t asked = { .kind = kind, .asker = event->message.from, .asked_number = control->number,
                        .by = adr_id_of (control->asker), .node = node, .limit_ns = event->now_ns + limit_ms * ADR_MS };
     if (adr_map_node (cert_signer_map (self), &node) == NULL)
         cert_signer_answer (asked.asker, control->number, ADR_STATUS_INVALID, "no such node", NULL, effects);
-    else if (adr_id_equal (&node, &cert_signer_environment (self)->node))
+    else if (kind != CHANGE_PROMOTE && adr_id_equal (&node, &cert_signer_environment (self)->node))
         cert_signer_answer (asked.asker, control->number, ADR_STATUS_REFUSED, "another PKI node has to do that", NULL, effects);
     else if (!cert_signer_begin_change (self, &asked, event, effects))
         cert_signer_answer (asked.asker, control->number, ADR_STATUS_REFUSED, "busy: the registry is being changed", NULL, effects);

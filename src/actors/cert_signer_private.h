@@ -25,7 +25,7 @@ typedef enum {
     CHANGE_WAITING  /* for what `why` says */
 } change_phase_t;
 
-typedef enum { CHANGE_EVICT, CHANGE_TOKEN, CHANGE_JOIN } change_kind_t;
+typedef enum { CHANGE_EVICT, CHANGE_DEMOTE, CHANGE_PROMOTE, CHANGE_TOKEN, CHANGE_JOIN } change_kind_t;
 
 /* A token's record: its terms, and who used it. */
 typedef struct {
@@ -120,10 +120,12 @@ adr_map_node_t *change_node (adr_map_t *map, const adr_id_t *id);
 
 /* What the registry says next, given the one that the group holds. */
 void cert_signer_decide_evict (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
+void cert_signer_decide_demote (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
+void cert_signer_decide_promote (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_decide_token (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_decide_join (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 /* What operators and strangers ask. */
-void cert_signer_on_evict (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
+void cert_signer_on_node (cert_signer_t *self, change_kind_t kind, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_on_token (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_on_join (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 /* JOIN's answer; `map` and `certificate` NULL: it is refused. */

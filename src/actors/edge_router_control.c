@@ -60,7 +60,7 @@ s_find_actor (const edge_router_t *self, const Adr__Control *ask, uint32_t tries
 {
     adr_id_t id = adr_id_of (ask->node);
     const adr_map_node_t *node = adr_map_node (self->map, &id);
-    bool changes = ask->action == ADR__CONTROL_ACTION__EVICT || ask->action == ADR__CONTROL_ACTION__TOKEN;
+    bool changes = ask->action >= ADR__CONTROL_ACTION__EVICT;
     if (changes && (node || ask->action == ADR__CONTROL_ACTION__TOKEN)) /* a token is about nobody yet */
         node = s_choose_pki (self, &id, tries);
     if (node == NULL || node->type == ADR_NODE_EDGE)

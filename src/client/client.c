@@ -599,7 +599,9 @@ adr_cluster_map (adr_client_t *self, char **json)
 static_assert ((int) ADR_ACTION_REPAIR_RUN == (int) ADR__CONTROL_ACTION__REPAIR_RUN
                    && (int) ADR_ACTION_REPAIR_PAUSE == (int) ADR__CONTROL_ACTION__REPAIR_PAUSE
                    && (int) ADR_ACTION_SCRUB == (int) ADR__CONTROL_ACTION__SCRUB
-                   && (int) ADR_ACTION_EVICT == (int) ADR__CONTROL_ACTION__EVICT,
+                   && (int) ADR_ACTION_EVICT == (int) ADR__CONTROL_ACTION__EVICT
+                   && (int) ADR_ACTION_DEMOTE == (int) ADR__CONTROL_ACTION__DEMOTE
+                   && (int) ADR_ACTION_PROMOTE == (int) ADR__CONTROL_ACTION__PROMOTE,
                "the public numbers are the protocol's");
 
 static void

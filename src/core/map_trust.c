@@ -162,11 +162,11 @@ s_forgets (const adr_map_node_t *held, const adr_map_t *offered)
            || memcmp (node->sign_key, held->sign_key, ADR_KEY_SIZE) != 0;
 }
 
-/* Of what a PKI node changes in one node: marks that rise, and its certificate when it is evicted. */
+/* Of what a PKI node changes in one node: whether it leaves, that it is evicted, for good, and its certificate then. */
 static bool
 s_node_steps (adr_map_node_t *to, const adr_map_node_t *offered)
 {
-    if (!adr_id_equal (&to->id, &offered->id) || (to->leaving && !offered->leaving) || (to->evicted && !offered->evicted))
+    if (!adr_id_equal (&to->id, &offered->id) || (to->evicted && (!offered->evicted || !offered->leaving)))
         return false;
     if (offered->evicted && !to->evicted && offered->certificate_size == 0)
         to->certificate_size = 0;

@@ -48,7 +48,7 @@ s_help (FILE *to)
            "  kv delete SPACE KEY [CONDITION]                 kv list SPACE [PREFIX] [--read strong|local]\n"
            "  repair status                                   repair run [WHOM]\n"
            "  repair pause [--for TIME] [WHOM]                scrub [WHOM]\n"
-           "  node evict NAME|ID                              audit [--since TIME]\n"
+           "  node evict|demote|promote NAME|ID               audit [--since TIME]\n"
            "  WHOM: --node NAME|ID | --zone Z; left out: everybody. For operators: --profile operator.yaml\n"
            "  CONDITION: --if-absent | --if-exists | --if-version E.T.I; kv put takes --ttl TIME, too: 10s, 5m, 2h, 7d\n"
            "  A FILE that is left out, or -, is standard input or output.\n"

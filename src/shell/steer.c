@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* `adrestia repair run`, `adrestia repair pause` and `adrestia scrub`: operators steer what nodes do by themselves else;
- * `adrestia node evict`: they end one; `adrestia audit`: what they did. */
+ * `adrestia node evict|demote|promote`: they end one, or make and unmake a voter; `adrestia audit`: what they did. */
 
 #include "core/limits.h"
 #include "shell/shell.h"
@@ -109,7 +109,7 @@ s_hint (adr_action_t action, const adr_node_answer_t *answers, size_t count)
         if (answers[i].result != ADR_TIMEOUT)
             return;
     fprintf (stderr, "adrestia: nobody answered; only operators are heard (--profile operator.yaml)%s\n",
-             action == ADR_ACTION_EVICT ? ", and only PKI nodes can do this: are they up?" : "");
+             action >= ADR_ACTION_EVICT ? ", and only PKI nodes can do this: are they up?" : "");
 }
 
 static int
@@ -166,15 +166,31 @@ s_find_node (const json_t *map, const char *name)
     return NULL;
 }
 
+static bool
+s_find_action (const char *word, adr_action_t *action)
+{
+    static const struct {
+        const char *word;
+        adr_action_t action;
+    } s_words[] = { { "evict", ADR_ACTION_EVICT }, { "demote", ADR_ACTION_DEMOTE }, { "promote", ADR_ACTION_PROMOTE } };
+    for (size_t i = 0; i < sizeof s_words / sizeof s_words[0]; i++)
+        if (strcmp (s_words[i].word, word) == 0) {
+            *action = s_words[i].action;
+            return true;
+        }
+    return false;
+}
+
 /* Whoever holds copies is let go by its group first, which may take some seconds. */
 int
 adr_shell_node (adr_shell_t *self, int argc, char **argv)
 {
-    if (argc < 3 || strcmp (argv[1], "evict") != 0)
-        return adr_shell_usage ("node: expected `evict NAME`");
+    adr_action_t action;
+    if (argc < 3 || !s_find_action (argv[1], &action))
+        return adr_shell_usage ("node: expected `evict NAME`, `demote NAME` or `promote NAME`");
     for (int index = 3; index < argc; index++)
         if (adr_shell_global (self, argc, argv, &index) <= 0)
-            return adr_shell_usage ("node evict: what is `%s`?", argv[index]);
+            return adr_shell_usage ("node %s: what is `%s`?", argv[1], argv[index]);
     int code = 0;
     json_t *map = adr_shell_map_fetch (self, &code);
     if (!map)
@@ -184,7 +200,7 @@ adr_shell_node (adr_shell_t *self, int argc, char **argv)
     if (node)
         json_array_append (nodes, (json_t *) node);
     s_steer_t steer = { 0 };
-    code = node ? s_ask (self, ADR_ACTION_EVICT, &steer, nodes) : adr_shell_usage ("node evict: there is no node `%s`", argv[2]);
+    code = node ? s_ask (self, action, &steer, nodes) : adr_shell_usage ("node %s: there is no node `%s`", argv[1], argv[2]);
     json_decref (nodes);
     json_decref (map);
     return code;

@@ -81,16 +81,22 @@ s_tell_taken (const adr_map_t *taken)
 }
 
 static void
-s_evict (const adr_id_t *node, uint64_t number, uint32_t limit_ms)
+s_ask (Adr__ControlAction action, const adr_id_t *node, uint64_t number, uint32_t limit_ms)
 {
     Adr__Control control = ADR__CONTROL__INIT;
     control.number = number;
     control.node = adr_id_view (node);
-    control.action = ADR__CONTROL_ACTION__EVICT;
+    control.action = action;
     control.limit_ms = limit_ms;
     adr_id_t edge = adr_founding_node (s_founding, 0, ADR_NODE_EDGE)->id;
     harness_message (&s_signer, (adr_address_t){ edge, ADR_ACTOR_EDGE_ROUTER }, ADR_NODE_EDGE, ADR__KIND__CONTROL, &control.base,
                      s_nothing);
+}
+
+static void
+s_evict (const adr_id_t *node, uint64_t number, uint32_t limit_ms)
+{
+    s_ask (ADR__CONTROL_ACTION__EVICT, node, number, limit_ms);
 }
 
 /* The answer to the newest READ or WRITE; version 0: none. */
@@ -184,6 +190,64 @@ a_voter_leaves_before_it_is_evicted (void **state)
     s_assert_answered (ADR_STATUS_OK, 5);
     adr_map_destroy (&leaving);
     adr_map_destroy (&evicted);
+}
+
+/* [TRUST-3] It is taken out of the voters, and in again, and keeps its certificate all the while. */
+static void
+a_voter_is_unmade_and_made (void **state)
+{
+    (void) state;
+    adr_id_t node = registry_node (s_map, 2, ADR_NODE_META)->id;
+    s_tell_status (ADR_NODE_META, 7, 7);
+    s_ask (ADR__CONTROL_ACTION__DEMOTE, &node, 5, 10000);
+    s_reply (ADR__KIND__READ, ADR_STATUS_NOT_FOUND, 0, s_nothing);
+    adr_map_t *leaving = s_written (ADR__CONDITION__ABSENT);
+    assert_true (registry_node (leaving, 2, ADR_NODE_META)->leaving && !registry_node (leaving, 2, ADR_NODE_META)->evicted);
+    s_reply (ADR__KIND__WRITE, ADR_STATUS_OK, 9, s_nothing);
+    s_tell_taken (leaving);
+    s_reply (ADR__KIND__READ, ADR_STATUS_OK, 9, adr_bytes (leaving->sealed, leaving->sealed_size));
+    assert_int_equal (harness_count (&s_signer, ADR__KIND__CONTROL_ANSWER), 0); /* it is a voter still */
+    s_tell_status (ADR_NODE_META, 3, 7);
+    s_reply (ADR__KIND__READ, ADR_STATUS_OK, 9, adr_bytes (leaving->sealed, leaving->sealed_size));
+    s_assert_answered (ADR_STATUS_OK, 5);
+    harness_forget (&s_signer);
+    s_ask (ADR__CONTROL_ACTION__PROMOTE, &node, 6, 10000);
+    s_reply (ADR__KIND__READ, ADR_STATUS_OK, 9, adr_bytes (leaving->sealed, leaving->sealed_size));
+    adr_map_t *back = s_written (ADR__CONDITION__VERSION);
+    assert_false (registry_node (back, 2, ADR_NODE_META)->leaving);
+    assert_true (registry_node (back, 2, ADR_NODE_META)->certificate_size > 0);
+    assert_true (adr_map_is_step (leaving, back));
+    s_reply (ADR__KIND__WRITE, ADR_STATUS_OK, 10, s_nothing);
+    s_tell_taken (back);
+    s_reply (ADR__KIND__READ, ADR_STATUS_OK, 10, adr_bytes (back->sealed, back->sealed_size));
+    assert_int_equal (harness_count (&s_signer, ADR__KIND__CONTROL_ANSWER), 0);
+    s_tell_status (ADR_NODE_META, 7, 7);
+    s_reply (ADR__KIND__READ, ADR_STATUS_OK, 10, adr_bytes (back->sealed, back->sealed_size));
+    s_assert_answered (ADR_STATUS_OK, 6);
+    adr_map_destroy (&leaving);
+    adr_map_destroy (&back);
+}
+
+static void
+an_edge_votes_nowhere (void **state)
+{
+    (void) state;
+    adr_id_t edge = registry_node (s_map, 2, ADR_NODE_EDGE)->id;
+    s_ask (ADR__CONTROL_ACTION__DEMOTE, &edge, 5, 10000);
+    s_reply (ADR__KIND__READ, ADR_STATUS_NOT_FOUND, 0, s_nothing);
+    s_assert_answered (ADR_STATUS_REFUSED, 5);
+}
+
+static void
+who_is_needed_stays_a_voter (void **state)
+{
+    (void) state;
+    adr_id_t node = registry_node (s_map, 2, ADR_NODE_META)->id;
+    s_tell_status (ADR_NODE_META, 7, 6);
+    s_ask (ADR__CONTROL_ACTION__DEMOTE, &node, 5, 10000);
+    s_reply (ADR__KIND__READ, ADR_STATUS_NOT_FOUND, 0, s_nothing);
+    s_assert_answered (ADR_STATUS_REFUSED, 5);
+    assert_int_equal (harness_count (&s_signer, ADR__KIND__WRITE), 0);
 }
 
 /* [TRUST-3] Those of its group that are up could not decide anything without it. */
@@ -335,6 +399,9 @@ main (void)
     const struct CMUnitTest tests[] = {
         S_TEST (an_edge_is_evicted_in_one_step),
         S_TEST (a_voter_leaves_before_it_is_evicted),
+        S_TEST (a_voter_is_unmade_and_made),
+        S_TEST (an_edge_votes_nowhere),
+        S_TEST (who_is_needed_stays_a_voter),
         S_TEST (who_is_needed_is_not_evicted),
         S_TEST (an_unknown_group_lets_nobody_go),
         S_TEST (a_master_s_word_does_not_keep_it),

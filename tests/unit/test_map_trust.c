@@ -228,9 +228,14 @@ only_steps_are_signed (void **state)
     s_offered->epoch = held->epoch;
     assert_false (adr_map_is_step (held, s_offered));
     s_offered->epoch = held->epoch + 7;
-    registry_node (held, 1, ADR_NODE_EDGE)->leaving = true;
-    assert_false (adr_map_is_step (held, s_offered)); /* a mark is taken back */
-    registry_node (held, 1, ADR_NODE_EDGE)->leaving = false;
+    registry_node (held, 1, ADR_NODE_META)->leaving = true;
+    assert_true (adr_map_is_step (held, s_offered)); /* it stays after all */
+    registry_node (held, 1, ADR_NODE_META)->evicted = true;
+    assert_false (adr_map_is_step (held, s_offered)); /* nobody comes back */
+    registry_node (s_offered, 1, ADR_NODE_META)->evicted = true;
+    assert_false (adr_map_is_step (held, s_offered));
+    registry_node (held, 1, ADR_NODE_META)->leaving = registry_node (held, 1, ADR_NODE_META)->evicted = false;
+    registry_node (s_offered, 1, ADR_NODE_META)->evicted = false;
     s_offered->quorum++;
     assert_false (adr_map_is_step (held, s_offered));
     s_offered->quorum--;
