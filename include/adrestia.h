@@ -159,6 +159,30 @@ typedef struct {
  * hour. OK if all said OK, else the first other result. */
 adr_result_t adr_nodes_control (adr_client_t *self, adr_action_t action, uint32_t for_ms, adr_node_answer_t *nodes, size_t count);
 
+/* What a node is to be that comes in by a token (docs/protocol/trust.md, TRUST-5); texts are the caller's, names of 1 to 63 bytes. */
+typedef struct {
+    const char *type;  /* "edge", "meta" or "data"; PKI nodes cannot come in by a token yet */
+    const char *zone;  /* a zone's name; one that nobody has is a new zone */
+    const char *group; /* a group's name; NULL: the only one of that type; of an edge always NULL */
+    const char *name;  /* the node's; NULL: `<group or edge>@<zone>` */
+    uint64_t valid_ms; /* how long the token admits a node, from 1 ms to a week */
+} adr_token_terms_t;
+
+#define ADR_TOKEN_TEXT_SIZE 1200
+typedef struct {
+    char text[ADR_TOKEN_TEXT_SIZE];        /* what the new host is given; a secret until it was used, or is over */
+    char zone[64], group[64] /* "" of an edge */, name[64];
+    uint64_t expires_ms;                   /* until when it is valid, since 1970, by the PKI group's clock */
+} adr_token_made_t;
+
+/* For operators: makes a join token. Draws its secret here, asks the PKI group to keep its terms, and names up to three PKI nodes
+ * that let new nodes in. OK, and `made` is filled in; it is the caller's, who wipes it. INVALID: the terms cannot be; NOT_FOUND: no
+ * group, or no PKI node that lets anybody in; CONFLICT, REFUSED or DENIED: the PKI group says why not (a taken name, a zone that has
+ * a node of that group); TIMEOUT: nobody answered, which is also what a client that is no operator hears; the token may be kept then,
+ * and nobody has its text: it ends by itself. UNREACHABLE, DAMAGED: no edge, or one whose answer makes no sense. `made` is all zeros
+ * but for OK. */
+adr_result_t adr_token_create (adr_client_t *self, const adr_token_terms_t *terms, adr_token_made_t *made);
+
 /* For operators: who changed what in the registry, oldest first. Calls `row` for each line of JSON (epoch, time_ms, action, node,
  * by; not ended by a zero), with the log's time of the change, until it returns false. Strong reads; DENIED to others. */
 typedef bool (adr_audit_row_fn) (void *argument, const char *line, size_t size, uint64_t time_ms);

@@ -9,6 +9,7 @@
 #include "runtime/host.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
+#include "shell/join.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -48,6 +49,7 @@ static const adr_role_t s_roles[] = {
 
 static const char s_help[]
     = "adrestiad [--config FILE] [--check] [--version] [--help]\n"
+      "adrestiad join TOKEN --dir DIR [options]: a new node comes into a cluster; adrestiad join --help\n"
       "  --config FILE  the configuration (" ADR_CONFIG_DIR "/adrestia.yaml)\n"
       "  --check        checks configuration, map, certificates and keys, and ends\n"
       "  --version      says which version this is\n"
@@ -246,6 +248,8 @@ int
 main (int argc, char **argv)
 {
     s_options_t options;
+    if (argc > 1 && strcmp (argv[1], "join") == 0)
+        return adr_join (argc - 1, argv + 1);
     int early = s_parse (argc, argv, &options);
     if (early >= 0)
         return early;

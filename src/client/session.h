@@ -51,7 +51,7 @@ typedef struct {
     uint64_t time_ms;
     bool deleted;
     bool more;          /* list: there are rows behind these */
-    adr_bytes_t value;  /* read: the value; list: rows for adr_list_row_next; lent for the call */
+    adr_bytes_t value;  /* read: the value; list: rows for adr_list_row_next; token: an encoded Adr__Token; lent for the call */
     bool unsent;        /* in all its time no try could leave: no edge can be reached */
     const char *text;   /* for people, on failure; never NULL */
 } adr_reply_t;
@@ -85,6 +85,9 @@ void adr_session_map (adr_session_t *self, uint32_t limit_ms, adr_reply_fn *done
 /* Asks a node to do that; `text` is what it said, whatever its status. */
 void adr_session_control (adr_session_t *self, const adr_id_t *node, Adr__ControlAction action, uint32_t for_ms,
                           uint32_t limit_ms, adr_reply_fn *done, void *argument);
+/* Asks the PKI group to keep these terms of a token (lent for the call); on OK `value` holds what it keeps now. The same key and
+ * terms again are answered as before, so that a retry is harmless. */
+void adr_session_token (adr_session_t *self, const Adr__Token *terms, uint32_t limit_ms, adr_reply_fn *done, void *argument);
 
 /* Calls back with OK, by the next tick: for who must answer from there and has nothing to ask. */
 void adr_session_defer (adr_session_t *self, adr_reply_fn *done, void *argument);

@@ -194,6 +194,41 @@ adr_session_control (adr_session_t *self, const adr_id_t *node, Adr__ControlActi
     session_ask (self, request);
 }
 
+/* A text of the request's own, at the end of its buffer, which has room for it. */
+static char *
+s_own_text (session_request_t *request, const char *text)
+{
+    char *at = (char *) request->bytes.data + request->bytes.size;
+    adr_buffer_append (&request->bytes, text, strlen (text) + 1);
+    return at;
+}
+
+void
+adr_session_token (adr_session_t *self, const Adr__Token *terms, uint32_t limit_ms, adr_reply_fn *done, void *argument)
+{
+    size_t size = sizeof *terms + terms->token_key.len + strlen (terms->zone_name) + strlen (terms->group_name) + strlen (terms->name) + 3;
+    session_request_t *request = session_begin (self, ADR__KIND__CONTROL, size, limit_ms, done, argument);
+    if (!request)
+        return;
+    (void) adr_buffer_grow (&request->bytes, size); /* now, so that what points into it stays true */
+    adr_buffer_clear (&request->bytes);
+    Adr__Token *token = (Adr__Token *) (void *) adr_buffer_grow (&request->bytes, sizeof *token);
+    adr__token__init (token);
+    token->token_key = (ProtobufCBinaryData){ terms->token_key.len, request->bytes.data + request->bytes.size };
+    adr_buffer_append (&request->bytes, terms->token_key.data, terms->token_key.len);
+    token->type = terms->type;
+    token->valid_ms = terms->valid_ms;
+    token->zone_name = s_own_text (request, terms->zone_name);
+    token->group_name = s_own_text (request, terms->group_name);
+    token->name = s_own_text (request, terms->name);
+    Adr__Control *control = &request->header.control;
+    adr__control__init (control);
+    control->number = request->number;
+    control->action = ADR__CONTROL_ACTION__TOKEN;
+    control->token = token;
+    session_ask (self, request);
+}
+
 void
 adr_session_defer (adr_session_t *self, adr_reply_fn *done, void *argument)
 {

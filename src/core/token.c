@@ -122,6 +122,12 @@ s_encode (const adr_token_t *token, uint8_t start[ADR_TOKEN_BYTES_MAX])
     return (size_t) (at + S_CHECK_SIZE - start);
 }
 
+bool
+adr_token_is_sound (const adr_token_t *token)
+{
+    return s_is_well_formed (token);
+}
+
 size_t
 adr_token_format (const adr_token_t *token, char text[ADR_TOKEN_TEXT_MAX])
 {

@@ -38,7 +38,9 @@ typedef struct {
     adr_token_door_t door[ADR_TOKEN_DOORS_MAX];
 } adr_token_t;
 
-/* Writes the text with its end, returns its length. Asserts that the values are within what parse admits. */
+/* Whether parse would admit these values: for who made them of bytes from outside. */
+ADR_WARN_UNUSED bool adr_token_is_sound (const adr_token_t *token);
+/* Writes the text with its end, returns its length. Asserts that the token is sound. */
 size_t adr_token_format (const adr_token_t *token, char text[ADR_TOKEN_TEXT_MAX]);
 /* Reads it, white space around it allowed. Total: any bytes are answered. False: it is none, and `token` is all zeros. */
 ADR_WARN_UNUSED bool adr_token_parse (adr_token_t *token, const char *text, size_t size);

@@ -25,6 +25,7 @@ static const struct {
     { "repair", adr_shell_repair, NULL, "status: how far each copy is exact, and what its repair has done; run: compare and mend now; pause: for a time" },
     { "scrub", adr_shell_scrub, NULL, "read everything now, and have what is damaged mended" },
     { "node", adr_shell_node, NULL, "evict: the cluster hears a node no more, and never again" },
+    { "token", adr_shell_token, NULL, "create: let a new node in, once (adrestiad join)" },
     { "audit", adr_shell_audit, NULL, "who changed what in the registry" },
     { "object", adr_shell_object, NULL, "put, get, stat, delete, make-bucket" },
     { "kv", adr_shell_kv, NULL, "put, get, delete, list of small records" },
@@ -49,6 +50,7 @@ s_help (FILE *to)
            "  repair status                                   repair run [WHOM]\n"
            "  repair pause [--for TIME] [WHOM]                scrub [WHOM]\n"
            "  node evict|demote|promote NAME|ID               audit [--since TIME]\n"
+           "  token create --type T --zone Z [--group G] [--name N] [--expires TIME]   prints a secret: 1h if not given\n"
            "  WHOM: --node NAME|ID | --zone Z; left out: everybody. For operators: --profile operator.yaml\n"
            "  CONDITION: --if-absent | --if-exists | --if-version E.T.I; kv put takes --ttl TIME, too: 10s, 5m, 2h, 7d\n"
            "  A FILE that is left out, or -, is standard input or output.\n"

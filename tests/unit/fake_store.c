@@ -42,6 +42,8 @@ typedef struct {
 
 struct fake_store {
     const char *hint;
+    fake_terms_fn *terms;
+    void *terms_argument;
     uint64_t token;
     bool released; /* held requests came late: every id is looked up from then on */
     pthread_mutex_t lock;
@@ -364,10 +366,29 @@ s_map_answer (fake_store_t *self, uint64_t number, adr_buffer_t *pack)
     adr__cluster_map__free_unpacked (push.map, NULL);
 }
 
+static void
+s_token_answer (fake_store_t *self, const Adr__Control *control, adr_buffer_t *pack)
+{
+    Adr__ControlAnswer answer = ADR__CONTROL_ANSWER__INIT;
+    if (!self->terms || control->limit_ms == 0)
+        return;
+    Adr__Token kept = *control->token;
+    const char *text = "";
+    answer.number = control->number;
+    answer.status = self->terms (self->terms_argument, control->token, &kept, &text);
+    answer.text = (char *) text;
+    answer.token = answer.status == ADR_STATUS_OK ? &kept : NULL;
+    s_answer_add (self, pack, ADR__KIND__CONTROL_ANSWER, &answer.base, (adr_bytes_t){ 0 });
+}
+
 /* A node whose id begins with a zero is silent. */
 static void
 s_control_answer (fake_store_t *self, const Adr__Control *control, adr_buffer_t *pack)
 {
+    if (control->token) {
+        s_token_answer (self, control, pack);
+        return;
+    }
     Adr__ControlAnswer answer = ADR__CONTROL_ANSWER__INIT;
     answer.number = control->number;
     answer.text = (char *) "begun";
@@ -664,6 +685,15 @@ fake_store_spill (fake_store_t *self, int file)
     pthread_mutex_lock (&self->lock);
     adr_assert (self->count == 0);
     self->spill = file;
+    pthread_mutex_unlock (&self->lock);
+}
+
+void
+fake_store_set_terms (fake_store_t *self, fake_terms_fn *terms, void *argument)
+{
+    pthread_mutex_lock (&self->lock);
+    self->terms = terms;
+    self->terms_argument = argument;
     pthread_mutex_unlock (&self->lock);
 }
 

@@ -43,6 +43,11 @@ void fake_store_set_map (fake_store_t *self, adr_bytes_t map);
 /* The edge that answers to writes name from now on as the one beside their master; lent. */
 void fake_store_set_hint (fake_store_t *self, const char *endpoint);
 
+/* What becomes of an operator's wish for a join token: `kept` is what the group would keep, to be changed (a text put in must outlast
+ * the call); the status, and `*text` for people. */
+typedef adr_status_t (fake_terms_fn) (void *argument, const Adr__Token *asked, Adr__Token *kept, const char **text);
+void fake_store_set_terms (fake_store_t *self, fake_terms_fn *terms, void *argument); /* NULL: nobody answers */
+
 /* The token of answers to writes from now on. */
 void fake_store_set_token (fake_store_t *self, uint64_t token);
 

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* libadrestia: join tokens, an operator's side of TRUST-5 (docs/protocol/trust.md). See include/adrestia.h.
+ *
+ * The secret is drawn here, and leaves in the token's text only; the PKI group hears of its public half. What an edge answers is
+ * checked, and may make a call fail, nothing else. */
+
+#include "client/client.h"
+
+#include "core/token.h"
+#include "wire/map_codec.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+static_assert (ADR_TOKEN_TEXT_SIZE >= ADR_TOKEN_TEXT_MAX, "the longest token fits");
+static_assert (sizeof ((adr_token_made_t *) NULL)->name == ADR_NAME_MAX + 1, "the longest name fits");
+
+/* --- what is asked for -------------------------------------------------------------------------------------------- */
+
+/* Printable ASCII, as certificates hold it. */
+static bool
+s_name_fits (const char *name)
+{
+    size_t size = strnlen (name, ADR_NAME_MAX + 1);
+    for (size_t i = 0; i < size; i++)
+        if (name[i] < 0x20 || name[i] > 0x7e)
+            return false;
+    return size >= 1 && size <= ADR_NAME_MAX;
+}
+
+/* NULL, or what is wrong with the terms. */
+static const char *
+s_terms_wrong (const adr_token_terms_t *terms, adr_node_type_t *type)
+{
+    if (!terms->type || !adr_node_type_parse (type, terms->type) || *type > ADR_NODE_PKI)
+        return "the type of a node that is to come in is edge, meta or data";
+    if (*type == ADR_NODE_PKI)
+        return "a PKI node cannot come in by a token yet: the offline root has to sign its authority";
+    if (!terms->zone || !s_name_fits (terms->zone) || (terms->group && !s_name_fits (terms->group))
+        || (terms->name && !s_name_fits (terms->name)))
+        return "names of zones, groups and nodes are 1 to 63 printable ASCII characters";
+    if (terms->group && *type == ADR_NODE_EDGE)
+        return "an edge is in no group";
+    if (terms->valid_ms < 1 || terms->valid_ms > ADR_TOKEN_VALID_MAX_MS)
+        return "a token is valid for a week at most";
+    return NULL;
+}
+
+/* The name of the group that is meant, "" of an edge; NULL: there is none, or more than one, and `*text` says so. */
+static const char *
+s_choose_group (const adr_map_t *map, const adr_token_terms_t *terms, adr_node_type_t type, const char **text)
+{
+    const char *chosen = NULL;
+    uint32_t count = 0;
+    if (type == ADR_NODE_EDGE)
+        return "";
+    for (uint32_t i = 0; i < map->group_count; i++) {
+        const adr_map_group_t *group = &map->group[i];
+        if (group->type != type || (terms->group && strcmp (group->name, terms->group) != 0))
+            continue;
+        chosen = group->name;
+        count++;
+    }
+    *text = terms->group ? "there is no group of that name and type" : "there is no group of that type";
+    if (count > 1)
+        *text = "there are several groups of that type: name one";
+    return count == 1 && s_name_fits (chosen) ? chosen : NULL;
+}
+
+/* PKI nodes that let strangers in and are to stay. */
+static void
+s_choose_doors (adr_token_t *token, const adr_map_t *map)
+{
+    token->door_count = 0;
+    for (uint32_t i = 0; i < map->node_count && token->door_count < ADR_TOKEN_DOORS_MAX; i++) {
+        const adr_map_node_t *node = &map->node[i];
+        if (node->type != ADR_NODE_PKI || node->evicted || node->leaving || node->client[0] == 0)
+            continue;
+        adr_token_door_t *door = &token->door[token->door_count++];
+        memcpy (door->curve_key, node->curve_key, sizeof door->curve_key);
+        snprintf (door->endpoint, sizeof door->endpoint, "%s", node->client);
+    }
+}
+
+/* --- asking ------------------------------------------------------------------------------------------------------- */
+
+/* The edge's map, the caller's to destroy; NULL and the result. */
+static adr_map_t *
+s_fetch_map (adr_client_t *self, adr_result_t *result)
+{
+    adr_map_t *map = NULL;
+    adr_call_t call;
+    adr_call_init (&call, self);
+    adr_session_map (self->session, 0, adr_call_done, &call);
+    *result = adr_call_wait (&call);
+    if (*result == ADR_OK && !adr_map_decode (&map, adr_bytes (call.value.data, call.value.size)))
+        *result = adr_call_fail (self, ADR_DAMAGED, "the edge's map cannot be read");
+    adr_call_free (&call);
+    return map;
+}
+
+/* Takes over what the PKI group keeps; false if that is not what was asked for. */
+static bool
+s_take_terms (adr_token_t *token, const Adr__Token *asked, const Adr__Token *kept)
+{
+    token->zone = adr_id_of (kept->zone);
+    token->group = adr_id_of (kept->group);
+    token->expires_ms = kept->valid_ms <= INT64_MAX ? (int64_t) kept->valid_ms : 0;
+    snprintf (token->zone_name, sizeof token->zone_name, "%s", kept->zone_name);
+    snprintf (token->group_name, sizeof token->group_name, "%s", kept->group_name);
+    snprintf (token->node_name, sizeof token->node_name, "%s", kept->name);
+    return kept->token_key.len == ADR_KEY_SIZE && memcmp (kept->token_key.data, asked->token_key.data, ADR_KEY_SIZE) == 0
+           && kept->type == asked->type && strcmp (kept->zone_name, asked->zone_name) == 0
+           && strcmp (kept->group_name, asked->group_name) == 0 && (!*asked->name || strcmp (kept->name, asked->name) == 0)
+           && adr_token_is_sound (token);
+}
+
+static adr_result_t
+s_ask (adr_client_t *self, const Adr__Token *asked, adr_token_t *token)
+{
+    adr_call_t call;
+    adr_call_init (&call, self);
+    adr_session_token (self->session, asked, 0, adr_call_done, &call);
+    adr_result_t result = adr_call_wait (&call);
+    if (result == ADR_OK) {
+        Adr__Token *kept = call.value.size ? adr__token__unpack (NULL, call.value.size, call.value.data) : NULL;
+        if (!kept || !s_take_terms (token, asked, kept))
+            result = adr_call_fail (self, ADR_DAMAGED, "the answer is not for the token that was asked for");
+        if (kept)
+            adr__token__free_unpacked (kept, NULL);
+    }
+    adr_call_free (&call);
+    return result;
+}
+
+static adr_result_t
+s_create (adr_client_t *self, const adr_token_terms_t *terms, const adr_map_t *map, adr_token_t *token)
+{
+    const char *text = NULL, *group = s_choose_group (map, terms, token->type, &text);
+    uint8_t key[ADR_KEY_SIZE];
+    s_choose_doors (token, map);
+    if (!group)
+        return adr_call_fail (self, ADR_NOT_FOUND, text);
+    if (token->door_count == 0)
+        return adr_call_fail (self, ADR_NOT_FOUND, "no PKI node of the cluster lets new nodes in");
+    token->cluster = map->cluster;
+    adr_token_hash_root (adr_bytes (map->root_certificate, map->root_certificate_size), token->root_hash);
+    randombytes_buf (token->secret, sizeof token->secret);
+    adr_token_public (token, key);
+    Adr__Token asked = ADR__TOKEN__INIT;
+    asked.token_key = (ProtobufCBinaryData){ sizeof key, key };
+    asked.type = token->type;
+    asked.zone_name = (char *) terms->zone;
+    asked.group_name = (char *) group;
+    asked.name = (char *) (terms->name ? terms->name : "");
+    asked.valid_ms = terms->valid_ms;
+    return s_ask (self, &asked, token);
+}
+
+adr_result_t
+adr_token_create (adr_client_t *self, const adr_token_terms_t *terms, adr_token_made_t *made)
+{
+    adr_token_t token = { 0 };
+    adr_result_t result;
+    *made = (adr_token_made_t){ 0 };
+    const char *wrong = s_terms_wrong (terms, &token.type);
+    if (wrong)
+        return adr_call_fail (self, ADR_INVALID, wrong);
+    adr_map_t *map = s_fetch_map (self, &result);
+    if (map)
+        result = s_create (self, terms, map, &token);
+    adr_map_destroy (&map);
+    if (result == ADR_OK) {
+        adr_token_format (&token, made->text);
+        snprintf (made->zone, sizeof made->zone, "%s", token.zone_name);
+        snprintf (made->group, sizeof made->group, "%s", token.group_name);
+        snprintf (made->name, sizeof made->name, "%s", token.node_name);
+        made->expires_ms = (uint64_t) token.expires_ms;
+    }
+    adr_token_forget (&token);
+    return result;
+}
