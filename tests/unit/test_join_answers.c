@@ -31,6 +31,17 @@ static void s_map_cluster (adr_map_t *map) { map->cluster.bytes[3] ^= 1; }
 static void s_map_root (adr_map_t *map) { map->root_certificate[map->root_certificate_size - 1] ^= 1; }
 static void s_map_other_node (adr_map_t *map) { map->node[0].certificate[map->node[0].certificate_size - 1] ^= 1; }
 static void s_map_other_key (adr_map_t *map) { map->node[1].curve_key[0] ^= 1; }
+/* The node is listed with other keys, and a certificate for these that is sound. */
+static void
+s_node_twice (adr_map_node_t *node)
+{
+    adr_cert_t cert;
+    assert_true (adr_cert_decode (&cert, adr_bytes (node->certificate, node->certificate_size)));
+    cert.sign_key[3] ^= 1;
+    node->sign_key[3] ^= 1;
+    adr_cert_sign (&cert, join_world.founding->authority[0].keys.sign_seed); /* of the first door */
+    node->certificate_size = adr_cert_encode (&cert, node->certificate);
+}
 static void s_no_map (Adr__JoinAnswer *answer) { answer->map = NULL; }
 static void s_no_registry (Adr__JoinAnswer *answer) { answer->map->registry = NULL; }
 static void s_no_cert (Adr__JoinAnswer *answer) { answer->certificate.len = 0; }
@@ -80,7 +91,7 @@ maps_must_fit (void **state)
         fake_door_edits_t edits;
     } cases[] = { { "its curve key", { .node = s_node_curve } },  { "its sign key", { .node = s_node_sign } },
                   { "its id", { .node = s_node_id } },            { "its name", { .node = s_node_name } },
-                  { "its zone", { .node = s_node_zone } },        { "evicted", { .node = s_node_evicted } },
+                  { "its zone", { .node = s_node_zone } },        { "two certificates", { .node = s_node_twice } },        { "evicted", { .node = s_node_evicted } },
                   { "leaving", { .node = s_node_leaving } },      { "without it", { .map = s_map_without } },
                   { "cluster", { .map = s_map_cluster } },        { "root", { .map = s_map_root } },
                   { "another's certificate", { .map = s_map_other_node } }, { "another's key", { .map = s_map_other_key } } };
