@@ -29,8 +29,9 @@
 
 #define S_PENDING_MAX 64 /* an operator adopts nodes by hand or by a script: dozens at a time */
 #define S_LIMIT_MS 10000
+#define S_LOOK_NS (INT64_C (3600) * 1000 * ADR_MS)
+#define S_FIRST_LOOK_NS (10000 * ADR_MS)
 #define S_BACKDATED_MS (INT64_C (5) * 60 * 1000)      /* clocks of hosts differ */
-#define S_VALIDITY_MS (INT64_C (366) * 24 * 3600 * 1000)
 
 enum { S_TIMER_TICK = 1 };
 
@@ -55,6 +56,7 @@ struct cert_signer {
     uint64_t next_number;
     s_pending_t pending[S_PENDING_MAX];
     change_t change;
+    int64_t look_ns; /* when certificates are looked at next, whether they end soon */
 };
 
 static const adr_bytes_t s_no_payload;
@@ -201,7 +203,20 @@ s_set_timer (const cert_signer_t *self, adr_effects_t *effects)
         at_ns = due_ns < at_ns ? due_ns : at_ns;
     }
     int64_t change_ns = cert_signer_change_due (&self->change);
-    effects->wake (effects, S_TIMER_TICK, change_ns < at_ns ? change_ns : at_ns);
+    at_ns = change_ns < at_ns ? change_ns : at_ns;
+    effects->wake (effects, S_TIMER_TICK, self->look_ns < at_ns ? self->look_ns : at_ns);
+}
+
+/* While something else is being changed it waits for the next second. */
+static void
+s_look (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
+{
+    if (self->look_ns > event->now_ns)
+        return;
+    bool busy = self->change.phase != CHANGE_NONE;
+    if (!busy)
+        cert_signer_begin_renewal (self, event, effects);
+    self->look_ns = event->now_ns + (busy ? 1000 * ADR_MS : S_LOOK_NS);
 }
 
 static void
@@ -288,7 +303,7 @@ cert_signer_sign (cert_signer_t *self, adr_cert_t *certificate, const adr_map_t 
     certificate->serial = (adr_random_next (&self->random) >> 1) | 1;
     certificate->issuer_serial = authority->certificate.serial;
     certificate->not_before_ms = wall_ms > S_BACKDATED_MS ? wall_ms - S_BACKDATED_MS : 0;
-    certificate->not_after_ms = certificate->not_before_ms + S_BACKDATED_MS + S_VALIDITY_MS;
+    certificate->not_after_ms = certificate->not_before_ms + S_BACKDATED_MS + CERT_SIGNER_VALIDITY_MS;
     adr_cert_sign (certificate, authority->sign_seed);
 }
 
@@ -536,11 +551,14 @@ s_receive (void *actor, const adr_event_t *event, adr_effects_t *effects)
     case ADR_EVENT_TIMER:
         s_on_tick (self, event->now_ns, effects);
         cert_signer_tend_change (self, event, effects);
+        s_look (self, event, effects);
+        break;
+    case ADR_EVENT_START:
+        self->look_ns = event->now_ns + S_FIRST_LOOK_NS;
         break;
     case ADR_EVENT_TURN_END:
         s_set_timer (self, effects);
         break;
-    case ADR_EVENT_START:
     case ADR_EVENT_DURABLE:
     case ADR_EVENT_JOB_DONE:
     case ADR_EVENT_STOP:

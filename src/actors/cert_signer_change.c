@@ -50,7 +50,7 @@ s_is_about_node (const change_t *change)
 void
 change_end (cert_signer_t *self, adr_status_t status, const char *text, adr_effects_t *effects)
 {
-    static const char *const s_names[] = { [CHANGE_EVICT] = "eviction", [CHANGE_DEMOTE] = "demotion", [CHANGE_PROMOTE] = "promotion",
+    static const char *const s_names[] = { [CHANGE_EVICT] = "eviction", [CHANGE_DEMOTE] = "demotion", [CHANGE_PROMOTE] = "promotion", [CHANGE_RENEW] = "renewal",
                                           [CHANGE_TOKEN] = "token", [CHANGE_JOIN] = "adoption" };
     change_t *change = cert_signer_change (self);
     char id[ADR_ID_TEXT_SIZE];
@@ -59,7 +59,7 @@ change_end (cert_signer_t *self, adr_status_t status, const char *text, adr_effe
     if (change->kind == CHANGE_JOIN)
         cert_signer_answer_join (self, change->asker, change->asked_number, status, text, done ? &change->certificate : NULL,
                                  done ? cert_signer_map (self) : NULL, effects);
-    else
+    else if (change->kind != CHANGE_RENEW) /* that nobody has asked for */
         cert_signer_answer (change->asker, change->asked_number, status, text,
                             done && change->kind == CHANGE_TOKEN ? &change->token : NULL, effects);
     adr_note (effects, ADR_LEVEL_NOTE, "%s of %s -> %s: %s", s_names[change->kind],
@@ -243,6 +243,9 @@ s_decide (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_ef
         break;
     case CHANGE_PROMOTE:
         cert_signer_decide_promote (self, held, event, effects);
+        break;
+    case CHANGE_RENEW:
+        cert_signer_decide_renewal (self, held, event, effects);
         break;
     case CHANGE_TOKEN:
         cert_signer_decide_token (self, held, event, effects);

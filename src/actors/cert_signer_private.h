@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* What cert_signer's files share. cert_signer.c: certificates; cert_signer_change.c: how a change becomes a record of the group;
- * cert_signer_evict.c, cert_signer_token.c and cert_signer_join.c: what is changed. */
+ * cert_signer_evict.c, cert_signer_renew.c, cert_signer_token.c and cert_signer_join.c: what is changed. */
 
 #ifndef ADR_CERT_SIGNER_PRIVATE_H
 #define ADR_CERT_SIGNER_PRIVATE_H
@@ -16,6 +16,7 @@
 #define CERT_SIGNER_PAUSE_NS (250 * ADR_MS) /* before a refused try is repeated: an election takes two to four of them */
 #define CERT_SIGNER_BINDINGS 4              /* records of one certificate */
 #define CERT_SIGNER_KEY_MAX 64
+#define CERT_SIGNER_VALIDITY_MS (INT64_C (366) * 24 * 3600 * 1000) /* of a node's certificate */
 
 typedef enum {
     CHANGE_NONE,
@@ -25,7 +26,7 @@ typedef enum {
     CHANGE_WAITING  /* for what `why` says */
 } change_phase_t;
 
-typedef enum { CHANGE_EVICT, CHANGE_DEMOTE, CHANGE_PROMOTE, CHANGE_TOKEN, CHANGE_JOIN } change_kind_t;
+typedef enum { CHANGE_EVICT, CHANGE_DEMOTE, CHANGE_PROMOTE, CHANGE_RENEW, CHANGE_TOKEN, CHANGE_JOIN } change_kind_t;
 
 /* A token's record: its terms, and who used it. */
 typedef struct {
@@ -122,8 +123,11 @@ adr_map_node_t *change_node (adr_map_t *map, const adr_id_t *id);
 void cert_signer_decide_evict (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_decide_demote (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_decide_promote (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
+void cert_signer_decide_renewal (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_decide_token (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_decide_join (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
+/* If certificates are due, and this node leads the PKI group, it begins to renew them; nothing else is being changed. */
+void cert_signer_begin_renewal (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 /* What operators and strangers ask. */
 void cert_signer_on_node (cert_signer_t *self, change_kind_t kind, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_on_token (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);

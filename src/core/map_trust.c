@@ -162,14 +162,19 @@ s_forgets (const adr_map_node_t *held, const adr_map_t *offered)
            || memcmp (node->sign_key, held->sign_key, ADR_KEY_SIZE) != 0;
 }
 
-/* Of what a PKI node changes in one node: whether it leaves, that it is evicted, for good, and its certificate then. */
+/* Of what a PKI node changes in one node: whether it leaves, that it is evicted, for good, and then its certificate; and that it has
+ * another one, for the same keys and place. */
 static bool
-s_node_steps (adr_map_node_t *to, const adr_map_node_t *offered)
+s_node_steps (adr_map_node_t *to, const adr_map_node_t *offered, const adr_map_t *map, const adr_cert_chain_t *chain)
 {
     if (!adr_id_equal (&to->id, &offered->id) || (to->evicted && (!offered->evicted || !offered->leaving)))
         return false;
     if (offered->evicted && !to->evicted && offered->certificate_size == 0)
         to->certificate_size = 0;
+    else if (!offered->evicted && adr_map_check_node (map, chain, offered, 0) == ADR_CERT_SOUND) {
+        memcpy (to->certificate, offered->certificate, offered->certificate_size);
+        to->certificate_size = offered->certificate_size;
+    }
     to->leaving = offered->leaving;
     to->evicted = offered->evicted;
     return true;
@@ -203,9 +208,8 @@ s_authority_may_come (const adr_map_t *held, const adr_map_t *offered, uint32_t 
     return node && node->type == ADR_NODE_PKI && adr_map_node (held, &authority.node) == NULL;
 }
 
-/* Zones, nodes and authorities behind those that are held come into `expected`; false if one may not. */
 static bool
-s_newcomers_step (adr_map_t *expected, const adr_map_t *held, const adr_map_t *offered)
+s_authorities_step (adr_map_t *expected, const adr_map_t *held, const adr_map_t *offered)
 {
     for (uint32_t i = held->authority_count; i < offered->authority_count; i++) {
         if (!s_authority_may_come (held, offered, i))
@@ -214,7 +218,13 @@ s_newcomers_step (adr_map_t *expected, const adr_map_t *held, const adr_map_t *o
         expected->authority_size[i] = offered->authority_size[i];
         expected->authority_count = i + 1;
     }
-    adr_cert_chain_t chain = adr_cert_chain_of_map (expected);
+    return true;
+}
+
+/* Zones and nodes behind those that are held come into `expected`; false if one may not. */
+static bool
+s_newcomers_step (adr_map_t *expected, const adr_cert_chain_t *chain, const adr_map_t *offered)
+{
     expected->node = adr_realloc (expected->node, (offered->node_count + 1) * sizeof *expected->node);
     for (uint32_t i = expected->zone_count; i < offered->zone_count; i++) {
         for (uint32_t other = 0; other < i; other++)
@@ -223,7 +233,7 @@ s_newcomers_step (adr_map_t *expected, const adr_map_t *held, const adr_map_t *o
         expected->zone[expected->zone_count++] = offered->zone[i];
     }
     for (uint32_t i = expected->node_count; i < offered->node_count; i++) {
-        if (!s_node_may_come (expected, &chain, &offered->node[i]))
+        if (!s_node_may_come (expected, chain, &offered->node[i]))
             return false;
         expected->node[expected->node_count++] = offered->node[i];
     }
@@ -238,11 +248,13 @@ adr_map_is_step (const adr_map_t *held, const adr_map_t *offered)
         || offered->epoch - held->epoch > ADR_MAP_EPOCHS_MAX)
         return false;
     adr_map_t *expected = adr_map_copy (held);
-    bool same = true;
+    bool same;
     expected->epoch = offered->epoch;
+    same = s_authorities_step (expected, held, offered);
+    adr_cert_chain_t chain = adr_cert_chain_of_map (expected);
     for (uint32_t i = 0; i < held->node_count && same; i++)
-        same = s_node_steps (&expected->node[i], &offered->node[i]);
-    same = same && s_newcomers_step (expected, held, offered) && adr_map_same_registry (expected, offered);
+        same = s_node_steps (&expected->node[i], &offered->node[i], expected, &chain);
+    same = same && s_newcomers_step (expected, &chain, offered) && adr_map_same_registry (expected, offered);
     adr_map_destroy (&expected);
     return same;
 }

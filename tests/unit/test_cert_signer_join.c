@@ -459,6 +459,64 @@ what_is_interrupted_goes_on (void **state)
     assert_int_equal (s_join_answer ()->status, ADR_STATUS_OK);
 }
 
+/* This PKI node leads its group, or another one does. */
+static void
+s_lead (bool own)
+{
+    adr_map_t *map = s_registry ();
+    if (map == NULL)
+        map = adr_map_copy (s_founding->map);
+    adr_group_status_t status = { .term = 1, .sequence = 1, .master = adr_founding_node (s_founding, own ? 0 : 1, ADR_NODE_PKI)->id };
+    assert_true (adr_map_merge_status (map, &s_signer.environment.group, &status));
+    Adr__MapChanged changed = ADR__MAP_CHANGED__INIT;
+    changed.map = adr_map_message (map, &s_arena);
+    harness_message (&s_signer, (adr_address_t){ s_signer.environment.node, ADR_ACTOR_MAP_KEEPER }, ADR_NODE_PKI,
+                     ADR__KIND__MAP_CHANGED, &changed.base, s_nothing);
+    adr_map_destroy (&map);
+}
+
+static int64_t
+s_ends_ms (const adr_map_node_t *node)
+{
+    adr_cert_t certificate;
+    assert_true (adr_cert_decode (&certificate, adr_bytes (node->certificate, node->certificate_size)));
+    return certificate.not_after_ms;
+}
+
+/* [TRUST-4] Nobody asks for it; the keys stay. Only who leads does it, and not long before. */
+static void
+certificates_are_renewed_before_they_end (void **state)
+{
+    (void) state;
+    const adr_map_t *old = s_founding->map;
+    int64_t life_ms = s_ends_ms (&old->node[0]) - FIXTURE_NOW_MS;
+    s_lead (true);
+    harness_advance (&s_signer, 3600 * 1000 * ADR_MS);
+    assert_int_equal (harness_count (&s_signer, ADR__KIND__READ), 0); /* there is time */
+    s_signer.wall_ms = FIXTURE_NOW_MS + life_ms - INT64_C (120) * 24 * 3600 * 1000;
+    s_lead (false);
+    harness_advance (&s_signer, INT64_C (3600) * 1000 * ADR_MS);
+    assert_int_equal (harness_count (&s_signer, ADR__KIND__READ), 0); /* another one's task */
+    s_lead (true);
+    for (int second = 0; second < 3601; second++) {
+        harness_advance (&s_signer, 1000 * ADR_MS);
+        s_serve ();
+        harness_forget (&s_signer);
+    }
+    adr_map_t *map = s_registry ();
+    assert_non_null (map);
+    adr_cert_chain_t chain = adr_cert_chain_of_map (map);
+    for (uint32_t i = 0; i < map->node_count; i++) {
+        assert_true (s_ends_ms (&map->node[i]) > s_ends_ms (&old->node[i]));
+        assert_memory_equal (map->node[i].curve_key, old->node[i].curve_key, ADR_KEY_SIZE);
+        assert_int_equal (adr_map_check_node (map, &chain, &map->node[i], s_signer.wall_ms), ADR_CERT_SOUND);
+    }
+    assert_int_equal (map->epoch, old->epoch + 3); /* twelve nodes, four at once */
+    assert_true (adr_map_is_step (old, map));
+    assert_true (s_audit_has ("\"action\": \"renew\", \"names\": \"edge1@z1 meta1@z1 data1@z1 pki1@z1\""));
+    adr_map_destroy (&map);
+}
+
 int
 main (void)
 {
@@ -474,6 +532,7 @@ main (void)
         S_TEST (keys_belong_to_one_node),
         S_TEST (a_group_has_one_node_a_zone),
         S_TEST (what_is_interrupted_goes_on),
+        S_TEST (certificates_are_renewed_before_they_end),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
