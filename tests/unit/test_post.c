@@ -473,6 +473,31 @@ test_clients (void **state)
     s_down (&edge);
 }
 
+/* [TRUST-3] Each pack is looked at, not the handshake alone: a key that was evicted meanwhile is heard no more. */
+static void
+test_a_client_door_hears_nobody_who_was_evicted (void **state)
+{
+    (void) state;
+    s_side_t edge;
+    s_up (&edge, 2, s_answerer, 1);
+    const adr_map_node_t *node = fixture_shared.map->node;
+    s_peer_t guest; /* node 0, at the clients' door */
+    s_dial (&guest, fixture_shared.secret[0], node[0].curve_key, node[2].curve_key, node[2].client);
+    s_send_read (&guest, 1, true);
+    assert_int_equal (s_receive_answer (&guest), 1);
+    adr_map_t *map = adr_map_copy (fixture_shared.map);
+    map->epoch++;
+    map->node[0].evicted = true;
+    adr_directory_take (edge.host.directory, map);
+    adr_map_destroy (&map);
+    uint64_t dropped = adr_metric_get (ADR_METRIC_DROP_UNKNOWN_KEY), messages = edge.toy.messages;
+    s_send_read (&guest, 2, true);
+    assert_true (fixture_wait_metric (ADR_METRIC_DROP_UNKNOWN_KEY, dropped + 1));
+    assert_int_equal (edge.toy.messages, messages);
+    s_hang_up (&guest);
+    s_down (&edge);
+}
+
 #define S_UNREAD 250 /* answers of 1 MiB: within the high-water mark of 256 messages */
 
 static void
@@ -702,6 +727,7 @@ main (void)
         cmocka_unit_test (test_strangers),
         cmocka_unit_test (test_bytes_that_are_no_protocol),
         cmocka_unit_test (test_clients),
+        cmocka_unit_test (test_a_client_door_hears_nobody_who_was_evicted),
         cmocka_unit_test (test_clients_that_do_not_read),
         cmocka_unit_test (test_client_that_left),
         cmocka_unit_test (test_clients_come_and_go),

@@ -669,6 +669,61 @@ test_a_pki_master_answers_an_edge_s_router (void **state) /* [TRUST-4] */
     assert_int_equal (s_answer_to (12, edge)->status, ADR_STATUS_OK);
 }
 
+/* Whatever an edge asks: only cert_signers write there, and an edge may be anybody's by now. */
+static void
+test_a_pki_master_takes_no_edge_s_writes (void **state) /* [TRUST-3] */
+{
+    (void) state;
+    adr_address_t edge = harness_address (1, ADR_NODE_EDGE, ADR_ACTOR_EDGE_ROUTER);
+    fixture_lead (1);
+    s_tick ();
+    uint64_t last = s_last ();
+    Adr__Op op = ADR__OP__INIT;
+    op.table = ADR_TABLE_REGISTRY;
+    op.key = (ProtobufCBinaryData){ strlen (ADR_REGISTRY_KEY), (uint8_t *) ADR_REGISTRY_KEY };
+    op.value_size = 3;
+    fixture_write_ops (12, &op, 1, adr_bytes ("two", 3), edge.node);
+    assert_int_equal (s_answer_to (12, edge)->status, ADR_STATUS_DENIED);
+    s_tick ();
+    assert_int_equal (s_last (), last);
+}
+
+static bool
+s_status_shows_voter (unsigned zone)
+{
+    adr_id_t node = fixture_meta (zone, 0).node;
+    const Adr__GroupStatus *status = (const Adr__GroupStatus *) fixture_newest (ADR__KIND__GROUP_STATUS);
+    for (size_t i = 0; i < status->n_member; i++) {
+        adr_id_t member = adr_id_of (status->member[i]->node);
+        if (adr_id_equal (&member, &node))
+            return status->member[i]->voter;
+    }
+    return false;
+}
+
+/* The entry that takes it out may be cut yet: before it is committed nobody is told that it votes no more. */
+static void
+test_a_status_shows_committed_voters (void **state) /* [TRUST-3] */
+{
+    (void) state;
+    fixture_lead_with_ten_entries ();
+    s_live_on (2, 3, 200 * ADR_MS);
+    s_tell_leaving (3);
+    s_tick ();
+    s_assert_voters (true, true, false);
+    harness_forget (&fixture.harness);
+    for (int tick = 0; tick < 15; tick++) { /* they answer polls, and acknowledge nothing */
+        fixture_answered (2, 1, 1);
+        fixture_answered (3, 1, 1);
+        s_tick ();
+    }
+    assert_true (s_status_shows_voter (3));
+    harness_forget (&fixture.harness);
+    s_live_on (2, 3, 1500 * ADR_MS);
+    assert_int_equal (adr_store_commit (fixture.store), s_last ());
+    assert_false (s_status_shows_voter (3));
+}
+
 int
 main (void)
 {
@@ -699,6 +754,8 @@ main (void)
         S_TEST_OF (test_a_meta_node_tells_of_no_registry, s_start_pki_alone),
         S_TEST_OF (test_a_pki_master_answers_its_own_cert_signer, s_start_pki_alone),
         S_TEST_OF (test_a_pki_master_answers_an_edge_s_router, s_start_pki_alone),
+        S_TEST_OF (test_a_pki_master_takes_no_edge_s_writes, s_start_pki_alone),
+        FIXTURE_TEST (test_a_status_shows_committed_voters),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
