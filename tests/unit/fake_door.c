@@ -89,14 +89,14 @@ s_make_map (fake_door_t *self)
 }
 
 static void
-s_send (fake_door_t *self, zmq_msg_t *to, const adr_id_t *cluster, const Adr__JoinAnswer *answer)
+s_send (fake_door_t *self, zmq_msg_t *to, const adr_id_t *cluster, uint16_t kind, const ProtobufCMessage *answer)
 {
     adr_buffer_t pack = { 0 };
     const adr_map_node_t *pki = adr_founding_node (self->founding, self->zone, ADR_NODE_PKI);
     adr_envelope_t envelope = { .cluster = *cluster, .sender = pki->id, .from_actor = ADR_ACTOR_CERT_SIGNER,
                                 .to_actor = ADR_ACTOR_CLIENT };
     adr_pack_begin (&pack, &envelope);
-    adr_pack_add (&pack, ADR__KIND__JOIN_ANSWER, &answer->base, adr_bytes (NULL, 0));
+    adr_pack_add (&pack, kind, answer, adr_bytes (NULL, 0));
     zmq_send (self->router, zmq_msg_data (to), zmq_msg_size (to), ZMQ_SNDMORE);
     zmq_send (self->router, pack.data, pack.size, 0);
     adr_buffer_free (&pack);
@@ -111,9 +111,13 @@ s_make_noise (fake_door_t *self, zmq_msg_t *to, uint64_t number)
     zmq_send (self->router, zmq_msg_data (to), zmq_msg_size (to), ZMQ_SNDMORE);
     zmq_send (self->router, "nonsense", 8, 0);
     answer.number = number;
-    s_send (self, to, &other, &answer);
+    s_send (self, to, &other, ADR__KIND__JOIN_ANSWER, &answer.base);
     answer.number = number + 1;
-    s_send (self, to, &self->token.cluster, &answer);
+    s_send (self, to, &self->token.cluster, ADR__KIND__JOIN_ANSWER, &answer.base);
+    Adr__ControlAnswer control = ADR__CONTROL_ANSWER__INIT; /* looks alike, up to its text */
+    control.number = number;
+    control.status = ADR_STATUS_DENIED;
+    s_send (self, to, &self->token.cluster, ADR__KIND__CONTROL_ANSWER, &control.base);
 }
 
 static void
@@ -129,7 +133,7 @@ s_answer_ok (fake_door_t *self, zmq_msg_t *to, Adr__JoinAnswer *answer)
         answer->hash_key = adr_bytes_view (adr_bytes (self->founding->hash_key, 32));
     if (self->edits.answer)
         self->edits.answer (answer);
-    s_send (self, to, &self->token.cluster, answer);
+    s_send (self, to, &self->token.cluster, ADR__KIND__JOIN_ANSWER, &answer->base);
     adr_arena_free (&arena);
     adr_map_destroy (&map);
 }
@@ -139,7 +143,7 @@ s_refuse (fake_door_t *self, zmq_msg_t *to, Adr__JoinAnswer *answer, adr_status_
 {
     answer->status = status;
     answer->text = (char *) text;
-    s_send (self, to, &self->token.cluster, answer);
+    s_send (self, to, &self->token.cluster, ADR__KIND__JOIN_ANSWER, &answer->base);
 }
 
 /* --- what comes ------------------------------------------------------------------------------------------------------ */

@@ -103,6 +103,8 @@ files_of_an_edge_are_judged_first (void **state)
     assert_int_equal (join_with (join_world.text, "--credentials", keys, NULL), 78);
     join_write (keys, 0644, "0000\n");
     assert_int_equal (join_with (join_world.text, "--clients", keys, NULL), 78);
+    join_write (keys, 0644, "0000000000000000000000000000000000000000000000000000000000000001\n0000\n");
+    assert_int_equal (join_with (join_world.text, "--clients", keys, NULL), 78);
     join_write (keys, 0644, "# none\n");
     assert_int_equal (join_with (join_world.text, "--operators", keys, NULL), 78);
     join_write (keys, 0644, "0000000000000000000000000000000000000000000000000000000000000001\n"

@@ -165,6 +165,25 @@ a_refusal_ends_it (void **state)
     }
 }
 
+/* It goes to a terminal. */
+static void
+what_is_said_is_printable (void **state)
+{
+    (void) state;
+    adr_join_answer_t answer;
+    const adr_join_identity_t identity = { { { 1 } }, { { 2 }, { 3 } } };
+    const adr_join_ask_t ask = { &join_world.token, &identity, { "tcp://127.0.0.1:1", "tcp://127.0.0.1:2", "", "" } };
+    join_edit (&(fake_door_edits_t){ .status = ADR_STATUS_DENIED, .text = "used\x1b[2J\xff\n" });
+    assert_true (adr_join_ask (&ask, &join_world.token.door[0], INT64_MAX, &answer));
+    assert_int_equal (answer.status, ADR_STATUS_DENIED);
+    assert_string_equal (answer.text, "used?[2J??");
+    adr_join_answer_free (&answer);
+    join_edit (&(fake_door_edits_t){ .status = ADR_STATUS_DENIED, .text = "" });
+    assert_true (adr_join_ask (&ask, &join_world.token.door[0], INT64_MAX, &answer));
+    assert_string_equal (answer.text, adr_status_name (ADR_STATUS_DENIED));
+    adr_join_answer_free (&answer);
+}
+
 static void
 who_is_busy_is_asked_again (void **state)
 {
@@ -243,6 +262,7 @@ main (void)
         JOIN_TEST (an_edge_gets_no_hash_key),
         JOIN_TEST (the_root_is_the_tokens),
         JOIN_TEST (a_refusal_ends_it),
+        JOIN_TEST (what_is_said_is_printable),
         JOIN_TEST (who_is_busy_is_asked_again),
         JOIN_TEST (silence_ends_in_time),
         JOIN_TEST (the_next_door_is_tried),
