@@ -34,9 +34,7 @@ static const char *
 s_terms_wrong (const adr_token_terms_t *terms, adr_node_type_t *type)
 {
     if (!terms->type || !adr_node_type_parse (type, terms->type) || *type > ADR_NODE_PKI)
-        return "the type of a node that is to come in is edge, meta or data";
-    if (*type == ADR_NODE_PKI)
-        return "a PKI node cannot come in by a token yet: the offline root has to sign its authority";
+        return "the type of a node that is to come in is edge, meta, data or pki";
     if (!terms->zone || !s_name_fits (terms->zone) || (terms->group && !s_name_fits (terms->group))
         || (terms->name && !s_name_fits (terms->name)))
         return "names of zones, groups and nodes are 1 to 63 printable ASCII characters";

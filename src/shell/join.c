@@ -32,7 +32,7 @@ typedef struct {
     adr_join_identity_t identity;
     char endpoint[ADR_JOIN_ENDPOINTS][ADR_ENDPOINT_MAX + 1];
     char config_path[PATH_MAX];
-    adr_buffer_t config, credentials;
+    adr_buffer_t config, credentials, authority;
     adr_join_answer_t answer;
     char error[512];
 } s_join_t;
@@ -103,8 +103,9 @@ s_make_endpoints (s_join_t *self)
     uint32_t port = self->options.port;
     snprintf (self->endpoint[0], sizeof self->endpoint[0], "tcp://%s:%u", host, port);
     snprintf (self->endpoint[1], sizeof self->endpoint[1], "tcp://%s:%u", host, port + 1);
-    if (self->token.type == ADR_NODE_EDGE) {
+    if (self->token.type == ADR_NODE_EDGE || self->token.type == ADR_NODE_PKI)
         snprintf (self->endpoint[2], sizeof self->endpoint[2], "tcp://%s:%u", host, port + 2);
+    if (self->token.type == ADR_NODE_EDGE) {
         snprintf (self->endpoint[3], sizeof self->endpoint[3], "%s:%u", host, port + 3);
     }
 }
@@ -174,7 +175,8 @@ static int
 s_ask (s_join_t *self)
 {
     const adr_token_t *token = &self->token;
-    const adr_join_ask_t ask = { token, &self->identity, { self->endpoint[0], self->endpoint[1], self->endpoint[2], self->endpoint[3] } };
+    const adr_join_ask_t ask = { token, &self->identity, { self->endpoint[0], self->endpoint[1], self->endpoint[2], self->endpoint[3] },
+                                  adr_bytes (self->authority.data, self->authority.size) };
     int64_t until_ns = adr_clock_now_ns () + self->options.timeout_s * 1000 * ADR_MS;
     for (uint32_t tries = 0;; tries++) {
         const adr_token_door_t *door = &token->door[tries % token->door_count];
@@ -277,7 +279,10 @@ s_prepare (s_join_t *self)
         || !adr_join_folder_identity (&self->folder, &self->identity, self->error, sizeof self->error))
         return adr_join_say (ADR_EXIT_CONFIG, "%s", self->error);
     s_make_endpoints (self);
-    return s_check_ports (self);
+    code = s_check_ports (self);
+    if (code == 0 && self->token.type == ADR_NODE_PKI)
+        code = adr_join_authority (&self->folder, &self->token, &self->identity, &self->authority, self->error, sizeof self->error);
+    return code;
 }
 
 static int
@@ -326,6 +331,7 @@ adr_join (int argc, char **argv)
         sodium_memzero (self->credentials.data, self->credentials.size);
     adr_buffer_free (&self->credentials);
     adr_buffer_free (&self->config);
+    adr_buffer_free (&self->authority);
     sodium_memzero (self, sizeof *self);
     free (self);
     return code;

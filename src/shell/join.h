@@ -6,6 +6,7 @@
  *     join_door.c    one question through one adoption door
  *     join_answer.c  whether an answer is believed
  *     join_folder.c  the folder: the node's identity, files that appear whole or not at all
+ *     join_authority.c  a PKI node's authority, which the offline root signs
  *     join_config.c  the configuration, and what an edge has beside it
  *
  * argv[0] is the command's own name; the text of a token in argv is wiped. Returns the process's exit code. */
@@ -39,6 +40,7 @@ typedef struct {
     const adr_token_t *token;
     const adr_join_identity_t *identity;
     const char *endpoint[ADR_JOIN_ENDPOINTS]; /* where the node will listen */
+    adr_bytes_t authority;                    /* of a PKI node: its authority's certificate */
 } adr_join_ask_t;
 
 typedef struct {
@@ -81,6 +83,12 @@ ADR_WARN_UNUSED bool adr_join_folder_put (const adr_join_folder_t *self, const c
  * that did not join. */
 ADR_WARN_UNUSED bool adr_join_folder_identity (const adr_join_folder_t *self, adr_join_identity_t *identity, char *error,
                                                size_t error_size);
+
+/* --- join_authority.c --------------------------------------------------------------------------------------------- */
+
+/* Of a PKI node: appends its authority's certificate. Else the exit code, and the user was told, also what the root has to sign first. */
+int adr_join_authority (const adr_join_folder_t *folder, const adr_token_t *token, const adr_join_identity_t *identity,
+                        adr_buffer_t *certificate, char *error, size_t error_size);
 
 /* --- join_config.c ------------------------------------------------------------------------------------------------ */
 

@@ -96,6 +96,7 @@ s_make_pack (const adr_join_ask_t *ask, uint64_t number, adr_buffer_t *pack)
     join.bulk = (char *) ask->endpoint[1];
     join.client = (char *) ask->endpoint[2];
     join.http = (char *) ask->endpoint[3];
+    join.authority = adr_bytes_view (ask->authority);
     adr_pack_begin (pack, &envelope);
     adr_pack_add (pack, ADR__KIND__JOIN, &join.base, adr_bytes (NULL, 0));
     adr_pack_number (pack, 1, 0);

@@ -201,12 +201,12 @@ s_draw_keys (const adr_join_folder_t *self, adr_keys_t *keys, const s_error_t *e
 static bool
 s_is_ours (const adr_join_folder_t *self, const s_error_t *error)
 {
-    static const char *const others[] = { "incarnation", "journal", "state.mdb", "index.mdb", "authority.key" };
+    static const char *const others[] = { "incarnation", "journal", "state.mdb", "index.mdb" };
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         if (adr_join_folder_has (self, others[i]))
             return s_fail (error, "%s: holds %s, so it is a node's already -> choose another folder", self->path, others[i]);
-    if (adr_join_folder_has (self, S_KEY) && !adr_join_folder_has (self, S_ID))
-        return s_fail (error, "%s: holds a " S_KEY " that no join made -> choose another folder", self->path);
+    if ((adr_join_folder_has (self, S_KEY) || adr_join_folder_has (self, "authority.key")) && !adr_join_folder_has (self, S_ID))
+        return s_fail (error, "%s: holds a key that no join made -> choose another folder", self->path);
     return true;
 }
 

@@ -155,8 +155,6 @@ s_read_token_file (const char *path, char *text, size_t room, size_t *size)
 static int
 s_check_token (const adr_token_t *token, const adr_join_edge_t *edge)
 {
-    if (token->type == ADR_NODE_PKI)
-        return adr_join_say (ADR_EXIT_CONFIG, "a PKI node cannot join yet: the offline root has to sign its authority");
     if (token->type != ADR_NODE_EDGE && (edge->clients || edge->operators || edge->credentials))
         return adr_join_say (ADR_EXIT_USAGE, "--clients, --operators and --credentials are an edge's, and the token is for a %s node",
                            adr_node_type_name (token->type));

@@ -188,9 +188,11 @@ adr_shell_node (adr_shell_t *self, int argc, char **argv)
     adr_action_t action;
     if (argc < 3 || !s_find_action (argv[1], &action))
         return adr_shell_usage ("node: expected `evict NAME`, `demote NAME` or `promote NAME`");
-    for (int index = 3; index < argc; index++)
-        if (adr_shell_global (self, argc, argv, &index) <= 0)
-            return adr_shell_usage ("node %s: what is `%s`?", argv[1], argv[index]);
+    for (int index = 3; index < argc;) { /* which moves on behind what it takes, and says what is wrong with it */
+        int taken = adr_shell_global (self, argc, argv, &index);
+        if (taken <= 0)
+            return taken < 0 ? ADR_SHELL_USAGE : adr_shell_usage ("node %s: what is `%s`?", argv[1], argv[index]);
+    }
     int code = 0;
     json_t *map = adr_shell_map_fetch (self, &code);
     if (!map)
@@ -224,12 +226,13 @@ int
 adr_shell_audit (adr_shell_t *self, int argc, char **argv)
 {
     uint64_t back_ms = 0, since_ms = 0;
-    for (int index = 1; index < argc; index++) {
+    for (int index = 1; index < argc;) {
         const char *value = adr_shell_value ("--since", argc, argv, &index);
         if (value && !adr_shell_time_parse (&back_ms, value))
             return adr_shell_usage ("--since wants a time like 30m, 2h, 7d");
-        if (!value && adr_shell_global (self, argc, argv, &index) <= 0)
-            return adr_shell_usage ("audit: what is `%s`?", argv[index]);
+        int taken = value ? (index++, 1) : adr_shell_global (self, argc, argv, &index);
+        if (taken <= 0)
+            return taken < 0 ? ADR_SHELL_USAGE : adr_shell_usage ("audit: what is `%s`?", argv[index]);
     }
     if (back_ms) {
         struct timespec now;

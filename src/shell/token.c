@@ -53,9 +53,7 @@ s_check (const adr_token_terms_t *terms)
     if (!terms->type || !terms->zone)
         return adr_shell_usage ("token create: --type and --zone are missing");
     if (!adr_node_type_parse (&type, terms->type) || type > ADR_NODE_PKI)
-        return adr_shell_usage ("token create: --type %s: expected edge, meta or data", terms->type);
-    if (type == ADR_NODE_PKI)
-        return adr_shell_usage ("token create: --type pki: not yet; the offline root has to sign a PKI node's authority");
+        return adr_shell_usage ("token create: --type %s: expected edge, meta, data or pki", terms->type);
     if (type == ADR_NODE_EDGE && terms->group)
         return adr_shell_usage ("token create: an edge is in no group");
     return 0;
