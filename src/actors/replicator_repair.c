@@ -267,7 +267,8 @@ replicator_keep_least (const replicator_t *self)
 {
     uint64_t least = replicator_keep_from (self);
     for (uint32_t i = 1; i < self->peer_count; i++)
-        if (self->peer[i].keep_from < least)
+        if (self->peer[i].keep_from < least && !(ADR_PLANT (REPAIR_6_UNHEARD_NEEDS_NOTHING) && self->peer[i].keep_from == 0)
+            && !(ADR_PLANT (REPAIR_6_SICK_NEED_NOTHING) && self->peer[i].sync == ADR_SYNC_COPYING))
             least = self->peer[i].keep_from;
     return least;
 }

@@ -240,6 +240,11 @@ typedef struct {
     uint64_t doubts;         /* records in doubt, when they were looked at last */
 } sim_copy_t;
 
+/* From where on a member needs its master's log, as it said in that term [REPAIR-6]. */
+typedef struct {
+    uint64_t term, index;
+} sim_keep_t;
+
 typedef struct {
     adr_id_t id;
     char name[16];
@@ -253,6 +258,7 @@ typedef struct {
     uint64_t noted;          /* the newest checkpoint at which it noted roots */
     sim_copy_t copy;
     int64_t copies_since_ns; /* its copy is being made; ADR_NEVER: it is not */
+    sim_keep_t heard_keep[SIM_NODES_MAX]; /* as a master, of the others */
     uint64_t incarnation, boot;
     adr_store_job_t *job[ADR_LANE_COUNT];
     sim_put_t *put;          /* waiting for the state writer, oldest first */
@@ -526,6 +532,7 @@ void sim_watch_space (sim_world_t *world, int node);
 void sim_watch_values (sim_world_t *world, int node);
 void sim_watch_repair (sim_world_t *world, int node); /* after each turn of a replicator */
 void sim_watch_repair_send (sim_world_t *world, int node, uint16_t kind, const ProtobufCMessage *header);
+void sim_watch_repair_deliver (sim_world_t *world, int node, const adr_event_t *event);
 
 bool sim_must_be_alike (const sim_world_t *world); /* nothing was done to any copy */
 

@@ -488,5 +488,6 @@ sim_watch_deliver (sim_world_t *world, sim_actor_t *to, const adr_event_t *event
     if (event->kind != ADR_EVENT_MESSAGE)
         return;
     sim_watch_copy_deliver (world, to->node, event);
+    sim_watch_repair_deliver (world, to->node, event);
     sim_watch_elect_deliver (world, to, event);
 }

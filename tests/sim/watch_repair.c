@@ -49,6 +49,38 @@ sim_must_be_alike (const sim_world_t *world)
     return true;
 }
 
+/* [REPAIR-6] What a master has heard of its members' needs, in this mastership. */
+void
+sim_watch_repair_deliver (sim_world_t *world, int place, const adr_event_t *event)
+{
+    if (event->kind != ADR_EVENT_MESSAGE || event->message.kind != ADR__KIND__ANSWERED
+        || event->message.from.actor != ADR_ACTOR_HEALTH_CHECKER)
+        return;
+    const Adr__Answered *answered = (const Adr__Answered *) event->message.header;
+    adr_id_t voter = adr_id_of (answered->voter);
+    int from = sim_node_of (world, &voter);
+    if (from >= 0)
+        world->node[place].heard_keep[from] = (sim_keep_t){ answered->term, answered->keep_from };
+}
+
+/* Nobody trims what one of the others still needs; of who was not heard that may be everything. */
+static void
+s_judge_keep (sim_world_t *world, const sim_node_t *node, const Adr__Pong *pong)
+{
+    if (pong->keep_least == 0 || node->leads == 0)
+        return;
+    for (int i = 0; i < world->node_count; i++) {
+        const sim_keep_t *heard = &node->heard_keep[i];
+        if (&world->node[i] == node || !world->node[i].replicates)
+            continue;
+        if (heard->term != node->leads || pong->keep_least > heard->index)
+            sim_fail (&world->verdict, "REPAIR-6: the log is kept for who needs it", "%s tells all to keep it from %llu, %s %s %llu",
+                      node->name, (unsigned long long) pong->keep_least, world->node[i].name,
+                      heard->term != node->leads ? "was not heard in term" : "needs it from",
+                      (unsigned long long) (heard->term != node->leads ? node->leads : heard->index));
+    }
+}
+
 void
 sim_watch_repair_send (sim_world_t *world, int place, uint16_t kind, const ProtobufCMessage *header)
 {
@@ -58,6 +90,8 @@ sim_watch_repair_send (sim_world_t *world, int place, uint16_t kind, const Proto
     bool gives = (kind == ADR__KIND__LEAVES && ((const Adr__Leaves *) header)->ok)
                  || (kind == ADR__KIND__INVENTORY && ((const Adr__Inventory *) header)->ok)
                  || (kind == ADR__KIND__RECORDS && ((const Adr__Records *) header)->ok);
+    if (kind == ADR__KIND__PONG)
+        s_judge_keep (world, node, (const Adr__Pong *) header);
     if (copies && kind == ADR__KIND__APPEND_ACK)
         sim_fail (&world->verdict, "REPAIR-5: a sick copy acknowledges nothing", "%s", node->name);
     if (known && (kind == ADR__KIND__CALL || kind == ADR__KIND__VOTE_REQUEST))
