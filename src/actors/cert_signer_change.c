@@ -47,6 +47,13 @@ s_is_about_node (const change_t *change)
     return change->kind != CHANGE_TOKEN && change->kind != CHANGE_JOIN;
 }
 
+/* A stranger's, of whom nobody knows yet whether he has a token. */
+static bool
+s_is_from_anybody (const change_t *change)
+{
+    return change->kind == CHANGE_JOIN && change->token.type == 0;
+}
+
 void
 change_end (cert_signer_t *self, adr_status_t status, const char *text, adr_effects_t *effects)
 {
@@ -62,7 +69,8 @@ change_end (cert_signer_t *self, adr_status_t status, const char *text, adr_effe
     else if (change->kind != CHANGE_RENEW) /* that nobody has asked for */
         cert_signer_answer (change->asker, change->asked_number, status, text,
                             done && change->kind == CHANGE_TOKEN ? &change->token : NULL, effects);
-    adr_note (effects, ADR_LEVEL_NOTE, "%s of %s -> %s: %s", s_names[change->kind],
+    /* Whoever likes can ask without a token. */
+    adr_note (effects, s_is_from_anybody (change) ? ADR_LEVEL_TRACE : ADR_LEVEL_NOTE, "%s of %s -> %s: %s", s_names[change->kind],
               s_is_about_node (change) ? id : change->token.name, adr_status_name (status), text);
     adr_buffer_free (&change->values);
     *change = (change_t){ .phase = CHANGE_NONE };
@@ -350,6 +358,8 @@ cert_signer_begin_change (cert_signer_t *self, const change_t *asked, const adr_
         change->limit_ns = asked->limit_ns;
         return true;
     }
+    if (change->phase != CHANGE_NONE && s_is_from_anybody (change) && asked->kind != CHANGE_JOIN) /* strangers hold up no operator */
+        change_end (self, ADR_STATUS_REFUSED, "busy: the registry is being changed: ask again", effects);
     if (change->phase != CHANGE_NONE)
         return false;
     *change = *asked;

@@ -30,6 +30,7 @@ static adr_token_t s_token;
 static s_record_t s_record[S_RECORDS];
 static size_t s_records;
 static uint64_t s_version;
+static bool s_held;
 static const adr_bytes_t s_nothing;
 static const char *const s_endpoints[] = { "tcp://127.0.0.1:9000", "tcp://127.0.0.1:9001", "", "" };
 
@@ -97,6 +98,8 @@ s_reply (uint64_t number, adr_status_t status, uint64_t version, adr_bytes_t val
 static void
 s_serve (void)
 {
+    if (s_held)
+        return;
     for (size_t at = 0; at < s_signer.sent_count; at++) {
         const harness_sent_t *sent = &s_signer.sent[at];
         if (sent->kind == ADR__KIND__READ) {
@@ -435,6 +438,34 @@ a_group_has_one_node_a_zone (void **state)
     s_assert_denied (s_join (&request), ADR_STATUS_DENIED, "has a node in that zone");
 }
 
+/* Whoever likes can ask without a token, as often as he likes: operators do not wait for that. */
+static void
+strangers_hold_up_no_operator (void **state)
+{
+    (void) state;
+    adr_cert_t request = registry_request (s_founding->map, 0, ADR_NODE_META, "meta1@z4", 0x50);
+    adr_id_t edge = adr_founding_node (s_founding, 2, ADR_NODE_EDGE)->id;
+    for (int turn = 0; turn < 2; turn++) {
+        s_held = true; /* the group answers nothing for now */
+        (void) s_join (&request);
+        assert_int_equal (harness_count (&s_signer, ADR__KIND__READ), 1);
+        Adr__Control control = ADR__CONTROL__INIT;
+        control.number = 5;
+        control.node = adr_id_view (&edge);
+        control.action = ADR__CONTROL_ACTION__EVICT;
+        control.limit_ms = 10000;
+        harness_message (&s_signer, (adr_address_t){ edge, ADR_ACTOR_EDGE_ROUTER }, ADR_NODE_EDGE, ADR__KIND__CONTROL,
+                         &control.base, s_nothing);
+        s_held = false;
+        assert_int_equal (harness_count (&s_signer, ADR__KIND__CONTROL_ANSWER), 0);
+        s_assert_denied (s_join_answer (), ADR_STATUS_REFUSED, "busy");
+        s_serve ();
+        s_sign_all ();
+        s_serve ();
+        assert_int_equal (harness_count (&s_signer, ADR__KIND__CONTROL_ANSWER), 1);
+    }
+}
+
 /* Somebody else's change comes in between: it is answered all the same. */
 static void
 what_is_interrupted_goes_on (void **state)
@@ -531,6 +562,7 @@ main (void)
         S_TEST (a_token_is_for_what_it_says),
         S_TEST (keys_belong_to_one_node),
         S_TEST (a_group_has_one_node_a_zone),
+        S_TEST (strangers_hold_up_no_operator),
         S_TEST (what_is_interrupted_goes_on),
         S_TEST (certificates_are_renewed_before_they_end),
     };
