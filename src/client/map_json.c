@@ -66,7 +66,7 @@ s_node (adr_map_t *map, const adr_map_node_t *node)
     json_object_set_new (json, "control", json_string (node->control));
     json_object_set_new (json, "bulk", json_string (node->bulk));
     if (node->client[0])
-        json_object_set_new (json, "client", json_string (node->client));
+        json_object_set_new (json, node->type == ADR_NODE_PKI ? "adoption" : "client", json_string (node->client));
     if (node->http[0])
         json_object_set_new (json, "http", json_string (node->http));
     return json;

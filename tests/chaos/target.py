@@ -98,8 +98,8 @@ class Target(chaos.Cluster):
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         return done.returncode, done.stdout.decode(errors="replace")
 
-    def doors(self, zone):
-        """Endpoint and public key of every CURVE socket of the zone."""
+    def doors(self, zone, lanes=("control", "bulk", "client")):
+        """Endpoint and public key of every CURVE socket of these lanes in the zone."""
         keys, found = {}, []
         for role in ROLES:
             done = subprocess.run([self.build / "adrestia", "cert", "show", "--json",
@@ -107,7 +107,7 @@ class Target(chaos.Cluster):
             keys[f"{role}@{zone}"] = re.search(rb'"curve-key": *"([0-9a-f]{64})"', done.stdout).group(1).decode()
         for node in self.shell(zone, "map")["nodes"]:
             if node["name"] in keys:
-                found += [(node[lane], keys[node["name"]]) for lane in ("control", "bulk", "client") if node.get(lane)]
+                found += [(node[lane], keys[node["name"]]) for lane in lanes if node.get(lane)]
         return found
 
     def ready(self, result, what, seconds=30):
