@@ -8,6 +8,7 @@
 #include "shell/init.h"
 
 #include "core/cert.h"
+#include "shell/sealed_key.h"
 #include "wire/map_codec.h"
 
 #include <dirent.h>
@@ -29,15 +30,16 @@
 
 static const char S_HELP[] = "adrestia cert show FILE [--json]\n"
                              "adrestia cert verify FILE --map FILE|--ca DIR [--json]\n"
-                             "adrestia cert sign REQUEST --ca DIR --out FILE\n"
+                             "adrestia cert sign REQUEST --ca DIR --out FILE [--passphrase-file FILE]\n"
                              "  --map FILE   the cluster.map of a host, which names root and authorities\n"
                              "  --ca DIR     a folder with root.cert and authority-*.cert; to sign: and root.key, which is kept offline\n"
                              "  --out FILE   where the authority's certificate goes; it must not be there yet\n"
+                             "  --passphrase-file FILE  its first line opens root.key, if init has sealed that; -: of standard input\n"
                              "sign: REQUEST is the authority.request that `adrestiad join` of a PKI node has written.\n"
                              "Exit: 0 sound, 7 no certificate, 8 not to be believed, 64 wrong command line.\n";
 
 typedef struct {
-    const char *verb, *file, *map, *ca, *out;
+    const char *verb, *file, *map, *ca, *out, *passphrase;
     bool json;
 } s_options_t;
 
@@ -257,10 +259,28 @@ s_verify_by_ca (const s_options_t *options)
 
 /* --- sign ----------------------------------------------------------------------------------------------------- */
 
+/* The key as it is, or what a passphrase opens. */
+static bool
+s_open_key (const s_options_t *options, adr_bytes_t text, adr_keys_t *keys)
+{
+    char passphrase[ADR_PASSPHRASE_MAX + 1];
+    if (!adr_sealed_key_is ((const char *) text.data, text.size))
+        return adr_keys_parse (keys, (const char *) text.data, text.size);
+    if (!options->passphrase) {
+        fprintf (stderr, "adrestia cert: the root's key is sealed: --passphrase-file FILE\n");
+        return false;
+    }
+    bool good = adr_passphrase_read (options->passphrase, passphrase)
+                && adr_sealed_key_open (keys, (const char *) text.data, text.size, passphrase);
+    sodium_memzero (passphrase, sizeof passphrase);
+    return good;
+}
+
 /* The root's certificate and keys, which must fit each other. */
 static bool
-s_read_root (const char *ca, adr_cert_t *root, adr_keys_t *keys)
+s_read_root (const s_options_t *options, adr_cert_t *root, adr_keys_t *keys)
 {
+    const char *ca = options->ca;
     adr_buffer_t cert = { 0 }, key = { 0 };
     char path[PATH_MAX + 16];
     snprintf (path, sizeof path, "%.*s/root.cert", PATH_MAX, ca);
@@ -269,9 +289,9 @@ s_read_root (const char *ca, adr_cert_t *root, adr_keys_t *keys)
     good = good && s_read_file (path, &key);
     if (good) {
         good = adr_cert_decode (root, adr_bytes (cert.data, cert.size)) && root->kind == ADR_CERT_ROOT
-               && adr_keys_parse (keys, (const char *) key.data, key.size) && adr_keys_fit (keys, root);
+               && s_open_key (options, adr_bytes (key.data, key.size), keys) && adr_keys_fit (keys, root);
         if (!good)
-            fprintf (stderr, "adrestia cert: %s: these are not the keys of the root that root.cert names\n", path);
+            fprintf (stderr, "adrestia cert: %s: these are not the keys of the root that root.cert names, or it is another passphrase\n", path);
     }
     if (key.data)
         sodium_memzero (key.data, key.size);
@@ -326,7 +346,7 @@ s_sign (const s_options_t *options)
     adr_cert_t request, root;
     adr_keys_t keys = { 0 };
     uint8_t bytes[ADR_CERTIFICATE_MAX];
-    if (!s_read_request (options->file, &request) || !s_read_root (options->ca, &root, &keys))
+    if (!s_read_request (options->file, &request) || !s_read_root (options, &root, &keys))
         return S_INVALID;
     if (!adr_id_equal (&request.cluster, &root.cluster)) {
         sodium_memzero (&keys, sizeof keys);
@@ -352,6 +372,7 @@ s_parse (int argc, char **argv, s_options_t *options)
                                            { "map", required_argument, NULL, 'm' },
                                            { "ca", required_argument, NULL, 'c' },
                                            { "out", required_argument, NULL, 'o' },
+                                           { "passphrase-file", required_argument, NULL, 'p' },
                                            { "help", no_argument, NULL, 'h' },
                                            { NULL, 0, NULL, 0 } };
     optind = 0;
@@ -364,6 +385,8 @@ s_parse (int argc, char **argv, s_options_t *options)
             options->ca = optarg;
         else if (option == 'o')
             options->out = optarg;
+        else if (option == 'p')
+            options->passphrase = optarg;
         else
             return option == 'h' ? -1 : S_USAGE;
     }

@@ -15,6 +15,7 @@
 #include "shell/init.h"
 
 #include "shell/found.h"
+#include "shell/sealed_key.h"
 #include "wire/map_codec.h"
 
 #include <dirent.h>
@@ -39,6 +40,7 @@ typedef struct {
     char making[PATH_MAX + 16]; /* beside it, while it is being written */
     bool split, json;
     adr_founding_options_t founding;
+    char passphrase[ADR_PASSPHRASE_MAX + 1]; /* of the root's key; "": none */
 } s_options_t;
 
 static const char S_HELP[]
@@ -49,6 +51,7 @@ static const char S_HELP[]
       "  --quorum Q       disks that hold a write before it is acknowledged, below N (2); never below a majority\n"
       "  --name NAME      the cluster's name (adrestia)\n"
       "  --split          one host a node, in place of one host a zone\n"
+      "  --ca-passphrase-file F  seals ca/root.key under the first line of F; -: of standard input\n"
       "  --json           says what was made as JSON\n"
       "One or two zones are for development: they are not redundant.\n";
 
@@ -135,6 +138,8 @@ s_take_option (int option, s_options_t *options)
         return s_parse_number ("quorum", optarg, 1, ADR_ZONES_MAX, &founding->quorum);
     case 'n':
         return s_parse_name (optarg, &founding->name);
+    case 'c':
+        return adr_passphrase_read (optarg, options->passphrase);
     case 's':
         return options->split = true;
     case 'j':
@@ -168,6 +173,7 @@ s_parse (int argc, char **argv, s_options_t *options)
         { "dir", required_argument, NULL, 'd' },    { "zones", required_argument, NULL, 'z' },
         { "base-port", required_argument, NULL, 'p' }, { "quorum", required_argument, NULL, 'q' },
         { "name", required_argument, NULL, 'n' },   { "split", no_argument, NULL, 's' },
+        { "ca-passphrase-file", required_argument, NULL, 'c' },
         { "json", no_argument, NULL, 'j' },         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
@@ -380,11 +386,23 @@ s_write_zone (const s_options_t *options, const adr_founding_t *founding, uint32
 
 /* --- what belongs to the whole cluster ------------------------------------------------------------------------ */
 
+/* Under the passphrase, where there is one: whoever finds the file has not found the key. */
+static bool
+s_write_root_key (const s_options_t *options, const adr_keys_t *keys)
+{
+    char text[ADR_SEALED_TEXT_MAX];
+    if (!*options->passphrase)
+        return s_write_keys (options, "ca", "root.key", keys);
+    size_t size = adr_sealed_key_format (keys, options->passphrase, text);
+    return size ? s_write_file (options, "ca", "root.key", 0600, text, size)
+                : s_complain ("the root's key cannot be sealed: no memory (256 MiB)");
+}
+
 static bool
 s_write_ca (const s_options_t *options, const adr_founding_t *founding)
 {
     if (!s_make_folder (options, "ca") || !s_write_certificate (options, "ca", "root.cert", &founding->root)
-        || !s_write_keys (options, "ca", "root.key", &founding->root.keys))
+        || !s_write_root_key (options, &founding->root.keys))
         return false;
     for (uint32_t zone = 0; zone < founding->map->zone_count; zone++) {
         char name[ADR_NAME_MAX + 32];
