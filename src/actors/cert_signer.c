@@ -439,6 +439,8 @@ s_on_map_changed (cert_signer_t *self, const adr_event_t *event, adr_effects_t *
         return;
     adr_map_destroy (&self->map);
     self->map = map;
+    if (cert_signer_has_confirmed (self) && self->look_ns > event->now_ns + CERT_SIGNER_PAUSE_NS)
+        self->look_ns = event->now_ns + CERT_SIGNER_PAUSE_NS;
     cert_signer_tend_change (self, event, effects);
 }
 

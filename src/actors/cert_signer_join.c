@@ -146,6 +146,7 @@ s_add_node (cert_signer_t *self, adr_map_t *map, int64_t wall_ms)
     node->certificate_size = adr_cert_encode (&certificate, node->certificate);
     snprintf (node->name, sizeof node->name, "%s", certificate.name);
     if (node->type == ADR_NODE_PKI) {
+        node->pending = true;
         memcpy (map->authority[map->authority_count], change->authority, change->authority_size);
         map->authority_size[map->authority_count++] = change->authority_size;
     }

@@ -126,7 +126,9 @@ void cert_signer_decide_promote (cert_signer_t *self, adr_map_t *held, const adr
 void cert_signer_decide_renewal (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_decide_token (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_decide_join (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
-/* If certificates are due, and this node leads the PKI group, it begins to renew them; nothing else is being changed. */
+/* A PKI node that is pending votes now: that is for the registry. */
+bool cert_signer_has_confirmed (cert_signer_t *self);
+/* If certificates are due, or such a node is there, and this node leads the PKI group, it begins to renew them; nothing else is being changed. */
 void cert_signer_begin_renewal (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 /* What operators and strangers ask. */
 void cert_signer_on_node (cert_signer_t *self, change_kind_t kind, const adr_event_t *event, adr_effects_t *effects);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* cert_signer: certificates that are signed anew before they end. See cert_signer_change.c; rules: docs/protocol/trust.md (TRUST-4).
- * Nobody has to ask: keys and places stay what they are, so that no connection and no file of a node changes with it. */
+/* cert_signer: what nobody has to ask for. Certificates are signed anew before they end (TRUST-4): keys and places stay what they are,
+ * so that no connection and no file of a node changes with it. And a PKI node that has joined and votes now is pending no more: from then
+ * on its signature is waited for (TRUST-3). See cert_signer_change.c; rules: docs/protocol/trust.md. */
 
 #include "actors/cert_signer_private.h"
 
@@ -20,13 +21,35 @@ s_is_due (const adr_map_node_t *node, int64_t wall_ms)
     return certificate.not_after_ms - wall_ms < CERT_SIGNER_VALIDITY_MS / 3;
 }
 
+/* It has joined, and its group has it as a voter now. */
 static bool
-s_is_any_due (const adr_map_t *map, int64_t wall_ms)
+s_is_confirmed (const adr_map_t *seen, const adr_map_node_t *node)
 {
+    const adr_map_group_t *group = node->pending && !node->evicted ? adr_map_group ((adr_map_t *) seen, &node->group) : NULL;
+    for (uint32_t i = 0; group && i < group->status.member_count; i++)
+        if (adr_id_equal (&group->status.member[i].node, &node->id))
+            return group->status.member[i].voter;
+    return false;
+}
+
+bool
+cert_signer_has_confirmed (cert_signer_t *self)
+{
+    const adr_map_t *map = cert_signer_map (self);
+    for (uint32_t i = 0; i < map->node_count; i++)
+        if (s_is_confirmed (map, &map->node[i]))
+            return true;
+    return false;
+}
+
+static bool
+s_is_any_due (cert_signer_t *self, int64_t wall_ms)
+{
+    const adr_map_t *map = cert_signer_map (self);
     for (uint32_t i = 0; i < map->node_count; i++)
         if (s_is_due (&map->node[i], wall_ms))
             return true;
-    return false;
+    return cert_signer_has_confirmed (self);
 }
 
 /* One of the PKI nodes is enough: whoever leads them. */
@@ -42,7 +65,7 @@ void
 cert_signer_begin_renewal (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
     change_t asked = { .kind = CHANGE_RENEW, .by = cert_signer_environment (self)->node, .limit_ns = event->now_ns + S_LIMIT_MS * ADR_MS };
-    if (!cert_signer_environment (self)->authority || !s_leads (self) || !s_is_any_due (cert_signer_map (self), event->wall_ms))
+    if (!cert_signer_environment (self)->authority || !s_leads (self) || !s_is_any_due (self, event->wall_ms))
         return;
     bool begun = cert_signer_begin_change (self, &asked, event, effects);
     adr_assert (begun);
@@ -71,9 +94,13 @@ cert_signer_decide_renewal (cert_signer_t *self, adr_map_t *held, const adr_even
     unsigned count = 0;
     change_ops_begin (change);
     for (uint32_t i = 0; i < held->node_count && count < S_AT_ONCE; i++) {
-        if (!s_is_due (&held->node[i], event->wall_ms))
+        bool confirmed = s_is_confirmed (cert_signer_map (self), &held->node[i]), due = s_is_due (&held->node[i], event->wall_ms);
+        if (!confirmed && !due)
             continue;
-        s_renew (self, held, &held->node[i], event->wall_ms);
+        if (confirmed)
+            held->node[i].pending = false;
+        if (due)
+            s_renew (self, held, &held->node[i], event->wall_ms);
         snprintf (more + strlen (more), sizeof more - strlen (more), "%s%s", count++ ? " " : "", held->node[i].name);
     }
     if (count == 0) {

@@ -59,7 +59,7 @@ s_same_node (const adr_map_node_t *a, const adr_map_node_t *b)
            && memcmp (a->sign_key, b->sign_key, 32) == 0 && a->certificate_size == b->certificate_size
            && memcmp (a->certificate, b->certificate, a->certificate_size) == 0 && strcmp (a->control, b->control) == 0
            && strcmp (a->bulk, b->bulk) == 0 && strcmp (a->client, b->client) == 0 && strcmp (a->http, b->http) == 0
-           && a->leaving == b->leaving && a->evicted == b->evicted;
+           && a->leaving == b->leaving && a->evicted == b->evicted && a->pending == b->pending;
 }
 
 static bool

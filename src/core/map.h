@@ -32,6 +32,7 @@ typedef struct {
     char client[ADR_ENDPOINT_MAX + 1];                              /* of an edge; of a PKI node: its adoption door; else "" */
     char http[ADR_ENDPOINT_MAX + 1];                                /* of an edge: host:port */
     bool leaving, evicted;
+    bool pending; /* a PKI node that does not vote yet: its signature counts, and is not waited for */
 } adr_map_node_t;
 
 /* How far a node's copy is exact (adr_sync_t of store/store.h), and what its repair has done; parts 0: none is under way. */

@@ -87,7 +87,7 @@ adr_map_signatures_needed (const adr_map_t *held)
 {
     uint32_t pki = 0;
     for (uint32_t i = 0; i < held->node_count; i++)
-        pki += held->node[i].type == ADR_NODE_PKI && !held->node[i].evicted && !held->node[i].leaving;
+        pki += held->node[i].type == ADR_NODE_PKI && !held->node[i].evicted && !held->node[i].leaving && !held->node[i].pending;
     return pki > 1 ? 2 : 1;
 }
 
@@ -162,12 +162,12 @@ s_forgets (const adr_map_node_t *held, const adr_map_t *offered)
            || memcmp (node->sign_key, held->sign_key, ADR_KEY_SIZE) != 0;
 }
 
-/* Of what a PKI node changes in one node: whether it leaves, that it is evicted, for good, and then its certificate; and that it has
- * another one, for the same keys and place. */
+/* Of what a PKI node changes in one node: whether it leaves; that it is evicted, for good, and then its certificate; that it is pending
+ * no more; and that it has another certificate, for the same keys and place. */
 static bool
 s_node_steps (adr_map_node_t *to, const adr_map_node_t *offered, const adr_map_t *map, const adr_cert_chain_t *chain)
 {
-    if (!adr_id_equal (&to->id, &offered->id) || (to->evicted && (!offered->evicted || !offered->leaving)))
+    if (!adr_id_equal (&to->id, &offered->id) || (to->evicted && (!offered->evicted || !offered->leaving)) || (!to->pending && offered->pending))
         return false;
     if (offered->evicted && !to->evicted && offered->certificate_size == 0)
         to->certificate_size = 0;
@@ -176,6 +176,7 @@ s_node_steps (adr_map_node_t *to, const adr_map_node_t *offered, const adr_map_t
         to->certificate_size = offered->certificate_size;
     }
     to->leaving = offered->leaving;
+    to->pending = offered->pending;
     to->evicted = offered->evicted;
     return true;
 }

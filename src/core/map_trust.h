@@ -36,8 +36,8 @@ const char *adr_map_fault_name (adr_map_fault_t fault);
  * and its node must not be evicted in the one that is held. */
 ADR_WARN_UNUSED bool adr_map_signed_by (const adr_map_t *held, const adr_map_t *offered, const adr_id_t *node,
                                         const uint8_t signature[ADR_MAP_SIGNATURE_SIZE]);
-/* How many such signatures a newer registry takes: two, or one where the held one has one PKI node that is to stay: two had to
- * sign that another leaves. */
+/* How many such signatures a newer registry takes: two, or one where the held one has one PKI node that votes and is to stay: two had
+ * to sign that another leaves, and one that has joined may never be started. */
 uint32_t adr_map_signatures_needed (const adr_map_t *held);
 /* Whether the offered registry may take the place of the one that is held; it is sealed. */
 ADR_WARN_UNUSED adr_map_fault_t adr_map_judge (const adr_map_t *held, const adr_map_t *offered, int64_t wall_ms);

@@ -81,6 +81,7 @@ s_fill_node (Adr__Node *to, const adr_map_node_t *node)
     to->http = (char *) node->http;
     to->leaving = node->leaving;
     to->evicted = node->evicted;
+    to->pending = node->pending;
 }
 
 static void
@@ -363,7 +364,7 @@ s_read_node (adr_map_node_t *to, const Adr__Node *node)
            && s_read_text (to->bulk, ADR_ENDPOINT_MAX, node->bulk)
            && s_read_text (to->client, ADR_ENDPOINT_MAX, node->client)
            && s_read_text (to->http, ADR_ENDPOINT_MAX, node->http) && (to->leaving = node->leaving, true)
-           && (to->evicted = node->evicted, true);
+           && (to->evicted = node->evicted, true) && (to->pending = node->pending, true);
 }
 
 static bool

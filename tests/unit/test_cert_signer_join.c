@@ -514,6 +514,39 @@ s_ends_ms (const adr_map_node_t *node)
     return certificate.not_after_ms;
 }
 
+/* [TRUST-3] A PKI node is pending until its group has it as a voter: whoever leads writes that down, soon and unasked. */
+static void
+a_pki_node_that_votes_is_pending_no_more (void **state)
+{
+    (void) state;
+    adr_map_t *map = adr_map_copy (s_founding->map);
+    adr_map_node_t *joined = registry_node (map, 2, ADR_NODE_PKI);
+    joined->pending = true;
+    adr_map_unseal (map);
+    adr_map_seal (map);
+    adr_group_status_t status = { .term = 1, .sequence = 1, .master = s_signer.environment.node, .member_count = 1,
+                                  .member = { { .node = joined->id, .voter = false } } };
+    for (int turn = 0; turn < 2; turn++) {
+        status.member[0].voter = turn == 1;
+        status.sequence++;
+        assert_true (adr_map_merge_status (map, &s_signer.environment.group, &status));
+        Adr__MapChanged changed = ADR__MAP_CHANGED__INIT;
+        changed.map = adr_map_message (map, &s_arena);
+        harness_message (&s_signer, (adr_address_t){ s_signer.environment.node, ADR_ACTOR_MAP_KEEPER }, ADR_NODE_PKI,
+                         ADR__KIND__MAP_CHANGED, &changed.base, s_nothing);
+        harness_advance (&s_signer, 1000 * ADR_MS);
+        assert_int_equal (harness_count (&s_signer, ADR__KIND__READ), turn);
+        s_serve ();
+    }
+    adr_map_t *next = s_registry ();
+    assert_non_null (next);
+    assert_false (registry_node (next, 2, ADR_NODE_PKI)->pending);
+    assert_int_equal (next->epoch, map->epoch + 1);
+    assert_true (adr_map_is_step (map, next));
+    adr_map_destroy (&next);
+    adr_map_destroy (&map);
+}
+
 /* [TRUST-4] Nobody asks for it; the keys stay. Only who leads does it, and not long before. */
 static void
 certificates_are_renewed_before_they_end (void **state)
@@ -565,6 +598,7 @@ main (void)
         S_TEST (strangers_hold_up_no_operator),
         S_TEST (what_is_interrupted_goes_on),
         S_TEST (certificates_are_renewed_before_they_end),
+        S_TEST (a_pki_node_that_votes_is_pending_no_more),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -396,6 +396,24 @@ a_node_that_came_is_believed (void **state)
     assert_int_equal (s_judge (), ADR_MAP_BELIEVED);
 }
 
+/* [TRUST-3] Who has joined and does not vote yet may never be started: it is not waited for; but what it signs counts. */
+static void
+who_is_pending_is_not_waited_for (void **state)
+{
+    (void) state;
+    adr_map_t *held = s_founding->map;
+    assert_int_equal (adr_map_signatures_needed (held), 2);
+    registry_node (held, 1, ADR_NODE_PKI)->pending = registry_node (held, 2, ADR_NODE_PKI)->pending = true;
+    assert_int_equal (adr_map_signatures_needed (held), 1);
+    registry_sign (s_offered, s_founding, 1);
+    assert_int_equal (s_judge (), ADR_MAP_BELIEVED);
+    assert_true (adr_map_is_step (held, s_offered)); /* it is pending no more */
+    registry_node (held, 1, ADR_NODE_PKI)->pending = false;
+    registry_node (s_offered, 1, ADR_NODE_PKI)->pending = true;
+    assert_false (adr_map_is_step (held, s_offered));
+    registry_node (held, 2, ADR_NODE_PKI)->pending = false;
+}
+
 /* Of two of whom one leaves the other is enough: two had to sign that. */
 static void
 one_that_stays_is_enough (void **state)
@@ -455,6 +473,7 @@ main (void)
         S_TEST (only_steps_are_signed),
         S_TEST (a_node_that_comes_is_a_step),
         S_TEST (a_node_that_came_is_believed),
+        S_TEST (who_is_pending_is_not_waited_for),
         S_TEST (an_authority_comes_with_its_node),
         S_TEST (one_that_stays_is_enough),
         S_TEST (what_is_sealed_stays_as_it_is),
