@@ -14,6 +14,8 @@
 
 #include "actors/cert_signer_private.h"
 
+#include "core/map_trust.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -45,6 +47,14 @@ static bool
 s_is_about_node (const change_t *change)
 {
     return change->kind != CHANGE_TOKEN && change->kind != CHANGE_JOIN;
+}
+
+/* A stranger's that has not become a change yet, and may become none: operators do not wait for it. */
+static bool
+s_may_be_put_off (const change_t *change)
+{
+    return change->kind == CHANGE_JOIN
+           && (change->phase == CHANGE_READING_TOKEN || change->phase == CHANGE_READING || change->denied != ADR_STATUS_OK);
 }
 
 /* A stranger's, of whom nobody knows yet whether he has a token. */
@@ -271,6 +281,21 @@ s_version (const Adr__Answer *answer)
     return version ? (adr_version_t){ version->epoch, version->term, version->index } : (adr_version_t){ 0 };
 }
 
+/* [TRUST-3] What stands in the record is built on only if it is a step from what enough have signed: nobody would ever sign what comes
+ * after it, and the node that wrote it could not even be evicted. Else what was signed takes its place. */
+static adr_map_t *
+s_read_record (cert_signer_t *self, adr_bytes_t bytes, adr_effects_t *effects)
+{
+    const adr_map_t *is_signed = cert_signer_map (self);
+    adr_map_t *held = adr_registry_read (bytes);
+    if (held && (held->epoch == is_signed->epoch ? adr_map_same_registry (held, is_signed) : adr_map_is_step (is_signed, held)))
+        return held;
+    adr_note (effects, ADR_LEVEL_ERROR, "the group's registry is no step from what was signed -> it is replaced epoch=%llu signed=%llu",
+              (unsigned long long) (held ? held->epoch : 0), (unsigned long long) is_signed->epoch);
+    adr_map_destroy (&held);
+    return adr_map_copy (is_signed);
+}
+
 static void
 s_on_registry (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
@@ -279,7 +304,7 @@ s_on_registry (cert_signer_t *self, const adr_event_t *event, adr_effects_t *eff
     adr_map_t *held = NULL;
     change->held = (adr_version_t){ 0 };
     if (answer->status == ADR_STATUS_OK && answer->version) {
-        held = adr_registry_read (event->message.payload);
+        held = s_read_record (self, event->message.payload, effects);
         change->held = s_version (answer);
     } else if (answer->status == ADR_STATUS_NOT_FOUND) /* nothing was changed yet: the founding one */
         held = adr_map_copy (cert_signer_map (self));
@@ -313,9 +338,12 @@ s_on_written (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effe
     change_t *change = cert_signer_change (self);
     if (answer->status == ADR_STATUS_OK && change->denied != ADR_STATUS_OK)
         change_end (self, change->denied, change->why, effects);
-    else if (answer->status == ADR_STATUS_OK || answer->status == ADR_STATUS_CONFLICT)
+    else if (answer->status == ADR_STATUS_OK)
         s_read_first (self, event->now_ns, effects);
-    else {
+    else if (answer->status == ADR_STATUS_CONFLICT) { /* another change came first, or a record is in the way for good */
+        change->phase = change->kind == CHANGE_JOIN || change->kind == CHANGE_TOKEN ? CHANGE_READING_TOKEN : CHANGE_READING;
+        change->try_ns = event->now_ns + CERT_SIGNER_PAUSE_NS;
+    } else {
         if (answer->time_ms > change->seen_ms)
             change->seen_ms = answer->time_ms;
         change->try_ns = event->now_ns + CERT_SIGNER_PAUSE_NS;
@@ -358,7 +386,7 @@ cert_signer_begin_change (cert_signer_t *self, const change_t *asked, const adr_
         change->limit_ns = asked->limit_ns;
         return true;
     }
-    if (change->phase != CHANGE_NONE && s_is_from_anybody (change) && asked->kind != CHANGE_JOIN) /* strangers hold up no operator */
+    if (change->phase != CHANGE_NONE && s_may_be_put_off (change) && asked->kind != CHANGE_JOIN)
         change_end (self, ADR_STATUS_REFUSED, "busy: the registry is being changed: ask again", effects);
     if (change->phase != CHANGE_NONE)
         return false;

@@ -3,6 +3,7 @@
  * Who is *leaving* is taken out of its group's voters, and stays so until it is promoted; only who votes nowhere is *evicted*. */
 
 #include "actors/cert_signer_private.h"
+#include "core/map_trust.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -136,6 +137,8 @@ cert_signer_decide_promote (cert_signer_t *self, adr_map_t *held, const adr_even
     const adr_group_status_t *status = node ? s_status (seen, node) : NULL;
     if (node == NULL || node->evicted || node->type == ADR_NODE_EDGE)
         change_end (self, ADR_STATUS_REFUSED, "it is in no group, or was evicted", effects);
+    else if (node->leaving && adr_map_peer_in_zone (held, &node->group, &node->zone))
+        change_end (self, ADR_STATUS_REFUSED, "its group has another node in that zone", effects);
     else if (node->leaving) {
         node->leaving = false;
         s_write_next (self, held, node, "promote", event, effects);

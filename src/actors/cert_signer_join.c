@@ -3,6 +3,7 @@
 
 #include "actors/cert_signer_private.h"
 
+#include "core/map_trust.h"
 #include "core/token.h"
 
 #include <stdio.h>
@@ -79,17 +80,27 @@ s_is_taken (const adr_map_t *map, const adr_cert_t *asked)
     return false;
 }
 
-/* One node a zone; a second one while the first is on its way out. */
+/* Nobody else is reached there: who dials one node shall not be sent to another. */
 static bool
-s_has_peer (const adr_map_t *map, const change_token_t *token)
+s_is_endpoint_taken (const adr_map_t *map, const change_t *change)
 {
     for (uint32_t i = 0; i < map->node_count; i++) {
         const adr_map_node_t *node = &map->node[i];
-        if (!node->evicted && !node->leaving && token->type != ADR_NODE_EDGE && adr_id_equal (&node->group, &token->group)
-            && adr_id_equal (&node->zone, &token->zone))
-            return true;
+        const char *const theirs[] = { node->control, node->bulk, node->client };
+        for (size_t k = 0; !node->evicted && k < sizeof theirs / sizeof theirs[0]; k++)
+            if (*theirs[k] && (strcmp (theirs[k], change->control) == 0 || strcmp (theirs[k], change->bulk) == 0
+                               || strcmp (theirs[k], change->client) == 0))
+                return true;
     }
-    return false;
+    return strcmp (change->control, change->bulk) == 0;
+}
+
+/* Those that are not evicted: there are only so many peers. */
+static uint32_t
+s_group_size (const adr_map_t *map, const adr_id_t *group)
+{
+    const adr_map_node_t *nodes[2 * ADR_VOTERS_MAX];
+    return adr_id_is_none (group) ? 0 : adr_map_group_nodes (map, group, nodes, 2 * ADR_VOTERS_MAX);
 }
 
 static const adr_map_zone_t *
@@ -117,8 +128,12 @@ s_why_not (const adr_map_t *held, const change_t *change, int64_t wall_ms)
         return "the token is for a node of another name";
     if (s_is_taken (held, asked))
         return "the nodeId, a key or the name belongs to a node already";
-    if (s_has_peer (held, token))
+    if (adr_map_peer_in_zone (held, &token->group, &token->zone))
         return "the group has a node in that zone already";
+    if (s_group_size (held, &token->group) == 2 * ADR_VOTERS_MAX)
+        return "the group has too many nodes";
+    if (s_is_endpoint_taken (held, change))
+        return "another node listens at one of these addresses";
     if (!s_zone_of (held, token) && held->zone_count == ADR_ZONES_MAX)
         return "there can be no more zones";
     if (token->type == ADR_NODE_PKI && held->authority_count == ADR_ZONES_MAX)
@@ -219,14 +234,10 @@ cert_signer_decide_join (cert_signer_t *self, adr_map_t *held, const adr_event_t
 /* --- what is asked ------------------------------------------------------------------------------------------------- */
 
 static bool
-s_take_endpoint (char to[ADR_ENDPOINT_MAX + 1], const char *from, const char *scheme, bool wanted)
+s_take_endpoint (char to[ADR_ENDPOINT_MAX + 1], const char *from, bool scheme, bool wanted)
 {
-    size_t size = strlen (from);
-    if ((size != 0) != wanted || size > ADR_ENDPOINT_MAX || strncmp (from, wanted ? scheme : "", strlen (wanted ? scheme : "")) != 0)
+    if (wanted ? !adr_endpoint_is_numeric (from, scheme) : *from != 0)
         return false;
-    for (const char *at = from; *at; at++)
-        if (*at <= ' ' || *at > '~' || *at == '"' || *at == '\\')
-            return false;
     snprintf (to, ADR_ENDPOINT_MAX + 1, "%s", from);
     return true;
 }
@@ -257,17 +268,19 @@ s_read_join (const cert_signer_t *self, change_t *asked, const Adr__Join *join, 
     adr_cert_t *request = &asked->certificate;
     adr_bytes_t bytes = adr_bytes (join->request.data, join->request.len);
     if (join->token_key.len != ADR_KEY_SIZE || join->signature.len != ADR_SIGNATURE_SIZE || !adr_cert_decode (request, bytes)
-        || request->kind != ADR_CERT_REQUEST || !adr_cert_signed_by (request, request->sign_key))
-        return "no signing request, or its own key did not sign it";
+        || request->kind != ADR_CERT_REQUEST)
+        return "no signing request";
     if (!adr_id_equal (&request->cluster, &environment->cluster))
         return "the request is for another cluster";
+    bool edge = request->type == ADR_NODE_EDGE, pki = request->type == ADR_NODE_PKI;
+    if (!s_take_endpoint (asked->control, join->control, true, true) || !s_take_endpoint (asked->bulk, join->bulk, true, true)
+        || !s_take_endpoint (asked->client, join->client, true, edge || pki) || !s_take_endpoint (asked->http, join->http, false, edge))
+        return "a node names where it listens, by IPv4 addresses: control and bulk, an edge client and http, a PKI node client as well";
     const char *const endpoints[] = { join->control, join->bulk, join->client, join->http };
     if (!adr_token_join_signed (join->token_key.data, &environment->cluster, bytes, endpoints, join->signature.data))
         return "the token's secret did not sign the request";
-    bool edge = request->type == ADR_NODE_EDGE, pki = request->type == ADR_NODE_PKI;
-    if (!s_take_endpoint (asked->control, join->control, "tcp://", true) || !s_take_endpoint (asked->bulk, join->bulk, "tcp://", true)
-        || !s_take_endpoint (asked->client, join->client, "tcp://", edge || pki) || !s_take_endpoint (asked->http, join->http, "", edge))
-        return "a node names where it listens: control and bulk, an edge client and http as well";
+    if (!adr_cert_signed_by (request, request->sign_key))
+        return "the request's own key did not sign it";
     if (!s_take_authority (self, asked, join, wall_ms))
         return "a PKI node brings an authority's certificate, for itself and of the root; others bring none";
     memcpy (asked->asked.key, join->token_key.data, ADR_KEY_SIZE);

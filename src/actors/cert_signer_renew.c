@@ -5,6 +5,8 @@
 
 #include "actors/cert_signer_private.h"
 
+#include "core/map_trust.h"
+
 #include <stdio.h>
 
 #define S_LIMIT_MS 30000
@@ -16,7 +18,8 @@ static bool
 s_is_due (const adr_map_node_t *node, int64_t wall_ms)
 {
     adr_cert_t certificate;
-    if (node->evicted || !adr_cert_decode (&certificate, adr_bytes (node->certificate, node->certificate_size)))
+    if (node->evicted || !adr_cert_decode (&certificate, adr_bytes (node->certificate, node->certificate_size))
+        || !adr_map_node_fits (&certificate, node))
         return false;
     return certificate.not_after_ms - wall_ms < CERT_SIGNER_VALIDITY_MS / 3;
 }
@@ -92,6 +95,7 @@ cert_signer_decide_renewal (cert_signer_t *self, adr_map_t *held, const adr_even
     change_t *change = cert_signer_change (self);
     char more[S_AT_ONCE * (ADR_NAME_MAX + 2) + 16] = "\"names\": \"";
     unsigned count = 0;
+    bool renews = false;
     change_ops_begin (change);
     for (uint32_t i = 0; i < held->node_count && count < S_AT_ONCE; i++) {
         bool confirmed = s_is_confirmed (cert_signer_map (self), &held->node[i]), due = s_is_due (&held->node[i], event->wall_ms);
@@ -99,6 +103,7 @@ cert_signer_decide_renewal (cert_signer_t *self, adr_map_t *held, const adr_even
             continue;
         if (confirmed)
             held->node[i].pending = false;
+        renews |= due;
         if (due)
             s_renew (self, held, &held->node[i], event->wall_ms);
         snprintf (more + strlen (more), sizeof more - strlen (more), "%s%s", count++ ? " " : "", held->node[i].name);
@@ -110,6 +115,6 @@ cert_signer_decide_renewal (cert_signer_t *self, adr_map_t *held, const adr_even
     snprintf (more + strlen (more), sizeof more - strlen (more), "\"");
     if (!change_add_registry (self, held, effects))
         return;
-    change_add_audit (change, held->epoch, 0, "renew", more, event->wall_ms);
+    change_add_audit (change, held->epoch, 0, renews ? "renew" : "confirm", more, event->wall_ms);
     change_write (self, event, effects);
 }

@@ -3,6 +3,7 @@
 
 #include "actors/cert_signer_private.h"
 
+#include "core/map_trust.h"
 #include "core/token.h"
 #include "wire/bounds.h"
 
@@ -41,20 +42,10 @@ s_read_key (uint8_t to[ADR_KEY_SIZE], ProtobufCBinaryData from, bool there)
     return true;
 }
 
-/* A name that other texts can hold as it is: in a node's name, a certificate, JSON. */
-static bool
-s_is_name (const char *text)
-{
-    for (const char *at = text; *at; at++)
-        if (!((*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') || (*at >= '0' && *at <= '9') || strchr ("-_.@", *at)))
-            return false;
-    return true;
-}
-
 static bool
 s_read_name (char to[ADR_NAME_MAX + 1], const char *from)
 {
-    if (strlen (from) > ADR_NAME_MAX || !s_is_name (from))
+    if (strlen (from) > ADR_NAME_MAX || !adr_map_name_is_plain (from))
         return false;
     snprintf (to, ADR_NAME_MAX + 1, "%s", from);
     return true;

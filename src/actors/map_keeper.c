@@ -376,7 +376,7 @@ s_on_registry_noted (s_keeper_t *self, adr_bytes_t bytes)
         return;
     }
     const adr_authority_t *authority = self->environment->authority;
-    if (!adr_map_is_step (self->map, map) || adr_map_size_max (map) > ADR_MAP_MAX) {
+    if (!adr_map_is_step (self->map, map) || !adr_map_is_all_known (map) || adr_map_size_max (map) > ADR_MAP_MAX) {
         if (map->epoch > self->refused_epoch)
             adr_note (self->effects, ADR_LEVEL_ERROR, "the group's registry changes what is not to be changed, or is too large -> not signed epoch=%llu",
                       (unsigned long long) map->epoch);

@@ -66,7 +66,8 @@ static bool
 s_same_group (const adr_map_group_t *a, const adr_map_group_t *b)
 {
     bool same = adr_id_equal (&a->id, &b->id) && a->type == b->type && strcmp (a->name, b->name) == 0
-                && a->founding.count == b->founding.count && a->founding.quorum == b->founding.quorum;
+                && a->founding.count == b->founding.count && a->founding.quorum == b->founding.quorum
+                && a->founding.at.term == b->founding.at.term && a->founding.at.index == b->founding.at.index;
     for (uint32_t i = 0; same && i < a->founding.count; i++)
         same = adr_id_equal (&a->founding.voter[i].node, &b->founding.voter[i].node)
                && a->founding.voter[i].incarnation == b->founding.voter[i].incarnation;
@@ -119,6 +120,38 @@ adr_map_unseal (adr_map_t *self)
     self->sealed = NULL;
     self->sealed_size = 0;
     self->signature_count = 0;
+}
+
+/* A decimal number without leading zeros, at most `max`, moved over; -1: none. */
+static long
+s_take_number (const char **at, long max)
+{
+    long value = 0;
+    const char *start = *at;
+    while (**at >= '0' && **at <= '9' && value <= max)
+        value = 10 * value + (*(*at)++ - '0');
+    bool good = *at != start && value <= max && (*start != '0' || *at == start + 1);
+    return good ? value : -1;
+}
+
+bool
+adr_endpoint_is_numeric (const char *endpoint, bool scheme)
+{
+    static const char s_scheme[] = "tcp://";
+    const char *at = endpoint;
+    long any = 0;
+    if (scheme) {
+        if (strncmp (at, s_scheme, strlen (s_scheme)) != 0)
+            return false;
+        at += strlen (s_scheme);
+    }
+    for (int i = 0; i < 4; i++) {
+        long part = s_take_number (&at, 255);
+        if (part < 0 || *at++ != (i < 3 ? '.' : ':'))
+            return false;
+        any |= part;
+    }
+    return any != 0 && s_take_number (&at, 65535) > 0 && *at == 0;
 }
 
 const adr_map_node_t *

@@ -119,6 +119,10 @@ bool adr_map_same_registry (const adr_map_t *a, const adr_map_t *b);
 /* Its registry is about to be changed: its bytes are made anew, and nobody has signed them. */
 void adr_map_unseal (adr_map_t *self);
 
+/* `tcp://` (or nothing, where `scheme` is false), an IPv4 address in four numbers that is not 0.0.0.0, and a port: no name that somebody
+ * would have to look up. Joined nodes have no others. */
+bool adr_endpoint_is_numeric (const char *endpoint, bool scheme);
+
 /* By its id or name also one that was evicted, by its key none. */
 const adr_map_node_t *adr_map_node (const adr_map_t *self, const adr_id_t *id);
 const adr_map_node_t *adr_map_node_by_key (const adr_map_t *self, const uint8_t curve_key[32]);

@@ -71,9 +71,9 @@ bool
 adr_map_signed_by (const adr_map_t *held, const adr_map_t *offered, const adr_id_t *node,
                    const uint8_t signature[ADR_MAP_SIGNATURE_SIZE])
 {
-    const adr_map_node_t *known = adr_map_node (held, node);
-    adr_cert_t authority;
-    if ((known && known->evicted)
+    const adr_map_node_t *known = adr_map_node (held, node), *signer = known ? known : adr_map_node (offered, node);
+    adr_cert_t authority; /* which may have been signed for a node that never came */
+    if (signer == NULL || signer->type != ADR_NODE_PKI || signer->evicted
         || (!s_find_authority (&authority, held, held, node) && !s_find_authority (&authority, held, offered, node)))
         return false;
     uint8_t bytes[S_SIGNED_SIZE], hash[ADR_MAP_HASH_SIZE];
@@ -181,8 +181,47 @@ s_node_steps (adr_map_node_t *to, const adr_map_node_t *offered, const adr_map_t
     return true;
 }
 
-/* [TRUST-4] Whoever comes in has an id, keys and a name that nobody has had, and a certificate that one of the map's authorities has
- * signed; one that came and was evicted since has none. */
+bool
+adr_map_name_is_plain (const char *text)
+{
+    for (const char *at = text; *at; at++)
+        if (!((*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') || (*at >= '0' && *at <= '9') || strchr ("-_.@", *at)))
+            return false;
+    return true;
+}
+
+const adr_map_node_t *
+adr_map_peer_in_zone (const adr_map_t *map, const adr_id_t *group, const adr_id_t *zone)
+{
+    for (uint32_t i = 0; i < map->node_count; i++) {
+        const adr_map_node_t *node = &map->node[i];
+        if (!adr_id_is_none (group) && !node->evicted && !node->leaving && adr_id_equal (&node->group, group)
+            && adr_id_equal (&node->zone, zone))
+            return node;
+    }
+    return NULL;
+}
+
+static bool
+s_has_authority (const adr_map_t *map, const adr_id_t *node)
+{
+    adr_cert_t authority;
+    return s_find_authority (&authority, map, map, node);
+}
+
+/* Nobody has to look a name up to reach it. */
+static bool
+s_is_reachable (const adr_map_node_t *node)
+{
+    bool edge = node->type == ADR_NODE_EDGE, pki = node->type == ADR_NODE_PKI;
+    return adr_endpoint_is_numeric (node->control, true) && adr_endpoint_is_numeric (node->bulk, true)
+           && (edge || pki ? adr_endpoint_is_numeric (node->client, true) : node->client[0] == 0)
+           && (edge ? adr_endpoint_is_numeric (node->http, false) : node->http[0] == 0);
+}
+
+/* [TRUST-4] Whoever comes in has an id, keys and a name that nobody has had, a certificate that one of the map's authorities has
+ * signed, an authority of its own if it is to sign, and is alone of its group in its zone; one that came and was evicted since has no
+ * certificate. */
 static bool
 s_node_may_come (const adr_map_t *map, const adr_cert_chain_t *chain, const adr_map_node_t *node)
 {
@@ -192,7 +231,12 @@ s_node_may_come (const adr_map_t *map, const adr_cert_chain_t *chain, const adr_
             || memcmp (other->sign_key, node->sign_key, ADR_KEY_SIZE) == 0 || strcmp (other->name, node->name) == 0)
             return false;
     }
-    return node->evicted ? node->certificate_size == 0 : adr_map_check_node (map, chain, node, 0) == ADR_CERT_SOUND;
+    if (!adr_map_name_is_plain (node->name) || !s_is_reachable (node))
+        return false;
+    if (node->evicted)
+        return node->certificate_size == 0;
+    return (node->leaving || adr_map_peer_in_zone (map, &node->group, &node->zone) == NULL)
+           && (node->type != ADR_NODE_PKI || s_has_authority (map, &node->id)) && adr_map_check_node (map, chain, node, 0) == ADR_CERT_SOUND;
 }
 
 /* [TRUST-5] The root has signed it, for a PKI node that comes, too. */
@@ -229,7 +273,7 @@ s_newcomers_step (adr_map_t *expected, const adr_cert_chain_t *chain, const adr_
     expected->node = adr_realloc (expected->node, (offered->node_count + 1) * sizeof *expected->node);
     for (uint32_t i = expected->zone_count; i < offered->zone_count; i++) {
         for (uint32_t other = 0; other < i; other++)
-            if (strcmp (expected->zone[other].name, offered->zone[i].name) == 0)
+            if (strcmp (expected->zone[other].name, offered->zone[i].name) == 0 || !adr_map_name_is_plain (offered->zone[i].name))
                 return false;
         expected->zone[expected->zone_count++] = offered->zone[i];
     }
@@ -246,7 +290,7 @@ adr_map_is_step (const adr_map_t *held, const adr_map_t *offered)
 {
     if (held->node_count > offered->node_count || held->zone_count > offered->zone_count
         || held->authority_count > offered->authority_count || offered->epoch <= held->epoch
-        || offered->epoch - held->epoch > ADR_MAP_EPOCHS_MAX)
+        || offered->epoch - held->epoch > ADR_MAP_EPOCHS_MAX || offered->node_count - held->node_count > offered->epoch - held->epoch)
         return false;
     adr_map_t *expected = adr_map_copy (held);
     bool same;

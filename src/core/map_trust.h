@@ -44,6 +44,10 @@ ADR_WARN_UNUSED adr_map_fault_t adr_map_judge (const adr_map_t *held, const adr_
 
 /* Whether the certificate gives the node the very keys and place that the map says. */
 ADR_WARN_UNUSED bool adr_map_node_fits (const adr_cert_t *cert, const adr_map_node_t *node);
+/* Of letters, digits and -_.@ alone: it stands in other texts as it is. */
+bool adr_map_name_is_plain (const char *text);
+/* A node of the group in that zone that is to stay; NULL: none. An edge is in no group. */
+const adr_map_node_t *adr_map_peer_in_zone (const adr_map_t *map, const adr_id_t *group, const adr_id_t *zone);
 /* Whether the offered registry differs from the held one by no more than PKI nodes do: nodes that come, behind the others, with
  * certificates of their authorities, and their zones; nodes that leave or are evicted, and have no certificate any more then; and an
  * epoch that is not absurdly higher. `offered` and `held` are sealed; both are decoded. */

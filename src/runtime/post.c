@@ -539,6 +539,7 @@ s_bind (adr_post_t *self, adr_post_local_t *local, char *error, size_t error_siz
                                      .domain = s_domains[self->lane],
                                      .io_thread = s_io_thread (self->lane),
                                      .secret_key = local->secret_key,
+                                     .message_max = self->lane == ADR_POST_ADOPTION ? ADR_POST_STRANGER_BYTES_MAX : 0,
                                      .high_water = s_high_water[self->lane] };
     local->router = adr_socket_new (self->context, &options);
     if (local->router && adr_post_start_watch (self, local) && zmq_bind (local->router, endpoint) == 0) {

@@ -25,6 +25,9 @@
 #define ADR_POST_UNSENT_BYTES_MAX (128 * 1024 * 1024)
 /* A client that asked nothing for so long loses its place when another needs it. */
 #define ADR_POST_CLIENT_IDLE_MS 60000
+#define ADR_POST_STRANGER_IDLE_MS 5000 /* on the adoption lane, where one question is asked */
+#define ADR_POST_STRANGER_BYTES_MAX 8192 /* a pack of theirs */
+#define ADR_POST_STRANGER_PACKS 20 /* a second, of all of them together; as many at once */
 
 /* A node of this host, as post needs it. */
 typedef struct {

@@ -91,6 +91,8 @@ struct adr_post {
     adr_connection_t *connection; /* connections_max of them, on the lanes of clients and strangers */
     uint32_t connection_count;    /* that were ever used */
     uint32_t newest, oldest;
+    int64_t strangers_ns; /* of the adoption lane: when its share of packs was reckoned last */
+    int64_t strangers_share; /* nanoseconds of it that are saved up */
     uint32_t free_first; /* chained by `older` */
     adr_chains_t by_id, by_routing_id, by_descriptor;
 };

@@ -133,7 +133,8 @@ s_place (adr_post_t *self, int64_t now_ns)
 {
     if (self->free_first == S_NONE && self->connection_count == self->connections_max) {
         adr_connection_t *oldest = &self->connection[self->oldest];
-        if (now_ns - oldest->last_ns < ADR_POST_CLIENT_IDLE_MS * ADR_MS)
+        int64_t idle_ms = self->lane == ADR_POST_ADOPTION ? ADR_POST_STRANGER_IDLE_MS : ADR_POST_CLIENT_IDLE_MS;
+        if (now_ns - oldest->last_ns < idle_ms * ADR_MS)
             return NULL;
         adr_post_forget_client (self, oldest);
     }
@@ -272,6 +273,36 @@ s_judge_node (adr_post_t *self, adr_post_local_t *local, const adr_envelope_t *e
     return verdict;
 }
 
+/* So many a second for all of them: what a pack costs is more than what sending it costs. */
+static bool
+s_strangers_may (adr_post_t *self)
+{
+    int64_t now_ns = adr_clock_now_ns (), second_ns = 1000 * ADR_MS;
+    self->strangers_share += self->strangers_ns ? now_ns - self->strangers_ns : second_ns;
+    self->strangers_ns = now_ns;
+    if (self->strangers_share > second_ns)
+        self->strangers_share = second_ns;
+    if (self->strangers_share < second_ns / ADR_POST_STRANGER_PACKS)
+        return false;
+    self->strangers_share -= second_ns / ADR_POST_STRANGER_PACKS;
+    return true;
+}
+
+/* [TRUST-5] One JOIN for the cert_signer, and nothing else: no other actor's mailbox is a stranger's to fill. */
+static int
+s_judge_stranger (adr_post_t *self, const adr_envelope_t *envelope, adr_bytes_t pack)
+{
+    adr_pack_reader_t reader;
+    adr_item_t item;
+    if (envelope->to_actor != ADR_ACTOR_CERT_SIGNER || envelope->from_actor != ADR_ACTOR_CLIENT)
+        return ADR_METRIC_DROP_KIND;
+    if (pack.size > ADR_POST_STRANGER_BYTES_MAX || !adr_pack_open (&reader, pack) || adr_pack_next (&reader, &item) != 1)
+        return ADR_METRIC_DROP_MALFORMED;
+    if (item.kind != ADR__KIND__JOIN || adr_pack_next (&reader, &item) != 0)
+        return ADR_METRIC_DROP_KIND;
+    return s_strangers_may (self) ? S_GOOD : ADR_METRIC_DROP_CLIENTS;
+}
+
 static int
 s_judge_client (adr_post_t *self, adr_post_local_t *local, const adr_envelope_t *envelope, const uint8_t key[32],
                 const zmq_msg_t *routing_id, s_foreign_t *foreign)
@@ -282,6 +313,9 @@ s_judge_client (adr_post_t *self, adr_post_local_t *local, const adr_envelope_t 
     bool strange = self->lane == ADR_POST_ADOPTION;
     if (!adr_directory_admits (self->directory, strange ? ADR_DOMAIN_ADOPTION : ADR_DOMAIN_CLIENT, key)) /* not any more [TRUST-3] */
         return ADR_METRIC_DROP_UNKNOWN_KEY;
+    int verdict = strange ? s_judge_stranger (self, envelope, parcel->pack) : S_GOOD;
+    if (verdict != S_GOOD)
+        return verdict;
     adr_connection_t *connection
         = s_client_of (self, (uint32_t) (local - self->local), routing_id, &foreign->message, key);
     if (connection == NULL)

@@ -64,7 +64,8 @@ s_set_network (void *socket, const adr_socket_options_t *options)
     uint64_t affinity = UINT64_C (1) << options->io_thread;
     s_set (socket, ZMQ_AFFINITY, &affinity, sizeof affinity);
     s_set_int (socket, ZMQ_SNDHWM, options->high_water);
-    s_set_int (socket, ZMQ_RCVHWM, options->high_water);
+    /* [POST-10] Where strangers come in, input never stops: what they send is small, and taken faster than it comes. */
+    s_set_int (socket, ZMQ_RCVHWM, options->message_max ? 0 : options->high_water);
     s_set_int (socket, ZMQ_HANDSHAKE_IVL, ADR_HANDSHAKE_MS);
     s_set_int (socket, ZMQ_TCP_KEEPALIVE, 1);
     s_set_int (socket, ZMQ_TCP_KEEPALIVE_IDLE, ADR_KEEPALIVE_S);
@@ -72,7 +73,7 @@ s_set_network (void *socket, const adr_socket_options_t *options)
     s_set_int (socket, ZMQ_TCP_KEEPALIVE_CNT, ADR_KEEPALIVE_COUNT);
     s_set_int (socket, ZMQ_TCP_MAXRT, ADR_UNACKNOWLEDGED_MS);
     /* A stranger who never authenticated may otherwise announce, and have us allocate, anything. */
-    int64_t message_max = ADR_FRAME_MAX;
+    int64_t message_max = options->message_max ? options->message_max : ADR_FRAME_MAX;
     s_set (socket, ZMQ_MAXMSGSIZE, &message_max, sizeof message_max);
 }
 
@@ -132,12 +133,12 @@ s_describe (void *socket, adr_socket_role_t role)
 
 /* What was set must be what the library says: a socket that is not as safe as it should be is never handed out. */
 static void
-s_check (const adr_socket_info_t *info)
+s_check (const adr_socket_info_t *info, const adr_socket_options_t *options)
 {
     adr_assert (info->linger_ms == 0 && info->heartbeat_ms == 0); /* [POST-10] */
     if (info->role == ADR_SOCKET_ROUTER)
         adr_assert (info->mechanism == ZMQ_CURVE && info->curve_server == 1 && info->enforce_domain == 1
-                    && info->domain[0] && info->message_max == ADR_FRAME_MAX);
+                    && info->domain[0] && info->message_max == (options->message_max ? options->message_max : ADR_FRAME_MAX));
     if (info->role == ADR_SOCKET_DEALER)
         adr_assert (info->mechanism == ZMQ_CURVE && !info->curve_server && info->immediate == 1
                     && info->message_max == ADR_FRAME_MAX);
@@ -184,7 +185,7 @@ adr_socket_new (void *context, const adr_socket_options_t *options)
     if (options->role == ADR_SOCKET_DEALER)
         s_set_dealer (socket, options);
     adr_socket_info_t info = s_describe (socket, options->role);
-    s_check (&info);
+    s_check (&info, options);
     s_enter (&info);
     return socket;
 }

@@ -49,6 +49,7 @@ typedef struct {
     const uint8_t *server_key;  /* of a DEALER: the peer's */
     int high_water;             /* of ROUTER and DEALER, in packs, each way */
     uint32_t io_thread;         /* of ROUTER and DEALER: which of the context's threads has its connections */
+    int64_t message_max;        /* of a ROUTER, in bytes: what comes in; 0: ADR_FRAME_MAX. Of strangers', whose queue has no end: [POST-10] */
 } adr_socket_options_t;
 
 /* NULL: the process is out of descriptors or sockets. */

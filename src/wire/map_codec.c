@@ -495,6 +495,17 @@ adr_registry_read (adr_bytes_t bytes)
 }
 
 bool
+adr_map_is_all_known (const adr_map_t *map)
+{
+    adr_map_t *again = adr_map_copy (map);
+    adr_map_unseal (again);
+    adr_map_seal (again);
+    bool same = map->sealed_size == again->sealed_size && memcmp (map->sealed, again->sealed, again->sealed_size) == 0;
+    adr_map_destroy (&again);
+    return same;
+}
+
+bool
 adr_group_status_read (adr_id_t *group, adr_group_status_t *status, const Adr__GroupStatus *message)
 {
     *group = adr_id_of (message->group);

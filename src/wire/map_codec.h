@@ -14,6 +14,8 @@
 Adr__ClusterMap *adr_map_message (const adr_map_t *map, adr_arena_t *arena);
 /* Encodes the registry, if that has not been done: what is signed, kept and told from then on. */
 void adr_map_seal (adr_map_t *map);
+/* Whether its sealed bytes hold no field that this version does not know: what it does not understand it does not sign. */
+bool adr_map_is_all_known (const adr_map_t *map);
 /* The registry in these bytes, sealed, without statuses or signatures; the caller's to destroy; NULL if it is none, or encoded
  * in another way than we do. */
 adr_map_t *adr_registry_read (adr_bytes_t bytes);

@@ -81,7 +81,11 @@ registry_adopt (adr_map_t *map, const adr_cert_t *request, const adr_founding_t 
     map->node = adr_realloc (map->node, (map->node_count + 1) * sizeof *map->node);
     adr_map_node_t *node = &map->node[map->node_count++];
     *node = (adr_map_node_t){ .id = request->node, .zone = request->zone, .group = request->group, .type = request->type,
-                              .control = "tcp://127.0.0.1:1", .bulk = "tcp://127.0.0.1:2" };
+                              .control = "tcp://127.0.0.1:1", .bulk = "tcp://127.0.0.1:2", .pending = request->type == ADR_NODE_PKI };
+    if (request->type == ADR_NODE_EDGE || request->type == ADR_NODE_PKI)
+        snprintf (node->client, sizeof node->client, "tcp://127.0.0.1:3");
+    if (request->type == ADR_NODE_EDGE)
+        snprintf (node->http, sizeof node->http, "127.0.0.1:4");
     memcpy (node->curve_key, request->curve_key, ADR_KEY_SIZE);
     memcpy (node->sign_key, request->sign_key, ADR_KEY_SIZE);
     snprintf (node->name, sizeof node->name, "%s", request->name);

@@ -407,7 +407,7 @@ a_token_is_for_what_it_says (void **state)
     s_assert_denied (s_join (&other), ADR_STATUS_DENIED, "another name");
     other = registry_request (map, 0, ADR_NODE_META, "meta1@z4", 0x51);
     other.cluster.bytes[0] ^= 1;
-    s_assert_denied (s_join (&other), ADR_STATUS_INVALID, "did not sign it");
+    s_assert_denied (s_join (&other), ADR_STATUS_INVALID, "another cluster");
     other = request;
     other.curve_key[0] ^= 1;
     s_assert_denied (s_join (&other), ADR_STATUS_INVALID, "did not sign it");

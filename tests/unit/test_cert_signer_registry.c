@@ -317,6 +317,7 @@ a_conflict_is_decided_anew (void **state)
     s_evict (&edge, 5, 10000);
     s_reply (ADR__KIND__READ, ADR_STATUS_NOT_FOUND, 0, s_nothing);
     s_reply (ADR__KIND__WRITE, ADR_STATUS_CONFLICT, 7, s_nothing);
+    harness_advance (&s_signer, 300 * ADR_MS);
     adr_map_t *other = registry_next (s_map);
     registry_node (other, 1, ADR_NODE_EDGE)->evicted = true;
     adr_map_seal (other);

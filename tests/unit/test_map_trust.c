@@ -249,11 +249,20 @@ only_steps_are_signed (void **state)
     assert_false (adr_map_is_step (held, s_offered));
 }
 
+/* The next registry, with another zone. */
+static adr_map_t *
+s_next_with_zone (void)
+{
+    adr_map_t *next = registry_next (s_founding->map);
+    next->zone[next->zone_count++] = (adr_map_zone_t){ .id = { { 9 } }, .name = "z9" };
+    return next;
+}
+
 static bool
 s_may_come (void (*change) (adr_map_node_t *node, const adr_map_t *held))
 {
-    adr_map_t *next = registry_next (s_founding->map);
-    adr_cert_t request = registry_request (next, 1, ADR_NODE_META, "meta2@z2", 0x77);
+    adr_map_t *next = s_next_with_zone ();
+    adr_cert_t request = registry_request (next, 3, ADR_NODE_META, "meta1@z9", 0x77);
     registry_adopt (next, &request, s_founding, 1);
     if (change)
         change (&next->node[next->node_count - 1], s_founding->map);
@@ -294,6 +303,20 @@ s_bad_signature (adr_map_node_t *node, const adr_map_t *held)
 }
 
 static void
+s_name_to_look_up (adr_map_node_t *node, const adr_map_t *held)
+{
+    (void) held;
+    strcpy (node->bulk, "tcp://example.org:7400");
+}
+
+static void
+s_name_with_quotes (adr_map_node_t *node, const adr_map_t *held)
+{
+    (void) held;
+    strcpy (node->name, "meta\"1");
+}
+
+static void
 s_evict (adr_map_node_t *node, const adr_map_t *held)
 {
     (void) held;
@@ -320,8 +343,22 @@ a_node_that_comes_is_a_step (void **state)
     assert_false (s_may_come (s_take_id));
     assert_false (s_may_come (s_other_zone));
     assert_false (s_may_come (s_bad_signature));
-    adr_map_t *next = registry_next (s_founding->map); /* an authority that nobody knows */
+    assert_false (s_may_come (s_name_to_look_up));
+    assert_false (s_may_come (s_name_with_quotes));
+    adr_map_t *next = registry_next (s_founding->map); /* a zone in which the group has a node that is to stay */
     adr_cert_t request = registry_request (next, 1, ADR_NODE_META, "meta2@z2", 0x77);
+    registry_adopt (next, &request, s_founding, 1);
+    assert_false (adr_map_is_step (s_founding->map, next));
+    registry_node (next, 1, ADR_NODE_META)->leaving = true;
+    assert_true (adr_map_is_step (s_founding->map, next));
+    request = registry_request (next, 1, ADR_NODE_EDGE, "edge2@z2", 0x79); /* two in one step */
+    registry_adopt (next, &request, s_founding, 1);
+    assert_false (adr_map_is_step (s_founding->map, next));
+    next->epoch++;
+    assert_true (adr_map_is_step (s_founding->map, next));
+    adr_map_destroy (&next);
+    next = s_next_with_zone (); /* an authority that nobody knows */
+    request = registry_request (next, 3, ADR_NODE_META, "meta1@z9", 0x77);
     adr_founding_t *other = registry_found ();
     registry_adopt (next, &request, other, 1);
     adr_founding_destroy (&other);
@@ -331,8 +368,6 @@ a_node_that_comes_is_a_step (void **state)
     next->node_count--; /* nobody goes */
     assert_false (adr_map_is_step (s_founding->map, next));
     next->node_count++;
-    next->zone[next->zone_count++] = (adr_map_zone_t){ .id = { { 1 } }, .name = "z9" };
-    assert_true (adr_map_is_step (s_founding->map, next));
     strcpy (next->zone[next->zone_count - 1].name, "z2");
     assert_false (adr_map_is_step (s_founding->map, next));
     adr_map_destroy (&next);
@@ -363,10 +398,11 @@ static void
 an_authority_comes_with_its_node (void **state)
 {
     (void) state;
-    adr_map_t *next = registry_next (s_founding->map);
-    adr_cert_t request = registry_request (next, 1, ADR_NODE_PKI, "pki2@z2", 0x77);
-    adr_cert_t other = registry_request (next, 1, ADR_NODE_PKI, "pki3@z2", 0x79);
+    adr_map_t *next = s_next_with_zone ();
+    adr_cert_t request = registry_request (next, 3, ADR_NODE_PKI, "pki1@z9", 0x77);
+    adr_cert_t other = registry_request (next, 3, ADR_NODE_PKI, "pki2@z9", 0x79);
     registry_adopt (next, &request, s_founding, 1);
+    assert_false (adr_map_is_step (s_founding->map, next)); /* it could sign nothing */
     s_add_authority (next, &request, &s_founding->root.keys);
     assert_true (adr_map_is_step (s_founding->map, next));
     next->authority_count--;

@@ -187,7 +187,7 @@ s_dial_for (s_peer_t *self, const uint8_t *secret, const uint8_t *public, const 
 {
     self->context = zmq_ctx_new ();
     zmq_ctx_set (self->context, ZMQ_BLOCKY, 0);
-    adr_socket_options_t options = { ADR_SOCKET_DEALER, NULL, secret, public, server, high_water, 0 };
+    adr_socket_options_t options = { ADR_SOCKET_DEALER, NULL, secret, public, server, high_water, 0, 0 };
     self->socket = adr_socket_new (self->context, &options);
     int wait = FIXTURE_DEADLINE_MS;
     zmq_setsockopt (self->socket, ZMQ_SNDTIMEO, &wait, sizeof wait);
