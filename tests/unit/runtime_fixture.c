@@ -200,6 +200,7 @@ const adr_actor_class_t toy_replicator_class = { ADR_ACTOR_REPLICATOR, s_create,
 const adr_actor_class_t toy_health_checker_class = { ADR_ACTOR_HEALTH_CHECKER, s_create, s_destroy, s_receive, NULL };
 const adr_actor_class_t toy_election_class = { ADR_ACTOR_ELECTION, s_create, s_destroy, s_receive, NULL };
 const adr_actor_class_t toy_edge_router_class = { ADR_ACTOR_EDGE_ROUTER, s_create, s_destroy, s_receive, NULL };
+const adr_actor_class_t toy_cert_signer_class = { ADR_ACTOR_CERT_SIGNER, s_create, s_destroy, s_receive, NULL };
 
 void
 fixture_send_append (adr_effects_t *effects, adr_address_t to, uint64_t number, size_t payload)

@@ -55,7 +55,7 @@ void toy_free (toy_t *self);
 bool toy_wait (toy_t *self, const uint64_t *counter, uint64_t at_least);
 
 extern const adr_actor_class_t toy_replicator_class, toy_health_checker_class, toy_election_class,
-    toy_edge_router_class;
+    toy_edge_router_class, toy_cert_signer_class;
 
 typedef struct {
     const fixture_t *fixture;

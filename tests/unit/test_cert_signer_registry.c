@@ -329,6 +329,30 @@ a_conflict_is_decided_anew (void **state)
     adr_map_destroy (&other);
 }
 
+/* [TRUST-3] What nobody will ever sign is not built on: else whoever wrote it could not even be evicted. */
+static void
+a_record_that_is_no_step_is_replaced (void **state)
+{
+    (void) state;
+    adr_id_t edge = registry_node (s_map, 2, ADR_NODE_EDGE)->id;
+    adr_map_t *wrong = registry_next (s_map);
+    wrong->quorum++;
+    wrong->epoch = 900;
+    adr_map_seal (wrong);
+    const adr_bytes_t records[] = { adr_bytes (wrong->sealed, wrong->sealed_size), adr_bytes ("no registry", 11) };
+    for (size_t i = 0; i < 2; i++) {
+        s_evict (&edge, 5 + i, 2000);
+        s_reply (ADR__KIND__READ, ADR_STATUS_OK, 7, records[i]);
+        adr_map_t *next = s_written (ADR__CONDITION__VERSION);
+        assert_int_equal (next->epoch, s_map->epoch + 1);
+        assert_int_equal (next->quorum, s_map->quorum);
+        assert_true (registry_node (next, 2, ADR_NODE_EDGE)->evicted && adr_map_is_step (s_map, next));
+        adr_map_destroy (&next);
+        harness_advance (&s_signer, 3000 * ADR_MS); /* it ends */
+    }
+    adr_map_destroy (&wrong);
+}
+
 /* Not done, or not known to be: the very same write again, for as long as the asker waits. */
 static void
 an_unsure_write_is_repeated_under_its_id (void **state)
@@ -408,6 +432,7 @@ main (void)
         S_TEST (a_master_s_word_does_not_keep_it),
         S_TEST (who_copies_is_not_up),
         S_TEST (a_conflict_is_decided_anew),
+        S_TEST (a_record_that_is_no_step_is_replaced),
         S_TEST (an_unsure_write_is_repeated_under_its_id),
         S_TEST (what_is_asked_twice_is_answered_once_and_others_wait),
         S_TEST (nonsense_is_refused),

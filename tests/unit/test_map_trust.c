@@ -393,6 +393,24 @@ s_add_authority (adr_map_t *map, const adr_cert_t *request, const adr_keys_t *ro
     map->authority_count++;
 }
 
+static void
+addresses_are_numbers (void **state)
+{
+    (void) state;
+    static const char *const good[] = { "tcp://10.0.0.1:7400", "tcp://255.255.255.255:65535", "tcp://0.0.0.1:1" };
+    static const char *const bad[] = { "", "tcp://", "10.0.0.1:7400", "tcp://example.org:1", "tcp://10.0.0.1", "tcp://10.0.0.1:", "tcp://10.0.0.1:0",
+                                       "tcp://10.0.0.1:65536", "tcp://10.0.0.256:1", "tcp://010.0.0.1:1", "tcp://0.0.0.0:1", "tcp://10.0.0.1:7400 ",
+                                       "tcp://a;10.0.0.1:1", "tcp://10.0.0.1:1;2", "tcp://10.0.0:1", "ipc://10.0.0.1:1", "tcp://*:1",
+                                       "tcp://10.0.0.1:99999999999999999999" };
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        assert_true (adr_endpoint_is_numeric (good[i], true));
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (adr_endpoint_is_numeric (bad[i], true))
+            fail_msg ("`%s` was taken", bad[i]);
+    assert_true (adr_endpoint_is_numeric ("10.0.0.1:80", false));
+    assert_false (adr_endpoint_is_numeric ("tcp://10.0.0.1:80", false));
+}
+
 /* [TRUST-5] A PKI node brings its authority along, which the root has signed; nothing else brings one. */
 static void
 an_authority_comes_with_its_node (void **state)
@@ -510,6 +528,7 @@ main (void)
         S_TEST (a_node_that_comes_is_a_step),
         S_TEST (a_node_that_came_is_believed),
         S_TEST (who_is_pending_is_not_waited_for),
+        S_TEST (addresses_are_numbers),
         S_TEST (an_authority_comes_with_its_node),
         S_TEST (one_that_stays_is_enough),
         S_TEST (what_is_sealed_stays_as_it_is),

@@ -498,6 +498,72 @@ test_a_client_door_hears_nobody_who_was_evicted (void **state)
     s_down (&edge);
 }
 
+/* --- strangers -------------------------------------------------------------------------------------------------- */
+
+static void
+s_send_join (s_peer_t *peer, adr_actor_kind_t to, uint16_t kind, unsigned items, size_t padding)
+{
+    static const uint8_t s_padding[2 * ADR_POST_STRANGER_BYTES_MAX];
+    adr_envelope_t envelope = { .cluster = fixture_shared.map->cluster, .sender = fixture_shared.map->cluster,
+                                .from_actor = ADR_ACTOR_CLIENT, .to_actor = to };
+    Adr__Join join = ADR__JOIN__INIT;
+    Adr__Poll poll = ADR__POLL__INIT;
+    adr_buffer_t pack = { 0 };
+    adr_pack_begin (&pack, &envelope);
+    for (unsigned i = 0; i < items; i++)
+        adr_pack_add (&pack, kind, kind == ADR__KIND__JOIN ? &join.base : &poll.base, adr_bytes (s_padding, padding));
+    zmq_send (peer->socket, pack.data, pack.size, 0);
+    adr_buffer_free (&pack);
+}
+
+/* Whoever likes comes in by a PKI node's adoption door. */
+static void
+s_dial_as_stranger (s_peer_t *self)
+{
+    uint8_t secret[32], public_key[32];
+    const adr_map_node_t *node = &fixture_shared.map->node[2];
+    randombytes_buf (secret, sizeof secret);
+    crypto_scalarmult_base (public_key, secret);
+    s_dial (self, secret, public_key, node->curve_key, node->client);
+}
+
+/* [TRUST-5] One JOIN for the cert_signer; no other actor's mailbox is a stranger's to fill, nor its own by the hundred. */
+static void
+test_strangers_say_join_and_nothing_else (void **state)
+{
+    (void) state;
+    s_side_t side;
+    s_peer_t stranger;
+    fixture_shared.map->node[2].type = ADR_NODE_PKI;
+    toy_init (&side.toy, NULL, NULL);
+    fixture_host_init (&side.host, &fixture_shared);
+    fixture_host_add (&side.host, 2, &toy_cert_signer_class, &side.toy, 1);
+    static const uint32_t s_node = 2;
+    fixture_host_start (&side.host, &s_node, 1, 1);
+    s_dial_as_stranger (&stranger);
+    s_send_join (&stranger, ADR_ACTOR_CERT_SIGNER, ADR__KIND__JOIN, 1, 0);
+    assert_true (toy_wait (&side.toy, &side.toy.messages, 1));
+    assert_int_equal (side.toy.last_from_type, ADR_NODE_STRANGER);
+    uint64_t kinds = adr_metric_get (ADR_METRIC_DROP_KIND), broken = adr_metric_get (ADR_METRIC_DROP_MALFORMED);
+    s_send_join (&stranger, ADR_ACTOR_ELECTION, ADR__KIND__POLL, 1, 0);
+    s_send_join (&stranger, ADR_ACTOR_ELECTION, ADR__KIND__JOIN, 1, 0);
+    s_send_join (&stranger, ADR_ACTOR_CERT_SIGNER, ADR__KIND__POLL, 1, 0);
+    s_send_join (&stranger, ADR_ACTOR_CERT_SIGNER, ADR__KIND__JOIN, 2, 0);
+    assert_true (fixture_wait_metric (ADR_METRIC_DROP_KIND, kinds + 4));
+    s_send_join (&stranger, ADR_ACTOR_CERT_SIGNER, ADR__KIND__JOIN, 0, 0);
+    assert_true (fixture_wait_metric (ADR_METRIC_DROP_MALFORMED, broken + 1));
+    uint64_t many = adr_metric_get (ADR_METRIC_DROP_CLIENTS);
+    for (unsigned i = 0; i < 10 * ADR_POST_STRANGER_PACKS; i++)
+        s_send_join (&stranger, ADR_ACTOR_CERT_SIGNER, ADR__KIND__JOIN, 1, 0);
+    assert_true (fixture_wait_metric (ADR_METRIC_DROP_CLIENTS, many + 5 * ADR_POST_STRANGER_PACKS));
+    assert_true (side.toy.messages < 4 * ADR_POST_STRANGER_PACKS);
+    s_send_join (&stranger, ADR_ACTOR_CERT_SIGNER, ADR__KIND__JOIN, 1, ADR_POST_STRANGER_BYTES_MAX + 1); /* the library hangs up */
+    s_hang_up (&stranger);
+    fixture_host_stop (&side.host);
+    toy_free (&side.toy);
+    fixture_shared.map->node[2].type = ADR_NODE_EDGE;
+}
+
 #define S_UNREAD 250 /* answers of 1 MiB: within the high-water mark of 256 messages */
 
 static void
@@ -728,6 +794,7 @@ main (void)
         cmocka_unit_test (test_bytes_that_are_no_protocol),
         cmocka_unit_test (test_clients),
         cmocka_unit_test (test_a_client_door_hears_nobody_who_was_evicted),
+        cmocka_unit_test (test_strangers_say_join_and_nothing_else),
         cmocka_unit_test (test_clients_that_do_not_read),
         cmocka_unit_test (test_client_that_left),
         cmocka_unit_test (test_clients_come_and_go),
