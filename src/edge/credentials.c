@@ -17,7 +17,7 @@ struct adr_principal {
 
 struct adr_credentials {
     size_t count;
-    adr_principal_t *principal[ADR_CREDENTIALS_MAX]; /* sorted by access key */
+    adr_principal_t *principal[ADR_CREDENTIALS_FILE_MAX]; /* sorted by access key */
 };
 
 const char *
@@ -80,7 +80,7 @@ adr_credentials_add (adr_credentials_t *self, const char *access_key, const char
     size_t access_size = strlen (access_key), secret_size = strlen (secret_key);
     owner = owner ? owner : ADR_OWNER_COMMON;
     if (access_size == 0 || access_size > ADR_ACCESS_KEY_MAX || secret_size == 0 || secret_size > ADR_SECRET_KEY_MAX
-        || strlen (owner) > ADR_OWNER_MAX || *owner == '\0' || self->count == ADR_CREDENTIALS_MAX)
+        || strlen (owner) > ADR_OWNER_MAX || *owner == '\0' || self->count == ADR_CREDENTIALS_FILE_MAX)
         return false;
     bool found;
     size_t at = s_find (self, adr_bytes (access_key, access_size), &found);

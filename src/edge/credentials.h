@@ -13,7 +13,7 @@
 #include "core/base.h"
 #include "core/bytes.h"
 
-#define ADR_CREDENTIALS_MAX 1024
+#define ADR_CREDENTIALS_FILE_MAX 1024
 #define ADR_ACCESS_KEY_MAX 128
 #define ADR_SECRET_KEY_MAX 128
 #define ADR_OWNER_MAX 63
