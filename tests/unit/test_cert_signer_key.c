@@ -390,13 +390,16 @@ edges_are_told_in_clear (void **state)
     assert_false (((const Adr__Credentials *) s_told (4, true, "")->header)->same); /* a group that was recovered is behind */
 }
 
+/* So many in the group's table. */
 static void
-many_are_told_in_pages (void **state)
+s_fill (int count, uint32_t rights)
 {
-    (void) state;
-    adr_credential_t credential = { .owner = "alice", .secret = SECRET }, read;
-    size_t count = 0, pages = 0;
-    for (int i = 0; i < ADR_CREDENTIALS_MAX; i++) {
+    adr_credential_t credential = { .owner = "alice", .secret = SECRET, .limited = true, .right_count = rights };
+    for (uint32_t i = 0; i < rights; i++) {
+        snprintf (credential.right[i].bucket, sizeof credential.right[i].bucket, "a-bucket-with-a-name-that-is-rather-long-%u", i);
+        credential.right[i].level = ADR_ACCESS_READ;
+    }
+    for (int i = 0; i < count; i++) {
         char at[80];
         adr_buffer_t bytes = { 0 };
         snprintf (credential.access_key, sizeof credential.access_key, "KEY%05d", i);
@@ -406,24 +409,49 @@ many_are_told_in_pages (void **state)
         fake_group_put (&s_group, ADR_TABLE_CREDENTIAL, at, adr_bytes (bytes.data, bytes.size));
         adr_buffer_free (&bytes);
     }
-    char after[80] = "";
-    bool more = true;
-    while (more) {
+}
+
+/* Pulls all pages; how many there were. */
+static int
+s_pull (int count)
+{
+    char after[80] = "", expected[80];
+    adr_credential_t read;
+    int seen = 0, pages = 0;
+    for (bool more = true; more; pages++) {
         const harness_sent_t *sent = s_told (0, false, after);
         const Adr__Credentials *told = (const Adr__Credentials *) sent->header;
         adr_bytes_t rows = sent->payload;
         assert_true (rows.size <= ADR_PACK_TARGET);
         while (adr_credential_row_next (&rows, &read)) {
-            snprintf (credential.access_key, sizeof credential.access_key, "KEY%05zu", count++);
-            assert_string_equal (read.access_key, credential.access_key);
+            snprintf (expected, sizeof expected, "KEY%05d", seen++);
+            assert_string_equal (read.access_key, expected);
         }
         assert_int_equal (rows.size, 0);
         snprintf (after, sizeof after, "%s", told->last);
         more = told->more;
-        pages++;
     }
-    assert_int_equal (count, ADR_CREDENTIALS_MAX);
-    assert_true (pages > 1 && pages < 10);
+    assert_int_equal (seen, count);
+    return pages;
+}
+
+static void
+many_are_told_in_pages (void **state)
+{
+    (void) state;
+    s_fill (ADR_CREDENTIALS_MAX, 0);
+    int pages = s_pull (ADR_CREDENTIALS_MAX);
+    assert_true (pages >= 5 && pages < 10);
+}
+
+/* Whatever the group gives at a time. */
+static void
+large_ones_are_told_in_more_pages (void **state)
+{
+    (void) state;
+    s_fill (500, ADR_CREDENTIAL_RIGHTS_MAX);
+    int pages = s_pull (500);
+    assert_true (pages > 3 && pages < 10);
 }
 
 /* Who asks while a read is under way waits for the next one: that read may be older than a change that he knows of. */
@@ -506,6 +534,7 @@ main (void)
         S_TEST (there_is_an_end_to_credentials),
         S_TEST (edges_are_told_in_clear),
         S_TEST (many_are_told_in_pages),
+        S_TEST (large_ones_are_told_in_more_pages),
         S_TEST (a_read_answers_who_came_before_it),
         S_TEST (who_cannot_say_says_nothing),
         S_TEST (what_cannot_be_opened_is_told_as_disabled),
