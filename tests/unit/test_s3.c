@@ -473,14 +473,14 @@ test_a_request_keeps_its_list (void **state)
 }
 
 /* Lists are swapped while other threads hold, read and give up theirs. */
-static volatile bool s_over;
+static bool s_over; /* atomic */
 
 static void *
 s_read_lists (void *argument)
 {
     adr_keyring_t *keyring = argument;
     uintptr_t wrong = 0;
-    while (!s_over) {
+    while (!__atomic_load_n (&s_over, __ATOMIC_ACQUIRE)) {
         const adr_principal_t *who;
         adr_credentials_t *held = adr_keyring_hold (keyring);
         const char *secret = adr_credentials_secret (held, adr_bytes ("CAROL", 5), &who);
@@ -497,13 +497,13 @@ test_lists_are_swapped_under_threads (void **state)
     world_t *world = *state;
     pthread_t thread[3];
     void *wrong;
-    s_over = false;
+    __atomic_store_n (&s_over, false, __ATOMIC_RELEASE);
     adr_credential_t carol = s_cluster_key ("CAROL", ADR_ACCESS_WRITE);
     for (int i = 0; i < 3; i++)
         assert_int_equal (pthread_create (&thread[i], NULL, s_read_lists, world->keyring), 0);
     for (int i = 0; i < 3000; i++)
         s_tell (world, &carol, (size_t) (i % 2));
-    s_over = true;
+    __atomic_store_n (&s_over, true, __ATOMIC_RELEASE);
     for (int i = 0; i < 3; i++) {
         pthread_join (thread[i], &wrong);
         assert_null (wrong);
