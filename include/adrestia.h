@@ -183,6 +183,46 @@ typedef struct {
  * but for OK. */
 adr_result_t adr_token_create (adr_client_t *self, const adr_token_terms_t *terms, adr_token_made_t *made);
 
+/* --- S3 credentials, for operators (docs/protocol/credentials.md) --- */
+
+typedef enum {
+    ADR_KEY_CREATE = 7,  /* with a secret: a new one; `owner`, and rights if it is limited */
+    ADR_KEY_DISABLE = 8, /* refused by every edge within two seconds, until it is enabled */
+    ADR_KEY_ENABLE = 9,
+    ADR_KEY_DELETE = 10,
+    ADR_KEY_ROTATE = 11,  /* with a secret: the one before ends */
+    ADR_KEY_GRANT = 12,  /* right[0] */
+    ADR_KEY_REVOKE = 13  /* right[0].bucket */
+} adr_key_action_t;
+
+typedef struct {
+    char bucket[64]; /* a name, or "*": any */
+    char level[8];   /* "read", "write", "owner"; each includes those before it */
+} adr_key_right_t;
+
+#define ADR_KEY_RIGHTS_MAX 32
+typedef struct {
+    char access_key[65]; /* 3 to 64 letters, digits and -_. */
+    char owner[64];      /* whose buckets it makes and lists */
+    bool disabled;
+    bool limited;        /* to its rights; else it reaches everything */
+    uint64_t created_ms; /* since 1970 */
+    uint64_t generation; /* of its last change */
+    size_t right_count;
+    adr_key_right_t right[ADR_KEY_RIGHTS_MAX];
+} adr_key_info_t;
+
+/* Changes the credential of asked->access_key. `secret`: 16 to 64 printable characters, drawn by the caller, who shows it once: nobody
+ * tells it again; NULL where the action takes none. OK: it is done, and `kept` (which may be NULL) says what there is now, all zeros of
+ * what was deleted. CONFLICT: that access key is taken; NOT_FOUND: there is none, or it has no such right; INVALID, REFUSED: the text
+ * says why; TIMEOUT, UNKNOWN: no PKI node answered, and it may be done. DENIED, or TIMEOUT: who asks is no operator. */
+adr_result_t adr_key_change (adr_client_t *self, adr_key_action_t action, const adr_key_info_t *asked, const char *secret,
+                             adr_key_info_t *kept);
+/* All credentials in the order of their access keys, without secrets, until `row` returns false. */
+typedef bool (adr_key_row_fn) (void *argument, const adr_key_info_t *key);
+adr_result_t adr_key_list (adr_client_t *self, adr_key_row_fn *row, void *argument);
+adr_result_t adr_key_show (adr_client_t *self, const char *access_key, adr_key_info_t *key);
+
 /* For operators: who changed what in the registry, oldest first. Calls `row` for each line of JSON (epoch, time_ms, action, node,
  * by; not ended by a zero), with the log's time of the change, until it returns false. Strong reads; DENIED to others. */
 typedef bool (adr_audit_row_fn) (void *argument, const char *line, size_t size, uint64_t time_ms);

@@ -37,6 +37,7 @@
 static const adr_role_t s_roles[] = {
     { S_EDGE, &adr_edge_router_class },
     { S_EDGE, &adr_collector_class },
+    { S_EDGE, &adr_credential_keeper_class },
     { S_REPLICATING, &adr_health_checker_class },
     { S_REPLICATING, &adr_election_class },
     { S_REPLICATING, &adr_replicator_class },
@@ -104,6 +105,7 @@ s_raise_limits (void)
 /* --- S3 --------------------------------------------------------------------------------------------------------- */
 
 typedef struct {
+    adr_host_t *host;
     adr_edge_t *edge;
     adr_local_client_t *client;
 } s_http_t;
@@ -111,6 +113,7 @@ typedef struct {
 static void
 s_stop_http (s_http_t *self)
 {
+    adr_host_use_credentials (self->host, NULL, NULL);
     if (self->edge && self->client)
         adr_edge_stop (self->edge);
     adr_local_client_destroy (&self->client);
@@ -118,15 +121,15 @@ s_stop_http (s_http_t *self)
         adr_edge_destroy (&self->edge);
 }
 
-/* S3, where this host has an edge that the map gives an address, and credentials. False: `code` and `error` say why. */
+/* S3, where this host has an edge that the map gives an address. False: `code` and `error` say why. */
 static bool
 s_start_http (s_http_t *self, adr_host_t *host, adr_exit_t *code, char *error, size_t error_size)
 {
-    *self = (s_http_t){ 0 };
+    *self = (s_http_t){ .host = host };
     *code = ADR_EXIT_CONFIG;
     const adr_map_node_t *node = adr_host_node (host, ADR_NODE_EDGE);
     const adr_config_t *config = adr_host_config (host);
-    if (node == NULL || *node->http == 0 || config->http.credentials_file == NULL)
+    if (node == NULL || *node->http == 0)
         return true;
     adr_edge_options_t options = { .listen = node->http,
                                    .credentials_file = config->http.credentials_file,
@@ -139,6 +142,7 @@ s_start_http (s_http_t *self, adr_host_t *host, adr_exit_t *code, char *error, s
         return false;
     self->client = adr_host_local_client (host, adr_edge_receive, adr_edge_tick, self->edge);
     adr_assert (self->client);
+    adr_host_use_credentials (host, adr_edge_take_credentials, self->edge);
     adr_id_t id = adr_local_client_id (self->client);
     *code = ADR_EXIT_UNAVAILABLE;
     if (adr_edge_start (self->edge, &adr_host_map (host)->cluster, &id, adr_local_client_send,
@@ -146,6 +150,7 @@ s_start_http (s_http_t *self, adr_host_t *host, adr_exit_t *code, char *error, s
         adr_log (ADR_LEVEL_NOTE, node->name, "S3 -> listening address=%s", node->http);
         return true;
     }
+    adr_host_use_credentials (host, NULL, NULL);
     adr_local_client_destroy (&self->client);
     adr_edge_destroy (&self->edge);
     return false;

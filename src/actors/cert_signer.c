@@ -9,11 +9,13 @@
  * Mailbox
  *     SIGN_REQUEST  an operator      wants a node's certificate
  *     ANSWER        own replicator   the bindings are committed, or lost against others, or the record that was asked for
- *     CONTROL       an edge          an operator wants the registry changed, or a token noted
+ *     LIST_ANSWER   own replicator   credentials
+ *     CONTROL       an edge          an operator wants the registry or a credential changed, or a token noted
+ *     CREDENTIALS_ASK  an edge's credential_keeper  whether there are other credentials than it has, and which
  *     JOIN          a stranger       has a token, and wants to be a node
  *     MAP_CHANGED   own map_keeper   the newest map
  * Sends
- *     WRITE, READ to own replicator; SIGN_ANSWER, CONTROL_ANSWER, JOIN_ANSWER to who asked.
+ *     WRITE, READ, LIST to own replicator; SIGN_ANSWER, CONTROL_ANSWER, JOIN_ANSWER, CREDENTIALS to who asked.
  *
  *                 checks hold            commit
  *     SIGN_REQUEST ─────────▶ committing ──────▶ SIGN_ANSWER { certificate }
@@ -24,6 +26,7 @@
 
 #include "actors/cert_signer_private.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,6 +60,7 @@ struct cert_signer {
     s_pending_t pending[S_PENDING_MAX];
     change_t change;
     int64_t look_ns; /* when certificates are looked at next, whether they end soon */
+    credential_desk_t desk;
 };
 
 static const adr_bytes_t s_no_payload;
@@ -203,7 +207,9 @@ s_set_timer (const cert_signer_t *self, adr_effects_t *effects)
         at_ns = due_ns < at_ns ? due_ns : at_ns;
     }
     int64_t change_ns = cert_signer_change_due (&self->change);
+    int64_t desk_ns = cert_signer_desk_due (&self->desk);
     at_ns = change_ns < at_ns ? change_ns : at_ns;
+    at_ns = desk_ns < at_ns ? desk_ns : at_ns;
     effects->wake (effects, S_TIMER_TICK, self->look_ns < at_ns ? self->look_ns : at_ns);
 }
 
@@ -416,7 +422,7 @@ static void
 s_on_answer (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
     const Adr__Answer *answer = (const Adr__Answer *) event->message.header;
-    if (cert_signer_on_change_answer (self, event, effects))
+    if (cert_signer_on_change_answer (self, event, effects) || cert_signer_on_credentials_read (self, event, effects))
         return;
     for (unsigned i = 0; i < S_PENDING_MAX; i++) {
         s_pending_t *pending = &self->pending[i];
@@ -456,6 +462,8 @@ s_on_control (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effe
         cert_signer_on_node (self, CHANGE_PROMOTE, event, effects);
     else if (control->action == ADR__CONTROL_ACTION__TOKEN)
         cert_signer_on_token (self, event, effects);
+    else if (control->action >= ADR__CONTROL_ACTION__KEY_CREATE && control->action <= ADR__CONTROL_ACTION__KEY_REVOKE)
+        cert_signer_on_key (self, event, effects);
     else
         cert_signer_answer (event->message.from, control->number, ADR_STATUS_INVALID, "no change of the registry", NULL, effects);
 }
@@ -467,6 +475,10 @@ s_on_message (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effe
         s_on_request (self, event, effects);
     else if (event->message.kind == ADR__KIND__ANSWER)
         s_on_answer (self, event, effects);
+    else if (event->message.kind == ADR__KIND__LIST_ANSWER)
+        (void) cert_signer_on_credentials_read (self, event, effects);
+    else if (event->message.kind == ADR__KIND__CREDENTIALS_ASK)
+        cert_signer_on_credentials_ask (self, event, effects);
     else if (event->message.kind == ADR__KIND__CONTROL)
         s_on_control (self, event, effects);
     else if (event->message.kind == ADR__KIND__JOIN)
@@ -487,6 +499,19 @@ change_t *
 cert_signer_change (cert_signer_t *self)
 {
     return &self->change;
+}
+
+credential_desk_t *
+cert_signer_desk (cert_signer_t *self)
+{
+    return &self->desk;
+}
+
+const uint8_t *
+cert_signer_sealing_key (const cert_signer_t *self)
+{
+    const adr_authority_t *authority = self->environment.authority;
+    return authority && authority->has_sealing_key ? authority->sealing_key : NULL;
 }
 
 const adr_environment_t *
@@ -538,6 +563,7 @@ s_destroy (void **object)
         return;
     adr_map_destroy (&self->map);
     adr_buffer_free (&self->change.values);
+    sodium_memzero (&self->change.key, sizeof self->change.key);
     free (self);
     *object = NULL;
 }
@@ -554,6 +580,7 @@ s_receive (void *actor, const adr_event_t *event, adr_effects_t *effects)
         s_on_tick (self, event->now_ns, effects);
         cert_signer_tend_change (self, event, effects);
         s_look (self, event, effects);
+        cert_signer_tend_desk (self, event->now_ns, effects);
         break;
     case ADR_EVENT_START:
         self->look_ns = event->now_ns + S_FIRST_LOOK_NS;

@@ -10,13 +10,17 @@
  *                                    a conflict          │  │
  *                                                        ├──┴──▶ WAITING: for its group to let it go, or for signatures
  *                                                        └─────▶ WRITING
+ *
+ * A credential's change reads no registry: READING_GENERATION ──▶ READING_CREDENTIAL ──▶ WRITING, and again from the start.
  */
 
 #include "actors/cert_signer_private.h"
 
 #include "core/map_trust.h"
+#include "wire/credential_codec.h"
 
 #include <inttypes.h>
+#include <sodium.h>
 #include <stdio.h>
 
 #define S_LIMIT_MS 10000 /* of one try */
@@ -42,13 +46,6 @@ cert_signer_answer (adr_address_t asker, uint64_t number, adr_status_t status, c
     effects->send (effects, asker, ADR__KIND__CONTROL_ANSWER, &answer.base, s_nothing);
 }
 
-/* That is there already. */
-static bool
-s_is_about_node (const change_t *change)
-{
-    return change->kind != CHANGE_TOKEN && change->kind != CHANGE_JOIN;
-}
-
 /* A stranger's that has not become a change yet, and may become none: operators do not wait for it. */
 static bool
 s_may_be_put_off (const change_t *change)
@@ -65,10 +62,33 @@ s_is_from_anybody (const change_t *change)
 }
 
 void
+cert_signer_answer_key (adr_address_t asker, uint64_t number, adr_status_t status, const char *text, const adr_credential_t *credential,
+                        adr_effects_t *effects)
+{
+    Adr__ControlAnswer answer = ADR__CONTROL_ANSWER__INIT;
+    adr_credential_message_t message;
+    answer.number = number;
+    answer.status = status;
+    answer.text = (char *) text;
+    if (credential)
+        answer.credential = adr_credential_fill (&message, credential, ADR_CREDENTIAL_BARE); /* [KEY-2] */
+    effects->send (effects, asker, ADR__KIND__CONTROL_ANSWER, &answer.base, s_nothing);
+}
+
+/* Whom or what it is about. */
+static const char *
+s_about (const change_t *change, const char *node)
+{
+    if (change->kind == CHANGE_KEY)
+        return change->key.asked.access_key;
+    return change->kind == CHANGE_TOKEN || change->kind == CHANGE_JOIN ? change->token.name : node;
+}
+
+void
 change_end (cert_signer_t *self, adr_status_t status, const char *text, adr_effects_t *effects)
 {
     static const char *const s_names[] = { [CHANGE_EVICT] = "eviction", [CHANGE_DEMOTE] = "demotion", [CHANGE_PROMOTE] = "promotion", [CHANGE_RENEW] = "renewal",
-                                          [CHANGE_TOKEN] = "token", [CHANGE_JOIN] = "adoption" };
+                                          [CHANGE_TOKEN] = "token", [CHANGE_JOIN] = "adoption", [CHANGE_KEY] = "change" };
     change_t *change = cert_signer_change (self);
     char id[ADR_ID_TEXT_SIZE];
     adr_id_format (&change->node, id);
@@ -76,13 +96,17 @@ change_end (cert_signer_t *self, adr_status_t status, const char *text, adr_effe
     if (change->kind == CHANGE_JOIN)
         cert_signer_answer_join (self, change->asker, change->asked_number, status, text, done ? &change->certificate : NULL,
                                  done ? cert_signer_map (self) : NULL, effects);
+    else if (change->kind == CHANGE_KEY)
+        cert_signer_answer_key (change->asker, change->asked_number, status, text,
+                                done && *change->key.kept.access_key ? &change->key.kept : NULL, effects);
     else if (change->kind != CHANGE_RENEW) /* that nobody has asked for */
         cert_signer_answer (change->asker, change->asked_number, status, text,
                             done && change->kind == CHANGE_TOKEN ? &change->token : NULL, effects);
     /* Whoever likes can ask without a token. */
     adr_note (effects, s_is_from_anybody (change) ? ADR_LEVEL_TRACE : ADR_LEVEL_NOTE, "%s of %s -> %s: %s", s_names[change->kind],
-              s_is_about_node (change) ? id : change->token.name, adr_status_name (status), text);
+              s_about (change, id), adr_status_name (status), text);
     adr_buffer_free (&change->values);
+    sodium_memzero (&change->key, sizeof change->key);
     *change = (change_t){ .phase = CHANGE_NONE };
 }
 
@@ -110,34 +134,59 @@ s_try_begins (cert_signer_t *self, int64_t now_ns)
     change->try_ns = now_ns + S_SILENT_NS;
 }
 
-static void
-s_send (const cert_signer_t *self, uint16_t kind, const ProtobufCMessage *header, adr_bytes_t payload, adr_effects_t *effects)
+void
+cert_signer_ask_group (const cert_signer_t *self, uint16_t kind, const ProtobufCMessage *header, adr_bytes_t payload,
+                       adr_effects_t *effects)
 {
     adr_address_t to = { cert_signer_environment (self)->node, ADR_ACTOR_REPLICATOR };
     effects->send (effects, to, kind, header, payload);
+}
+
+/* What a phase reads. */
+static adr_bytes_t
+s_key_of (const change_t *change, change_phase_t phase, uint8_t room[CERT_SIGNER_KEY_MAX], uint8_t *table)
+{
+    *table = phase == CHANGE_READING_TOKEN ? ADR_TABLE_TOKEN : phase == CHANGE_READING ? ADR_TABLE_REGISTRY : ADR_TABLE_CREDENTIAL;
+    if (phase == CHANGE_READING_TOKEN)
+        return adr_bytes (change->asked.key, sizeof change->asked.key);
+    if (phase == CHANGE_READING_GENERATION)
+        return adr_bytes (GENERATION_KEY, strlen (GENERATION_KEY));
+    if (phase == CHANGE_READING_CREDENTIAL)
+        return adr_bytes (room, credential_record_key (change->key.asked.access_key, room));
+    return s_registry_key ();
 }
 
 static void
 s_read (cert_signer_t *self, change_phase_t phase, int64_t now_ns, adr_effects_t *effects)
 {
     change_t *change = cert_signer_change (self);
-    bool token = phase == CHANGE_READING_TOKEN;
+    uint8_t key[CERT_SIGNER_KEY_MAX], table;
     Adr__Read read = ADR__READ__INIT;
     change->phase = phase;
     s_try_begins (self, now_ns);
     read.number = change->number = cert_signer_number (self);
-    read.table = token ? ADR_TABLE_TOKEN : ADR_TABLE_REGISTRY;
-    read.key = adr_bytes_view (token ? adr_bytes (change->asked.key, sizeof change->asked.key) : s_registry_key ());
+    read.key = adr_bytes_view (s_key_of (change, phase, key, &table));
+    read.table = table;
     read.mode = ADR__READ_MODE__STRONG;
     read.limit_ms = S_LIMIT_MS;
     read.origin = adr_id_view (&cert_signer_environment (self)->node);
-    s_send (self, ADR__KIND__READ, &read.base, s_nothing, effects);
+    cert_signer_ask_group (self, ADR__KIND__READ, &read.base, s_nothing, effects);
+}
+
+static change_phase_t
+s_first_phase (change_kind_t kind)
+{
+    static const change_phase_t s_first[] = { [CHANGE_EVICT] = CHANGE_READING, [CHANGE_DEMOTE] = CHANGE_READING,
+                                              [CHANGE_PROMOTE] = CHANGE_READING, [CHANGE_RENEW] = CHANGE_READING,
+                                              [CHANGE_TOKEN] = CHANGE_READING_TOKEN, [CHANGE_JOIN] = CHANGE_READING_TOKEN,
+                                              [CHANGE_KEY] = CHANGE_READING_GENERATION };
+    return s_first[kind];
 }
 
 static void
 s_read_first (cert_signer_t *self, int64_t now_ns, adr_effects_t *effects)
 {
-    s_read (self, s_is_about_node (cert_signer_change (self)) ? CHANGE_READING : CHANGE_READING_TOKEN, now_ns, effects);
+    s_read (self, s_first_phase (cert_signer_change (self)->kind), now_ns, effects);
 }
 
 static void
@@ -156,6 +205,7 @@ s_write (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
         op[i].table = from->table;
         op[i].key = adr_bytes_view (adr_bytes (from->key, from->key_size));
         op[i].value_size = (uint32_t) from->size;
+        op[i].delete_ = from->delete_it;
         op[i].condition = from->absent          ? ADR__CONDITION__ABSENT
                           : from->version.index ? ADR__CONDITION__VERSION
                                                 : ADR__CONDITION__ALWAYS;
@@ -172,7 +222,7 @@ s_write (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
     write.origin = adr_id_view (&cert_signer_environment (self)->node);
     write.seen_ms = change->seen_ms;
     s_try_begins (self, event->now_ns);
-    s_send (self, ADR__KIND__WRITE, &write.base, adr_bytes (change->values.data, change->values.size), effects);
+    cert_signer_ask_group (self, ADR__KIND__WRITE, &write.base, adr_bytes (change->values.data, change->values.size), effects);
 }
 
 void
@@ -204,7 +254,15 @@ change_add_op (change_t *change, uint8_t table, adr_bytes_t key, adr_bytes_t val
     if (version)
         op->version = *version;
     memcpy (op->key, key.data, key.size);
-    adr_buffer_append (&change->values, value.data, value.size);
+    if (value.size)
+        adr_buffer_append (&change->values, value.data, value.size);
+}
+
+void
+change_add_delete (change_t *change, uint8_t table, adr_bytes_t key, const adr_version_t *version)
+{
+    change_add_op (change, table, key, s_nothing, false, version);
+    change->op[change->op_count - 1].delete_it = true;
 }
 
 bool
@@ -271,6 +329,8 @@ s_decide (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_ef
     case CHANGE_JOIN:
         cert_signer_decide_join (self, held, event, effects);
         break;
+    case CHANGE_KEY: /* it reads no registry */
+        break;
     }
 }
 
@@ -332,6 +392,41 @@ s_on_token_record (cert_signer_t *self, const adr_event_t *event, adr_effects_t 
 }
 
 static void
+s_on_generation_record (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
+{
+    const Adr__Answer *answer = (const Adr__Answer *) event->message.header;
+    change_t *change = cert_signer_change (self);
+    change_key_t *key = &change->key;
+    key->generation = (generation_t){ 0 };
+    key->generation_held = (adr_version_t){ 0 };
+    if (answer->status == ADR_STATUS_OK && answer->version && generation_decode (&key->generation, event->message.payload))
+        key->generation_held = s_version (answer);
+    else if (answer->status != ADR_STATUS_NOT_FOUND) {
+        change->try_ns = event->now_ns + CERT_SIGNER_PAUSE_NS;
+        return;
+    }
+    s_read (self, CHANGE_READING_CREDENTIAL, event->now_ns, effects);
+}
+
+static void
+s_on_credential_record (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
+{
+    const Adr__Answer *answer = (const Adr__Answer *) event->message.header;
+    change_t *change = cert_signer_change (self);
+    change_key_t *key = &change->key;
+    if (answer->status == ADR_STATUS_OK && answer->version && adr_credential_decode (&key->kept, event->message.payload))
+        key->kept_held = s_version (answer);
+    else if (answer->status == ADR_STATUS_NOT_FOUND) {
+        key->kept = (adr_credential_t){ 0 };
+        key->kept_held = (adr_version_t){ 0 };
+    } else {
+        change->try_ns = event->now_ns + CERT_SIGNER_PAUSE_NS;
+        return;
+    }
+    cert_signer_decide_key (self, event, effects);
+}
+
+static void
 s_on_written (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
     const Adr__Answer *answer = (const Adr__Answer *) event->message.header;
@@ -341,7 +436,7 @@ s_on_written (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effe
     else if (answer->status == ADR_STATUS_OK)
         s_read_first (self, event->now_ns, effects);
     else if (answer->status == ADR_STATUS_CONFLICT) { /* another change came first, or a record is in the way for good */
-        change->phase = change->kind == CHANGE_JOIN || change->kind == CHANGE_TOKEN ? CHANGE_READING_TOKEN : CHANGE_READING;
+        change->phase = s_first_phase (change->kind);
         change->try_ns = event->now_ns + CERT_SIGNER_PAUSE_NS;
     } else {
         if (answer->time_ms > change->seen_ms)
@@ -360,6 +455,10 @@ cert_signer_on_change_answer (cert_signer_t *self, const adr_event_t *event, adr
     change->awaits = false;
     if (change->phase == CHANGE_READING_TOKEN)
         s_on_token_record (self, event, effects);
+    else if (change->phase == CHANGE_READING_GENERATION)
+        s_on_generation_record (self, event, effects);
+    else if (change->phase == CHANGE_READING_CREDENTIAL)
+        s_on_credential_record (self, event, effects);
     else if (change->phase == CHANGE_READING)
         s_on_registry (self, event, effects);
     else if (change->phase == CHANGE_WRITING)
@@ -373,6 +472,7 @@ static bool
 s_is_same (const change_t *change, const change_t *asked)
 {
     return change->phase != CHANGE_NONE && change->kind == asked->kind && adr_id_equal (&change->node, &asked->node)
+           && adr_id_equal (&change->key.question, &asked->key.question)
            && memcmp (change->asked.key, asked->asked.key, sizeof asked->asked.key) == 0;
 }
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* What cert_signer's files share. cert_signer.c: certificates; cert_signer_change.c: how a change becomes a record of the group;
- * cert_signer_evict.c, cert_signer_renew.c, cert_signer_token.c and cert_signer_join.c: what is changed. */
+ * cert_signer_evict.c, cert_signer_renew.c, cert_signer_token.c, cert_signer_join.c and cert_signer_key.c: what is changed;
+ * cert_signer_credentials.c: what edges are told. */
 
 #ifndef ADR_CERT_SIGNER_PRIVATE_H
 #define ADR_CERT_SIGNER_PRIVATE_H
 
 #include "core/actor.h"
 #include "core/cert.h"
+#include "core/credential.h"
 #include "core/entry.h"
 #include "core/map.h"
 #include "core/node_state.h"
@@ -15,18 +17,20 @@
 
 #define CERT_SIGNER_PAUSE_NS (250 * ADR_MS) /* before a refused try is repeated: an election takes two to four of them */
 #define CERT_SIGNER_BINDINGS 4              /* records of one certificate */
-#define CERT_SIGNER_KEY_MAX 64
+#define CERT_SIGNER_KEY_MAX (1 + ADR_CREDENTIAL_ACCESS_MAX)
 #define CERT_SIGNER_VALIDITY_MS (INT64_C (366) * 24 * 3600 * 1000) /* of a node's certificate */
 
 typedef enum {
     CHANGE_NONE,
     CHANGE_READING_TOKEN,
+    CHANGE_READING_GENERATION, /* of the credentials */
+    CHANGE_READING_CREDENTIAL,
     CHANGE_READING, /* which registry the group has */
     CHANGE_WRITING, /* the next one */
     CHANGE_WAITING  /* for what `why` says */
 } change_phase_t;
 
-typedef enum { CHANGE_EVICT, CHANGE_DEMOTE, CHANGE_PROMOTE, CHANGE_RENEW, CHANGE_TOKEN, CHANGE_JOIN } change_kind_t;
+typedef enum { CHANGE_EVICT, CHANGE_DEMOTE, CHANGE_PROMOTE, CHANGE_RENEW, CHANGE_TOKEN, CHANGE_JOIN, CHANGE_KEY } change_kind_t;
 
 /* A token's record: its terms, and who used it. */
 typedef struct {
@@ -39,11 +43,33 @@ typedef struct {
     uint8_t curve_key[ADR_KEY_SIZE], sign_key[ADR_KEY_SIZE];
 } change_token_t;
 
+/* [KEY-1] The record `generation`. */
+#define GENERATION_KEY "generation"
+#define GENERATION_QUESTIONS 32
+typedef struct {
+    uint64_t number; /* 0: no credential was ever made */
+    uint32_t count;  /* of credentials */
+    uint32_t question_count;
+    adr_id_t question[GENERATION_QUESTIONS]; /* what changed something last, the newest first */
+} generation_t;
+
+/* A change of a credential: what is asked, and what was read. */
+typedef struct {
+    Adr__ControlAction action;
+    adr_id_t question;             /* none: of another kind of change */
+    adr_credential_t asked;        /* with its secret, where it is to have one */
+    adr_credential_t kept;         /* no access key: there is none */
+    adr_version_t kept_held;
+    generation_t generation;
+    adr_version_t generation_held; /* index 0: there is none yet */
+} change_key_t;
+
 /* What one op of a change's write says; its value stands in change->values. */
 typedef struct {
     uint8_t table, key_size;
     uint8_t key[CERT_SIGNER_KEY_MAX];
     size_t size;
+    bool delete_it;
     bool absent;           /* on the condition that there is no such record */
     adr_version_t version; /* ... that it is this one still; index 0: on none */
 } change_op_t;
@@ -73,18 +99,48 @@ typedef struct {
     change_token_t asked;      /* TOKEN, JOIN: its key, and the terms that are asked for */
     change_token_t token;      /* ... the record that was read or is written; type 0: there is none */
     adr_version_t token_held;
+    change_key_t key;          /* KEY */
     adr_cert_t certificate;    /* JOIN: the request; signed once the registry has it */
     uint8_t authority[ADR_CERTIFICATE_MAX]; /* ... of a PKI node: signed by the root */
     size_t authority_size;
     char control[ADR_ENDPOINT_MAX + 1], bulk[ADR_ENDPOINT_MAX + 1], client[ADR_ENDPOINT_MAX + 1], http[ADR_ENDPOINT_MAX + 1];
 } change_t;
 
+/* --- what edges are told [KEY-4] --- */
+
+#define CREDENTIAL_ASKS_MAX 128 /* edges that wait at a time: each asks once a second, and again */
+
+typedef enum { ASK_FREE, ASK_WAITING, ASK_READING /* the read under way is for it */, ASK_PAGE /* it wants a page */ } ask_phase_t;
+
+typedef struct {
+    ask_phase_t phase;
+    adr_address_t asker;
+    uint64_t number; /* the asker's */
+    uint64_t generation;
+    bool held;
+    char after[ADR_CREDENTIAL_ACCESS_MAX + 1];
+} credential_ask_t;
+
+/* One question to the group at a time, for all who wait for it. */
+typedef struct {
+    uint64_t number; /* of the question that is under way; 0: none */
+    bool lists;
+    int64_t silent_ns; /* it counts as lost then */
+    uint64_t generation;
+    char after[ADR_CREDENTIAL_ACCESS_MAX + 1]; /* of the page that was asked for */
+    uint64_t unreadable; /* secrets that could not be unsealed, of the newest list; said once */
+    credential_ask_t ask[CREDENTIAL_ASKS_MAX];
+} credential_desk_t;
+
 typedef struct cert_signer cert_signer_t;
 
 /* What cert_signer.c lends. */
 uint64_t cert_signer_number (cert_signer_t *self);
 change_t *cert_signer_change (cert_signer_t *self);
+credential_desk_t *cert_signer_desk (cert_signer_t *self);
 const adr_environment_t *cert_signer_environment (const cert_signer_t *self);
+/* The key of secrets; NULL: this node has none. */
+const uint8_t *cert_signer_sealing_key (const cert_signer_t *self);
 adr_map_t *cert_signer_map (cert_signer_t *self); /* the newest */
 void cert_signer_draw_request (cert_signer_t *self, uint8_t request[ADR_REQUEST_ID_SIZE], uint64_t number);
 uint64_t cert_signer_draw (cert_signer_t *self);
@@ -100,6 +156,11 @@ ADR_WARN_UNUSED bool cert_signer_begin_change (cert_signer_t *self, const change
                                                adr_effects_t *effects);
 void cert_signer_answer (adr_address_t asker, uint64_t number, adr_status_t status, const char *text, const change_token_t *token,
                          adr_effects_t *effects);
+void cert_signer_answer_key (adr_address_t asker, uint64_t number, adr_status_t status, const char *text, const adr_credential_t *credential,
+                             adr_effects_t *effects);
+/* To the own replicator. */
+void cert_signer_ask_group (const cert_signer_t *self, uint16_t kind, const ProtobufCMessage *header, adr_bytes_t payload,
+                            adr_effects_t *effects);
 /* False if the answer is none of a change's. */
 bool cert_signer_on_change_answer (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 /* A newer map, or time has passed. */
@@ -115,6 +176,7 @@ void change_write (cert_signer_t *self, const adr_event_t *event, adr_effects_t 
 void change_ops_begin (change_t *change);
 ADR_WARN_UNUSED bool change_add_registry (cert_signer_t *self, adr_map_t *next, adr_effects_t *effects);
 void change_add_op (change_t *change, uint8_t table, adr_bytes_t key, adr_bytes_t value, bool absent, const adr_version_t *version);
+void change_add_delete (change_t *change, uint8_t table, adr_bytes_t key, const adr_version_t *version);
 /* [TRUST-3] Who changed what, a line of JSON, under that epoch; `sub` tells rows apart that change no registry, 0: it changes one. */
 void change_add_audit (change_t *change, uint64_t epoch, uint64_t sub, const char *action, const char *more, int64_t wall_ms);
 adr_map_node_t *change_node (adr_map_t *map, const adr_id_t *id);
@@ -126,17 +188,31 @@ void cert_signer_decide_promote (cert_signer_t *self, adr_map_t *held, const adr
 void cert_signer_decide_renewal (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_decide_token (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_decide_join (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
+/* The same, given what change->key has read. */
+void cert_signer_decide_key (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 /* A PKI node that is pending votes now: that is for the registry. */
 bool cert_signer_has_confirmed (cert_signer_t *self);
 /* If certificates are due, or such a node is there, and this node leads the PKI group, it begins to renew them; nothing else is being changed. */
 void cert_signer_begin_renewal (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 /* What operators and strangers ask. */
 void cert_signer_on_node (cert_signer_t *self, change_kind_t kind, const adr_event_t *event, adr_effects_t *effects);
+void cert_signer_on_key (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_on_token (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_on_join (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 /* JOIN's answer; `map` and `certificate` NULL: it is refused. */
 void cert_signer_answer_join (cert_signer_t *self, adr_address_t asker, uint64_t number, adr_status_t status, const char *text,
                               const adr_cert_t *certificate, const adr_map_t *map, adr_effects_t *effects);
+/* cert_signer_credentials.c: what edges ask, and the group's answers to it; the latter is false if the answer is none of its. */
+void cert_signer_on_credentials_ask (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
+bool cert_signer_on_credentials_read (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
+void cert_signer_tend_desk (cert_signer_t *self, int64_t now_ns, adr_effects_t *effects);
+int64_t cert_signer_desk_due (const credential_desk_t *desk);
+
+/* The key under which a credential's record stands. */
+size_t credential_record_key (const char *access_key, uint8_t key[CERT_SIGNER_KEY_MAX]);
+void generation_encode (const generation_t *generation, adr_buffer_t *bytes);
+ADR_WARN_UNUSED bool generation_decode (generation_t *generation, adr_bytes_t bytes);
+
 /* A token's record. */
 void change_token_encode (const change_token_t *token, adr_buffer_t *bytes);
 ADR_WARN_UNUSED bool change_token_decode (change_token_t *token, adr_bytes_t bytes);

@@ -8,10 +8,12 @@
 static const adr_bytes_t s_nothing;
 
 static void
-s_answer (edge_router_t *self, adr_address_t asker, uint64_t number, adr_status_t status, const char *text, Adr__Token *token)
+s_answer (edge_router_t *self, adr_address_t asker, uint64_t number, adr_status_t status, const char *text, Adr__Token *token,
+          Adr__Credential *credential)
 {
     Adr__ControlAnswer answer = ADR__CONTROL_ANSWER__INIT;
     answer.token = token;
+    answer.credential = credential;
     answer.number = number;
     answer.status = status;
     answer.text = (char *) text;
@@ -54,14 +56,21 @@ s_choose_pki (const edge_router_t *self, const adr_id_t *about, uint32_t tries)
     return count ? found[tries % count] : NULL;
 }
 
+static bool
+s_is_key (Adr__ControlAction action)
+{
+    return action >= ADR__CONTROL_ACTION__KEY_CREATE && action <= ADR__CONTROL_ACTION__KEY_REVOKE;
+}
+
 /* Which node and actor it goes to; false: none. */
 static bool
 s_find_actor (const edge_router_t *self, const Adr__Control *ask, uint32_t tries, adr_address_t *to)
 {
     adr_id_t id = adr_id_of (ask->node);
     const adr_map_node_t *node = adr_map_node (self->map, &id);
+    bool nobody = ask->action == ADR__CONTROL_ACTION__TOKEN || s_is_key (ask->action); /* these are about no node */
     bool changes = ask->action >= ADR__CONTROL_ACTION__EVICT;
-    if (changes && (node || ask->action == ADR__CONTROL_ACTION__TOKEN)) /* a token is about nobody yet */
+    if (changes && (node || nobody))
         node = s_choose_pki (self, &id, tries);
     if (node == NULL || node->type == ADR_NODE_EDGE)
         return false;
@@ -80,13 +89,13 @@ edge_router_on_control (edge_router_t *self, const adr_event_t *event)
     adr_address_t to;
     if (!s_find_actor (self, &ask, 0, &to) || ask.limit_ms == 0 || ask.limit_ms > ADR_REQUEST_TIME_MAX_MS) {
         s_answer (self, asker, ask.number, ADR_STATUS_INVALID, "no such node that holds copies, or a limit outside 1 to 60000 ms",
-                  NULL);
+                  NULL, NULL);
         return;
     }
     edge_control_t *control = s_place (self, asker, ask.number);
     if (control == NULL) {
         ADR_MARK ("edge: too many operators' questions wait");
-        s_answer (self, asker, ask.number, ADR_STATUS_REFUSED, "busy: too many such questions wait for their answers", NULL);
+        s_answer (self, asker, ask.number, ADR_STATUS_REFUSED, "busy: too many such questions wait for their answers", NULL, NULL);
         return;
     }
     bool again = control->limit_ns > self->now_ns;
@@ -108,7 +117,8 @@ edge_router_on_control_answer (edge_router_t *self, const adr_event_t *event)
         if (control->limit_ns <= self->now_ns || control->number != answer->number
             || !adr_id_equal (&control->node, &event->message.from.node))
             continue;
-        s_answer (self, control->asker, control->asker_number, (adr_status_t) answer->status, answer->text, answer->token);
+        s_answer (self, control->asker, control->asker_number, (adr_status_t) answer->status, answer->text, answer->token,
+                  answer->credential);
         control->limit_ns = 0;
         return;
     }

@@ -10,8 +10,8 @@
  *   on a PKI node), REGISTRY_SIGNED (map-keepers of PKI nodes, on one).
  * Sends: GROUP_STATUS and MAP_PULL (map-keepers of PKI nodes), MAP_PUSH (map-keepers of its zone, of zones without a PKI node,
  *   who pulled; a new registry to all),
- *   REGISTRY_SIGNED (map-keepers of PKI nodes), MAP_CHANGED (edge-router and collector, or replicator, election,
- *   health-checker, merkle-gossiper, inventory-syncer and cert-signer of its node; a registry that was taken to the host).
+ *   REGISTRY_SIGNED (map-keepers of PKI nodes), MAP_CHANGED (edge-router, collector and credential-keeper, or replicator,
+ *   election, health-checker, merkle-gossiper, inventory-syncer and cert-signer of its node; a registry that was taken to the host).
  *
  *     master's replicator -> its map-keeper -> map-keepers of all PKI nodes -> map-keepers of their zones' nodes
  *     the PKI group's log -> each PKI node's map-keeper signs it -> each of them, when enough have -> their zones
@@ -105,6 +105,7 @@ s_tell_actors (s_keeper_t *self)
     if (self->environment->type == ADR_NODE_EDGE) {
         s_tell (self, ADR_ACTOR_EDGE_ROUTER, &changed);
         s_tell (self, ADR_ACTOR_COLLECTOR, &changed);
+        s_tell (self, ADR_ACTOR_CREDENTIAL_KEEPER, &changed);
     } else {
         s_tell (self, ADR_ACTOR_REPLICATOR, &changed);
         s_tell (self, ADR_ACTOR_ELECTION, &changed);

@@ -11,6 +11,7 @@
 
 #include "client/session_private.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,6 +97,9 @@ s_request_end (adr_session_t *self, session_request_t *request)
     adr_links_remove (&request->waiting);
     adr_links_remove (&request->queue);
     request->active = false;
+    if (request->secret)
+        sodium_memzero (request->bytes.data, request->bytes.size);
+    request->secret = false;
     self->bytes_held -= request->held;
     self->pending--;
     if (request->bytes.room > S_SMALL)

@@ -166,14 +166,18 @@ s_receive_control_answer (adr_session_t *self, const Adr__ControlAnswer *answer)
         return;
     }
     adr_reply_t reply = { .status = (adr_status_t) answer->status, .text = answer->text };
-    adr_buffer_t token = { 0 };
+    adr_buffer_t value = { 0 };
     if (answer->token && request->header.control.action == ADR__CONTROL_ACTION__TOKEN) {
         size_t size = adr__token__get_packed_size (answer->token);
-        adr__token__pack (answer->token, adr_buffer_grow (&token, size));
-        reply.value = adr_bytes (token.data, token.size);
+        adr__token__pack (answer->token, adr_buffer_grow (&value, size));
+        reply.value = adr_bytes (value.data, value.size);
+    } else if (answer->credential) {
+        size_t size = adr__credential__get_packed_size (answer->credential);
+        adr__credential__pack (answer->credential, adr_buffer_grow (&value, size));
+        reply.value = adr_bytes (value.data, value.size);
     }
     session_answer (self, request, &reply);
-    adr_buffer_free (&token);
+    adr_buffer_free (&value);
 }
 
 static void

@@ -37,6 +37,7 @@ typedef struct {
     uint8_t id[ADR_REQUEST_ID_SIZE];
     adr_buffer_t bytes; /* operations and keys that the header points to, then the payload */
     size_t payload_size;
+    bool secret; /* `bytes` are wiped when it ends */
     size_t held; /* what it counts for in bytes_held */
 } session_request_t;
 

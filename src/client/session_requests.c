@@ -3,6 +3,8 @@
 
 #include "client/session_private.h"
 
+#include "wire/credential_codec.h"
+
 #include <string.h>
 
 /* The request itself is wrong. */
@@ -226,6 +228,33 @@ adr_session_token (adr_session_t *self, const Adr__Token *terms, uint32_t limit_
     control->number = request->number;
     control->action = ADR__CONTROL_ACTION__TOKEN;
     control->token = token;
+    session_ask (self, request);
+}
+
+/* The message, the credential that lends it its texts, and the question's id. */
+typedef struct {
+    adr_credential_t credential;
+    adr_credential_message_t message;
+    adr_id_t question;
+} s_key_t;
+
+void
+adr_session_key (adr_session_t *self, Adr__ControlAction action, const adr_credential_t *credential, const adr_id_t *question,
+                 uint32_t limit_ms, adr_reply_fn *done, void *argument)
+{
+    session_request_t *request = session_begin (self, ADR__KIND__CONTROL, sizeof (s_key_t), limit_ms, done, argument);
+    if (!request)
+        return;
+    s_key_t *key = (s_key_t *) (void *) adr_buffer_grow (&request->bytes, sizeof *key);
+    key->credential = *credential;
+    key->question = *question;
+    Adr__Control *control = &request->header.control;
+    adr__control__init (control);
+    control->number = request->number;
+    control->action = action;
+    control->credential = adr_credential_fill (&key->message, &key->credential, ADR_CREDENTIAL_CLEAR);
+    control->credential->question = adr_id_view (&key->question);
+    request->secret = true;
     session_ask (self, request);
 }
 

@@ -143,6 +143,7 @@ extern const adr_actor_class_t adr_merkle_gossiper_class;
 extern const adr_actor_class_t adr_inventory_syncer_class;
 extern const adr_actor_class_t adr_scrubber_class;
 extern const adr_actor_class_t adr_collector_class;
+extern const adr_actor_class_t adr_credential_keeper_class;
 
 /* A splitmix64 sequence: the same seed, the same numbers, everywhere. */
 typedef struct {

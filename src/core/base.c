@@ -157,7 +157,8 @@ adr_actor_name (adr_actor_kind_t kind)
 {
     static const char *const s_names[] = { "none", "health-checker", "election", "replicator", "edge-router",
                                            "map-keeper", "cert-signer", "client", "merkle-gossiper",
-                                           "inventory-syncer", "scrubber", "collector", "host" };
+                                           "inventory-syncer", "scrubber", "collector", "host",
+                                           "credential-keeper", "credential-taker" };
     return S_NAME (s_names, kind, "unknown-actor");
 }
 

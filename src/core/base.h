@@ -107,6 +107,8 @@ typedef enum {
     ADR_ACTOR_SCRUBBER = 10,
     ADR_ACTOR_COLLECTOR = 11,
     ADR_ACTOR_HOST = 12, /* no actor: the runtime, which lets nobody in whom a newer map does not have */
+    ADR_ACTOR_CREDENTIAL_KEEPER = 13,
+    ADR_ACTOR_CREDENTIAL_TAKER = 14, /* no actor: the runtime, which has an edge's S3 verify by what it is told */
     ADR_ACTOR_COUNT
 } adr_actor_kind_t;
 

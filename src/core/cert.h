@@ -109,12 +109,14 @@ ADR_WARN_UNUSED bool adr_keys_parse (adr_keys_t *keys, const char *text, size_t 
 void adr_hex_format (char *text, const uint8_t *bytes, size_t size);
 ADR_WARN_UNUSED bool adr_hex_parse (uint8_t *bytes, size_t size, const char *text, size_t text_size);
 
-/* The cert_signer's own authority: its certificate, and the seed that it signs with; and the key of the hash trees, which it gives to
- * who is adopted. */
+/* The cert_signer's own authority: its certificate, and the seed that it signs with; the key of the hash trees, which it gives to
+ * who is adopted; and the key of the credentials' secrets [KEY-2]. */
 typedef struct adr_authority {
     adr_cert_t certificate;
     uint8_t sign_seed[ADR_KEY_SIZE];
     uint8_t hash_key[32];
+    bool has_sealing_key;
+    uint8_t sealing_key[32];
 } adr_authority_t;
 
 #endif

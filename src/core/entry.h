@@ -37,7 +37,7 @@ typedef enum {
     ADR_TABLE_CHUNK = 17,  /* data: (objectId, big-endian u64 number) */
     ADR_TABLE_PENDING = 18, /* data: objects that no sweep has looked at yet, see adr_pending_key */
     ADR_TABLE_REGISTRY = 32, /* pki: one record, the registry's bytes, see ADR_REGISTRY_KEY */
-    ADR_TABLE_CREDENTIAL = 33,
+    ADR_TABLE_CREDENTIAL = 33, /* pki: S3 access keys, and their generation: docs/protocol/credentials.md */
     ADR_TABLE_SETTING = 34,
     ADR_TABLE_AUDIT = 35,
     ADR_TABLE_CERTIFICATE = 36, /* pki: issued certificates by serial, requests by key */

@@ -48,6 +48,8 @@
 #define ADR_PAUSE_MAX_MS (24 * 3600 * 1000)
 /* ms of its clock in an edge's token; above them a number of its life [EDGE-6]. 34 years. */
 #define ADR_TOKEN_MS_BITS 40
+/* S3 credentials of a cluster: an edge keeps all of them, at most 3 KiB each, in memory. */
+#define ADR_CREDENTIALS_MAX 4096
 /* How long an application's request may live; request ids are kept at least twice as long [REPL-5]. */
 #define ADR_REQUEST_TIME_MAX_MS 60000
 

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* Access keys: see credentials.h. Kept sorted, so that a look-up takes ten comparisons at most. */
+/* Access keys: see credentials.h. Kept sorted, so that a look-up takes a dozen comparisons. */
 
 #include "edge/credentials.h"
 
+#include "wire/credential_codec.h"
+
 #include <gnutls/gnutls.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -13,11 +16,21 @@ struct adr_principal {
     char access_key[ADR_ACCESS_KEY_MAX + 1];
     char secret_key[ADR_SECRET_KEY_MAX + 1];
     char owner[ADR_OWNER_MAX + 1];
+    bool disabled, limited;
+    uint32_t right_count;
+    adr_right_t right[]; /* of a limited one */
 };
 
 struct adr_credentials {
-    size_t count;
-    adr_principal_t *principal[ADR_CREDENTIALS_MAX]; /* sorted by access key */
+    unsigned holds;
+    size_t count, room;
+    adr_principal_t **principal; /* sorted by access key */
+};
+
+struct adr_keyring {
+    pthread_mutex_t lock; /* of `current`, for the moment of a change or a hold */
+    adr_credentials_t *current;
+    adr_credentials_t *local;
 };
 
 const char *
@@ -32,24 +45,39 @@ adr_principal_access_key (const adr_principal_t *self)
     return self->access_key;
 }
 
+bool
+adr_principal_is_limited (const adr_principal_t *self)
+{
+    return self->limited;
+}
+
+adr_access_t
+adr_principal_access (const adr_principal_t *self, const char *bucket)
+{
+    return self->limited ? adr_rights_access (self->right, self->right_count, bucket) : ADR_ACCESS_OWNER;
+}
+
 adr_credentials_t *
 adr_credentials_new (void)
 {
-    return adr_alloc (sizeof (adr_credentials_t));
+    adr_credentials_t *self = adr_alloc (sizeof *self);
+    self->holds = 1;
+    return self;
 }
 
 void
 adr_credentials_destroy (adr_credentials_t **self_p)
 {
     adr_credentials_t *self = *self_p;
-    if (!self)
+    *self_p = NULL;
+    if (!self || __atomic_sub_fetch (&self->holds, 1, __ATOMIC_ACQ_REL) > 0)
         return;
     for (size_t i = 0; i < self->count; i++) {
         gnutls_memset (self->principal[i], 0, sizeof *self->principal[i]);
         free (self->principal[i]);
     }
+    free (self->principal);
     free (self);
-    *self_p = NULL;
 }
 
 /* The place of the key, or where it would stand. */
@@ -74,26 +102,37 @@ s_find (const adr_credentials_t *self, adr_bytes_t access_key, bool *found)
     return low;
 }
 
+/* NULL: it is there already. */
+static adr_principal_t *
+s_insert (adr_credentials_t *self, const char *access_key, const char *secret_key, const char *owner, uint32_t right_count)
+{
+    bool found;
+    size_t at = s_find (self, adr_bytes (access_key, strlen (access_key)), &found);
+    if (found)
+        return NULL;
+    if (self->count == self->room) {
+        self->room = self->room ? 2 * self->room : 16;
+        self->principal = adr_realloc (self->principal, self->room * sizeof *self->principal);
+    }
+    adr_principal_t *principal = adr_alloc (sizeof *principal + right_count * sizeof *principal->right);
+    snprintf (principal->access_key, sizeof principal->access_key, "%s", access_key);
+    snprintf (principal->secret_key, sizeof principal->secret_key, "%s", secret_key);
+    snprintf (principal->owner, sizeof principal->owner, "%s", owner);
+    memmove (self->principal + at + 1, self->principal + at, (self->count - at) * sizeof *self->principal);
+    self->principal[at] = principal;
+    self->count++;
+    return principal;
+}
+
 bool
 adr_credentials_add (adr_credentials_t *self, const char *access_key, const char *secret_key, const char *owner)
 {
     size_t access_size = strlen (access_key), secret_size = strlen (secret_key);
     owner = owner ? owner : ADR_OWNER_COMMON;
     if (access_size == 0 || access_size > ADR_ACCESS_KEY_MAX || secret_size == 0 || secret_size > ADR_SECRET_KEY_MAX
-        || strlen (owner) > ADR_OWNER_MAX || *owner == '\0' || self->count == ADR_CREDENTIALS_MAX)
+        || strlen (owner) > ADR_OWNER_MAX || *owner == '\0' || self->count >= ADR_CREDENTIALS_FILE_MAX)
         return false;
-    bool found;
-    size_t at = s_find (self, adr_bytes (access_key, access_size), &found);
-    if (found)
-        return false;
-    adr_principal_t *principal = adr_alloc (sizeof *principal);
-    memcpy (principal->access_key, access_key, access_size);
-    memcpy (principal->secret_key, secret_key, secret_size);
-    memcpy (principal->owner, owner, strlen (owner));
-    memmove (self->principal + at + 1, self->principal + at, (self->count - at) * sizeof *self->principal);
-    self->principal[at] = principal;
-    self->count++;
-    return true;
+    return s_insert (self, access_key, secret_key, owner, 0) != NULL;
 }
 
 size_t
@@ -107,8 +146,89 @@ adr_credentials_secret (const adr_credentials_t *self, adr_bytes_t access_key, c
 {
     bool found;
     size_t at = s_find (self, access_key, &found);
+    found = found && !self->principal[at]->disabled;
     *principal = found ? self->principal[at] : NULL;
     return found ? self->principal[at]->secret_key : NULL;
+}
+
+/* --- the list that counts now ---------------------------------------------------------------------------------- */
+
+static adr_credentials_t *
+s_hold (adr_credentials_t *credentials)
+{
+    __atomic_add_fetch (&credentials->holds, 1, __ATOMIC_RELAXED);
+    return credentials;
+}
+
+adr_keyring_t *
+adr_keyring_new (adr_credentials_t *local)
+{
+    adr_keyring_t *self = adr_alloc (sizeof *self);
+    pthread_mutex_init (&self->lock, NULL);
+    self->local = local ? local : adr_credentials_new ();
+    self->current = s_hold (self->local);
+    return self;
+}
+
+void
+adr_keyring_destroy (adr_keyring_t **self_p)
+{
+    adr_keyring_t *self = *self_p;
+    if (!self)
+        return;
+    adr_credentials_destroy (&self->current);
+    adr_credentials_destroy (&self->local);
+    pthread_mutex_destroy (&self->lock);
+    free (self);
+    *self_p = NULL;
+}
+
+static void
+s_add_cluster (adr_credentials_t *self, const adr_credential_t *from)
+{
+    bool disabled = from->disabled || *from->secret == 0;
+    adr_principal_t *principal = s_insert (self, from->access_key, disabled ? "" : from->secret,
+                                           *from->owner ? from->owner : ADR_OWNER_COMMON, from->right_count);
+    if (principal == NULL)
+        return;
+    principal->disabled = disabled;
+    principal->limited = from->limited;
+    principal->right_count = from->right_count;
+    if (from->right_count)
+        memcpy (principal->right, from->right, from->right_count * sizeof *from->right);
+}
+
+bool
+adr_keyring_take (adr_keyring_t *self, adr_bytes_t rows)
+{
+    adr_credentials_t *next = adr_credentials_new ();
+    adr_credential_t credential;
+    while (adr_credential_row_next (&rows, &credential))
+        s_add_cluster (next, &credential);
+    gnutls_memset (&credential, 0, sizeof credential);
+    bool good = rows.size == 0;
+    for (size_t i = 0; good && i < self->local->count; i++) { /* [KEY-7] those that the cluster has are there already */
+        const adr_principal_t *local = self->local->principal[i];
+        (void) s_insert (next, local->access_key, local->secret_key, local->owner, 0);
+    }
+    if (good) {
+        pthread_mutex_lock (&self->lock);
+        adr_credentials_t *before = self->current;
+        self->current = next;
+        next = before;
+        pthread_mutex_unlock (&self->lock);
+    }
+    adr_credentials_destroy (&next); /* the one before, unless a request is judged by it still; or nonsense */
+    return good;
+}
+
+adr_credentials_t *
+adr_keyring_hold (adr_keyring_t *self)
+{
+    pthread_mutex_lock (&self->lock);
+    adr_credentials_t *current = s_hold (self->current);
+    pthread_mutex_unlock (&self->lock);
+    return current;
 }
 
 /* --- the file ------------------------------------------------------------------------------------------------ */

@@ -57,7 +57,7 @@ typedef struct connection connection_t;
 
 struct adr_edge {
     adr_edge_options_t options; /* its strings are ours */
-    adr_credentials_t *credentials;
+    adr_keyring_t *keyring;
     struct sockaddr_storage address;
     socklen_t address_size;
     struct MHD_Daemon *daemon;
@@ -514,6 +514,18 @@ s_copy (const char *text, const char *otherwise)
     return memcpy (adr_alloc (size), text, size);
 }
 
+/* Without a file the cluster's credentials count alone. */
+static bool
+s_load_credentials (adr_edge_t *self, char *error, size_t error_size)
+{
+    const char *file = self->options.credentials_file;
+    adr_credentials_t *local = *file ? adr_credentials_load (file, error, error_size) : NULL;
+    if (*file && !local)
+        return false;
+    self->keyring = adr_keyring_new (local);
+    return true;
+}
+
 adr_edge_t *
 adr_edge_new (const adr_edge_options_t *options, char *error, size_t error_size)
 {
@@ -539,7 +551,7 @@ adr_edge_new (const adr_edge_options_t *options, char *error, size_t error_size)
         snprintf (error, error_size, "the region's name has more than 63 characters");
     else if (!s_read_address (self, own->listen))
         snprintf (error, error_size, "\"%s\" is no address to listen on; expected HOST:PORT", own->listen);
-    else if ((self->credentials = adr_credentials_load (own->credentials_file, error, error_size)))
+    else if (s_load_credentials (self, error, error_size))
         return self;
     adr_edge_destroy (&self);
     return NULL;
@@ -591,8 +603,7 @@ adr_edge_start (adr_edge_t *self, const adr_id_t *cluster, const adr_id_t *node,
     self->wakes = wake != NULL;
     if (self->options.limit_ms)
         adr_session_set_limit (session, self->options.limit_ms);
-    adr_s3_t *s3 = adr_s3_new (&settings, self->credentials, session);
-    self->credentials = NULL;
+    adr_s3_t *s3 = adr_s3_new (&settings, self->keyring, session);
     adr_s3_lock (s3);
     self->session = session;
     __atomic_store_n (&self->s3, s3, __ATOMIC_RELEASE);
@@ -633,13 +644,21 @@ adr_edge_destroy (adr_edge_t **self_p)
         return;
     adr_assert (!self->session);
     adr_s3_destroy (&self->s3);
-    adr_credentials_destroy (&self->credentials);
+    adr_keyring_destroy (&self->keyring);
     free ((char *) self->options.listen);
     free ((char *) self->options.credentials_file);
     free ((char *) self->options.region);
     free ((char *) self->options.domain);
     free (self);
     *self_p = NULL;
+}
+
+void
+adr_edge_take_credentials (void *argument, adr_bytes_t rows)
+{
+    adr_edge_t *self = argument;
+    bool taken = adr_keyring_take (self->keyring, rows);
+    (void) taken; /* the taker has read them; nonsense would change nothing */
 }
 
 uint16_t

@@ -14,7 +14,7 @@
 
 typedef struct {
     const char *listen;           /* "127.0.0.1:9000", "[::1]:9000"; port 0: any, adr_edge_port says which */
-    const char *credentials_file; /* edge/credentials.h */
+    const char *credentials_file; /* edge/credentials.h; NULL or empty: none */
     const char *region;           /* NULL or empty: us-east-1 */
     const char *domain;           /* NULL or empty: path style alone */
     uint32_t connections_max;     /* 0: 1,024 */
@@ -40,6 +40,10 @@ ADR_WARN_UNUSED bool adr_edge_start (adr_edge_t *self, const adr_id_t *cluster, 
 /* Ends all connections, answers all that waits, uses the transport no more. Receive and tick do nothing after it. */
 void adr_edge_stop (adr_edge_t *self);
 void adr_edge_destroy (adr_edge_t **self); /* after adr_edge_stop, or without a start; takes and nulls */
+
+/* The cluster's credentials, rows of wire/credential_codec.h that have been read before: these count from now on. Any thread, from
+ * adr_edge_new to adr_edge_destroy. */
+void adr_edge_take_credentials (void *self, adr_bytes_t rows);
 
 /* The port that it listens on. */
 uint16_t adr_edge_port (const adr_edge_t *self);

@@ -22,18 +22,18 @@
 #define TRANSFERS_MAX 128
 
 static const adr_s3_route_t s_routes[] = {
-    /* method, target, sub-resource, begin, end, take, etag, body_max */
-    { "GET", ADR_S3_SERVICE, NULL, NULL, adr_s3_list_buckets, NULL, false, 0 },
-    { "PUT", ADR_S3_BUCKET, NULL, NULL, adr_s3_create_bucket, NULL, false, 0 },
-    { "HEAD", ADR_S3_BUCKET, NULL, NULL, adr_s3_head_bucket, NULL, false, 0 },
-    { "DELETE", ADR_S3_BUCKET, NULL, NULL, adr_s3_delete_bucket, NULL, false, 0 },
-    { "GET", ADR_S3_BUCKET, NULL, NULL, adr_s3_list_objects, NULL, false, 0 },
-    { "GET", ADR_S3_BUCKET, "location", NULL, adr_s3_bucket_location, NULL, false, 0 },
-    { "POST", ADR_S3_BUCKET, "delete", NULL, adr_s3_delete_objects, NULL, false, ADR_XML_DELETE_MAX },
-    { "PUT", ADR_S3_OBJECT, NULL, adr_s3_put_object_begin, adr_s3_put_object_end, adr_s3_put_object_take, true, 0 },
-    { "GET", ADR_S3_OBJECT, NULL, NULL, adr_s3_get_object, NULL, false, 0 },
-    { "HEAD", ADR_S3_OBJECT, NULL, NULL, adr_s3_get_object, NULL, false, 0 },
-    { "DELETE", ADR_S3_OBJECT, NULL, NULL, adr_s3_delete_object, NULL, false, 0 },
+    /* method, target, sub-resource, what it needs of its bucket [KEY-6], begin, end, take, etag, body_max */
+    { "GET", ADR_S3_SERVICE, NULL, ADR_ACCESS_NONE, NULL, adr_s3_list_buckets, NULL, false, 0 },
+    { "PUT", ADR_S3_BUCKET, NULL, ADR_ACCESS_OWNER, NULL, adr_s3_create_bucket, NULL, false, 0 },
+    { "HEAD", ADR_S3_BUCKET, NULL, ADR_ACCESS_READ, NULL, adr_s3_head_bucket, NULL, false, 0 },
+    { "DELETE", ADR_S3_BUCKET, NULL, ADR_ACCESS_OWNER, NULL, adr_s3_delete_bucket, NULL, false, 0 },
+    { "GET", ADR_S3_BUCKET, NULL, ADR_ACCESS_READ, NULL, adr_s3_list_objects, NULL, false, 0 },
+    { "GET", ADR_S3_BUCKET, "location", ADR_ACCESS_READ, NULL, adr_s3_bucket_location, NULL, false, 0 },
+    { "POST", ADR_S3_BUCKET, "delete", ADR_ACCESS_WRITE, NULL, adr_s3_delete_objects, NULL, false, ADR_XML_DELETE_MAX },
+    { "PUT", ADR_S3_OBJECT, NULL, ADR_ACCESS_WRITE, adr_s3_put_object_begin, adr_s3_put_object_end, adr_s3_put_object_take, true, 0 },
+    { "GET", ADR_S3_OBJECT, NULL, ADR_ACCESS_READ, NULL, adr_s3_get_object, NULL, false, 0 },
+    { "HEAD", ADR_S3_OBJECT, NULL, ADR_ACCESS_READ, NULL, adr_s3_get_object, NULL, false, 0 },
+    { "DELETE", ADR_S3_OBJECT, NULL, ADR_ACCESS_WRITE, NULL, adr_s3_delete_object, NULL, false, 0 },
 };
 #define ROUTES (sizeof s_routes / sizeof *s_routes)
 
@@ -49,10 +49,17 @@ static const char *const s_subresources[]
         "uploads",        "versioning",   "versions",   "website" };
 #define SUBRESOURCES (sizeof s_subresources / sizeof *s_subresources)
 
+const adr_s3_route_t *
+adr_s3_routes (size_t *count)
+{
+    *count = ROUTES;
+    return s_routes;
+}
+
 /* --- the service -------------------------------------------------------------------------------------------------- */
 
 adr_s3_t *
-adr_s3_new (const adr_s3_settings_t *settings, adr_credentials_t *credentials, adr_session_t *session)
+adr_s3_new (const adr_s3_settings_t *settings, adr_keyring_t *keyring, adr_session_t *session)
 {
     adr_s3_t *self = adr_alloc (sizeof *self);
     pthread_mutex_init (&self->lock, NULL);
@@ -60,7 +67,7 @@ adr_s3_new (const adr_s3_settings_t *settings, adr_credentials_t *credentials, a
     if (self->settings.transfers_max == 0)
         self->settings.transfers_max = TRANSFERS_MAX;
     adr_assert (settings->region && strlen (settings->region) >= 1 && strlen (settings->region) <= ADR_AUTH_REGION_MAX);
-    self->credentials = credentials;
+    self->keyring = keyring;
     self->session = session;
     self->ready_asked_ms = INT64_MIN / 2;
     int rc = gnutls_rnd (GNUTLS_RND_NONCE, &self->next_id, sizeof self->next_id);
@@ -74,7 +81,6 @@ adr_s3_destroy (adr_s3_t **self_p)
     adr_s3_t *self = *self_p;
     if (!self)
         return;
-    adr_credentials_destroy (&self->credentials);
     pthread_mutex_destroy (&self->lock);
     free (self);
     *self_p = NULL;
@@ -114,6 +120,7 @@ s_free (adr_s3_call_t *self)
     adr_buffer_free (&self->answer.headers);
     adr_buffer_free (&self->answer.body);
     gnutls_memset (&self->auth, 0, sizeof self->auth);
+    adr_credentials_destroy (&self->credentials);
     free (self);
 }
 
@@ -501,6 +508,17 @@ s_find_route (adr_s3_call_t *call, adr_s3_target_t target)
     return NULL;
 }
 
+/* [KEY-6] */
+static bool
+s_check_rights (adr_s3_call_t *call)
+{
+    const adr_s3_route_t *route = call->route;
+    if (route->target == ADR_S3_SERVICE || adr_principal_access (call->who, call->bucket) >= route->access)
+        return true;
+    adr_s3_fail (call, ADR_S3_AccessDenied, NULL);
+    return false;
+}
+
 /* Objects have one version, "null". */
 static bool
 s_check_version (adr_s3_call_t *call)
@@ -526,13 +544,15 @@ s_begin (adr_s3_call_t *call)
     }
     if (s_health (call))
         return;
-    call->who = adr_authenticate (call->s3->credentials, call->s3->settings.region, &call->request, call->now_ms,
+    call->credentials = adr_keyring_hold (call->s3->keyring);
+    call->who = adr_authenticate (call->credentials, call->s3->settings.region, &call->request, call->now_ms,
                                   &call->auth);
     if (!call->who) {
         adr_s3_fail (call, call->auth.error, call->auth.reason);
         return;
     }
-    if (!s_find_target (call, &target) || !(call->route = s_find_route (call, target)) || !s_check_version (call))
+    if (!s_find_target (call, &target) || !(call->route = s_find_route (call, target)) || !s_check_rights (call)
+        || !s_check_version (call))
         return;
     call->payload = adr_payload_new (&call->request, &call->auth, call->route->etag, &error, &reason);
     if (!call->payload) {

@@ -35,8 +35,8 @@ typedef struct {
 
 typedef void (adr_s3_hook_fn) (void *argument);
 
-/* Takes the credentials, borrows the session and the strings of the settings. */
-adr_s3_t *adr_s3_new (const adr_s3_settings_t *settings, adr_credentials_t *credentials, adr_session_t *session);
+/* Borrows the keyring, the session and the strings of the settings. */
+adr_s3_t *adr_s3_new (const adr_s3_settings_t *settings, adr_keyring_t *keyring, adr_session_t *session);
 /* No call may be left, except those that only wait for the session, which must have been destroyed. */
 void adr_s3_destroy (adr_s3_t **self);
 /* Around every use of the session: adr_session_receive, adr_session_tick. */

@@ -96,13 +96,27 @@ s_write_if_absent (adr_s3_call_t *call, const adr_buffer_t *record, adr_reply_fn
 
 static void s_ask_buckets (adr_s3_call_t *call, adr_bytes_t after);
 
+/* [KEY-6] */
+static bool
+s_is_shown (const adr_s3_call_t *call, adr_bytes_t name, const Adr__BucketRecord *record)
+{
+    char bucket[ADR_S3_BUCKET_MAX + 1];
+    if (!adr_principal_is_limited (call->who))
+        return s_is_owner (call, record);
+    if (name.size > ADR_S3_BUCKET_MAX)
+        return false;
+    memcpy (bucket, name.data, name.size);
+    bucket[name.size] = 0;
+    return adr_principal_access (call->who, bucket) >= ADR_ACCESS_READ;
+}
+
 static void
 s_add_bucket (adr_s3_call_t *call, adr_bytes_t name, adr_bytes_t value, uint64_t time_ms)
 {
     Adr__BucketRecord *record = s_decode (value);
     if (!record)
         return;
-    if (s_is_owner (call, record)) {
+    if (s_is_shown (call, name, record)) {
         adr_buffer_t *to = &call->answer.body;
         adr_xml_open (to, "Bucket");
         adr_xml_bytes (to, "Name", name);

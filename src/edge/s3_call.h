@@ -23,7 +23,7 @@
 struct adr_s3 {
     pthread_mutex_t lock;
     adr_s3_settings_t settings;
-    adr_credentials_t *credentials;
+    adr_keyring_t *keyring;
     adr_session_t *session;
     uint64_t next_id;
     uint32_t transfers;
@@ -39,6 +39,7 @@ typedef struct {
     const char *method;
     adr_s3_target_t target;
     const char *subresource; /* the query's parameter that chooses it, or NULL */
+    adr_access_t access;     /* what who asks needs of the bucket [KEY-6]; NONE of the service */
     void (*begin) (adr_s3_call_t *call, const adr_principal_t *who);
     void (*end) (adr_s3_call_t *call, const adr_principal_t *who);
     /* Takes content, as much as it has room for; NULL: a small body is gathered in call->body. */
@@ -46,6 +47,9 @@ typedef struct {
     bool etag; /* the MD5 of the content is wanted */
     size_t body_max; /* of a gathered body; 0: ADR_XML_BODY_MAX */
 } adr_s3_route_t;
+
+/* All of them. */
+const adr_s3_route_t *adr_s3_routes (size_t *count);
 
 struct adr_s3_call {
     adr_s3_t *s3;
@@ -61,7 +65,8 @@ struct adr_s3_call {
     char bucket[ADR_S3_BUCKET_MAX + 1];
     adr_bytes_t key;    /* lent by the request */
     const adr_s3_route_t *route;
-    const adr_principal_t *who;
+    adr_credentials_t *credentials; /* held: this request is judged by them to its end [KEY-5] */
+    const adr_principal_t *who;     /* of these */
     adr_auth_result_t auth;
     adr_payload_t *payload;
     adr_buffer_t body;

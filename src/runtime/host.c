@@ -35,6 +35,7 @@ struct adr_host {
     uint32_t node_count;
     adr_post_t *post[ADR_POST_COUNT];
     adr_map_taker_t *map_taker;
+    adr_credential_taker_t *credential_taker; /* of the first edge; NULL: this host has none */
 };
 
 /* --- the process ------------------------------------------------------------------------------------------------ */
@@ -159,6 +160,7 @@ s_tear_down (adr_host_t **self)
     for (uint32_t i = 0; i < host->node_count; i++)
         adr_node_halt (host->node[i]);
     adr_map_taker_destroy (&host->map_taker);
+    adr_credential_taker_destroy (&host->credential_taker);
     for (int lane = 0; lane < ADR_POST_COUNT; lane++)
         adr_post_destroy (&host->post[lane]);
     for (uint32_t i = 0; i < host->node_count; i++)
@@ -170,6 +172,17 @@ s_tear_down (adr_host_t **self)
     adr_map_destroy (&host->map);
     free (host);
     *self = NULL;
+}
+
+static void
+s_start_credential_taker (adr_host_t *self)
+{
+    for (uint32_t i = 0; i < self->node_count && self->credential_taker == NULL; i++) {
+        const adr_identity_t *identity = adr_node_identity (self->node[i]);
+        if (identity->node->type == ADR_NODE_EDGE)
+            self->credential_taker = adr_credential_taker_new (self->directory, &self->map->cluster, &identity->node->id,
+                                                               identity->keys.curve_secret, adr_node_folder (self->node[i]), identity->node->name);
+    }
 }
 
 adr_host_t *
@@ -185,6 +198,7 @@ adr_host_start (const adr_config_t *config, const adr_role_t *roles, uint32_t ro
     }
     self->map_taker = adr_map_taker_new (self->directory, self->post, config->cluster_map);
     adr_directory_set_host (self->directory, adr_map_taker_mailbox (self->map_taker));
+    s_start_credential_taker (self);
     for (uint32_t i = 0; i < self->node_count; i++)
         adr_node_populate (self->node[i], self->map, config, self->directory, roles, role_count);
     for (int lane = 0; lane < ADR_POST_COUNT; lane++)
@@ -263,6 +277,13 @@ adr_host_node (const adr_host_t *self, adr_node_type_t type)
         if (adr_node_identity (self->node[i])->node->type == type)
             return adr_node_identity (self->node[i])->node;
     return NULL;
+}
+
+void
+adr_host_use_credentials (adr_host_t *self, adr_credentials_use_fn *use, void *argument)
+{
+    if (self->credential_taker)
+        adr_credential_taker_use (self->credential_taker, use, argument);
 }
 
 adr_directory_t *

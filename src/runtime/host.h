@@ -12,6 +12,7 @@
 
 #include "core/map.h"
 #include "runtime/config.h"
+#include "runtime/credential_taker.h"
 #include "runtime/log.h"
 #include "runtime/node.h"
 
@@ -35,6 +36,10 @@ const adr_config_t *adr_host_config (const adr_host_t *self);
 const adr_map_t *adr_host_map (const adr_host_t *self); /* as it was at the start */
 /* The first node of that type that this host runs; NULL if it runs none. Lent for the host's life. */
 const adr_map_node_t *adr_host_node (const adr_host_t *self, adr_node_type_t type);
+
+/* Has S3 credentials of the cluster used by whoever verifies requests, as adr_credential_taker_use does; nothing if this host runs no
+ * edge. */
+void adr_host_use_credentials (adr_host_t *self, adr_credentials_use_fn *use, void *argument);
 
 /* --- a client inside the process: the HTTP edge -------------------------------------------------------------------- */
 

@@ -181,6 +181,28 @@ s_load_authority (adr_identity_t *self, const adr_map_t *map, const char *folder
     return good;
 }
 
+/* [KEY-2] A cluster that was founded before there were such keys has none: its PKI nodes keep no credentials. */
+static bool
+s_load_sealing_key (adr_authority_t *authority, const char *folder, const s_error_t *error)
+{
+    char path[PATH_MAX];
+    adr_buffer_t text = { 0 };
+    if (!s_path (path, folder, "sealing.key", error))
+        return false;
+    if (access (path, F_OK) != 0 && errno == ENOENT)
+        return true;
+    bool good = s_read_file (path, 2 * ADR_KEY_SIZE + 1, true, &text, error);
+    if (good && (text.size < 2 * ADR_KEY_SIZE
+                 || !adr_hex_parse (authority->sealing_key, ADR_KEY_SIZE, (const char *) text.data, 2 * ADR_KEY_SIZE)
+                 || (text.size > 2 * ADR_KEY_SIZE && text.data[2 * ADR_KEY_SIZE] != '\n')))
+        good = s_fail (error, "%s: expected 64 hexadecimal digits; all PKI nodes have the same", path);
+    authority->has_sealing_key = good;
+    if (text.data)
+        sodium_memzero (text.data, text.size);
+    adr_buffer_free (&text);
+    return good;
+}
+
 bool
 adr_identity_load (adr_identity_t *self, const adr_map_t *map, const char *folder, char *error, size_t error_size)
 {
@@ -194,7 +216,8 @@ adr_identity_load (adr_identity_t *self, const adr_map_t *map, const char *folde
         return s_fail (&place, "%s: %s was evicted; nobody hears it, and a node in its place is a new one", folder, self->node->name);
     if (cert.kind != ADR_CERT_NODE || self->node == NULL || !adr_map_node_fits (&cert, self->node))
         return s_fail (&place, "%s/node.cert: the map does not list this node with these keys", folder);
-    return self->node->type != ADR_NODE_PKI || s_load_authority (self, map, folder, &place);
+    return self->node->type != ADR_NODE_PKI
+           || (s_load_authority (self, map, folder, &place) && s_load_sealing_key (&self->authority, folder, &place));
 }
 
 void

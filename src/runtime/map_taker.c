@@ -4,16 +4,13 @@
 #include "runtime/map_taker.h"
 
 #include "core/limits.h"
+#include "runtime/file.h"
 #include "runtime/log.h"
 #include "wire/map_codec.h"
 #include "wire/pack.h"
 
 #include <czmq.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
-#include <unistd.h>
 
 #define S_WHO "host"
 
@@ -27,40 +24,6 @@ struct adr_map_taker {
 
 /* --- the file --------------------------------------------------------------------------------------------------- */
 
-static bool
-s_write_whole (int file, adr_bytes_t bytes)
-{
-    for (size_t done = 0; done < bytes.size;) {
-        ssize_t written = write (file, bytes.data + done, bytes.size - done);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return false;
-        done += (size_t) written;
-    }
-    return fsync (file) == 0;
-}
-
-/* Beside it, synced, then in its place. */
-static bool
-s_write_file (const char *path, adr_bytes_t bytes)
-{
-    char making[PATH_MAX], folder[PATH_MAX];
-    if ((size_t) snprintf (making, sizeof making, "%s.new", path) >= sizeof making
-        || (size_t) snprintf (folder, sizeof folder, "%s", path) >= sizeof folder)
-        return false;
-    int file = open (making, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    bool good = file >= 0 && s_write_whole (file, bytes);
-    if (file >= 0)
-        good = close (file) == 0 && good;
-    good = good && rename (making, path) == 0;
-    int parent = good ? open (dirname (folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    good = good && parent >= 0 && fsync (parent) == 0;
-    if (parent >= 0)
-        close (parent);
-    return good;
-}
-
 static void
 s_keep (const adr_map_taker_t *self, const adr_map_t *map)
 {
@@ -70,7 +33,7 @@ s_keep (const adr_map_taker_t *self, const adr_map_t *map)
         kept->group[i].status = (adr_group_status_t){ 0 };
     adr_map_encode (kept, &bytes);
     adr_map_destroy (&kept);
-    if (!s_write_file (self->path, adr_bytes (bytes.data, bytes.size)))
+    if (!adr_file_replace (self->path, 0644, adr_bytes (bytes.data, bytes.size)))
         adr_log (ADR_LEVEL_WARNING, S_WHO, "%s cannot be written: %s -> a start without PKI nodes would begin with an older map",
                  self->path, strerror (errno));
     adr_buffer_free (&bytes);

@@ -24,6 +24,7 @@
 struct adr_node {
     adr_identity_t identity;
     char name[ADR_NAME_MAX + 1];
+    const char *folder; /* the configuration's */
     adr_disk_t *disk; /* these three of a replicating node */
     adr_index_t *index;
     adr_store_t *store;
@@ -211,6 +212,7 @@ adr_node_open (const adr_identity_t *identity, const adr_map_t *map, const adr_c
 {
     adr_node_t *self = adr_alloc (sizeof *self);
     self->identity = *identity;
+    self->folder = folder;
     snprintf (self->name, sizeof self->name, "%s", identity->node->name);
     *code = ADR_EXIT_STORE;
     char path[PATH_MAX];
@@ -354,6 +356,12 @@ const adr_identity_t *
 adr_node_identity (const adr_node_t *self)
 {
     return &self->identity;
+}
+
+const char *
+adr_node_folder (const adr_node_t *self)
+{
+    return self->folder;
 }
 
 uint64_t

@@ -35,6 +35,7 @@ void adr_node_halt (adr_node_t *self);
 void adr_node_destroy (adr_node_t **self);
 
 const adr_identity_t *adr_node_identity (const adr_node_t *self);
+const char *adr_node_folder (const adr_node_t *self);
 uint64_t adr_node_incarnation (const adr_node_t *self);
 uint64_t adr_node_boot (const adr_node_t *self);
 

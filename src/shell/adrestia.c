@@ -26,7 +26,8 @@ static const struct {
     { "scrub", adr_shell_scrub, NULL, "read everything now, and have what is damaged mended" },
     { "node", adr_shell_node, NULL, "evict: the cluster hears a node no more, and never again" },
     { "token", adr_shell_token, NULL, "create: let a new node in, once (adrestiad join)" },
-    { "audit", adr_shell_audit, NULL, "who changed what in the registry" },
+    { "key", adr_shell_key, NULL, "S3 access keys: create, list, show, disable, enable, delete, rotate, grant, revoke" },
+    { "audit", adr_shell_audit, NULL, "who changed what in the registry, and whose keys" },
     { "object", adr_shell_object, NULL, "put, get, stat, delete, make-bucket" },
     { "kv", adr_shell_kv, NULL, "put, get, delete, list of small records" },
     { "init", NULL, adr_shell_init, "found a cluster: keys, certificates, the folders of its hosts" },
@@ -51,6 +52,12 @@ s_help (FILE *to)
            "  repair pause [--for TIME] [WHOM]                scrub [WHOM]\n"
            "  node evict|demote|promote NAME|ID               audit [--since TIME]\n"
            "  token create --type T --zone Z [--group G] [--name N] [--expires TIME]   prints a secret: 1h if not given\n"
+           "  key create --owner NAME [--access-key K] [--right BUCKET:LEVEL]...   prints its secret, once\n"
+           "  key list                                        key show K\n"
+           "  key disable K                                   key enable K\n"
+           "  key delete K                                    key rotate K   prints the new secret, once\n"
+           "  key grant K BUCKET:LEVEL                        key revoke K BUCKET\n"
+           "  LEVEL: read | write | owner; BUCKET may be *. A key that is made without --right reaches everything. For operators\n"
            "  WHOM: --node NAME|ID | --zone Z; left out: everybody. For operators: --profile operator.yaml\n"
            "  CONDITION: --if-absent | --if-exists | --if-version E.T.I; kv put takes --ttl TIME, too: 10s, 5m, 2h, 7d\n"
            "  A FILE that is left out, or -, is standard input or output.\n"

@@ -112,6 +112,7 @@ s_make_map (adr_founding_t *self, const adr_founding_options_t *options)
     adr_map_t *map = self->map = adr_map_new ();
     map->cluster = s_draw_id ();
     randombytes_buf (self->hash_key, sizeof self->hash_key);
+    randombytes_buf (self->sealing_key, sizeof self->sealing_key);
     snprintf (map->name, sizeof map->name, "%s", options->name);
     map->epoch = 1;
     map->partition_count = ADR_PARTITIONS_DEFAULT;

@@ -33,6 +33,7 @@ typedef struct {
     adr_founded_t root, client, operator; /* the first of each */
     adr_id_t client_node, operator_node;
     uint8_t hash_key[32]; /* of the hash trees: every replicating node has it, nobody else */
+    uint8_t sealing_key[32]; /* of the credentials' secrets: every PKI node has it, nobody else [KEY-2] */
     adr_founded_t authority[ADR_ZONES_MAX];
     adr_founded_t node[ADR_ZONES_MAX][ADR_ROLES]; /* by zone and type - 1; their nodes stand in the map in this order */
     char access_key[21], secret_key[41];          /* of the first S3 credential */

@@ -4,11 +4,12 @@
  *
  *     DIR/ca/          root.key root.cert authority-ZONE.cert: to be kept offline; no host reads it
  *     DIR/ZONE/        one host: adrestia.yaml cluster.map, and a folder a node: edge1/ meta1/ data1/ pki1/
- *     DIR/ZONE/NODE/   node.cert node.key, incarnation and hash.key where it replicates, authority.cert authority.key at a PKI node;
+ *     DIR/ZONE/NODE/   node.cert node.key, incarnation and hash.key where it replicates, authority.cert authority.key sealing.key at a PKI
+ *                      node;
  *                      with --split adrestia.yaml and cluster.map stand here, one host a node
  *     DIR/client.yaml client.cert client.key client-sign.key     the profile of the library and the shell
  *     DIR/operator.yaml operator.cert operator.key operator-sign.key  the same for who steers the cluster
- *     DIR/s3-credentials                                          the first access key
+ *     DIR/s3-credentials                                          the first access key, known to each edge without the PKI nodes
  *
  * Makes durable: all of it, before the last rename. Assumes: nobody else writes into DIR meanwhile. */
 
@@ -288,11 +289,25 @@ s_folder_name (const adr_map_node_t *node, char folder[ADR_NAME_MAX + 1])
     snprintf (folder, ADR_NAME_MAX + 1, "%.*s", (int) strcspn (node->name, "@"), node->name);
 }
 
+/* 64 hexadecimal digits. */
 static bool
-s_write_authority (const s_options_t *options, const adr_founded_t *authority, const char *folder)
+s_write_key (const s_options_t *options, const char *folder, const char *name, const uint8_t key[32])
 {
+    char text[2 * 32 + 2];
+    sodium_bin2hex (text, sizeof text, key, 32);
+    strcat (text, "\n");
+    bool written = s_write_text (options, folder, name, 0600, text);
+    sodium_memzero (text, sizeof text);
+    return written;
+}
+
+static bool
+s_write_authority (const s_options_t *options, const adr_founding_t *founding, uint32_t zone, const char *folder)
+{
+    const adr_founded_t *authority = &founding->authority[zone];
     return s_write_certificate (options, folder, "authority.cert", authority)
-           && s_write_keys (options, folder, "authority.key", &authority->keys);
+           && s_write_keys (options, folder, "authority.key", &authority->keys)
+           && s_write_key (options, folder, "sealing.key", founding->sealing_key);
 }
 
 /* What a replicating node needs beside its certificate: its place among the founding voters, the key of the hash trees. */
@@ -300,14 +315,10 @@ static bool
 s_write_replicating (const s_options_t *options, const adr_founding_t *founding, const adr_founded_t *founded,
                      const char *folder)
 {
-    char number[24], key[2 * sizeof founding->hash_key + 2];
+    char number[24];
     snprintf (number, sizeof number, "%llu\n", (unsigned long long) founded->incarnation);
-    sodium_bin2hex (key, sizeof key, founding->hash_key, sizeof founding->hash_key);
-    strcat (key, "\n");
-    bool written = s_write_text (options, folder, "incarnation", 0600, number)
-                   && s_write_text (options, folder, "hash.key", 0600, key);
-    sodium_memzero (key, sizeof key);
-    return written;
+    return s_write_text (options, folder, "incarnation", 0600, number)
+           && s_write_key (options, folder, "hash.key", founding->hash_key);
 }
 
 static bool
@@ -321,7 +332,7 @@ s_write_node (const s_options_t *options, const adr_founding_t *founding, uint32
     return s_make_folder (options, folder) && s_write_certificate (options, folder, "node.cert", founded)
            && s_write_keys (options, folder, "node.key", &founded->keys)
            && (type == ADR_NODE_EDGE || s_write_replicating (options, founding, founded, folder))
-           && (type != ADR_NODE_PKI || s_write_authority (options, &founding->authority[zone], folder));
+           && (type != ADR_NODE_PKI || s_write_authority (options, founding, zone, folder));
 }
 
 static void
@@ -460,8 +471,8 @@ s_write_client (const s_options_t *options, const adr_founding_t *founding, cons
 static bool
 s_write_credentials (const s_options_t *options, const adr_founding_t *founding)
 {
-    char text[256];
-    snprintf (text, sizeof text, "# Access keys of S3 clients.\n- access-key: %s\n  secret-key: %s\n",
+    char text[320];
+    snprintf (text, sizeof text, "# Access keys of S3 clients that need no PKI node; more by `adrestia key create`.\n- access-key: %s\n  secret-key: %s\n",
               founding->access_key, founding->secret_key);
     bool written = s_write_text (options, "", "s3-credentials", 0600, text);
     sodium_memzero (text, sizeof text);

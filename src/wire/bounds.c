@@ -8,6 +8,7 @@
 
 #include "wire/bounds.h"
 
+#include "core/credential.h"
 #include "core/entry.h"
 #include "core/map.h"
 #include "wire/field.h"
@@ -76,6 +77,11 @@ static const s_bounds_t s_messages[] = {
                S_SIZE (7, ADR_NAME_MAX), S_EXACT (10, 32), S_EXACT (11, 32)),
     S_MESSAGE (join, S_EXACT (2, 32), S_SIZE (3, ADR_CERTIFICATE_MAX), S_EXACT (4, 64), S_SIZE (5, ADR_ENDPOINT_MAX),
                S_SIZE (6, ADR_ENDPOINT_MAX), S_SIZE (7, ADR_ENDPOINT_MAX), S_SIZE (8, ADR_ENDPOINT_MAX), S_SIZE (9, ADR_CERTIFICATE_MAX)),
+    S_MESSAGE (right, S_SIZE (1, ADR_BUCKET_NAME_MAX), S_BELOW (2, ADR_ACCESS_COUNT)),
+    S_MESSAGE (credential, S_SIZE (1, ADR_CREDENTIAL_ACCESS_MAX), S_SIZE (2, ADR_NAME_MAX), S_SIZE (3, ADR_SEALED_SECRET_MAX),
+               S_SIZE (4, ADR_CREDENTIAL_SECRET_MAX), S_COUNT (8, ADR_CREDENTIAL_RIGHTS_MAX)),
+    S_MESSAGE (credentials_ask, S_SIZE (4, ADR_CREDENTIAL_ACCESS_MAX)),
+    S_MESSAGE (credentials, S_SIZE (5, ADR_CREDENTIAL_ACCESS_MAX)),
     S_MESSAGE (join_answer, S_BELOW (2, ADR_STATUS_COUNT), S_SIZE (4, ADR_CERTIFICATE_MAX), S_EXACT (5, 32)),
 };
 

@@ -249,7 +249,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     adr_assert (adr_credentials_add (credentials, "A", "secret", NULL));
     world_t world = { .store = fake_store_new (&cluster), .dice = (uint32_t) size };
     world.session = adr_session_new (&cluster, &node, 7, 64 << 20, fake_store_send, world.store);
-    world.s3 = adr_s3_new (&settings, credentials, world.session);
+    adr_keyring_t *keyring = adr_keyring_new (credentials);
+    world.s3 = adr_s3_new (&settings, keyring, world.session);
     if (size % 4 == 3)
         fake_store_set_fate (world.store, s_fate, &world);
     adr_bytes_t rest = adr_bytes (data, size);
@@ -259,6 +260,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     adr_session_destroy (&world.session);
     adr_s3_unlock (world.s3);
     adr_s3_destroy (&world.s3);
+    adr_keyring_destroy (&keyring);
     fake_store_destroy (&world.store);
     return 0;
 }

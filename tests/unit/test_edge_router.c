@@ -993,6 +993,44 @@ test_what_the_pki_node_says_of_an_eviction_goes_to_the_operator (void **state)
     assert_int_equal (s_ask_to_evict (7, s_meta (2).node), 1); /* answered: the next one is a new question */
 }
 
+/* [EDGE-7, KEY-3] About no node: to our zone's PKI node, to another one when it is asked again, the question as it was; and back. */
+static void
+test_a_key_s_change_goes_to_a_pki_node_and_back (void **state)
+{
+    (void) state;
+    s_restart_in (2);
+    for (int action = ADR__CONTROL_ACTION__KEY_CREATE; action <= ADR__CONTROL_ACTION__KEY_REVOKE; action++) {
+        Adr__Control control = ADR__CONTROL__INIT;
+        Adr__Credential credential = ADR__CREDENTIAL__INIT;
+        adr_id_t question = harness_id (0x51);
+        credential.access_key = (char *) "ALICE";
+        credential.secret = (char *) "0123456789abcdef";
+        credential.question = adr_id_view (&question);
+        control.number = 100 + (uint64_t) action;
+        control.action = (Adr__ControlAction) action;
+        control.limit_ms = 5000;
+        control.credential = &credential;
+        for (int again = 0; again < 2; again++) {
+            harness_message (&s_router, s_operator, ADR_NODE_OPERATOR, ADR__KIND__CONTROL, &control.base, s_nothing);
+            const Adr__Control *passed = s_passed_on (ADR_ACTOR_CERT_SIGNER);
+            adr_id_t to = s_last (ADR__KIND__CONTROL)->to.node, home = s_pki (2);
+            assert_int_equal (adr_id_equal (&to, &home), again == 0);
+            assert_int_equal (passed->action, action);
+            assert_string_equal (passed->credential->secret, "0123456789abcdef");
+            assert_memory_equal (passed->credential->question.data, question.bytes, ADR_ID_SIZE);
+            assert_memory_equal (passed->asker.data, s_operator.node.bytes, ADR_ID_SIZE);
+        }
+        Adr__ControlAnswer answer = ADR__CONTROL_ANSWER__INIT;
+        answer.number = s_passed_on (ADR_ACTOR_CERT_SIGNER)->number;
+        answer.credential = &credential;
+        harness_message (&s_router, (adr_address_t){ s_last (ADR__KIND__CONTROL)->to.node, ADR_ACTOR_CERT_SIGNER }, ADR_NODE_PKI,
+                         ADR__KIND__CONTROL_ANSWER, &answer.base, s_nothing);
+        const Adr__ControlAnswer *told = (const Adr__ControlAnswer *) s_last (ADR__KIND__CONTROL_ANSWER)->header;
+        assert_int_equal (told->number, control.number);
+        assert_string_equal (told->credential->access_key, "ALICE");
+    }
+}
+
 /* [EDGE-7] A question that is repeated keeps its place; places are given up at the limit. */
 static void
 test_operators_questions_are_bounded (void **state)
@@ -1022,6 +1060,7 @@ main (void)
     const struct CMUnitTest tests[] = {
         S_TEST (test_an_operator_s_question_goes_to_the_node_and_back),
         S_TEST (test_what_an_operator_cannot_ask),
+        S_TEST (test_a_key_s_change_goes_to_a_pki_node_and_back),
         S_TEST (test_operators_questions_are_bounded),
         S_TEST (test_an_eviction_goes_to_the_own_zone_s_pki_node),
         S_TEST (test_an_eviction_that_is_asked_again_goes_to_another_pki_node),

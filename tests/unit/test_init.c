@@ -142,6 +142,23 @@ s_three_zones (void **state)
     adr_map_destroy (&map);
 }
 
+/* [KEY-2] All PKI nodes have the same sealing key, and nobody else has it. */
+static void
+s_pki_nodes_share_a_sealing_key (void **state)
+{
+    (void) state;
+    uint8_t first[80], key[80], hash[80];
+    assert_int_equal (s_init ("--dir", s_in_folder ("c"), "--base-port", "7500", NULL), 0);
+    assert_int_equal (s_read ("c/z1/pki1/sealing.key", first, sizeof first), 65);
+    s_check_mode ("c/z1/pki1/sealing.key", 0600);
+    assert_int_equal (s_read ("c/z3/pki1/sealing.key", key, sizeof key), 65);
+    assert_memory_equal (first, key, 65);
+    assert_int_equal (s_read ("c/z1/pki1/hash.key", hash, sizeof hash), 65);
+    assert_memory_not_equal (first, hash, 65);
+    assert_int_equal (access (s_in_folder ("c/z1/edge1/sealing.key"), F_OK), -1);
+    assert_int_equal (access (s_in_folder ("c/z1/data1/sealing.key"), F_OK), -1);
+}
+
 static void
 s_existing_folder_stays (void **state)
 {
@@ -188,7 +205,7 @@ int
 main (void)
 {
 #define S_TEST(name) cmocka_unit_test_setup_teardown (name, s_make_folder, s_remove_folder)
-    const struct CMUnitTest tests[] = { S_TEST (s_three_zones), S_TEST (s_existing_folder_stays),
+    const struct CMUnitTest tests[] = { S_TEST (s_three_zones), S_TEST (s_pki_nodes_share_a_sealing_key), S_TEST (s_existing_folder_stays),
                                         S_TEST (s_split_hosts), S_TEST (s_wrong_command_lines) };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

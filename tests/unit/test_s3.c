@@ -5,6 +5,7 @@
 #include "edge/s3_call.h"
 
 #include "fake_store.h"
+#include "wire/credential_codec.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@
 typedef struct {
     fake_store_t *store;
     adr_session_t *session;
+    adr_keyring_t *keyring;
     adr_s3_t *s3;
 } world_t;
 
@@ -42,7 +44,8 @@ s_setup (void **state)
     assert_true (adr_credentials_add (credentials, "BOB", "bob's secret", "bob"));
     world->store = fake_store_new (&cluster);
     world->session = adr_session_new (&cluster, &node, 7, 64 << 20, fake_store_send, world->store);
-    world->s3 = adr_s3_new (&settings, credentials, world->session);
+    world->keyring = adr_keyring_new (credentials);
+    world->s3 = adr_s3_new (&settings, world->keyring, world->session);
     *state = world;
     return 0;
 }
@@ -55,6 +58,7 @@ s_teardown (void **state)
     adr_session_destroy (&world->session);
     adr_s3_unlock (world->s3);
     adr_s3_destroy (&world->s3);
+    adr_keyring_destroy (&world->keyring);
     fake_store_destroy (&world->store);
     free (world);
     return 0;
@@ -318,6 +322,194 @@ test_matrix (void **state)
     assert_int_equal (fake_store_requests (world->store), requests); /* nothing was even asked */
 }
 
+/* --- the cluster's keys -------------------------------------------------------------------------------------------------- */
+
+static adr_credential_t
+s_cluster_key (const char *access_key, adr_access_t level)
+{
+    adr_credential_t credential = { .owner = "carol", .secret = "carol's open secret", .limited = level != ADR_ACCESS_NONE };
+    snprintf (credential.access_key, sizeof credential.access_key, "%s", access_key);
+    for (char *c = credential.secret; *c; c++)
+        if (*c == ' ' || *c == '\'')
+            *c = '-';
+    credential.right_count = credential.limited;
+    credential.right[0] = (adr_right_t){ "bucket", level };
+    return credential;
+}
+
+#define CAROL "carol-s-open-secret"
+
+static void
+s_tell (world_t *world, const adr_credential_t *credentials, size_t count)
+{
+    adr_buffer_t rows = { 0 };
+    for (size_t i = 0; i < count; i++)
+        adr_credential_row_append (&rows, &credentials[i]);
+    assert_true (adr_keyring_take (world->keyring, adr_bytes (rows.data, rows.size)));
+    adr_buffer_free (&rows);
+}
+
+/* What the protocol's page says of a route, in other words than the table's. */
+static adr_access_t
+s_level_of (const adr_s3_route_t *route)
+{
+    if (route->target == ADR_S3_SERVICE)
+        return ADR_ACCESS_NONE;
+    if (strcmp (route->method, "GET") == 0 || strcmp (route->method, "HEAD") == 0)
+        return ADR_ACCESS_READ;
+    return route->target == ADR_S3_BUCKET && strcmp (route->method, "POST") != 0 ? ADR_ACCESS_OWNER : ADR_ACCESS_WRITE;
+}
+
+/* [KEY-6] Each route with each level, on its bucket and on another: what is refused asks nothing of the cluster. */
+static void
+test_every_route_with_every_level (void **state)
+{
+    world_t *world = *state;
+    size_t count, denied = 0, allowed = 0;
+    const adr_s3_route_t *routes = adr_s3_routes (&count);
+    ASK (200, NULL, "PUT", "/bucket");
+    for (int level = ADR_ACCESS_NONE; level < ADR_ACCESS_COUNT; level++) {
+        adr_credential_t carol = s_cluster_key ("CAROL", ADR_ACCESS_READ);
+        carol.right[0].level = (adr_access_t) level;
+        carol.right_count = level > ADR_ACCESS_NONE;
+        s_tell (world, &carol, 1);
+        for (size_t i = 0; i < count; i++)
+            for (int other = 0; other < 2; other++) {
+                const adr_s3_route_t *route = &routes[i];
+                char target[64];
+                bool service = route->target == ADR_S3_SERVICE;
+                assert_int_equal (route->access, s_level_of (route));
+                snprintf (target, sizeof target, "%s%s%s%s", service ? "/" : other ? "/bucket-of-others" : "/bucket",
+                          route->target == ADR_S3_OBJECT ? "/key" : "", route->subresource ? "?" : "",
+                          route->subresource ? route->subresource : "");
+                uint64_t requests = fake_store_requests (world->store);
+                talk_t *talk = s_begin (world, &(ask_t){ .method = route->method, .target = target, .access = "CAROL", .secret = CAROL });
+                bool expected = service || (!other && level >= (int) route->access);
+                const adr_s3_answer_t *answer = adr_s3_call_answer (talk->call);
+                bool refused = answer && answer->status == 403;
+                if (refused == expected)
+                    fail_msg ("%s %s with level %d: %s", route->method, target, level, refused ? "refused" : "allowed");
+                if (refused) {
+                    assert_non_null (memmem (answer->body.data, answer->body.size, "AccessDenied", 12));
+                    assert_int_equal (fake_store_requests (world->store), requests);
+                }
+                denied += refused;
+                allowed += !refused;
+                s_end (&talk);
+            }
+    }
+    assert_true (denied > 40 && allowed > 20);
+    s_turn (world);
+}
+
+static void
+test_rights_of_limited_keys (void **state)
+{
+    world_t *world = *state;
+    ASK (200, NULL, "PUT", "/bucket");
+    ASK (200, NULL, "PUT", "/papers");
+    adr_credential_t carol = s_cluster_key ("CAROL", ADR_ACCESS_WRITE);
+    s_tell (world, &carol, 1);
+    ASK (200, NULL, "PUT", "/bucket/key", "body", .access = "CAROL", .secret = CAROL);
+    ASK (200, NULL, "GET", "/bucket/key", .access = "CAROL", .secret = CAROL);
+    ASK (403, "AccessDenied", "GET", "/papers", .access = "CAROL", .secret = CAROL);
+    ASK (403, "AccessDenied", "GET", "/there-is-none", .access = "CAROL", .secret = CAROL);
+    ASK (403, "AccessDenied", "DELETE", "/bucket", .access = "CAROL", .secret = CAROL);
+    ASK (200, "<Buckets><Bucket><Name>bucket</Name><CreationDate>2015-08-30T12:36:00.000Z</CreationDate></Bucket></Buckets>", "GET", "/",
+         .access = "CAROL", .secret = CAROL); /* and no other */
+    carol.right[1] = (adr_right_t){ "*", ADR_ACCESS_READ };
+    carol.right_count = 2;
+    s_tell (world, &carol, 1);
+    ASK (200, "<Name>papers</Name>", "GET", "/", .access = "CAROL", .secret = CAROL);
+    ASK (200, NULL, "GET", "/papers", .access = "CAROL", .secret = CAROL);
+    ASK (403, "AccessDenied", "PUT", "/papers/key", "body", .access = "CAROL", .secret = CAROL);
+    carol.limited = false;
+    carol.right_count = 0;
+    s_tell (world, &carol, 1);
+    ASK (200, NULL, "PUT", "/papers/key", "body", .access = "CAROL", .secret = CAROL);
+    ASK (200, NULL, "PUT", "/carol-s-own", .access = "CAROL", .secret = CAROL);
+    ASK (200, "<Buckets><Bucket><Name>carol-s-own</Name>", "GET", "/", .access = "CAROL", .secret = CAROL);
+}
+
+/* [KEY-5, KEY-7] */
+static void
+test_the_newest_list_counts (void **state)
+{
+    world_t *world = *state;
+    ASK (403, "InvalidAccessKeyId", "GET", "/", .access = "CAROL", .secret = CAROL);
+    adr_credential_t list[2] = { s_cluster_key ("CAROL", ADR_ACCESS_NONE), s_cluster_key ("GOOD", ADR_ACCESS_NONE) };
+    list[1].disabled = true;
+    s_tell (world, list, 1);
+    ASK (200, NULL, "GET", "/", .access = "CAROL", .secret = CAROL);
+    ASK (200, NULL, "GET", "/"); /* the file's */
+    s_tell (world, list, 2);
+    ASK (403, "InvalidAccessKeyId", "GET", "/"); /* the cluster has it, disabled */
+    ASK (200, NULL, "GET", "/", .access = "BOB", .secret = "bob's secret");
+    list[0].disabled = true;
+    s_tell (world, list, 1);
+    ASK (403, "InvalidAccessKeyId", "GET", "/", .access = "CAROL", .secret = CAROL);
+    ASK (200, NULL, "GET", "/"); /* the cluster has it no more */
+    assert_false (adr_keyring_take (world->keyring, adr_bytes ("\5\0\0\0abcde", 9))); /* nonsense changes nothing */
+    ASK (200, NULL, "GET", "/");
+    s_tell (world, list, 0);
+    ASK (200, NULL, "GET", "/");
+}
+
+/* [KEY-5] A request that was let in goes on by the list that let it in, whatever comes meanwhile. */
+static void
+test_a_request_keeps_its_list (void **state)
+{
+    world_t *world = *state;
+    ASK (200, NULL, "PUT", "/bucket");
+    adr_credential_t carol = s_cluster_key ("CAROL", ADR_ACCESS_WRITE);
+    s_tell (world, &carol, 1);
+    talk_t *talk = s_begin (world, &(ask_t){ .method = "PUT", .target = "/bucket/key", .body = "body", .access = "CAROL", .secret = CAROL });
+    s_tell (world, &carol, 0);
+    s_tell (world, &carol, 0);
+    s_send_body (talk);
+    assert_int_equal (s_finish (world, talk)->status, 200);
+    s_end (&talk);
+    ASK (403, "InvalidAccessKeyId", "GET", "/bucket/key", .access = "CAROL", .secret = CAROL);
+}
+
+/* Lists are swapped while other threads hold, read and give up theirs. */
+static bool s_over; /* atomic */
+
+static void *
+s_read_lists (void *argument)
+{
+    adr_keyring_t *keyring = argument;
+    uintptr_t wrong = 0;
+    while (!__atomic_load_n (&s_over, __ATOMIC_ACQUIRE)) {
+        const adr_principal_t *who;
+        adr_credentials_t *held = adr_keyring_hold (keyring);
+        const char *secret = adr_credentials_secret (held, adr_bytes ("CAROL", 5), &who);
+        wrong += secret && strcmp (secret, CAROL) != 0;
+        wrong += adr_credentials_secret (held, adr_bytes ("GOOD", 4), &who) == NULL;
+        adr_credentials_destroy (&held);
+    }
+    return (void *) wrong;
+}
+
+static void
+test_lists_are_swapped_under_threads (void **state)
+{
+    world_t *world = *state;
+    pthread_t thread[3];
+    void *wrong;
+    __atomic_store_n (&s_over, false, __ATOMIC_RELEASE);
+    adr_credential_t carol = s_cluster_key ("CAROL", ADR_ACCESS_WRITE);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal (pthread_create (&thread[i], NULL, s_read_lists, world->keyring), 0);
+    for (int i = 0; i < 3000; i++)
+        s_tell (world, &carol, (size_t) (i % 2));
+    __atomic_store_n (&s_over, true, __ATOMIC_RELEASE);
+    for (int i = 0; i < 3; i++) {
+        pthread_join (thread[i], &wrong);
+        assert_null (wrong);
+    }
+}
+
 static void
 test_health (void **state)
 {
@@ -518,6 +710,11 @@ main (void)
         cmocka_unit_test_setup_teardown (test_last_modified, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown (test_virtual_host, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown (test_matrix, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown (test_every_route_with_every_level, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown (test_rights_of_limited_keys, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown (test_the_newest_list_counts, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown (test_a_request_keeps_its_list, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown (test_lists_are_swapped_under_threads, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown (test_health, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown (test_refused, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown (test_broken_bodies, s_setup, s_teardown),

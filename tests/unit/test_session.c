@@ -4,6 +4,7 @@
 #include "fake_store.h"
 
 #include "core/actor.h"
+#include "wire/credential_codec.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -618,6 +619,82 @@ nonsense_is_dropped (void **state)
     assert_int_equal (adr_session_dropped (world->session), 2002);
 }
 
+/* --- keys ------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    unsigned count;
+    uint64_t number;
+    adr_credential_t credential;
+    uint8_t question[ADR_ID_SIZE];
+} s_asked_t;
+
+/* A transport that keeps what was asked last. */
+static bool
+s_keep_question (void *transport, adr_bytes_t pack)
+{
+    s_asked_t *asked = transport;
+    adr_pack_reader_t reader;
+    adr_item_t item;
+    adr_arena_t arena;
+    adr_arena_init (&arena, 16384, 65536);
+    assert_true (adr_pack_open (&reader, pack) && adr_pack_next (&reader, &item) == 1);
+    assert_int_equal (item.kind, ADR__KIND__CONTROL);
+    const Adr__Control *control = (const Adr__Control *) adr_header_decode (&item, &arena);
+    assert_non_null (control);
+    assert_int_equal (control->action, ADR__CONTROL_ACTION__KEY_CREATE);
+    assert_true (control->limit_ms > 0);
+    assert_true (adr_credential_read (&asked->credential, control->credential));
+    memcpy (asked->question, control->credential->question.data, ADR_ID_SIZE);
+    asked->number = control->number;
+    asked->count++;
+    adr_arena_free (&arena);
+    return true;
+}
+
+/* [KEY-3] */
+static void
+a_key_s_question_is_the_same_at_each_try (void **state)
+{
+    s_world_t *world = *state;
+    s_asked_t asked = { 0 }, first;
+    s_answer_t answer = { 0 };
+    adr_id_t question = { { 1, 2, 3 } };
+    adr_credential_t credential = { .access_key = "ALICE", .owner = "alice", .secret = "0123456789abcdef", .limited = true,
+                                    .right_count = 1, .right = { { "papers", ADR_ACCESS_WRITE } } }, kept;
+    adr_session_t *session = adr_session_new (&world->cluster, &world->node, 42, 1 << 20, s_keep_question, &asked);
+    adr_session_tick (session, ADR_MS);
+    adr_session_key (session, ADR__CONTROL_ACTION__KEY_CREATE, &credential, &question, 5000, s_done, &answer);
+    memset (&credential, 0, sizeof credential); /* it was lent for the call */
+    adr_session_tick (session, 2 * ADR_MS);
+    assert_int_equal (asked.count, 1);
+    first = asked;
+    adr_session_tick (session, (3 + ADR_SESSION_RETRY_MS) * ADR_MS);
+    assert_int_equal (asked.count, 2);
+    assert_int_equal (asked.number, first.number);
+    assert_memory_equal (asked.question, question.bytes, ADR_ID_SIZE);
+    assert_memory_equal (asked.question, first.question, ADR_ID_SIZE);
+    assert_memory_equal (&asked.credential, &first.credential, sizeof first.credential);
+    assert_string_equal (asked.credential.secret, "0123456789abcdef");
+    assert_string_equal (asked.credential.right[0].bucket, "papers");
+
+    adr_buffer_t pack = { 0 };
+    adr_envelope_t envelope = { .cluster = world->cluster, .from_actor = ADR_ACTOR_EDGE_ROUTER, .to_actor = ADR_ACTOR_CLIENT };
+    Adr__ControlAnswer control = ADR__CONTROL_ANSWER__INIT;
+    adr_credential_message_t message;
+    control.number = asked.number;
+    control.credential = adr_credential_fill (&message, &asked.credential, ADR_CREDENTIAL_BARE);
+    adr_pack_begin (&pack, &envelope);
+    adr_pack_add (&pack, ADR__KIND__CONTROL_ANSWER, &control.base, (adr_bytes_t){ 0 });
+    adr_session_receive (session, adr_bytes (pack.data, pack.size));
+    adr_buffer_free (&pack);
+    assert_int_equal (answer.count, 1);
+    assert_int_equal (answer.status, ADR_STATUS_OK);
+    assert_true (adr_credential_decode (&kept, adr_bytes (answer.value, answer.size)));
+    assert_string_equal (kept.access_key, "ALICE");
+    assert_string_equal (kept.secret, "");
+    adr_session_destroy (&session);
+}
+
 static void
 a_list_comes_in_pages (void **state)
 {
@@ -753,6 +830,7 @@ main (void)
         S_TEST (another_edge_gets_everything_again),
         S_TEST (the_end_answers_everything),
         S_TEST (nonsense_is_dropped),
+        S_TEST (a_key_s_question_is_the_same_at_each_try),
         S_TEST (a_list_comes_in_pages),
         S_TEST (the_map_can_be_asked_for),
         S_TEST (a_full_slab_says_busy),

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Files that are replaced as a whole: written beside, synced, renamed. */
+
+#ifndef ADR_FILE_H
+#define ADR_FILE_H
+
+#include "core/bytes.h"
+
+#include <sys/types.h>
+
+/* False, and errno: the file is as it was. */
+ADR_WARN_UNUSED bool adr_file_replace (const char *path, mode_t mode, adr_bytes_t bytes);
+
+#endif
