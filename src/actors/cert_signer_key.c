@@ -244,7 +244,8 @@ s_read_question (change_key_t *key, const Adr__Control *control)
 {
     bool draws = control->action == ADR__CONTROL_ACTION__KEY_CREATE || control->action == ADR__CONTROL_ACTION__KEY_ROTATE;
     bool rights = control->action == ADR__CONTROL_ACTION__KEY_GRANT || control->action == ADR__CONTROL_ACTION__KEY_REVOKE;
-    if (control->credential == NULL || !adr_credential_read (&key->asked, control->credential) || control->credential->question.len != ADR_ID_SIZE)
+    if (control->credential == NULL || !adr_credential_read (&key->asked, control->credential)
+        || control->credential->question.len != ADR_ID_SIZE)
         return "an access key has 3 to 64 letters, digits and -_., a bucket a bucket's name or *, a level is read, write or owner";
     key->action = control->action;
     key->question = adr_id_of (control->credential->question);
@@ -270,7 +271,8 @@ cert_signer_on_key (cert_signer_t *self, const adr_event_t *event, adr_effects_t
     if (why)
         cert_signer_answer_key (asked.asker, control->number, ADR_STATUS_INVALID, why, NULL, effects);
     else if (*asked.key.asked.secret && cert_signer_sealing_key (self) == NULL)
-        cert_signer_answer_key (asked.asker, control->number, ADR_STATUS_REFUSED, "this PKI node has no sealing.key: ask again", NULL, effects);
+        cert_signer_answer_key (asked.asker, control->number, ADR_STATUS_REFUSED, "this PKI node has no sealing.key: ask again", NULL,
+                                effects);
     else if (!cert_signer_begin_change (self, &asked, event, effects))
         cert_signer_answer_key (asked.asker, control->number, ADR_STATUS_REFUSED, "busy: something else is being changed: ask again", NULL,
                                 effects);

@@ -102,7 +102,8 @@ s_keep (const adr_credential_taker_t *self)
     adr_put_u64 (at, self->generation);
     if (self->pages.size)
         memcpy (at + 8, self->pages.data, self->pages.size);
-    adr_seal (self->file_key, adr_bytes (S_PLACE, sizeof S_PLACE), s_view (&text), draw, adr_buffer_grow (&sealed, text.size + ADR_SEAL_MORE));
+    adr_seal (self->file_key, adr_bytes (S_PLACE, sizeof S_PLACE), s_view (&text), draw,
+              adr_buffer_grow (&sealed, text.size + ADR_SEAL_MORE));
     s_wipe (&text);
     if (!adr_file_replace (self->path, 0600, s_view (&sealed)))
         adr_log (ADR_LEVEL_WARNING, self->who, "%s cannot be written: %s -> a start without PKI nodes would begin with older credentials",
@@ -116,7 +117,8 @@ s_open (adr_credential_taker_t *self, adr_bytes_t sealed)
 {
     adr_buffer_t text = { 0 }, rows = { 0 };
     bool good = sealed.size >= 8 + ADR_SEAL_MORE
-                && adr_unseal (self->file_key, adr_bytes (S_PLACE, sizeof S_PLACE), sealed, adr_buffer_grow (&text, sealed.size - ADR_SEAL_MORE));
+                && adr_unseal (self->file_key, adr_bytes (S_PLACE, sizeof S_PLACE), sealed,
+                               adr_buffer_grow (&text, sealed.size - ADR_SEAL_MORE));
     if (good && text.size > 8)
         adr_buffer_append (&rows, text.data + 8, text.size - 8);
     good = good && s_is_sound (s_view (&rows));

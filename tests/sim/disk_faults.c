@@ -192,7 +192,8 @@ s_old_state (sim_world_t *world)
         return;
     }
     adr_position_t last = adr_store_last (node->store);
-    if (!sim_may_lose_disk (world, place) || adr_store_synced (node->store) < last.index
+    bool empty = adr_store_log_start (node->store).index == last.index; /* a copy's base: no entry of its term came yet */
+    if (!sim_may_lose_disk (world, place) || adr_store_synced (node->store) < last.index || empty
         || last.term <= node->copied_term)
         return;
     s_end (world, place, "an old copy of the state environment comes back");
