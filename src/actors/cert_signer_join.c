@@ -28,6 +28,8 @@ cert_signer_answer_join (cert_signer_t *self, adr_address_t asker, uint64_t numb
         answer.certificate = adr_bytes_view (adr_bytes (bytes, adr_cert_encode (certificate, bytes)));
         if (certificate->type != ADR_NODE_EDGE)
             answer.hash_key = adr_bytes_view (adr_bytes (authority->hash_key, sizeof authority->hash_key));
+        if (certificate->type == ADR_NODE_PKI && authority->has_sealing_key)
+            answer.sealing_key = adr_bytes_view (adr_bytes (authority->sealing_key, sizeof authority->sealing_key));
         answer.map = adr_map_message (map, &arena);
     }
     effects->send (effects, asker, ADR__KIND__JOIN_ANSWER, &answer.base, s_nothing);

@@ -203,12 +203,12 @@ s_put (s_join_t *self, const char *name, mode_t mode, adr_bytes_t bytes)
 }
 
 static bool
-s_put_hash_key (s_join_t *self)
+s_put_key (s_join_t *self, const char *name, const uint8_t key[32])
 {
-    char text[2 * sizeof self->answer.hash_key + 2];
-    sodium_bin2hex (text, sizeof text, self->answer.hash_key, sizeof self->answer.hash_key);
+    char text[2 * 32 + 2];
+    sodium_bin2hex (text, sizeof text, key, 32);
     strcat (text, "\n");
-    bool good = s_put (self, "hash.key", 0600, adr_bytes (text, strlen (text)));
+    bool good = s_put (self, name, 0600, adr_bytes (text, strlen (text)));
     sodium_memzero (text, sizeof text);
     return good;
 }
@@ -233,7 +233,8 @@ s_put_all (s_join_t *self)
 {
     const adr_join_answer_t *answer = &self->answer;
     return s_put (self, "node.cert", 0644, adr_bytes (answer->certificate, answer->certificate_size))
-           && (!answer->has_hash_key || s_put_hash_key (self)) && s_put_map (self)
+           && (!answer->has_hash_key || s_put_key (self, "hash.key", answer->hash_key))
+           && (!answer->has_sealing_key || s_put_key (self, "sealing.key", answer->sealing_key)) && s_put_map (self)
            && (self->credentials.size == 0 || s_put (self, "s3-credentials", 0600, adr_bytes (self->credentials.data, self->credentials.size)))
            && s_put (self, ADR_JOIN_CONFIG, 0644, adr_bytes (self->config.data, self->config.size));
 }

@@ -50,6 +50,8 @@ typedef struct {
     size_t certificate_size;
     uint8_t hash_key[32];
     bool has_hash_key;
+    uint8_t sealing_key[32]; /* of the credentials' secrets; a PKI node's */
+    bool has_sealing_key;
     adr_map_t *map; /* owned; NULL: none came, or none that can be read */
 } adr_join_answer_t;
 

@@ -97,5 +97,7 @@ adr_join_answer_check (const adr_join_answer_t *answer, const adr_token_t *token
     if (!s_check_certificate (&cert, answer, &chain, token, identity, now_ms, &place) || !s_check_place (answer->map, &cert, &place)
         || !s_check_map (answer->map, &chain, now_ms, &place))
         return false;
+    if (answer->has_sealing_key && token->type != ADR_NODE_PKI)
+        return s_fail (&place, "the key of the credentials' secrets is not for this node");
     return answer->has_hash_key == (token->type != ADR_NODE_EDGE) || s_fail (&place, "the hash trees' key is missing, or not for an edge");
 }

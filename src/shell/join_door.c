@@ -125,6 +125,9 @@ s_take_answer (adr_join_answer_t *answer, const Adr__JoinAnswer *from)
     answer->has_hash_key = from->hash_key.len == sizeof answer->hash_key;
     if (answer->has_hash_key)
         memcpy (answer->hash_key, from->hash_key.data, sizeof answer->hash_key);
+    answer->has_sealing_key = from->sealing_key.len == sizeof answer->sealing_key;
+    if (answer->has_sealing_key)
+        memcpy (answer->sealing_key, from->sealing_key.data, from->sealing_key.len);
     answer->map = from->map ? adr_map_read (from->map) : NULL;
 }
 

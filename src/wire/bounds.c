@@ -82,7 +82,7 @@ static const s_bounds_t s_messages[] = {
                S_SIZE (4, ADR_CREDENTIAL_SECRET_MAX), S_COUNT (8, ADR_CREDENTIAL_RIGHTS_MAX)),
     S_MESSAGE (credentials_ask, S_SIZE (4, ADR_CREDENTIAL_ACCESS_MAX)),
     S_MESSAGE (credentials, S_SIZE (5, ADR_CREDENTIAL_ACCESS_MAX)),
-    S_MESSAGE (join_answer, S_BELOW (2, ADR_STATUS_COUNT), S_SIZE (4, ADR_CERTIFICATE_MAX), S_EXACT (5, 32)),
+    S_MESSAGE (join_answer, S_BELOW (2, ADR_STATUS_COUNT), S_SIZE (4, ADR_CERTIFICATE_MAX), S_EXACT (5, 32), S_EXACT (7, 32)),
 };
 
 static const s_bound_t *
