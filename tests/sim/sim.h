@@ -242,7 +242,7 @@ typedef struct {
 
 /* From where on a member needs its master's log, as it said in that term [REPAIR-6]. */
 typedef struct {
-    uint64_t term, index;
+    uint64_t term, index, incarnation, boot;
 } sim_keep_t;
 
 typedef struct {

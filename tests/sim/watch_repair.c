@@ -59,8 +59,12 @@ sim_watch_repair_deliver (sim_world_t *world, int place, const adr_event_t *even
     const Adr__Answered *answered = (const Adr__Answered *) event->message.header;
     adr_id_t voter = adr_id_of (answered->voter);
     int from = sim_node_of (world, &voter);
-    if (from >= 0)
-        world->node[place].heard_keep[from] = (sim_keep_t){ answered->term, answered->keep_from };
+    if (from < 0)
+        return;
+    sim_keep_t *heard = &world->node[place].heard_keep[from];
+    if (heard->term == answered->term && heard->incarnation == answered->incarnation && answered->boot < heard->boot)
+        return; /* of before its last start: it counts no more */
+    *heard = (sim_keep_t){ answered->term, answered->keep_from, answered->incarnation, answered->boot };
 }
 
 /* Nobody trims what one of the others still needs; of who was not heard that may be everything. */
