@@ -441,6 +441,18 @@ syncer_go_on (inventory_syncer_t *self)
 
 /* --- mailbox --------------------------------------------------------------------------------------------------- */
 
+/* [REPAIR-2] Whoever was a voter when it was asked about rows in doubt, and is none any more, has no word in them. */
+static void
+s_drop_former_voters (inventory_syncer_t *self)
+{
+    for (size_t i = 0; i < LANES; i++) {
+        lane_t *lane = &self->lane[i];
+        if (lane->stage != LANE_IDLE && lane->doubting && !ADR_PLANT (REPAIR_2_ANY_SECOND)
+            && adr_voters_find_node (&self->voters, &self->group.node[lane->peer]) < 0)
+            syncer_part_done (self, lane, false);
+    }
+}
+
 static void
 s_on_repair_state (inventory_syncer_t *self, const Adr__RepairState *state)
 {
@@ -459,6 +471,7 @@ s_on_repair_state (inventory_syncer_t *self, const Adr__RepairState *state)
     self->doubts = state->doubts;
     if (state->voters == NULL || !adr_voter_set_read (&self->voters, state->voters))
         self->voters.count = 0;
+    s_drop_former_voters (self);
     if (self->sync == ADR_SYNC_COPYING && self->mode != MODE_COPYING) {
         s_become (self, MODE_COPYING);
         s_begin_pass (self);

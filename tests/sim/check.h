@@ -177,6 +177,7 @@ typedef struct {
     sim_verdict_t *verdict;
     int64_t retention_ns;
     int64_t heard_ns[SIM_NODES_MAX][SIM_NODES_MAX]; /* when the first heard of the second, as its master */
+    int64_t back_ns[SIM_NODES_MAX][SIM_NODES_MAX];  /* ... when it did again after a long silence */
     uint64_t seen_term, seen_index; /* the newest entry that was looked at */
 } sim_purges_t;
 
