@@ -287,10 +287,10 @@ s_recover_noted (adr_recovery_t *r)
     self->commit = r->commit > self->index_applied.index ? r->commit : self->index_applied.index;
     if (self->commit > self->log.last.index)
         self->commit = self->log.last.index;
-    if (r->rebuild && (error = adr_recovery_rebuild (r)) != 0)
-        return s_failed (r, "making the index anew", error);
     if ((r->rebuild || self->was_rebuilt) && (error = adr_recovery_note_replayed (r)) != 0)
         return s_failed (r, "noting what is replayed", error);
+    if (r->rebuild && (error = adr_recovery_rebuild (r)) != 0)
+        return s_failed (r, "making the index anew", error);
     if ((error = s_replay_index (r)) != 0)
         return s_failed (r, "replaying the journal into the index", error);
     if (self->log.missing_from == 0) {
