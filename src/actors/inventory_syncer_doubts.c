@@ -96,10 +96,20 @@ syncer_doubt_missing (inventory_syncer_t *self, lane_t *lane, const adr_inventor
         s_add (lane, row, s_absent_here (self), s_word_of (row), false, s_may (self, lane, row->doubt != ADR_DOUBT_NONE));
 }
 
+/* No voter asks one that is none: a copy that waits to be admitted has no word. It takes the doubts of a proven one as they are,
+ * or its roots would differ for ever. */
+static bool
+s_takes_doubts (const inventory_syncer_t *self, const lane_t *lane)
+{
+    return self->mode == MODE_COPYING
+           || (self->sync != ADR_SYNC_EXACT && lane->proven && s_knows_purges (self, lane)
+               && adr_voters_find_node (&self->voters, &self->group.self) < 0);
+}
+
 void
 syncer_meet_doubt (inventory_syncer_t *self, lane_t *lane, const adr_inventory_row_t *row, bool absent)
 {
-    if (self->mode == MODE_COPYING)
+    if (s_takes_doubts (self, lane))
         s_quarantine (self, row, ADR_DOUBT_COPIED);
     else if (absent && row->version.index <= self->purged_to)
         syncer_doubt_missing (self, lane, row);
@@ -114,11 +124,14 @@ syncer_compare_doubt (inventory_syncer_t *self, lane_t *lane, const adr_inventor
     if (!s_knows_purges (self, lane))
         return;
     bool has = row->doubt == ADR_DOUBT_NONE && (self->mode == MODE_COPYING || lane->exact);
-    if (has || (mine == ADR_DOUBT_HAD && theirs == ADR_DOUBT_HAD)) {
+    bool guest = row->doubt && self->mode == MODE_MENDING && s_takes_doubts (self, lane);
+    if (has || (mine == ADR_DOUBT_HAD && theirs == ADR_DOUBT_HAD && !guest)) {
         if (own->doubt)
             syncer_take (self, lane, row);
     } else if (self->mode == MODE_COPYING)
         return; /* what is copied is compared again once the log was replayed over it */
+    else if (guest && own->doubt == ADR_DOUBT_NONE)
+        s_quarantine (self, own, ADR_DOUBT_COPIED);
     else if (mine == ADR_DOUBT_LACKED && theirs == ADR_DOUBT_LACKED)
         s_drop (self, own);
     else

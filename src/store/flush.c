@@ -186,7 +186,7 @@ adr_row_put (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, uint8_t 
 }
 
 /* A row without its value takes the place of an older one only. What this copy has itself keeps its value, and comes into
- * doubt [REPAIR-2]; what is in doubt already keeps what this copy said of it first. */
+ * doubt, with its word or without one [REPAIR-2]; what is in doubt already keeps what this copy said of it first. */
 int
 adr_row_bare (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, const adr_placed_t *placed)
 {
@@ -197,12 +197,11 @@ adr_row_bare (adr_store_t *self, adr_job_t *job, adr_index_view_t *view, const a
         return error == EIO ? 0 : error;
     bool known = error == 0;
     int order = known ? adr_version_compare (&old.version, &row.version) : -1;
-    if (row.doubt == ADR_DOUBT_HAD) {
-        if (order != 0 || old.doubt || old.deleted)
-            return 0;
+    if (order == 0 && !old.doubt && !old.deleted && (row.doubt == ADR_DOUBT_HAD || row.doubt == ADR_DOUBT_COPIED)) {
+        adr_doubt_t word = row.doubt;
         row = old;
-        row.doubt = ADR_DOUBT_HAD;
-    } else if (order >= 0)
+        row.doubt = word;
+    } else if (order >= 0 || row.doubt == ADR_DOUBT_HAD)
         return 0;
     return s_row_replace (self, job, view, placed->table, key, known ? &old : NULL, &row);
 }

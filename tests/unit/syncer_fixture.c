@@ -202,6 +202,8 @@ trio_say_state (unsigned zone)
 {
     trio_node_t *node = &trio_node[zone];
     adr_voters_t voters = s_voters (node->voters);
+    if (node->guest)
+        voters.voter[zone - 1] = voters.voter[--voters.count];
     adr_voter_set_t fill;
     adr_id_t master = node->master ? harness_address (node->master, ADR_NODE_META, 0).node : (adr_id_t){ 0 };
     Adr__RepairState message = ADR__REPAIR_STATE__INIT;

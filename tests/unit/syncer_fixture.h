@@ -25,7 +25,7 @@ typedef struct {
     size_t seen; /* messages of the harness that were carried */
     /* What its replicator says. */
     adr_sync_t sync;
-    bool proven, lossy, busy;
+    bool proven, lossy, busy, guest; /* a guest: it is no voter itself */
     uint64_t purged_to;
     unsigned master, voters; /* a zone; how many zones vote */
     uint64_t admitted;       /* bytes of PLACE */

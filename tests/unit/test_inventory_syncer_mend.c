@@ -380,6 +380,34 @@ test_a_copy_is_made_with_its_doubts (void **state)
     assert_int_equal (trio_sent (ADR__KIND__SYNC_END), 1);
 }
 
+/* [REPAIR-2] Who waits to be admitted has no word: neither what it had nor what it lacked decides against voters in doubt, which
+ * are proven and ask nobody but each other. */
+static void
+test_who_is_no_voter_takes_doubts_as_they_are (void **state)
+{
+    (void) state;
+    s_all_doubt (3);
+    trio_node[1].guest = true;
+    trio_node[2].sync = ADR_SYNC_EXACT;
+    trio_node[2].proven = true;
+    trio_put (1, "one has it", "1", 5);
+    s_put_doubt (2, "one has it", "1", 5, ADR_DOUBT_LACKED);
+    s_put_doubt (3, "one has it", "1", 5, ADR_DOUBT_HAD);
+    trio_put (1, "both have it", "2", 6);
+    s_put_doubt (2, "both have it", "2", 6, ADR_DOUBT_HAD);
+    s_put_doubt (3, "both have it", "2", 6, ADR_DOUBT_LACKED);
+    s_put_doubt (2, "one lacks it", "3", 7, ADR_DOUBT_HAD);
+    s_put_doubt (3, "one lacks it", "3", 7, ADR_DOUBT_LACKED);
+    s_put_doubt (2, "both lack it", "4", 8, ADR_DOUBT_LACKED);
+    s_put_doubt (3, "both lack it", "4", 8, ADR_DOUBT_HAD);
+    trio_mending (2);
+    assert_int_equal (s_doubt ("one has it"), ADR_DOUBT_COPIED);
+    assert_int_equal (s_doubt ("both have it"), ADR_DOUBT_COPIED);
+    assert_int_equal (s_doubt ("one lacks it"), ADR_DOUBT_COPIED);
+    assert_int_equal (s_doubt ("both lack it"), ADR_DOUBT_COPIED);
+    assert_true (trio_are_equal (1, 2));
+}
+
 /* Node 1 stopped before node 2 deleted and purged what it still has; the third one is away. */
 static void
 s_copy_stale (adr_sync_t sync)
@@ -554,6 +582,7 @@ main (void)
         TRIO_TEST (test_two_copies_in_doubt_agree),
         TRIO_TEST (test_a_doubt_of_the_peer_is_taken_over),
         TRIO_TEST (test_a_third_copy_ends_a_doubt),
+        TRIO_TEST (test_who_is_no_voter_takes_doubts_as_they_are),
         TRIO_TEST (test_a_copied_doubt_is_no_word),
         TRIO_TEST (test_an_exact_copy_has_no_doubts),
         TRIO_TEST (test_a_copy_is_made_with_its_doubts),
