@@ -71,8 +71,6 @@ static const s_bounds_t s_messages[] = {
     S_MESSAGE (root, S_EXACT (3, 32)),
     S_MESSAGE (checkpoint_noted, S_EXACT (3, 32)),
     S_MESSAGE (control_answer, S_BELOW (2, ADR_STATUS_COUNT)),
-    S_MESSAGE (sign_request, S_SIZE (2, ADR_CERTIFICATE_MAX)),
-    S_MESSAGE (sign_answer, S_SIZE (3, ADR_CERTIFICATE_MAX), S_SIZE (4, ADR_CERTIFICATE_MAX)),
     S_MESSAGE (token, S_EXACT (1, 32), S_BELOW (2, ADR_NODE_TYPE_COUNT), S_SIZE (4, ADR_NAME_MAX), S_SIZE (6, ADR_NAME_MAX),
                S_SIZE (7, ADR_NAME_MAX), S_EXACT (10, 32), S_EXACT (11, 32)),
     S_MESSAGE (join, S_EXACT (2, 32), S_SIZE (3, ADR_CERTIFICATE_MAX), S_EXACT (4, 64), S_SIZE (5, ADR_ENDPOINT_MAX),

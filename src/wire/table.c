@@ -85,8 +85,6 @@ static const adr_kind_row_t s_rows[] = {
     S_ROW (REGISTRY_NOTED, registry_noted, S_LOCAL (S_TYPE (PKI), REPLICATOR, MAP_KEEPER)),
     S_ROW (REGISTRY_SIGNED, registry_signed, S_ANY (S_TYPE (PKI), MAP_KEEPER, MAP_KEEPER)),
     /* certificates */
-    S_ROW (SIGN_REQUEST, sign_request, S_ANY (S_TYPE (OPERATOR), CLIENT, CERT_SIGNER)),
-    S_ROW (SIGN_ANSWER, sign_answer, S_ANY (S_TYPE (PKI), CERT_SIGNER, CLIENT)),
     S_ROW (JOIN, join, S_ANY (S_TYPE (STRANGER), CLIENT, CERT_SIGNER)),
     S_ROW (JOIN_ANSWER, join_answer, S_ANY (S_TYPE (PKI), CERT_SIGNER, CLIENT)),
     /* credentials: secrets go to edges alone [KEY-4] */
