@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static bool
-s_write_whole (int file, adr_bytes_t bytes)
+bool
+adr_file_write (int file, adr_bytes_t bytes)
 {
     for (size_t done = 0; done < bytes.size;) {
         ssize_t written = write (file, bytes.data + done, bytes.size - done);
@@ -34,7 +34,7 @@ adr_file_replace (const char *path, mode_t mode, adr_bytes_t bytes)
         return false;
     }
     int file = open (making, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-    bool good = file >= 0 && s_write_whole (file, bytes);
+    bool good = file >= 0 && adr_file_write (file, bytes);
     if (file >= 0)
         good = close (file) == 0 && good;
     good = good && rename (making, path) == 0;

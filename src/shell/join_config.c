@@ -6,28 +6,12 @@
 
 #include "edge/credentials.h"
 #include "runtime/config.h"
+#include "runtime/failure.h"
 #include "runtime/identity.h"
 
 #include <sodium.h>
-#include <stdarg.h>
-#include <stdio.h>
 
 #define S_CREDENTIALS_BYTES_MAX (1024 * 1024)
-
-typedef struct {
-    char *text;
-    size_t size;
-} s_error_t;
-
-static bool ADR_PRINTF (2, 3)
-s_fail (const s_error_t *error, const char *format, ...)
-{
-    va_list arguments;
-    va_start (arguments, format);
-    vsnprintf (error->text, error->size, format, arguments);
-    va_end (arguments);
-    return false;
-}
 
 static void
 s_append (adr_buffer_t *config, const char *text)
@@ -76,7 +60,7 @@ s_append_key (adr_buffer_t *config, adr_bytes_t line)
 
 /* `name:` and the keys of the file, a line each. */
 static bool
-s_append_keys (adr_buffer_t *config, const char *name, const char *path, const s_error_t *error)
+s_append_keys (adr_buffer_t *config, const char *name, const char *path, const adr_failure_t *error)
 {
     adr_buffer_t text = { 0 };
     uint32_t line = 0, count = 0;
@@ -88,18 +72,18 @@ s_append_keys (adr_buffer_t *config, const char *name, const char *path, const s
         size_t size = end ? (size_t) (end - start) : text.size - at;
         adr_bytes_t trimmed = s_trim (start, size);
         if (trimmed.size > 0 && !s_append_key (config, trimmed))
-            good = s_fail (error, "%s:%u: expected a key of 64 hexadecimal digits", path, line + 1);
+            good = adr_fail (error, "%s:%u: expected a key of 64 hexadecimal digits", path, line + 1);
         count += trimmed.size > 0;
         at += size + 1;
     }
     adr_buffer_free (&text);
-    return good && (count > 0 || s_fail (error, "%s: holds no key", path));
+    return good && (count > 0 || adr_fail (error, "%s: holds no key", path));
 }
 
 /* --- the whole ------------------------------------------------------------------------------------------------------ */
 
 static bool
-s_append_credentials (adr_buffer_t *config, adr_buffer_t *credentials, const char *path, const s_error_t *error)
+s_append_credentials (adr_buffer_t *config, adr_buffer_t *credentials, const char *path, const adr_failure_t *error)
 {
     adr_credentials_t *read = adr_credentials_load (path, error->text, error->size);
     if (read == NULL)
@@ -113,7 +97,7 @@ bool
 adr_join_config_make (const adr_token_t *token, const adr_join_edge_t *edge, const char *path, adr_buffer_t *config,
                       adr_buffer_t *credentials, char *error, size_t error_size)
 {
-    const s_error_t place = { error, error_size };
+    const adr_failure_t place = { error, error_size };
     s_append (config, "# The host of ");
     s_append (config, token->node_name); /* printable ASCII: it cannot end the line */
     s_append (config, ". What is not set here has its default: the manual is\n"

@@ -7,11 +7,13 @@
 
 #include "shell/join.h"
 
+#include "runtime/failure.h"
+#include "runtime/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sodium.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -21,53 +23,38 @@
 #define S_KEY "node.key"
 #define S_SMALL 1024 /* of files that are read here */
 
-typedef struct {
-    char *text;
-    size_t size;
-} s_error_t;
-
-static bool ADR_PRINTF (2, 3)
-s_fail (const s_error_t *error, const char *format, ...)
-{
-    va_list arguments;
-    va_start (arguments, format);
-    vsnprintf (error->text, error->size, format, arguments);
-    va_end (arguments);
-    return false;
-}
-
 /* --- the folder itself ---------------------------------------------------------------------------------------------- */
 
 /* Its name is durable, too. */
 static bool
-s_make (const char *path, const s_error_t *error)
+s_make (const char *path, const adr_failure_t *error)
 {
     if (mkdir (path, 0700) != 0)
-        return errno == EEXIST ? true : s_fail (error, "%s: %s", path, strerror (errno));
+        return errno == EEXIST ? true : adr_fail (error, "%s: %s", path, strerror (errno));
     char parent[PATH_MAX];
     if (snprintf (parent, sizeof parent, "%s/..", path) >= (int) sizeof parent)
-        return s_fail (error, "%s: the path is too long", path);
+        return adr_fail (error, "%s: the path is too long", path);
     int file = open (parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool good = file >= 0 && fsync (file) == 0;
     int why = errno;
     if (file >= 0)
         close (file);
-    return good ? true : s_fail (error, "%s: %s", parent, strerror (why));
+    return good ? true : adr_fail (error, "%s: %s", parent, strerror (why));
 }
 
 bool
 adr_join_folder_open (adr_join_folder_t *self, const char *path, char *error, size_t error_size)
 {
-    const s_error_t place = { error, error_size };
+    const adr_failure_t place = { error, error_size };
     *self = (adr_join_folder_t){ path, -1 };
     if (!s_make (path, &place))
         return false;
     self->file = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (self->file < 0)
-        return s_fail (&place, "%s: %s", path, strerror (errno));
+        return adr_fail (&place, "%s: %s", path, strerror (errno));
     if (flock (self->file, LOCK_EX | LOCK_NB) == 0)
         return true;
-    s_fail (&place, "%s: %s", path, errno == EWOULDBLOCK ? "another join is at work there" : strerror (errno));
+    adr_fail (&place, "%s: %s", path, errno == EWOULDBLOCK ? "another join is at work there" : strerror (errno));
     adr_join_folder_close (self);
     return false;
 }
@@ -89,18 +76,6 @@ adr_join_folder_has (const adr_join_folder_t *self, const char *name)
 
 /* --- files ---------------------------------------------------------------------------------------------------------- */
 
-static bool
-s_write_all (int file, adr_bytes_t bytes)
-{
-    for (size_t done = 0; done < bytes.size;) {
-        ssize_t written = write (file, bytes.data + done, bytes.size - done);
-        if (written < 0 && errno != EINTR)
-            return false;
-        done += written > 0 ? (size_t) written : 0;
-    }
-    return fsync (file) == 0;
-}
-
 /* `making` stands beside the name until it is whole; one that an interrupted run left is replaced. */
 static bool
 s_put (int folder, const char *making, const char *name, mode_t mode, adr_bytes_t bytes)
@@ -110,7 +85,7 @@ s_put (int folder, const char *making, const char *name, mode_t mode, adr_bytes_
     int file = openat (folder, making, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (file < 0)
         return false;
-    bool good = s_write_all (file, bytes);
+    bool good = adr_file_write (file, bytes);
     int why = errno;
     if (close (file) != 0 && good) {
         good = false;
@@ -123,47 +98,47 @@ s_put (int folder, const char *making, const char *name, mode_t mode, adr_bytes_
 bool
 adr_join_folder_put (const adr_join_folder_t *self, const char *name, mode_t mode, adr_bytes_t bytes, char *error, size_t error_size)
 {
-    const s_error_t place = { error, error_size };
+    const adr_failure_t place = { error, error_size };
     char making[64];
     int length = snprintf (making, sizeof making, "%s.new", name);
     adr_assert (length > 0 && length < (int) sizeof making);
-    return s_put (self->file, making, name, mode, bytes) || s_fail (&place, "%s/%s: %s", self->path, name, strerror (errno));
+    return s_put (self->file, making, name, mode, bytes) || adr_fail (&place, "%s/%s: %s", self->path, name, strerror (errno));
 }
 
 /* A small file of ours, with an end; `secret`: refuse what others may read. */
 static bool
-s_get (const adr_join_folder_t *self, const char *name, bool secret, char text[S_SMALL], const s_error_t *error)
+s_get (const adr_join_folder_t *self, const char *name, bool secret, char text[S_SMALL], const adr_failure_t *error)
 {
     int file = openat (self->file, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (file < 0)
-        return s_fail (error, "%s/%s: %s", self->path, name, strerror (errno));
+        return adr_fail (error, "%s/%s: %s", self->path, name, strerror (errno));
     struct stat status;
     bool good = fstat (file, &status) == 0;
     ssize_t size = good ? read (file, text, S_SMALL - 1) : -1;
     int why = errno;
     close (file);
     if (size < 0)
-        return s_fail (error, "%s/%s: %s", self->path, name, strerror (why));
+        return adr_fail (error, "%s/%s: %s", self->path, name, strerror (why));
     text[size] = 0;
     if (secret && (status.st_mode & 077))
-        return s_fail (error, "%s/%s: others may read this key -> chmod 600", self->path, name);
+        return adr_fail (error, "%s/%s: others may read this key -> chmod 600", self->path, name);
     return true;
 }
 
 /* --- the identity --------------------------------------------------------------------------------------------------- */
 
 static bool
-s_get_id (const adr_join_folder_t *self, adr_id_t *id, const s_error_t *error)
+s_get_id (const adr_join_folder_t *self, adr_id_t *id, const adr_failure_t *error)
 {
     char text[S_SMALL];
     if (!s_get (self, S_ID, false, text, error))
         return false;
     text[strcspn (text, "\n")] = 0;
-    return (adr_id_parse (id, text) && !adr_id_is_none (id)) || s_fail (error, "%s/" S_ID ": is no nodeId", self->path);
+    return (adr_id_parse (id, text) && !adr_id_is_none (id)) || adr_fail (error, "%s/" S_ID ": is no nodeId", self->path);
 }
 
 static bool
-s_draw_id (const adr_join_folder_t *self, adr_id_t *id, const s_error_t *error)
+s_draw_id (const adr_join_folder_t *self, adr_id_t *id, const adr_failure_t *error)
 {
     char text[ADR_ID_TEXT_SIZE + 1];
     randombytes_buf (id->bytes, sizeof id->bytes);
@@ -175,18 +150,18 @@ s_draw_id (const adr_join_folder_t *self, adr_id_t *id, const s_error_t *error)
 }
 
 static bool
-s_get_keys (const adr_join_folder_t *self, adr_keys_t *keys, const s_error_t *error)
+s_get_keys (const adr_join_folder_t *self, adr_keys_t *keys, const adr_failure_t *error)
 {
     char text[S_SMALL];
     bool good = s_get (self, S_KEY, true, text, error)
                 && ((adr_keys_parse (keys, text, strlen (text)) && !sodium_is_zero (keys->curve_secret, ADR_KEY_SIZE))
-                    || s_fail (error, "%s/" S_KEY ": no key file; expected curve-secret and sign-secret", self->path));
+                    || adr_fail (error, "%s/" S_KEY ": no key file; expected curve-secret and sign-secret", self->path));
     sodium_memzero (text, sizeof text);
     return good;
 }
 
 static bool
-s_draw_keys (const adr_join_folder_t *self, adr_keys_t *keys, const s_error_t *error)
+s_draw_keys (const adr_join_folder_t *self, adr_keys_t *keys, const adr_failure_t *error)
 {
     char text[ADR_KEYS_TEXT_MAX];
     randombytes_buf (keys->curve_secret, ADR_KEY_SIZE);
@@ -199,21 +174,21 @@ s_draw_keys (const adr_join_folder_t *self, adr_keys_t *keys, const s_error_t *e
 
 /* What a join never makes, or not before the id: the folder is some other node's [TRUST-6]. */
 static bool
-s_is_ours (const adr_join_folder_t *self, const s_error_t *error)
+s_is_ours (const adr_join_folder_t *self, const adr_failure_t *error)
 {
     static const char *const others[] = { "incarnation", "journal", "state.mdb", "index.mdb" };
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         if (adr_join_folder_has (self, others[i]))
-            return s_fail (error, "%s: holds %s, so it is a node's already -> choose another folder", self->path, others[i]);
+            return adr_fail (error, "%s: holds %s, so it is a node's already -> choose another folder", self->path, others[i]);
     if ((adr_join_folder_has (self, S_KEY) || adr_join_folder_has (self, "authority.key")) && !adr_join_folder_has (self, S_ID))
-        return s_fail (error, "%s: holds a key that no join made -> choose another folder", self->path);
+        return adr_fail (error, "%s: holds a key that no join made -> choose another folder", self->path);
     return true;
 }
 
 bool
 adr_join_folder_identity (const adr_join_folder_t *self, adr_join_identity_t *identity, char *error, size_t error_size)
 {
-    const s_error_t place = { error, error_size };
+    const adr_failure_t place = { error, error_size };
     *identity = (adr_join_identity_t){ 0 };
     if (!s_is_ours (self, &place))
         return false;
