@@ -334,11 +334,27 @@ s_decide (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_ef
     }
 }
 
+static bool
+s_is_there (const Adr__Answer *answer)
+{
+    return answer->status == ADR_STATUS_OK && answer->version;
+}
+
 static adr_version_t
 s_version (const Adr__Answer *answer)
 {
     const Adr__VersionOf *version = answer->version;
-    return version ? (adr_version_t){ version->epoch, version->term, version->index } : (adr_version_t){ 0 };
+    return (adr_version_t){ version->epoch, version->term, version->index };
+}
+
+/* False: nobody can say now what is there, or it cannot be read; it is read again. */
+static bool
+s_is_absent (change_t *change, const adr_event_t *event)
+{
+    if (((const Adr__Answer *) event->message.header)->status == ADR_STATUS_NOT_FOUND)
+        return true;
+    change->try_ns = event->now_ns + CERT_SIGNER_PAUSE_NS;
+    return false;
 }
 
 /* [TRUST-3] What stands in the record is built on only if it is a step from what enough have signed: nobody would ever sign what comes
@@ -363,15 +379,13 @@ s_on_registry (cert_signer_t *self, const adr_event_t *event, adr_effects_t *eff
     change_t *change = cert_signer_change (self);
     adr_map_t *held = NULL;
     change->held = (adr_version_t){ 0 };
-    if (answer->status == ADR_STATUS_OK && answer->version) {
+    if (s_is_there (answer)) {
         held = s_read_record (self, event->message.payload, effects);
         change->held = s_version (answer);
-    } else if (answer->status == ADR_STATUS_NOT_FOUND) /* nothing was changed yet: the founding one */
+    } else if (s_is_absent (change, event)) /* nothing was changed yet: the founding one */
         held = adr_map_copy (cert_signer_map (self));
     if (held)
         s_decide (self, held, event, effects);
-    else
-        change->try_ns = event->now_ns + CERT_SIGNER_PAUSE_NS;
     adr_map_destroy (&held);
 }
 
@@ -382,12 +396,10 @@ s_on_token_record (cert_signer_t *self, const adr_event_t *event, adr_effects_t 
     change_t *change = cert_signer_change (self);
     change->token = (change_token_t){ 0 };
     change->token_held = (adr_version_t){ 0 };
-    if (answer->status == ADR_STATUS_OK && answer->version && change_token_decode (&change->token, event->message.payload))
+    if (s_is_there (answer) && change_token_decode (&change->token, event->message.payload))
         change->token_held = s_version (answer);
-    else if (answer->status != ADR_STATUS_NOT_FOUND) {
-        change->try_ns = event->now_ns + CERT_SIGNER_PAUSE_NS;
+    else if (!s_is_absent (change, event))
         return;
-    }
     s_read (self, CHANGE_READING, event->now_ns, effects);
 }
 
@@ -399,12 +411,10 @@ s_on_generation_record (cert_signer_t *self, const adr_event_t *event, adr_effec
     change_key_t *key = &change->key;
     key->generation = (generation_t){ 0 };
     key->generation_held = (adr_version_t){ 0 };
-    if (answer->status == ADR_STATUS_OK && answer->version && generation_decode (&key->generation, event->message.payload))
+    if (s_is_there (answer) && generation_decode (&key->generation, event->message.payload))
         key->generation_held = s_version (answer);
-    else if (answer->status != ADR_STATUS_NOT_FOUND) {
-        change->try_ns = event->now_ns + CERT_SIGNER_PAUSE_NS;
+    else if (!s_is_absent (change, event))
         return;
-    }
     s_read (self, CHANGE_READING_CREDENTIAL, event->now_ns, effects);
 }
 
@@ -414,15 +424,12 @@ s_on_credential_record (cert_signer_t *self, const adr_event_t *event, adr_effec
     const Adr__Answer *answer = (const Adr__Answer *) event->message.header;
     change_t *change = cert_signer_change (self);
     change_key_t *key = &change->key;
-    if (answer->status == ADR_STATUS_OK && answer->version && adr_credential_decode (&key->kept, event->message.payload))
+    key->kept = (adr_credential_t){ 0 };
+    key->kept_held = (adr_version_t){ 0 };
+    if (s_is_there (answer) && adr_credential_decode (&key->kept, event->message.payload))
         key->kept_held = s_version (answer);
-    else if (answer->status == ADR_STATUS_NOT_FOUND) {
-        key->kept = (adr_credential_t){ 0 };
-        key->kept_held = (adr_version_t){ 0 };
-    } else {
-        change->try_ns = event->now_ns + CERT_SIGNER_PAUSE_NS;
+    else if (!s_is_absent (change, event))
         return;
-    }
     cert_signer_decide_key (self, event, effects);
 }
 
@@ -474,6 +481,15 @@ s_is_same (const change_t *change, const change_t *asked)
     return change->phase != CHANGE_NONE && change->kind == asked->kind && adr_id_equal (&change->node, &asked->node)
            && adr_id_equal (&change->key.question, &asked->key.question)
            && memcmp (change->asked.key, asked->asked.key, sizeof asked->asked.key) == 0;
+}
+
+change_t
+cert_signer_asked (change_kind_t kind, const adr_event_t *event)
+{
+    const Adr__Control *control = (const Adr__Control *) event->message.header;
+    int64_t limit_ms = control->limit_ms < ADR_REQUEST_TIME_MAX_MS ? control->limit_ms : ADR_REQUEST_TIME_MAX_MS;
+    return (change_t){ .kind = kind, .asker = event->message.from, .asked_number = control->number, .by = adr_id_of (control->asker),
+                       .limit_ns = event->now_ns + limit_ms * ADR_MS };
 }
 
 bool

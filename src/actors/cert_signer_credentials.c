@@ -156,9 +156,7 @@ s_on_list (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects
     if (desk->unreadable > unreadable)
         adr_note (effects, ADR_LEVEL_ERROR, "credentials cannot be read, or their secrets not be opened by this node's sealing.key -> edges refuse them count=%llu",
                   (unsigned long long) (desk->unreadable - unreadable));
-    if (page.data)
-        sodium_memzero (page.data, page.size);
-    adr_buffer_free (&page);
+    adr_buffer_wipe (&page);
 }
 
 bool

@@ -153,9 +153,8 @@ cert_signer_on_node (cert_signer_t *self, change_kind_t kind, const adr_event_t 
 {
     const Adr__Control *control = (const Adr__Control *) event->message.header;
     adr_id_t node = adr_id_of (control->node);
-    int64_t limit_ms = control->limit_ms < ADR_REQUEST_TIME_MAX_MS ? control->limit_ms : ADR_REQUEST_TIME_MAX_MS;
-    change_t asked = { .kind = kind, .asker = event->message.from, .asked_number = control->number,
-                       .by = adr_id_of (control->asker), .node = node, .limit_ns = event->now_ns + limit_ms * ADR_MS };
+    change_t asked = cert_signer_asked (kind, event);
+    asked.node = node;
     if (adr_map_node (cert_signer_map (self), &node) == NULL)
         cert_signer_answer (asked.asker, control->number, ADR_STATUS_INVALID, "no such node", NULL, effects);
     else if (kind != CHANGE_PROMOTE && adr_id_equal (&node, &cert_signer_environment (self)->node))

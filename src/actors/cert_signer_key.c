@@ -264,9 +264,7 @@ void
 cert_signer_on_key (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
     const Adr__Control *control = (const Adr__Control *) event->message.header;
-    int64_t limit_ms = control->limit_ms < ADR_REQUEST_TIME_MAX_MS ? control->limit_ms : ADR_REQUEST_TIME_MAX_MS;
-    change_t asked = { .kind = CHANGE_KEY, .asker = event->message.from, .asked_number = control->number,
-                       .by = adr_id_of (control->asker), .limit_ns = event->now_ns + limit_ms * ADR_MS };
+    change_t asked = cert_signer_asked (CHANGE_KEY, event);
     const char *why = s_read_question (&asked.key, control);
     if (why)
         cert_signer_answer_key (asked.asker, control->number, ADR_STATUS_INVALID, why, NULL, effects);

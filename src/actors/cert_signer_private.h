@@ -152,6 +152,8 @@ void cert_signer_sign (cert_signer_t *self, adr_cert_t *certificate, const adr_m
 /* cert_signer_change.c */
 /* A change that waits already for an answer to the same question gets the newer asker; else it begins. False: another one is under
  * way, and the asker has to be told so. */
+/* What an operator asks for by a CONTROL: who, under which number, until when. */
+change_t cert_signer_asked (change_kind_t kind, const adr_event_t *event);
 ADR_WARN_UNUSED bool cert_signer_begin_change (cert_signer_t *self, const change_t *asked, const adr_event_t *event,
                                                adr_effects_t *effects);
 void cert_signer_answer (adr_address_t asker, uint64_t number, adr_status_t status, const char *text, const change_token_t *token,

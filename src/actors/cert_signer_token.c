@@ -197,9 +197,7 @@ void
 cert_signer_on_token (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
     const Adr__Control *control = (const Adr__Control *) event->message.header;
-    int64_t limit_ms = control->limit_ms < ADR_REQUEST_TIME_MAX_MS ? control->limit_ms : ADR_REQUEST_TIME_MAX_MS;
-    change_t asked = { .kind = CHANGE_TOKEN, .asker = event->message.from, .asked_number = control->number,
-                       .by = adr_id_of (control->asker), .limit_ns = event->now_ns + limit_ms * ADR_MS };
+    change_t asked = cert_signer_asked (CHANGE_TOKEN, event);
     if (control->token == NULL || !change_token_read (&asked.asked, control->token) || *asked.asked.zone_name == 0
         || !adr_id_is_none (&asked.asked.node) || asked.asked.valid_ms == 0 || asked.asked.valid_ms > ADR_TOKEN_VALID_MAX_MS)
         cert_signer_answer (asked.asker, control->number, ADR_STATUS_INVALID,

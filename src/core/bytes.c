@@ -3,6 +3,7 @@
 
 #include "core/bytes.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 
 uint8_t *
@@ -38,6 +39,14 @@ adr_buffer_free (adr_buffer_t *self)
 {
     free (self->data);
     *self = (adr_buffer_t){ 0 };
+}
+
+void
+adr_buffer_wipe (adr_buffer_t *self)
+{
+    if (self->data)
+        sodium_memzero (self->data, self->room);
+    adr_buffer_free (self);
 }
 
 int

@@ -90,6 +90,7 @@ uint8_t *adr_buffer_grow (adr_buffer_t *self, size_t more);
 void adr_buffer_append (adr_buffer_t *self, const void *data, size_t size);
 void adr_buffer_clear (adr_buffer_t *self); /* empty, memory kept */
 void adr_buffer_free (adr_buffer_t *self);  /* empty, memory given back */
+void adr_buffer_wipe (adr_buffer_t *self);  /* the same, and what was secret is gone from it */
 
 /* Memcmp order, the shorter first when one is a prefix of the other. */
 int adr_bytes_compare (adr_bytes_t a, adr_bytes_t b);

@@ -39,14 +39,6 @@ struct adr_credential_taker {
     void *argument;
 };
 
-static void
-s_wipe (adr_buffer_t *buffer)
-{
-    if (buffer->data)
-        sodium_memzero (buffer->data, buffer->room);
-    adr_buffer_free (buffer);
-}
-
 static adr_bytes_t
 s_view (const adr_buffer_t *buffer)
 {
@@ -70,7 +62,7 @@ static void
 s_use (adr_credential_taker_t *self, adr_buffer_t *rows)
 {
     pthread_mutex_lock (&self->lock);
-    s_wipe (&self->rows);
+    adr_buffer_wipe (&self->rows);
     self->rows = *rows;
     self->has_list = true;
     *rows = (adr_buffer_t){ 0 };
@@ -104,7 +96,7 @@ s_keep (const adr_credential_taker_t *self)
         memcpy (at + 8, self->pages.data, self->pages.size);
     adr_seal (self->file_key, adr_bytes (S_PLACE, sizeof S_PLACE), s_view (&text), draw,
               adr_buffer_grow (&sealed, text.size + ADR_SEAL_MORE));
-    s_wipe (&text);
+    adr_buffer_wipe (&text);
     if (!adr_file_replace (self->path, 0600, s_view (&sealed)))
         adr_log (ADR_LEVEL_WARNING, self->who, "%s cannot be written: %s -> a start without PKI nodes would begin with older credentials",
                  self->path, strerror (errno));
@@ -128,8 +120,8 @@ s_open (adr_credential_taker_t *self, adr_bytes_t sealed)
         s_use (self, &rows);
     } else
         adr_log (ADR_LEVEL_WARNING, self->who, "%s is damaged, or another node's -> S3 waits for a PKI node to tell the credentials", self->path);
-    s_wipe (&text);
-    s_wipe (&rows);
+    adr_buffer_wipe (&text);
+    adr_buffer_wipe (&rows);
 }
 
 static void
@@ -182,7 +174,7 @@ s_take_list (adr_credential_taker_t *self)
     if (!s_is_sound (s_view (&self->pages))) {
         adr_log (ADR_LEVEL_WARNING, self->who, "a list of credentials cannot be read -> not used generation=%llu",
                  (unsigned long long) self->generation);
-        s_wipe (&self->pages);
+        adr_buffer_wipe (&self->pages);
         return;
     }
     s_keep (self);
@@ -194,7 +186,7 @@ static void
 s_on_told (adr_credential_taker_t *self, const Adr__CredentialsTold *told, adr_bytes_t rows)
 {
     if (told->page == 0) {
-        s_wipe (&self->pages);
+        adr_buffer_wipe (&self->pages);
         self->generation = told->generation;
         self->next_page = 0;
     }
@@ -277,8 +269,8 @@ adr_credential_taker_destroy (adr_credential_taker_t **self_p)
     adr_mailbox_close (self->mailbox);
     zactor_destroy (&self->actor);
     adr_mailbox_destroy (&self->mailbox);
-    s_wipe (&self->pages);
-    s_wipe (&self->rows);
+    adr_buffer_wipe (&self->pages);
+    adr_buffer_wipe (&self->rows);
     sodium_memzero (self->file_key, sizeof self->file_key);
     pthread_mutex_destroy (&self->lock);
     free (self);

@@ -118,9 +118,7 @@ s_load_keys (adr_keys_t *keys, const char *path, const adr_failure_t *error)
     bool good = s_read_file (path, ADR_KEYS_TEXT_MAX, true, &text, error);
     if (good && !adr_keys_parse (keys, (const char *) text.data, text.size))
         good = adr_fail (error, "%s: no key file; expected curve-secret and sign-secret", path);
-    if (text.data)
-        sodium_memzero (text.data, text.size);
-    adr_buffer_free (&text);
+    adr_buffer_wipe (&text);
     return good;
 }
 
@@ -182,9 +180,7 @@ s_load_sealing_key (adr_authority_t *authority, const char *folder, const adr_fa
                  || (text.size > 2 * ADR_KEY_SIZE && text.data[2 * ADR_KEY_SIZE] != '\n')))
         good = adr_fail (error, "%s: expected 64 hexadecimal digits; all PKI nodes have the same", path);
     authority->has_sealing_key = good;
-    if (text.data)
-        sodium_memzero (text.data, text.size);
-    adr_buffer_free (&text);
+    adr_buffer_wipe (&text);
     return good;
 }
 

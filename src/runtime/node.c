@@ -85,9 +85,7 @@ s_read_hash_key (const char *folder, uint8_t key[32], char *error, size_t error_
                 && sodium_hex2bin (key, 32, (const char *) text.data, 64, NULL, &size, NULL) == 0 && size == 32;
     if (!good)
         snprintf (error, error_size, "%s: expected 64 hexadecimal digits; all replicating nodes have the same", path);
-    if (text.data)
-        sodium_memzero (text.data, text.size);
-    adr_buffer_free (&text);
+    adr_buffer_wipe (&text);
     return good;
 }
 

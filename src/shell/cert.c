@@ -293,10 +293,8 @@ s_read_root (const s_options_t *options, adr_cert_t *root, adr_keys_t *keys)
         if (!good)
             fprintf (stderr, "adrestia cert: %s: these are not the keys of the root that root.cert names, or it is another passphrase\n", path);
     }
-    if (key.data)
-        sodium_memzero (key.data, key.size);
     adr_buffer_free (&cert);
-    adr_buffer_free (&key);
+    adr_buffer_wipe (&key);
     return good;
 }
 

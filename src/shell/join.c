@@ -105,9 +105,8 @@ s_make_endpoints (s_join_t *self)
     snprintf (self->endpoint[1], sizeof self->endpoint[1], "tcp://%s:%u", host, port + 1);
     if (self->token.type == ADR_NODE_EDGE || self->token.type == ADR_NODE_PKI)
         snprintf (self->endpoint[2], sizeof self->endpoint[2], "tcp://%s:%u", host, port + 2);
-    if (self->token.type == ADR_NODE_EDGE) {
+    if (self->token.type == ADR_NODE_EDGE)
         snprintf (self->endpoint[3], sizeof self->endpoint[3], "%s:%u", host, port + 3);
-    }
 }
 
 /* What the registry says of a node stays: an address that is not this host's would be found out too late. */
@@ -328,9 +327,7 @@ adr_join (int argc, char **argv)
         code = s_join (self);
     adr_join_folder_close (&self->folder);
     adr_join_answer_free (&self->answer);
-    if (self->credentials.data)
-        sodium_memzero (self->credentials.data, self->credentials.size);
-    adr_buffer_free (&self->credentials);
+    adr_buffer_wipe (&self->credentials);
     adr_buffer_free (&self->config);
     adr_buffer_free (&self->authority);
     sodium_memzero (self, sizeof *self);

@@ -49,9 +49,7 @@ s_get_keys (const adr_join_folder_t *folder, adr_keys_t *keys, char *error, size
         snprintf (error, error_size, "%s/" S_KEY ": no key file", folder->path);
         good = false;
     }
-    if (text.data)
-        sodium_memzero (text.data, text.size);
-    adr_buffer_free (&text);
+    adr_buffer_wipe (&text);
     return good;
 }
 
