@@ -67,9 +67,9 @@ s_make_way (replicator_t *self, const adr_entry_t *entry)
 
 /* [STORE-11] What is not taken is not acknowledged: this member lags, as far as its master sees, until it has space. */
 static bool
-s_has_space_for (replicator_t *self, const adr_entry_t *entry)
+s_has_space_for (replicator_t *self, const adr_entry_t *entry, bool needed)
 {
-    self->full = !adr_store_takes (self->store, entry);
+    self->full = !adr_store_takes (self->store, entry, needed);
     if (self->full)
         ADR_MARK ("a member has no space for an entry");
     return !self->full;
@@ -77,7 +77,7 @@ s_has_space_for (replicator_t *self, const adr_entry_t *entry)
 
 /* Takes one entry of an append: keeps ours if it is the same, else replaces what follows. False: nonsense. */
 static bool
-s_take_entry (replicator_t *self, const adr_entry_t *entry, adr_bytes_t encoded)
+s_take_entry (replicator_t *self, const adr_entry_t *entry, adr_bytes_t encoded, bool needed)
 {
     uint64_t term;
     adr_voters_t voters;
@@ -88,7 +88,7 @@ s_take_entry (replicator_t *self, const adr_entry_t *entry, adr_bytes_t encoded)
     if (entry->index <= adr_store_log_start (self->store).index)
         return true;
     if (entry->index == adr_store_missing_from (self->store)) { /* [STORE-5] our copy was damaged: here it is again */
-        if (!s_has_space_for (self, entry))
+        if (!s_has_space_for (self, entry, needed))
             return false;
         ADR_MARK ("a damaged entry comes back");
         adr_request_table_raise_horizon (self->requests, entry->time_ms);
@@ -101,10 +101,10 @@ s_take_entry (replicator_t *self, const adr_entry_t *entry, adr_bytes_t encoded)
             return false;
         if (term == entry->term && !ADR_PLANT (REPL_1_CUT_ALWAYS))
             return true;
-        if (!s_has_space_for (self, entry) || !s_make_way (self, entry))
+        if (!s_has_space_for (self, entry, needed) || !s_make_way (self, entry))
             return false;
         last = adr_store_last (self->store);
-    } else if (!s_has_space_for (self, entry))
+    } else if (!s_has_space_for (self, entry, needed))
         return false;
     if (entry->index != last.index + 1 || entry->term < last.term || entry->term > self->fence)
         return false;
@@ -126,7 +126,7 @@ s_take_entries (replicator_t *self, const Adr__Append *append, adr_bytes_t rest)
         room = adr_store_has_room (self->store);
         if (size == 0 || self->entry.index != confirmed + 1 || !room)
             break;
-        if (!s_take_entry (self, &self->entry, adr_bytes (rest.data, size)))
+        if (!s_take_entry (self, &self->entry, adr_bytes (rest.data, size), append->needed))
             break;
         confirmed = self->entry.index;
         rest = adr_bytes (rest.data + size, rest.size - size);

@@ -155,7 +155,7 @@ replicator_may_append (replicator_t *self)
 {
     self->entry.kind = ADR_ENTRY_OPEN;
     self->entry.op_count = 0;
-    return adr_store_takes (self->store, &self->entry);
+    return adr_store_takes (self->store, &self->entry, false);
 }
 
 /* --- commit and unlocked ------------------------------------------------------------------------------------------ */

@@ -315,9 +315,9 @@ s_tend_own_disk (replicator_t *self)
     }
 }
 
-/* [STORE-11, REPAIR-5] Where those that are full, or sick, would be needed, no other master commits more. */
-static bool
-s_waits_for_space (const replicator_t *self)
+/* No other master would commit more. */
+bool
+replicator_waits_for_space (const replicator_t *self)
 {
     const adr_voters_t *voters = adr_store_voters (self->store);
     uint32_t able = 0, full = 0;
@@ -361,7 +361,7 @@ replicator_tend_members (replicator_t *self)
     self->stamp[at].at_ns = self->now_ns;
     self->stamp[at].last_index = adr_store_last (self->store).index;
     s_tend_voters (self);
-    if (adr_store_commit (self->store) == adr_store_last (self->store).index || s_waits_for_space (self))
+    if (adr_store_commit (self->store) == adr_store_last (self->store).index || replicator_waits_for_space (self))
         self->commit_moved_ns = self->now_ns;
     s_tend_standstill (self);
     s_tend_own_disk (self);

@@ -341,6 +341,8 @@ void replicator_on_answered (replicator_t *self, const adr_event_t *event);
  * [STORE-11]. */
 uint32_t replicator_voters_with_space (const replicator_t *self, adr_space_t limit, bool *full);
 uint32_t replicator_able_voters (const replicator_t *self);
+/* [STORE-11, REPAIR-5] Without members that are full, or sick, nothing is committed. */
+bool replicator_waits_for_space (const replicator_t *self);
 void replicator_tend_members (replicator_t *self); /* each tick: repeats, unlock set, admission */
 
 /* --- replicator_follow.c */

@@ -103,12 +103,21 @@ replicator_heard_lately (const replicator_t *self, const peer_t *peer)
 
 /* --- what members say --------------------------------------------------------------------------------------------- */
 
+/* [STORE-11] It is full, answers, and nothing is committed without it: it takes from its reserve what the log holds. */
+static bool
+s_is_needed (const replicator_t *self, const peer_t *peer)
+{
+    return (peer->full && replicator_heard_lately (self, peer) && replicator_waits_for_space (self))
+           || ADR_PLANT (STORE_11_ALL_ARE_NEEDED);
+}
+
 /* [STORE-11] A member on its reserve took what it could. It is asked again each second, and at once when a poll's
- * answer says that it has space. */
+ * answer says that it has space; earlier once, if it does not know yet that nothing is committed without it. */
 static void
 s_on_full (replicator_t *self, peer_t *peer)
 {
-    if (!peer->full) {
+    bool knew = peer->full;
+    if (!knew) {
         ADR_MARK ("a member is full");
         adr_note (self->effects, ADR_LEVEL_WARNING,
                   "a member has no space for index %llu -> it takes no more until it has, and does not count",
@@ -118,7 +127,7 @@ s_on_full (replicator_t *self, peer_t *peer)
     peer->probing = true;
     peer->next = peer->match + 1;
     peer->inflight = 0;
-    peer->patience_ns = S_PATIENCE_MAX_NS;
+    peer->patience_ns = !knew && s_is_needed (self, peer) ? S_PATIENCE_FIRST_NS : S_PATIENCE_MAX_NS;
     peer->sent_ns = self->now_ns;
 }
 
@@ -247,6 +256,7 @@ s_send_append (replicator_t *self, peer_t *peer, size_t max)
     append.in_unlock_set = peer->in_unlock_set;
     append.incarnation = peer->incarnation;
     append.busy = replicator_clients_wait (self);
+    append.needed = s_is_needed (self, peer);
     self->effects->send (self->effects, replicator_address (peer->node), ADR__KIND__APPEND, &append.base,
                          adr_bytes (self->scratch.data, self->scratch.size));
     if (peer->sent_ns == ADR_NEVER && (append.count || peer->probing))

@@ -367,18 +367,21 @@ adr_store_space (const adr_store_t *self)
     return self->free_bytes < 2 * s_mark (self) ? ADR_SPACE_FIRST_MARK : ADR_SPACE_OK;
 }
 
-/* What is appended without space is never durable, and a log whose end is not durable answers no fence [ELECT-4]. So
- * puts, which bring what must be kept for ever, leave the reserve alone; deletes and what they release may use a part
- * of it; openings and voters all of it. */
+/* [STORE-11] What is appended without space is never durable, and a log whose end is not durable answers no fence [ELECT-4].
+ * So puts, which bring what must be kept for ever, leave the reserve alone; deletes and what they release may use a part
+ * of it, and openings and voters all of it. What the group cannot go on without may use a part, too, whatever it is. */
 bool
-adr_store_takes (const adr_store_t *self, const adr_entry_t *entry)
+adr_store_takes (const adr_store_t *self, const adr_entry_t *entry, bool needed)
 {
     adr_space_t space = adr_store_space (self);
+    uint64_t left = adr_journal_left (self);
     if (space < ADR_SPACE_SECOND_MARK || ADR_PLANT (STORE_11_RESERVE_EATEN))
         return true;
-    if (self->journal.open.size + adr_entry_size (entry) + S_APPEND_SLACK > adr_journal_left (self))
+    if (self->journal.open.size + adr_entry_size (entry) + S_APPEND_SLACK > left)
         return false;
     if (entry->kind != ADR_ENTRY_WRITE || entry->op_count == 0)
+        return true;
+    if (needed && left >= self->options.segment_bytes / 4 + self->compaction.reserve)
         return true;
     for (uint32_t i = 0; i < entry->op_count; i++)
         if (!(entry->op[i].flags & (ADR_OP_DELETE | ADR_OP_PURGE)) && entry->op[i].table != ADR_TABLE_GARBAGE

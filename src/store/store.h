@@ -133,8 +133,9 @@ ADR_WARN_UNUSED bool adr_store_has_room (const adr_store_t *self);
 void adr_store_keep_from (adr_store_t *self, uint64_t index);
 /* [STORE-11] */
 adr_space_t adr_store_space (const adr_store_t *self);
-/* May the entry be appended? By its kind and the space that there is; not asked for what the log holds already. */
-ADR_WARN_UNUSED bool adr_store_takes (const adr_store_t *self, const adr_entry_t *entry);
+/* May the entry be appended? By its kind, the space that there is, and whether the group cannot commit without it; not asked
+ * for what the log holds already. */
+ADR_WARN_UNUSED bool adr_store_takes (const adr_store_t *self, const adr_entry_t *entry, bool needed);
 /* Reads that failed and succeeded when they were tried again, ever. */
 uint64_t adr_store_read_retries (const adr_store_t *self);
 

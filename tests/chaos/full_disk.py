@@ -126,6 +126,10 @@ class Disks:
         for zone in zones or self.target.zones:
             self.disks[zone].ballast.leave(free_bytes)
 
+    def drop_all(self):
+        for disk in self.disks.values():
+            disk.ballast.drop()
+
     def reads_go_on(self, how, zones=None):
         for zone in zones or self.target.zones:
             self.settles(how, f"a get from {zone}", lambda: "kept" in self.kv(zone, "get", "hostile", "before-full")[1])
@@ -193,6 +197,18 @@ class Disks:
                 return node.get("state") == "online-degraded"
         return False
 
+    def all_full_at_once(self):
+        """Puts are under way when the last byte goes, and their master dies: nobody waits for space to be led again."""
+        for number in range(3):
+            self.fill(0)
+            victim = self.target.master_zone("meta1")
+            how = f"all disks filled up amid puts, and {victim}, which led, is down ({number})"
+            self.target.lab("kill", victim)
+            self.reads_go_on(how, [zone for zone in self.target.zones if zone != victim])
+            self.drop_all()
+            self.target.lab("start", victim)
+            self.target.ready(self.result, f"{how}; there is space again")
+
     def all_nearly_full(self):
         how = "all are below the first mark"
         self.fill(70 * MIB)
@@ -216,8 +232,7 @@ class Disks:
         self.puts_are_refused(f"{how}, and {victim} was killed and started")
 
     def space_again(self):
-        for disk in self.disks.values():
-            disk.ballast.drop()
+        self.drop_all()
         self.target.ready(self.result, "space again everywhere")
         self.puts_go_on("there is space again")
         self.reads_go_on("there is space again")
@@ -230,7 +245,7 @@ def part_disk(target, result):
     for name in ("before-full", "delete-0", "delete-1"):
         steps.settles("before", f"put {name}", lambda: steps.kv("z1", "put", "hostile", name, "kept")[0] == 0)
         steps.settles("before", f"S3 put {name}", lambda: steps.edges["z1"].ask("PUT", f"/hostile/{name}", b"kept" * 1000)[0] == 200)
-    for step in (steps.one_full, steps.all_nearly_full, steps.all_full, steps.space_again):
+    for step in (steps.one_full, steps.all_full_at_once, steps.all_nearly_full, steps.all_full, steps.space_again):
         started = time.monotonic()
         step()
         say(f"disk: {step.__name__}: {time.monotonic() - started:.1f} s")

@@ -270,6 +270,7 @@ typedef struct {
     uint32_t full_starts;    /* since its disk became full: each uses up a part of the reserve [STORE-11] */
     bool on_reserve;         /* it was at the end of its replicator's last turn, ... */
     uint64_t reserve_last;   /* ... and where its log ended then */
+    uint64_t needed_to;      /* its replicator heard in this turn that these entries are not committed without it */
     int64_t full_ns;         /* when its disk was full last; 0: never */
     uint64_t leads;          /* term in which its replicator was told to lead, until it is told or does otherwise */
     uint64_t lease_term;     /* the same, until it is told that its lease is given up */
@@ -528,6 +529,9 @@ void sim_watch_lease (sim_world_t *world, int node, uint64_t term, int64_t since
 /* --- watch_space.c */
 /* After each turn of a replicator. */
 void sim_watch_space (sim_world_t *world, int node);
+void sim_watch_space_send (sim_world_t *world, int node, uint16_t kind, const ProtobufCMessage *header);
+void sim_watch_space_deliver (sim_world_t *world, int node, const adr_event_t *event);
+bool sim_waits_for_space (const sim_world_t *world);
 /* A store has opened on a disk to which nothing was done: every value can be read. */
 void sim_watch_values (sim_world_t *world, int node);
 void sim_watch_repair (sim_world_t *world, int node); /* after each turn of a replicator */

@@ -320,6 +320,7 @@ sim_watch_send (sim_world_t *world, sim_actor_t *from, adr_address_t to, uint16_
     sim_watch_store (world, from);
     sim_watch_elect_send (world, from, &to, kind, header);
     sim_watch_repair_send (world, from->node, kind, header);
+    sim_watch_space_send (world, from->node, kind, header);
     sim_watch_copy_send (world, from->node, &to, kind, header);
     if (kind == node->doom_kind)
         sim_doom (world, from->node);
@@ -489,5 +490,6 @@ sim_watch_deliver (sim_world_t *world, sim_actor_t *to, const adr_event_t *event
         return;
     sim_watch_copy_deliver (world, to->node, event);
     sim_watch_repair_deliver (world, to->node, event);
+    sim_watch_space_deliver (world, to->node, event);
     sim_watch_elect_deliver (world, to, event);
 }

@@ -387,18 +387,6 @@ sim_watch_elect_deliver (sim_world_t *world, const sim_actor_t *to, const adr_ev
                              ((const Adr__Pong *) header)->number);
 }
 
-/* While members are full, or have only just got space again, or make a copy, a master may wait for them [STORE-11,
- * REPAIR-5]. */
-static bool
-s_waits_for_space (const sim_world_t *world)
-{
-    for (int i = 0; i < world->node_count; i++)
-        if (world->node[i].full_disk || (world->node[i].store && adr_store_sync (world->node[i].store) == ADR_SYNC_COPYING)
-            || (world->node[i].full_ns && world->now_ns - world->node[i].full_ns < 5 * SIM_SECOND))
-            return true;
-    return false;
-}
-
 /* A new incarnation counts like any other voter once the entry that admits it is committed: the next disk may go. */
 static void
 s_watch_admission (sim_world_t *world, const sim_node_t *master)
@@ -431,7 +419,7 @@ sim_watch_elect_turn (sim_world_t *world, int place)
         .limit_ns = world->options.settings.election_max_ns * 20 / 19, /* by a clock that is slow */
         .silence_ns = world->options.settings.election_max_ns * 40 / 19,
         .confirmed_ns = sim_promises_quorum_confirms (&world->promises, &who, adr_store_voters (store)),
-        .quorum_answers = !s_waits_for_space (world)
+        .quorum_answers = !sim_waits_for_space (world)
                           && sim_promises_quorum_answers (&world->promises, &who, adr_store_voters (store)),
     };
     sim_polls_leads (&world->polls, &who, &leading);

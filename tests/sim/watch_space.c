@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* [STORE-11] A node on its reserve takes no puts: they would eat the space that votes and openings are to have. */
+/* [STORE-11] A node on its reserve takes no puts: they would eat the space that votes and openings are to have. It does when
+ * its master says that nothing is committed without it, which is said only where members are full, or make their copies. */
 
 #include "sim.h"
 
@@ -27,6 +28,36 @@ s_check_entry (sim_world_t *world, const sim_node_t *node, uint64_t index)
                   (unsigned long long) index);
 }
 
+/* Members that are full, or have only just got space again, or make a copy: a master may wait for them [STORE-11, REPAIR-5]. */
+bool
+sim_waits_for_space (const sim_world_t *world)
+{
+    for (int i = 0; i < world->node_count; i++)
+        if (world->node[i].full_disk || (world->node[i].store && adr_store_sync (world->node[i].store) == ADR_SYNC_COPYING)
+            || (world->node[i].full_ns && world->now_ns - world->node[i].full_ns < 5 * SIM_SECOND))
+            return true;
+    return false;
+}
+
+void
+sim_watch_space_send (sim_world_t *world, int place, uint16_t kind, const ProtobufCMessage *header)
+{
+    if (kind == ADR__KIND__APPEND && ((const Adr__Append *) header)->needed && !sim_waits_for_space (world))
+        sim_fail (&world->verdict, "STORE-11: reserves are spent only where too few have space", "%s says that it needs them",
+                  world->node[place].name);
+}
+
+void
+sim_watch_space_deliver (sim_world_t *world, int place, const adr_event_t *event)
+{
+    sim_node_t *node = &world->node[place];
+    if (event->message.kind != ADR__KIND__APPEND)
+        return;
+    const Adr__Append *append = (const Adr__Append *) event->message.header;
+    if (append->needed && node->needed_to < append->prev_index + append->count)
+        node->needed_to = append->prev_index + append->count;
+}
+
 void
 sim_watch_space (sim_world_t *world, int place)
 {
@@ -34,9 +65,11 @@ sim_watch_space (sim_world_t *world, int place)
     bool on_reserve = adr_store_space (node->store) >= ADR_SPACE_SECOND_MARK;
     uint64_t last = adr_store_last (node->store).index;
     for (uint64_t index = node->reserve_last + 1; on_reserve && node->on_reserve && index <= last; index++)
-        s_check_entry (world, node, index);
+        if (index > node->needed_to)
+            s_check_entry (world, node, index);
     if (adr_store_space (node->store) == ADR_SPACE_LAST)
         sim_point_soon (world, place, POINT_LAST);
     node->on_reserve = on_reserve;
+    node->needed_to = 0;
     node->reserve_last = last;
 }

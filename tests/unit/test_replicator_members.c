@@ -126,6 +126,82 @@ test_a_full_member_is_asked_seldom_and_gets_all_once_it_has_space (void **state)
     assert_int_equal (fixture_sent_to (2)->count, 2);
 }
 
+/* Zone 3 is not there, and zone 2 refused a put for lack of space: it is told that nothing goes on without it. */
+static void
+test_a_full_member_hears_that_it_is_needed (void **state) /* [STORE-11] */
+{
+    (void) state;
+    fixture_lead_with_ten_entries ();
+    fixture_write (20);
+    assert_false (fixture_sent_to (2)->needed);
+    for (int i = 0; i < 20; i++) {
+        harness_advance (&fixture.harness, 100 * ADR_MS);
+        fixture_answered_space (2, ADR_SPACE_SECOND_MARK);
+    }
+    Adr__AppendAck ack = ADR__APPEND_ACK__INIT;
+    ack.term = ack.boot = 1;
+    ack.incarnation = fixture.incarnation[2];
+    ack.confirmed = 10;
+    ack.full = true;
+    harness_forget (&fixture.harness);
+    fixture_tell (2, ADR_ACTOR_REPLICATOR, ADR__KIND__APPEND_ACK, &ack.base);
+    for (int i = 0; i < 3; i++) {
+        fixture_answered_space (2, ADR_SPACE_SECOND_MARK);
+        harness_advance (&fixture.harness, 100 * ADR_MS);
+    }
+    assert_non_null (fixture_sent_to (2));
+    assert_true (fixture_sent_to (2)->needed);
+    assert_int_equal (fixture_sent_to (2)->count, 1);
+    assert_int_equal (harness_count (&fixture.harness, ADR__KIND__RESIGN), 0);
+    fixture_answered_space (3, ADR_SPACE_OK); /* the other one is back */
+    harness_forget (&fixture.harness);
+    fixture_tell (2, ADR_ACTOR_REPLICATOR, ADR__KIND__APPEND_ACK, &ack.base);
+    for (int i = 0; i < 12; i++) {
+        fixture_answered_space (2, ADR_SPACE_SECOND_MARK);
+        fixture_answered_space (3, ADR_SPACE_OK);
+        harness_advance (&fixture.harness, 100 * ADR_MS);
+    }
+    assert_non_null (fixture_sent_to (2));
+    assert_false (fixture_sent_to (2)->needed);
+}
+
+static const Adr__AppendAck *
+s_append_put (bool needed)
+{
+    Adr__Append append = ADR__APPEND__INIT;
+    uint8_t key = 1, bytes[256];
+    adr_entry_t entry = { .kind = ADR_ENTRY_WRITE, .term = 5, .index = 2, .time_ms = 1000, .epoch = ADR_EPOCH, .op_count = 1,
+                          .op = { { .table = ADR_TABLE_KV, .key = adr_bytes (&key, 1), .value = adr_bytes (&key, 1) } } };
+    adr_entry_encode (&entry, bytes);
+    append.term = append.prev_term = 5;
+    append.prev_index = append.count = 1;
+    append.incarnation = 101;
+    append.needed = needed;
+    harness_message (&fixture.harness, fixture_meta (2, ADR_ACTOR_REPLICATOR), ADR_NODE_META, ADR__KIND__APPEND,
+                     &append.base, adr_bytes (bytes, adr_entry_size (&entry)));
+    fixture_sync ();
+    return (const Adr__AppendAck *) fixture_newest (ADR__KIND__APPEND_ACK);
+}
+
+static void
+test_who_is_needed_takes_puts_from_its_reserve (void **state) /* [STORE-11] */
+{
+    (void) state;
+    fixture_append (fixture_meta (2, ADR_ACTOR_REPLICATOR), 5, (adr_position_t){ 0 }, 1);
+    harness_durable (&fixture.harness);
+    fixture_sync ();
+    fixture.disk->free_bytes = 0;
+    for (int i = 0; i < 3; i++) {
+        harness_advance (&fixture.harness, 1000 * ADR_MS);
+        fixture_sync ();
+    }
+    assert_int_equal (adr_store_space (fixture.store), ADR_SPACE_SECOND_MARK);
+    const Adr__AppendAck *ack = s_append_put (false);
+    assert_true (ack->full && ack->confirmed == 1);
+    ack = s_append_put (true);
+    assert_true (!ack->full && ack->confirmed == 2);
+}
+
 /* --- a member that comes back as somebody new --------------------------------------------------------------------- */
 
 /* Its syncs take three ticks, and writes come all the while: it never has the log's end, and yet it keeps up. */
@@ -235,6 +311,8 @@ main (void)
         FIXTURE_TEST (test_a_member_that_takes_acknowledgements_back_gets_its_entries_again),
         FIXTURE_TEST (test_a_member_that_lost_what_it_had_not_acknowledged_gets_it_again),
         FIXTURE_TEST (test_a_full_member_is_asked_seldom_and_gets_all_once_it_has_space),
+        FIXTURE_TEST (test_a_full_member_hears_that_it_is_needed),
+        FIXTURE_TEST (test_who_is_needed_takes_puts_from_its_reserve),
         FIXTURE_TEST (test_a_new_incarnation_with_a_slow_disk_is_admitted_under_load),
         FIXTURE_TEST (test_a_new_incarnation_that_does_not_keep_up_is_not_admitted),
         FIXTURE_TEST (test_a_master_whose_appends_nobody_answers_hands_over),

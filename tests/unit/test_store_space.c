@@ -76,27 +76,33 @@ test_the_reserve_is_for_what_holds_the_group_together (void **state) /* [STORE-1
                 open = fixture_entry (ADR_ENTRY_OPEN, 0, 0),
                 voters = fixture_entry (ADR_ENTRY_VOTERS, ADR_TABLE_GROUP, 0);
     fixture_run (w);
-    assert_true (adr_store_takes (w->store, &put));
+    assert_true (adr_store_takes (w->store, &put, false));
     w->disk->free_bytes = 0;
     w->now += 2000 * ADR_MS;
     fixture_write_some (w, 1, 1);
     assert_int_equal (adr_store_space (w->store), ADR_SPACE_SECOND_MARK);
-    assert_false (adr_store_takes (w->store, &put));
-    assert_true (adr_store_takes (w->store, &deletes) && adr_store_takes (w->store, &garbage));
-    assert_true (adr_store_takes (w->store, &open) && adr_store_takes (w->store, &voters));
+    assert_false (adr_store_takes (w->store, &put, false));
+    assert_true (adr_store_takes (w->store, &put, true));
+    assert_true (adr_store_takes (w->store, &deletes, false) && adr_store_takes (w->store, &garbage, false));
+    assert_true (adr_store_takes (w->store, &open, false) && adr_store_takes (w->store, &voters, false));
     while (adr_store_space (w->store) == ADR_SPACE_SECOND_MARK)
         fixture_write_some (w, 2, 1);
     assert_int_equal (adr_store_space (w->store), ADR_SPACE_LAST);
-    assert_false (adr_store_takes (w->store, &deletes) || adr_store_takes (w->store, &garbage));
+    assert_false (adr_store_takes (w->store, &deletes, false) || adr_store_takes (w->store, &garbage, false));
     int more = 0;
-    for (; adr_store_takes (w->store, &open); more++)
+    for (; adr_store_takes (w->store, &put, true); more++)
         fixture_write_some (w, 3, 1);
     assert_true (more > 3);
-    assert_false (adr_store_takes (w->store, &voters));
+    assert_false (adr_store_takes (w->store, &deletes, true));
+    more = 0;
+    for (; adr_store_takes (w->store, &open, false); more++)
+        fixture_write_some (w, 3, 1);
+    assert_true (more > 0);
+    assert_false (adr_store_takes (w->store, &voters, false));
     assert_int_equal (adr_store_durable (w->store), adr_store_last (w->store).index); /* all that was taken has its place */
     fixture_reopen (w); /* one segment was left for this */
     assert_int_equal (w->opening, ADR_STORE_OPENED);
-    assert_true (adr_store_takes (w->store, &open));
+    assert_true (adr_store_takes (w->store, &open, false));
 }
 
 /* [STORE-11] A start costs the tail's copy and a seal, not a segment; a full disk stops none. */
