@@ -138,7 +138,7 @@ adr_result_t adr_object_delete (adr_client_t *self, const char *bucket, const ch
 /* The edge's clusterMap as JSON text (docs/protocol/map_keeper.md); the caller frees it with free (). */
 adr_result_t adr_cluster_map (adr_client_t *self, char **json);
 
-/* What operators may ask nodes that hold copies to do (docs/shell.md). */
+/* What operators and admins may ask nodes that hold copies to do, and admins alone, if it is EVICT (docs/shell.md). */
 typedef enum {
     ADR_ACTION_REPAIR_RUN = 0,   /* ends a pause; compares all partitions with the peers' now, and mends what differs */
     ADR_ACTION_REPAIR_PAUSE = 1, /* pulls no copies and gives none for a time; a restart ends it */
@@ -150,13 +150,12 @@ typedef enum {
 
 typedef struct {
     const char *node;    /* its id, as adr_cluster_map gives it; the caller's */
-    adr_result_t result; /* OK: it begins; REFUSED: `text` says why not; INVALID: it holds no copies; TIMEOUT: no answer */
+    adr_result_t result; /* OK: it begins; REFUSED: `text` says why not; DENIED: the user's role; INVALID: it holds no copies; TIMEOUT: no answer */
     char text[240];      /* what it said, or "no answer" */
 } adr_node_answer_t;
 
-/* Asks each of these nodes (512 at most) at the same time, and returns when all have answered, or at the time limit, which is
- * also how long those of a client that is no operator take, for they reach nobody. `for_ms`: of a pause, at most a day; 0: an
- * hour. OK if all said OK, else the first other result. */
+/* Asks each of these nodes (512 at most) at the same time, and returns when all have answered, or at the time limit. `for_ms`:
+ * of a pause, at most a day; 0: an hour. OK if all said OK, else the first other result. */
 adr_result_t adr_nodes_control (adr_client_t *self, adr_action_t action, uint32_t for_ms, adr_node_answer_t *nodes, size_t count);
 
 /* What a node is to be that comes in by a token (docs/protocol/trust.md, TRUST-5); texts are the caller's, names of 1 to 63 bytes. */
@@ -175,15 +174,15 @@ typedef struct {
     uint64_t expires_ms;                   /* until when it is valid, since 1970, by the PKI group's clock */
 } adr_token_made_t;
 
-/* For operators: makes a join token. Draws its secret here, asks the PKI group to keep its terms, and names up to three PKI nodes
+/* For admins: makes a join token. Draws its secret here, asks the PKI group to keep its terms, and names up to three PKI nodes
  * that let new nodes in. OK, and `made` is filled in; it is the caller's, who wipes it. INVALID: the terms cannot be; NOT_FOUND: no
- * group, or no PKI node that lets anybody in; CONFLICT, REFUSED or DENIED: the PKI group says why not (a taken name, a zone that has
- * a node of that group); TIMEOUT: nobody answered, which is also what a client that is no operator hears; the token may be kept then,
+ * group, or no PKI node that lets anybody in; CONFLICT or REFUSED: the PKI group says why not (a taken name, a zone that has
+ * a node of that group); DENIED: who asks is no admin; TIMEOUT: nobody answered; the token may be kept then,
  * and nobody has its text: it ends by itself. UNREACHABLE, DAMAGED: no edge, or one whose answer makes no sense. `made` is all zeros
  * but for OK. */
 adr_result_t adr_token_create (adr_client_t *self, const adr_token_terms_t *terms, adr_token_made_t *made);
 
-/* --- S3 credentials, for operators (docs/protocol/credentials.md) --- */
+/* --- S3 credentials, for admins (docs/protocol/credentials.md) --- */
 
 typedef enum {
     ADR_KEY_CREATE = 7,  /* with a secret: a new one; `owner`, and rights if it is limited */
@@ -215,16 +214,46 @@ typedef struct {
 /* Changes the credential of asked->access_key. `secret`: 16 to 64 printable characters, drawn by the caller, who shows it once: nobody
  * tells it again; NULL where the action takes none. OK: it is done, and `kept` (which may be NULL) says what there is now, all zeros of
  * what was deleted. CONFLICT: that access key is taken; NOT_FOUND: there is none, or it has no such right; INVALID, REFUSED: the text
- * says why; TIMEOUT, UNKNOWN: no PKI node answered, and it may be done. DENIED, or TIMEOUT: who asks is no operator. */
+ * says why; TIMEOUT, UNKNOWN: no PKI node answered, and it may be done. DENIED: who asks is no admin. */
 adr_result_t adr_key_change (adr_client_t *self, adr_key_action_t action, const adr_key_info_t *asked, const char *secret,
                              adr_key_info_t *kept);
-/* All credentials in the order of their access keys, without secrets, until `row` returns false. */
+/* All credentials in the order of their access keys, without secrets, until `row` returns false. For readers, operators and admins, as
+ * is the next. */
 typedef bool (adr_key_row_fn) (void *argument, const adr_key_info_t *key);
 adr_result_t adr_key_list (adr_client_t *self, adr_key_row_fn *row, void *argument);
 adr_result_t adr_key_show (adr_client_t *self, const char *access_key, adr_key_info_t *key);
 
-/* For operators: who changed what in the registry, oldest first. Calls `row` for each line of JSON (epoch, time_ms, action, node,
- * by; not ended by a zero), with the log's time of the change, until it returns false. Strong reads; DENIED to others. */
+/* --- users, for admins (docs/protocol/credentials.md, USER-1 to USER-5) --- */
+
+typedef enum {
+    ADR_USER_CREATE = 7,  /* role, public_key, expires_ms */
+    ADR_USER_DISABLE = 8, /* heard by no edge within two seconds, until it is enabled; open connections included */
+    ADR_USER_ENABLE = 9,
+    ADR_USER_DELETE = 10,
+    ADR_USER_ROTATE = 11  /* public_key and expires_ms: what it had before ends */
+} adr_user_action_t;
+
+typedef struct {
+    char name[65];           /* 3 to 64 letters, digits and -_.; no S3 access key has it, either */
+    char role[16];           /* "client", "reader", "operator", "admin" */
+    uint8_t public_key[32];  /* CURVE; the user's own profile has the other half. All zeros: none */
+    bool disabled;
+    uint64_t created_ms;     /* since 1970 */
+    uint64_t expires_ms;     /* from when on it is not heard, since 1970; 0: never */
+    uint64_t generation;     /* of its last change */
+} adr_user_info_t;
+
+/* Changes the user asked->name. OK: it is done, and `kept` (which may be NULL) says what there is now, all zeros of who was deleted.
+ * CONFLICT: that name is taken; NOT_FOUND: there is no such user; INVALID: the text says why; DENIED: who asks is no admin; TIMEOUT,
+ * UNKNOWN: no PKI node answered, and it may be done. */
+adr_result_t adr_user_change (adr_client_t *self, adr_user_action_t action, const adr_user_info_t *asked, adr_user_info_t *kept);
+/* All users in the order of their names, until `row` returns false. For readers, operators and admins, as is the next. */
+typedef bool (adr_user_row_fn) (void *argument, const adr_user_info_t *user);
+adr_result_t adr_user_list (adr_client_t *self, adr_user_row_fn *row, void *argument);
+adr_result_t adr_user_show (adr_client_t *self, const char *name, adr_user_info_t *user);
+
+/* For readers, operators and admins: who changed what in the registry, whose S3 keys and which users, oldest first. Calls `row` for
+ * each line of JSON (epoch, time_ms, action, node, by, by_user; not ended by a zero), with the log's time of the change, until it returns false. Strong reads; DENIED to others. */
 typedef bool (adr_audit_row_fn) (void *argument, const char *line, size_t size, uint64_t time_ms);
 adr_result_t adr_audit_list (adr_client_t *self, adr_audit_row_fn *row, void *argument);
 

@@ -288,8 +288,9 @@ change_add_audit (change_t *change, uint64_t epoch, uint64_t sub, const char *ac
     char by[ADR_ID_TEXT_SIZE], row[1024];
     uint8_t key[16];
     adr_id_format (&change->by, by);
-    int size = snprintf (row, sizeof row, "{\"epoch\": %" PRIu64 ", \"time_ms\": %" PRId64 ", \"action\": \"%s\", %s, \"by\": \"%s\"}",
-                         epoch, wall_ms, action, more, by);
+    int size = snprintf (row, sizeof row, "{\"epoch\": %" PRIu64 ", \"time_ms\": %" PRId64 ", \"action\": \"%s\", %s, \"by\": \"%s\"%s%s%s}",
+                         epoch, wall_ms, action, more, by, *change->by_name ? ", \"by_user\": \"" : "", change->by_name,
+                         *change->by_name ? "\"" : "");
     adr_assert (size > 0 && (size_t) size < sizeof row);
     adr_put_be64 (key, epoch);
     adr_put_be64 (key + 8, sub);
@@ -488,8 +489,11 @@ cert_signer_asked (change_kind_t kind, const adr_event_t *event)
 {
     const Adr__Control *control = (const Adr__Control *) event->message.header;
     int64_t limit_ms = control->limit_ms < ADR_REQUEST_TIME_MAX_MS ? control->limit_ms : ADR_REQUEST_TIME_MAX_MS;
-    return (change_t){ .kind = kind, .asker = event->message.from, .asked_number = control->number, .by = adr_id_of (control->asker),
+    change_t asked = { .kind = kind, .asker = event->message.from, .asked_number = control->number, .by = adr_id_of (control->asker),
                        .limit_ns = event->now_ns + limit_ms * ADR_MS };
+    if (adr_credential_is_access_key (control->asker_name)) /* it stands in JSON */
+        memcpy (asked.by_name, control->asker_name, strlen (control->asker_name) + 1);
+    return asked;
 }
 
 bool

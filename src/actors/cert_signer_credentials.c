@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* cert_signer: what edges are told of S3 credentials. Rules: docs/protocol/credentials.md (KEY-2, KEY-4).
+/* cert_signer: what edges are told of S3 credentials and users. Rules: docs/protocol/credentials.md (KEY-2, KEY-4).
  *
  *     CREDENTIALS_ASK ──▶ waiting ──a strong read of the generation──▶ as the asker has it: CREDENTIALS { same }
  *                                                  └──▶ a page ──a strong list──▶ CREDENTIALS, secrets unsealed
@@ -97,6 +97,8 @@ static void
 s_open (cert_signer_t *self, adr_credential_t *credential)
 {
     credential_desk_t *desk = cert_signer_desk (self);
+    if (credential->role) /* a user has none */
+        return;
     bool good = adr_credential_unseal (credential, &cert_signer_environment (self)->cluster, cert_signer_sealing_key (self));
     desk->unreadable += !good;
     credential->disabled |= !good;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* cert_signer: S3 credentials that operators make, change and end. See cert_signer_change.c; rules: docs/protocol/credentials.md (KEY-1
+/* cert_signer: S3 credentials and users that operators make, change and end. See cert_signer_change.c; rules: docs/protocol/credentials.md (KEY-1
  * to KEY-3, KEY-6). A secret is here in clear from its question to its write, and is wiped with the change. */
 
 #include "actors/cert_signer_private.h"
@@ -13,10 +13,10 @@
 #define S_HEAD 14 /* format, number, count, questions */
 
 static const char *const s_actions[]
-    = { [ADR__CONTROL_ACTION__KEY_CREATE] = "key-create",   [ADR__CONTROL_ACTION__KEY_DISABLE] = "key-disable",
-        [ADR__CONTROL_ACTION__KEY_ENABLE] = "key-enable",   [ADR__CONTROL_ACTION__KEY_DELETE] = "key-delete",
-        [ADR__CONTROL_ACTION__KEY_ROTATE] = "key-rotate",   [ADR__CONTROL_ACTION__KEY_GRANT] = "key-grant",
-        [ADR__CONTROL_ACTION__KEY_REVOKE] = "key-revoke" };
+    = { [ADR__CONTROL_ACTION__KEY_CREATE] = "create", [ADR__CONTROL_ACTION__KEY_DISABLE] = "disable",
+        [ADR__CONTROL_ACTION__KEY_ENABLE] = "enable", [ADR__CONTROL_ACTION__KEY_DELETE] = "delete",
+        [ADR__CONTROL_ACTION__KEY_ROTATE] = "rotate", [ADR__CONTROL_ACTION__KEY_GRANT] = "grant",
+        [ADR__CONTROL_ACTION__KEY_REVOKE] = "revoke" };
 
 /* --- records ------------------------------------------------------------------------------------------------------- */
 
@@ -128,7 +128,7 @@ s_revoke (adr_credential_t *next, const adr_right_t *asked, const char **text)
 static adr_status_t
 s_create (const change_key_t *key, adr_credential_t *next, int64_t wall_ms, const char **text)
 {
-    *text = "there is such an access key already";
+    *text = "an access key, or a user, has that name already";
     if (*key->kept.access_key)
         return ADR_STATUS_CONFLICT;
     *text = "there are as many credentials as there can be";
@@ -144,10 +144,10 @@ s_create (const change_key_t *key, adr_credential_t *next, int64_t wall_ms, cons
 static adr_status_t
 s_next (const change_key_t *key, adr_credential_t *next, int64_t wall_ms, const char **text, bool *already)
 {
-    *text = "there is no such access key";
+    *text = key->asked.role ? "there is no such user" : "there is no such access key";
     if (key->action == ADR__CONTROL_ACTION__KEY_CREATE)
         return s_create (key, next, wall_ms, text);
-    if (*key->kept.access_key == 0)
+    if (*key->kept.access_key == 0 || (key->kept.role != 0) != (key->asked.role != 0))
         return ADR_STATUS_NOT_FOUND;
     *next = key->kept;
     switch (key->action) {
@@ -159,6 +159,8 @@ s_next (const change_key_t *key, adr_credential_t *next, int64_t wall_ms, const 
         break;
     case ADR__CONTROL_ACTION__KEY_ROTATE:
         memcpy (next->secret, key->asked.secret, sizeof next->secret);
+        memcpy (next->curve_key, key->asked.curve_key, sizeof next->curve_key);
+        next->until_ms = key->asked.until_ms;
         break;
     case ADR__CONTROL_ACTION__KEY_GRANT:
         return s_grant (next, &key->asked.right[0], text);
@@ -177,15 +179,17 @@ s_add_audit (cert_signer_t *self, const adr_credential_t *next, int64_t wall_ms)
 {
     change_t *change = cert_signer_change (self);
     const change_key_t *key = &change->key;
-    char more[512];
-    int size = snprintf (more, sizeof more, "\"key\": \"%s\", \"owner\": \"%s\", \"generation\": %llu", next->access_key, next->owner,
-                         (unsigned long long) next->generation);
+    char more[512], action[32];
+    snprintf (action, sizeof action, "%s-%s", next->role ? "user" : "key", s_actions[key->action]);
+    int size = snprintf (more, sizeof more, "\"%s\": \"%s\", \"%s\": \"%s\", \"generation\": %llu", next->role ? "user" : "key",
+                         next->access_key, next->role ? "role" : "owner",
+                         next->role ? adr_node_type_name (next->role) : next->owner, (unsigned long long) next->generation);
     bool grants = key->action == ADR__CONTROL_ACTION__KEY_GRANT;
     if (grants || key->action == ADR__CONTROL_ACTION__KEY_REVOKE)
         size += snprintf (more + size, sizeof more - (size_t) size, ", \"bucket\": \"%s\"", key->asked.right[0].bucket);
     if (grants)
         snprintf (more + size, sizeof more - (size_t) size, ", \"level\": \"%s\"", adr_access_name (key->asked.right[0].level));
-    change_add_audit (change, cert_signer_map (self)->epoch, next->generation, s_actions[key->action], more, wall_ms);
+    change_add_audit (change, cert_signer_map (self)->epoch, next->generation, action, more, wall_ms);
 }
 
 /* [KEY-1] All of it or nothing. */
@@ -238,6 +242,18 @@ cert_signer_decide_key (cert_signer_t *self, const adr_event_t *event, adr_effec
 
 /* --- what is asked --------------------------------------------------------------------------------------------------- */
 
+/* [USER-1] */
+static const char *
+s_wrong_user (const change_key_t *key)
+{
+    bool brings = key->action == ADR__CONTROL_ACTION__KEY_CREATE || key->action == ADR__CONTROL_ACTION__KEY_ROTATE;
+    if (key->action == ADR__CONTROL_ACTION__KEY_GRANT || key->action == ADR__CONTROL_ACTION__KEY_REVOKE)
+        return "users have a role, and no rights on buckets";
+    if (brings != key->asked.has_curve_key || sodium_is_zero (key->asked.curve_key, sizeof key->asked.curve_key) == brings)
+        return "create and rotate bring a public key, others none";
+    return key->asked.limited || *key->asked.owner ? "users own nothing, and have no rights" : NULL;
+}
+
 /* NULL, or what is wrong with the question. */
 static const char *
 s_read_question (change_key_t *key, const Adr__Control *control)
@@ -246,11 +262,14 @@ s_read_question (change_key_t *key, const Adr__Control *control)
     bool rights = control->action == ADR__CONTROL_ACTION__KEY_GRANT || control->action == ADR__CONTROL_ACTION__KEY_REVOKE;
     if (control->credential == NULL || !adr_credential_read (&key->asked, control->credential)
         || control->credential->question.len != ADR_ID_SIZE)
-        return "an access key has 3 to 64 letters, digits and -_., a bucket a bucket's name or *, a level is read, write or owner";
+        return "a name has 3 to 64 letters, digits and -_., a bucket a bucket's name or *, a level is read, write or owner, a role client, "
+               "reader, operator or admin";
     key->action = control->action;
     key->question = adr_id_of (control->credential->question);
     if (adr_id_is_none (&key->question))
         return "the question has no id";
+    if (key->asked.role)
+        return s_wrong_user (key);
     if (control->action == ADR__CONTROL_ACTION__KEY_CREATE && *key->asked.owner == 0)
         return "an owner has 1 to 63 letters, digits and -_.@";
     if (draws != (*key->asked.secret != 0) || key->asked.sealed_size)

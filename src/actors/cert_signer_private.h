@@ -83,6 +83,7 @@ typedef struct {
     adr_address_t asker;
     uint64_t asked_number;
     adr_id_t by;               /* the operator's, or the stranger's, connection */
+    char by_name[ADR_USER_NAME_SIZE]; /* the user's, as its edge tells; "": none */
     adr_id_t node;             /* whom it is about; none: a token's */
     int64_t started_ns, limit_ns;
     int64_t try_ns;            /* when the next try is due; of one that is under way, when it counts as lost */

@@ -3,6 +3,7 @@
 
 #include "actors/control.h"
 
+#include "core/credential.h"
 #include "wire/pack.h"
 
 static const char *const s_names[] = { [ADR__CONTROL_ACTION__REPAIR_RUN] = "to repair now",
@@ -17,7 +18,8 @@ adr_control_answer (adr_effects_t *effects, const adr_event_t *event, adr_status
     char asker[ADR_ID_TEXT_SIZE];
     adr_id_t id = adr_id_of (control->asker);
     adr_id_format (&id, asker);
-    adr_note (effects, ADR_LEVEL_NOTE, "operator %s asks %s -> %s", asker, s_names[control->action], text);
+    const char *user = adr_credential_is_access_key (control->asker_name) ? control->asker_name : "of no name";
+    adr_note (effects, ADR_LEVEL_NOTE, "user %s (connection %s) asks %s -> %s", user, asker, s_names[control->action], text);
     answer.number = control->number;
     answer.status = status;
     answer.text = (char *) text;

@@ -154,6 +154,19 @@ s_asked_list (const edge_router_t *self, const Adr__List *list)
     return asked;
 }
 
+/* [USER-2] NULL, or why he may not. */
+static const char *
+s_is_denied (const adr_event_t *event, const s_asked_t *asked)
+{
+    adr_node_type_t role = event->message.from_type;
+    bool write = asked->kind == ADR__KIND__WRITE;
+    if (asked->type == ADR_NODE_PKI && write)
+        return "these tables are written by PKI nodes";
+    if (asked->type == ADR_NODE_PKI && role != ADR_NODE_READER && role != ADR_NODE_OPERATOR && role != ADR_NODE_ADMIN)
+        return "these tables are for readers, operators and admins";
+    return write && role == ADR_NODE_READER ? "a reader changes nothing" : NULL;
+}
+
 /* Why the request is answered at once, and with which status; OK if it is not. */
 static adr_status_t
 s_turn_away (const edge_router_t *self, const adr_event_t *event, const s_asked_t *asked, const char **why)
@@ -163,10 +176,9 @@ s_turn_away (const edge_router_t *self, const adr_event_t *event, const s_asked_
         *why = "the limit is 1 to 60000 ms";
     if (*why)
         return ADR_STATUS_INVALID;
-    if (asked->type == ADR_NODE_PKI && (event->message.from_type != ADR_NODE_OPERATOR || asked->kind == ADR__KIND__WRITE)) {
-        *why = asked->kind == ADR__KIND__WRITE ? "these tables are written by PKI nodes" : "these tables are for operators";
+    *why = s_is_denied (event, asked);
+    if (*why)
         return ADR_STATUS_DENIED;
-    }
     if (asked->collectors && event->message.from.actor != ADR_ACTOR_COLLECTOR) {
         *why = "these rows are the collector's";
         return ADR_STATUS_DENIED;

@@ -80,6 +80,22 @@ s_find_actor (const edge_router_t *self, const Adr__Control *ask, uint32_t tries
     return true;
 }
 
+/* [USER-2] */
+static bool
+s_may (adr_node_type_t role, Adr__ControlAction action)
+{
+    switch (action) {
+    case ADR__CONTROL_ACTION__REPAIR_RUN:
+    case ADR__CONTROL_ACTION__REPAIR_PAUSE:
+    case ADR__CONTROL_ACTION__SCRUB:
+    case ADR__CONTROL_ACTION__DEMOTE:
+    case ADR__CONTROL_ACTION__PROMOTE:
+        return role == ADR_NODE_OPERATOR || role == ADR_NODE_ADMIN;
+    default:
+        return role == ADR_NODE_ADMIN;
+    }
+}
+
 /* [EDGE-7] */
 void
 edge_router_on_control (edge_router_t *self, const adr_event_t *event)
@@ -87,6 +103,12 @@ edge_router_on_control (edge_router_t *self, const adr_event_t *event)
     Adr__Control ask = *(const Adr__Control *) event->message.header;
     adr_address_t asker = event->message.from;
     adr_address_t to;
+    if (!s_may (event->message.from_type, ask.action)) {
+        ADR_MARK ("edge: a user's role does not let him do it");
+        s_answer (self, asker, ask.number, ADR_STATUS_DENIED,
+                  s_may (ADR_NODE_OPERATOR, ask.action) ? "this is for operators and admins" : "this is for admins", NULL, NULL);
+        return;
+    }
     if (!s_find_actor (self, &ask, 0, &to) || ask.limit_ms == 0 || ask.limit_ms > ADR_REQUEST_TIME_MAX_MS) {
         s_answer (self, asker, ask.number, ADR_STATUS_INVALID, "no such node that holds copies, or a limit outside 1 to 60000 ms",
                   NULL, NULL);
@@ -105,6 +127,7 @@ edge_router_on_control (edge_router_t *self, const adr_event_t *event)
     ask.base.n_unknown_fields = 0;
     ask.number = control->number;
     ask.asker = adr_id_view (&asker.node);
+    ask.asker_name = (char *) (event->message.user ? event->message.user : ""); /* [USER-5] */
     self->effects->send (self->effects, to, ADR__KIND__CONTROL, &ask.base, s_nothing);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* libadrestia: S3 credentials, an operator's side of docs/protocol/credentials.md. See include/adrestia.h. */
+/* libadrestia: S3 credentials and users, an admin's side of docs/protocol/credentials.md. See include/adrestia.h. */
 
 #include "client/client.h"
 
@@ -20,6 +20,13 @@ static_assert (ADR_KEY_RIGHTS_MAX == ADR_CREDENTIAL_RIGHTS_MAX
                    && sizeof ((adr_key_right_t *) NULL)->bucket == ADR_BUCKET_NAME_MAX + 1,
                "the public sizes are the protocol's");
 
+static_assert ((int) ADR_USER_CREATE == (int) ADR_KEY_CREATE && (int) ADR_USER_DISABLE == (int) ADR_KEY_DISABLE
+                   && (int) ADR_USER_ENABLE == (int) ADR_KEY_ENABLE && (int) ADR_USER_DELETE == (int) ADR_KEY_DELETE
+                   && (int) ADR_USER_ROTATE == (int) ADR_KEY_ROTATE && sizeof ((adr_user_info_t *) NULL)->name == ADR_USER_NAME_SIZE,
+               "users are changed as keys are");
+
+/* --- plain values ------------------------------------------------------------------------------------------------- */
+
 static void
 s_give (adr_key_info_t *info, const adr_credential_t *credential)
 {
@@ -31,6 +38,16 @@ s_give (adr_key_info_t *info, const adr_credential_t *credential)
         memcpy (info->right[i].bucket, credential->right[i].bucket, sizeof info->right[i].bucket);
         snprintf (info->right[i].level, sizeof info->right[i].level, "%s", adr_access_name (credential->right[i].level));
     }
+}
+
+static void
+s_give_user (adr_user_info_t *info, const adr_credential_t *credential)
+{
+    *info = (adr_user_info_t){ .disabled = credential->disabled, .created_ms = credential->created_ms, .expires_ms = credential->until_ms,
+                               .generation = credential->generation };
+    memcpy (info->name, credential->access_key, sizeof info->name);
+    memcpy (info->public_key, credential->curve_key, sizeof info->public_key);
+    snprintf (info->role, sizeof info->role, "%s", adr_node_type_name (credential->role));
 }
 
 /* NULL, or what is wrong. */
@@ -74,61 +91,114 @@ s_take (adr_credential_t *credential, adr_key_action_t action, const adr_key_inf
     return NULL;
 }
 
-/* What the PKI group keeps, from its message. */
-static bool
-s_kept (adr_key_info_t *info, adr_bytes_t bytes)
+static const char *
+s_take_user (adr_credential_t *credential, adr_user_action_t action, const adr_user_info_t *asked)
 {
-    adr_credential_t credential;
-    bool good = adr_credential_decode (&credential, bytes);
-    if (good)
-        s_give (info, &credential);
-    return good;
+    bool create = action == ADR_USER_CREATE, brings = create || action == ADR_USER_ROTATE;
+    memcpy (credential->access_key, asked->name, sizeof credential->access_key);
+    credential->access_key[sizeof credential->access_key - 1] = 0;
+    credential->role = ADR_NODE_CLIENT; /* of who is there already: whatever it is */
+    if (!adr_credential_is_access_key (credential->access_key))
+        return "a user's name has 3 to 64 letters, digits and -_.";
+    if (create && (memchr (asked->role, 0, sizeof asked->role) == NULL || !adr_node_type_parse (&credential->role, asked->role)
+                   || !adr_node_type_is_role (credential->role)))
+        return "a role is client, reader, operator or admin";
+    credential->has_curve_key = brings;
+    if (!brings)
+        return NULL;
+    memcpy (credential->curve_key, asked->public_key, sizeof credential->curve_key);
+    credential->until_ms = asked->expires_ms;
+    return sodium_is_zero (asked->public_key, sizeof asked->public_key) ? "the user's public key is missing" : NULL;
 }
 
-adr_result_t
-adr_key_change (adr_client_t *self, adr_key_action_t action, const adr_key_info_t *asked, const char *secret, adr_key_info_t *kept)
+/* --- changes ------------------------------------------------------------------------------------------------------ */
+
+/* `kept`: what the PKI group keeps now; its name is empty if it keeps nothing. */
+static adr_result_t
+s_change (adr_client_t *self, Adr__ControlAction action, const adr_credential_t *asked, adr_credential_t *kept)
 {
-    adr_credential_t credential = { 0 };
-    adr_key_info_t none;
     adr_call_t call;
     adr_id_t question;
-    kept = kept ? kept : &none;
-    *kept = (adr_key_info_t){ 0 };
-    const char *wrong = s_take (&credential, action, asked, secret);
-    if (wrong) {
-        sodium_memzero (&credential, sizeof credential);
-        return adr_call_fail (self, ADR_INVALID, wrong);
-    }
+    *kept = (adr_credential_t){ 0 };
     randombytes_buf (question.bytes, sizeof question.bytes);
     adr_call_init (&call, self);
-    adr_session_key (self->session, (Adr__ControlAction) action, &credential, &question, 0, adr_call_done, &call);
-    sodium_memzero (&credential, sizeof credential);
+    adr_session_key (self->session, action, asked, &question, 0, adr_call_done, &call);
     adr_result_t result = adr_call_wait (&call);
-    if (result == ADR_OK && call.value.size && !s_kept (kept, adr_bytes (call.value.data, call.value.size)))
+    if (result == ADR_OK && call.value.size && !adr_credential_decode (kept, adr_bytes (call.value.data, call.value.size)))
         result = adr_call_fail (self, ADR_DAMAGED, "the answer cannot be read");
     adr_call_free (&call);
     return result;
 }
 
+adr_result_t
+adr_key_change (adr_client_t *self, adr_key_action_t action, const adr_key_info_t *asked, const char *secret, adr_key_info_t *kept)
+{
+    adr_credential_t credential = { 0 }, now = { 0 };
+    const char *wrong = s_take (&credential, action, asked, secret);
+    adr_result_t result = wrong ? adr_call_fail (self, ADR_INVALID, wrong) : s_change (self, (Adr__ControlAction) action, &credential, &now);
+    sodium_memzero (&credential, sizeof credential);
+    if (kept)
+        s_give (kept, &now);
+    return result;
+}
+
+adr_result_t
+adr_user_change (adr_client_t *self, adr_user_action_t action, const adr_user_info_t *asked, adr_user_info_t *kept)
+{
+    adr_credential_t credential = { 0 }, now = { 0 };
+    const char *wrong = s_take_user (&credential, action, asked);
+    adr_result_t result = wrong ? adr_call_fail (self, ADR_INVALID, wrong) : s_change (self, (Adr__ControlAction) action, &credential, &now);
+    if (kept && *now.access_key)
+        s_give_user (kept, &now);
+    else if (kept)
+        *kept = (adr_user_info_t){ 0 };
+    return result;
+}
+
+/* --- what there is ------------------------------------------------------------------------------------------------ */
+
+/* Whoever wants keys, or users: one of both. */
+typedef struct {
+    adr_key_row_fn *key;
+    adr_user_row_fn *user;
+    void *argument;
+} s_rows_t;
+
+/* False: no more are wanted. */
+static bool
+s_give_row (const s_rows_t *rows, const adr_credential_t *credential)
+{
+    adr_key_info_t key;
+    adr_user_info_t user;
+    if ((credential->role != 0) != (rows->user != NULL))
+        return true;
+    if (rows->user) {
+        s_give_user (&user, credential);
+        return rows->user (rows->argument, &user);
+    }
+    s_give (&key, credential);
+    return rows->key (rows->argument, &key);
+}
+
 /* Hands out the rows of a page and leaves the last key in `after`; false when the caller wants no more. */
 static bool
-s_give_rows (adr_bytes_t rows, adr_buffer_t *after, adr_key_row_fn *row, void *argument)
+s_give_page (adr_bytes_t page, adr_buffer_t *after, const s_rows_t *rows)
 {
     adr_bytes_t key, value;
     adr_version_t version;
     uint64_t time_ms;
-    adr_key_info_t info;
-    while (adr_list_row_next (&rows, &key, &value, &version, &time_ms)) {
+    adr_credential_t credential;
+    while (adr_list_row_next (&page, &key, &value, &version, &time_ms)) {
         adr_buffer_clear (after);
         adr_buffer_append (after, key.data, key.size);
-        if (s_kept (&info, value) && !row (argument, &info))
+        if (adr_credential_decode (&credential, value) && !s_give_row (rows, &credential))
             return false;
     }
     return true;
 }
 
-adr_result_t
-adr_key_list (adr_client_t *self, adr_key_row_fn *row, void *argument)
+static adr_result_t
+s_list (adr_client_t *self, const s_rows_t *rows)
 {
     adr_buffer_t last = { 0 };
     adr_call_t call;
@@ -139,7 +209,7 @@ adr_key_list (adr_client_t *self, adr_key_row_fn *row, void *argument)
         adr_session_list (self->session, ADR_TABLE_CREDENTIAL, adr_bytes ("k", 1), adr_bytes (last.data, last.size), 0, true,
                           ADR__READ_MODE__STRONG, 0, adr_call_done, &call);
         result = adr_call_wait (&call);
-        more = result == ADR_OK && s_give_rows (adr_bytes (call.value.data, call.value.size), &last, row, argument) && call.more
+        more = result == ADR_OK && s_give_page (adr_bytes (call.value.data, call.value.size), &last, rows) && call.more
                && call.value.size > 0;
     } while (more);
     adr_call_free (&call);
@@ -148,20 +218,56 @@ adr_key_list (adr_client_t *self, adr_key_row_fn *row, void *argument)
 }
 
 adr_result_t
-adr_key_show (adr_client_t *self, const char *access_key, adr_key_info_t *key)
+adr_key_list (adr_client_t *self, adr_key_row_fn *row, void *argument)
+{
+    return s_list (self, &(s_rows_t){ .key = row, .argument = argument });
+}
+
+adr_result_t
+adr_user_list (adr_client_t *self, adr_user_row_fn *row, void *argument)
+{
+    return s_list (self, &(s_rows_t){ .user = row, .argument = argument });
+}
+
+/* NOT_FOUND also if the name is the other kind's. */
+static adr_result_t
+s_show (adr_client_t *self, const char *name, bool user, adr_credential_t *credential)
 {
     char record[1 + ADR_CREDENTIAL_ACCESS_MAX + 1];
     adr_call_t call;
-    *key = (adr_key_info_t){ 0 };
-    if (!adr_credential_is_access_key (access_key))
-        return adr_call_fail (self, ADR_INVALID, "an access key has 3 to 64 letters, digits and -_.");
-    snprintf (record, sizeof record, "k%s", access_key);
+    if (!adr_credential_is_access_key (name))
+        return adr_call_fail (self, ADR_INVALID, "an access key, or a user's name, has 3 to 64 letters, digits and -_.");
+    snprintf (record, sizeof record, "k%s", name);
     adr_call_init (&call, self);
     adr_session_read (self->session, ADR_TABLE_CREDENTIAL, adr_bytes (record, strlen (record)), ADR__READ_MODE__STRONG, 0, adr_call_done,
                       &call);
     adr_result_t result = adr_call_wait (&call);
-    if (result == ADR_OK && !s_kept (key, adr_bytes (call.value.data, call.value.size)))
+    if (result == ADR_OK && !adr_credential_decode (credential, adr_bytes (call.value.data, call.value.size)))
         result = adr_call_fail (self, ADR_DAMAGED, "the record cannot be read");
+    else if (result == ADR_OK && (credential->role != 0) != user)
+        result = adr_call_fail (self, ADR_NOT_FOUND, user ? "that is an S3 access key, and no user" : "that is a user, and no S3 access key");
     adr_call_free (&call);
+    return result;
+}
+
+adr_result_t
+adr_key_show (adr_client_t *self, const char *access_key, adr_key_info_t *key)
+{
+    adr_credential_t credential;
+    *key = (adr_key_info_t){ 0 };
+    adr_result_t result = s_show (self, access_key, false, &credential);
+    if (result == ADR_OK)
+        s_give (key, &credential);
+    return result;
+}
+
+adr_result_t
+adr_user_show (adr_client_t *self, const char *name, adr_user_info_t *user)
+{
+    adr_credential_t credential;
+    *user = (adr_user_info_t){ 0 };
+    adr_result_t result = s_show (self, name, true, &credential);
+    if (result == ADR_OK)
+        s_give_user (user, &credential);
     return result;
 }

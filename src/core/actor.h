@@ -41,6 +41,7 @@ typedef struct {
              * this kind of sender to send this kind of message to this actor. */
             adr_address_t from;
             adr_node_type_t from_type;
+            const char *user;               /* of a client's: who that is [USER-5]; else NULL; lent for the call */
             uint16_t kind;                  /* Adr__Kind */
             const ProtobufCMessage *header; /* decoded, of the type that belongs to the kind; lent for the call */
             adr_bytes_t payload;            /* lent for the call */

@@ -162,7 +162,8 @@ adr_actor_name (adr_actor_kind_t kind)
     return S_NAME (s_names, kind, "unknown-actor");
 }
 
-static const char *const s_types[] = { NULL, "edge", "meta", "data", "pki", "client", "operator", "stranger" };
+static const char *const s_types[] = { NULL, "edge", "meta", "data", "pki", "client", "operator", "stranger",
+                                      "reader", "admin" };
 
 const char *
 adr_node_type_name (adr_node_type_t type)
@@ -179,6 +180,12 @@ adr_node_type_parse (adr_node_type_t *type, const char *text)
             return true;
         }
     return false;
+}
+
+bool
+adr_node_type_is_role (adr_node_type_t type)
+{
+    return type == ADR_NODE_CLIENT || type == ADR_NODE_READER || type == ADR_NODE_OPERATOR || type == ADR_NODE_ADMIN;
 }
 
 const char *

@@ -124,14 +124,17 @@ typedef enum {
     ADR_NODE_META = 2,
     ADR_NODE_DATA = 3,
     ADR_NODE_PKI = 4,
-    ADR_NODE_CLIENT = 5,   /* holds a client certificate; no node of the map */
-    ADR_NODE_OPERATOR = 6, /* holds an operator certificate */
+    ADR_NODE_CLIENT = 5,   /* a user's role, as are the next but the strangers' [USER-2]; none is a node of the map */
+    ADR_NODE_OPERATOR = 6,
     ADR_NODE_STRANGER = 7, /* holds any key; heard by the adoption doors of PKI nodes only */
+    ADR_NODE_READER = 8,
+    ADR_NODE_ADMIN = 9,
     ADR_NODE_TYPE_COUNT
 } adr_node_type_t;
 
 const char *adr_node_type_name (adr_node_type_t type);
 ADR_WARN_UNUSED bool adr_node_type_parse (adr_node_type_t *type, const char *text);
+bool adr_node_type_is_role (adr_node_type_t type); /* of a user */
 
 typedef enum {
     ADR_STATE_OFFLINE = 0,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* S3 credentials as plain values: who signs with which access key, and what of (docs/protocol/credentials.md).
+/* Credentials as plain values: who signs with which S3 access key, and what of; and which user holds which CURVE key, and what
+ * its role is (docs/protocol/credentials.md).
  *
  * Owns: nothing. A credential may hold a secret: whoever has one wipes it. */
 
@@ -11,6 +12,7 @@
 
 #define ADR_CREDENTIAL_ACCESS_MIN 3
 #define ADR_CREDENTIAL_ACCESS_MAX 64
+#define ADR_USER_NAME_SIZE (ADR_CREDENTIAL_ACCESS_MAX + 1)
 #define ADR_CREDENTIAL_SECRET_MIN 16
 #define ADR_CREDENTIAL_SECRET_MAX 64
 #define ADR_CREDENTIAL_RIGHTS_MAX 32
@@ -30,7 +32,11 @@ typedef struct {
 } adr_right_t;
 
 typedef struct {
-    char access_key[ADR_CREDENTIAL_ACCESS_MAX + 1];
+    char access_key[ADR_CREDENTIAL_ACCESS_MAX + 1]; /* or the user's name */
+    adr_node_type_t role;                       /* of a user [USER-1]; 0: it is an S3 access key's */
+    bool has_curve_key;
+    uint8_t curve_key[32];                      /* a user's public one */
+    uint64_t until_ms;                          /* a user is heard, since 1970; 0: for good */
     char owner[ADR_NAME_MAX + 1];
     char secret[ADR_CREDENTIAL_SECRET_MAX + 1]; /* "": it is not here */
     uint8_t sealed[ADR_SEALED_SECRET_MAX];

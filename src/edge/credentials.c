@@ -186,6 +186,8 @@ adr_keyring_destroy (adr_keyring_t **self_p)
 static void
 s_add_cluster (adr_credentials_t *self, const adr_credential_t *from)
 {
+    if (from->role) /* a user does not sign */
+        return;
     bool disabled = from->disabled || *from->secret == 0;
     adr_principal_t *principal = s_insert (self, from->access_key, disabled ? "" : from->secret,
                                            *from->owner ? from->owner : ADR_OWNER_COMMON, from->right_count);

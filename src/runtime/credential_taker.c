@@ -66,6 +66,7 @@ s_use (adr_credential_taker_t *self, adr_buffer_t *rows)
     self->rows = *rows;
     self->has_list = true;
     *rows = (adr_buffer_t){ 0 };
+    adr_directory_take_users (self->directory, s_view (&self->rows));
     if (self->use)
         self->use (self->argument, s_view (&self->rows));
     pthread_mutex_unlock (&self->lock);

@@ -4,11 +4,15 @@
 #include "runtime/directory.h"
 
 #include "runtime/chains.h"
+#include "runtime/clock.h"
 #include "runtime/gatekeeper.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
+#include "wire/credential_codec.h"
 
 #include <pthread.h>
+#include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define S_ACTORS_MAX (16 * ADR_ACTOR_COUNT) /* nodes of one process, and their actors */
@@ -17,6 +21,13 @@ typedef struct {
     adr_address_t address;
     adr_mailbox_t *mailbox;
 } s_actor_t;
+
+typedef struct {
+    uint8_t key[32];
+    adr_node_type_t role; /* 0: he is not heard */
+    uint64_t until_ms;    /* 0: for good */
+    char name[ADR_USER_NAME_SIZE];
+} s_user_t;
 
 struct adr_directory {
     adr_id_t cluster;
@@ -38,6 +49,9 @@ struct adr_directory {
         void *argument;
     } post[ADR_POST_COUNT];
     adr_mailbox_t *host;
+    pthread_rwlock_t users_lock;
+    s_user_t *user; /* by key */
+    size_t user_count;
     /* Local clients: read for each answer to one, changed when an HTTP edge starts or stops. */
     pthread_rwlock_t lock;
     s_actor_t local_client[ADR_LOCAL_CLIENTS_MAX];
@@ -69,6 +83,7 @@ adr_directory_new (const adr_map_t *map, const uint8_t (*clients)[32], uint32_t 
     adr_directory_t *self = adr_alloc (sizeof *self);
     self->cluster = map->cluster;
     pthread_rwlock_init (&self->lock, NULL);
+    pthread_rwlock_init (&self->users_lock, NULL);
     adr_chains_init (&self->nodes_by_id, ADR_NODES_MAX);
     adr_chains_init (&self->nodes_by_key, ADR_NODES_MAX);
     self->node = adr_alloc (ADR_NODES_MAX * sizeof *self->node);
@@ -94,15 +109,6 @@ adr_directory_set_operators (adr_directory_t *self, const uint8_t (*operators)[3
     self->operator_count = count;
 }
 
-adr_node_type_t
-adr_directory_client_type (const adr_directory_t *self, const uint8_t key[32])
-{
-    for (uint32_t i = 0; i < self->operator_count; i++)
-        if (memcmp (self->operator[i], key, sizeof *self->operator) == 0)
-            return ADR_NODE_OPERATOR;
-    return ADR_NODE_CLIENT;
-}
-
 void
 adr_directory_destroy (adr_directory_t **self)
 {
@@ -114,6 +120,8 @@ adr_directory_destroy (adr_directory_t **self)
     adr_chains_free (&directory->clients);
     adr_chains_free (&directory->actors);
     pthread_rwlock_destroy (&directory->lock);
+    pthread_rwlock_destroy (&directory->users_lock);
+    free (directory->user);
     for (uint32_t i = 0; i < directory->node_count; i++)
         free (directory->node[i]);
     free (directory->node);
@@ -278,6 +286,87 @@ adr_directory_node_by_key (const adr_directory_t *self, const uint8_t key[32])
     return at < 0 || s_is_shut (self, (uint32_t) at) ? -1 : at;
 }
 
+/* --- users -------------------------------------------------------------------------------------------------------- */
+
+static int
+s_compare_users (const void *left, const void *right)
+{
+    return memcmp (((const s_user_t *) left)->key, ((const s_user_t *) right)->key, 32);
+}
+
+void
+adr_directory_take_users (adr_directory_t *self, adr_bytes_t rows)
+{
+    adr_credential_t credential;
+    s_user_t *user = NULL;
+    size_t count = 0;
+    while (adr_credential_row_next (&rows, &credential)) {
+        if (credential.role == 0 || !credential.has_curve_key)
+            continue;
+        user = adr_realloc (user, (count + 1) * sizeof *user);
+        user[count] = (s_user_t){ .role = credential.disabled ? 0 : credential.role, .until_ms = credential.until_ms };
+        memcpy (user[count].key, credential.curve_key, sizeof user->key);
+        memcpy (user[count].name, credential.access_key, sizeof user->name);
+        count++;
+    }
+    sodium_memzero (&credential, sizeof credential);
+    if (count)
+        qsort (user, count, sizeof *user, s_compare_users);
+    for (size_t i = 1; i < count; i++) /* a key that two have is nobody's */
+        if (s_compare_users (&user[i - 1], &user[i]) == 0)
+            user[i - 1].role = user[i].role = 0;
+    pthread_rwlock_wrlock (&self->users_lock);
+    s_user_t *before = self->user;
+    self->user = user;
+    self->user_count = count;
+    pthread_rwlock_unlock (&self->users_lock);
+    free (before);
+}
+
+/* True if the cluster has a user of that key; *role is 0 if he is not heard. */
+static bool
+s_find_user (const adr_directory_t *self, const uint8_t key[32], adr_node_type_t *role, char name[ADR_USER_NAME_SIZE])
+{
+    s_user_t asked;
+    memcpy (asked.key, key, sizeof asked.key);
+    pthread_rwlock_t *lock = (pthread_rwlock_t *) &self->users_lock;
+    pthread_rwlock_rdlock (lock);
+    const s_user_t *user = self->user_count ? bsearch (&asked, self->user, self->user_count, sizeof *user, s_compare_users) : NULL;
+    if (user) {
+        bool over = user->until_ms != 0 && user->until_ms <= (uint64_t) adr_clock_wall_ms ();
+        *role = over ? 0 : user->role;
+        memcpy (name, user->name, sizeof user->name);
+    }
+    pthread_rwlock_unlock (lock);
+    return user != NULL;
+}
+
+static bool
+s_is_client (const adr_directory_t *self, const uint8_t key[32])
+{
+    uint32_t at = adr_chains_first (&self->clients, adr_chains_hash (key, 32));
+    for (; at != ADR_CHAIN_END; at = adr_chains_next (&self->clients, at))
+        if (memcmp (self->client[at], key, 32) == 0)
+            return true;
+    return false;
+}
+
+adr_node_type_t
+adr_directory_user (const adr_directory_t *self, const uint8_t key[32], char name[ADR_USER_NAME_SIZE])
+{
+    adr_node_type_t role;
+    int node = s_find_key (self, key);
+    if (node >= 0 && s_is_shut (self, (uint32_t) node))
+        return 0;
+    if (s_find_user (self, key, &role, name))
+        return role;
+    snprintf (name, ADR_USER_NAME_SIZE, "configured-%02x%02x%02x%02x", key[0], key[1], key[2], key[3]); /* [USER-4] */
+    for (uint32_t i = 0; i < self->operator_count; i++)
+        if (memcmp (self->operator[i], key, sizeof *self->operator) == 0)
+            return ADR_NODE_ADMIN;
+    return s_is_client (self, key) || node >= 0 ? ADR_NODE_CLIENT : 0;
+}
+
 bool
 adr_directory_is_local (const adr_directory_t *self, const adr_id_t *node)
 {
@@ -292,20 +381,11 @@ adr_directory_admits (void *argument, const char *domain, const uint8_t key[32])
     bool client_door = strcmp (domain, ADR_DOMAIN_CLIENT) == 0, adoption_door = strcmp (domain, ADR_DOMAIN_ADOPTION) == 0;
     if (!client_door && !adoption_door && strcmp (domain, ADR_DOMAIN_CONTROL) && strcmp (domain, ADR_DOMAIN_BULK))
         return false;
+    char name[ADR_USER_NAME_SIZE];
+    if (client_door)
+        return adr_directory_user (self, key, name) != 0;
     int node = s_find_key (self, key);
-    if (node >= 0)
-        return !s_is_shut (self, (uint32_t) node); /* also if it is a client's, too */
-    if (adoption_door)
-        return true;
-    if (!client_door)
-        return false;
-    if (adr_directory_client_type (self, key) == ADR_NODE_OPERATOR)
-        return true;
-    uint32_t at = adr_chains_first (&self->clients, adr_chains_hash (key, 32));
-    for (; at != ADR_CHAIN_END; at = adr_chains_next (&self->clients, at))
-        if (memcmp (self->client[at], key, 32) == 0)
-            return true;
-    return false;
+    return node >= 0 ? !s_is_shut (self, (uint32_t) node) : adoption_door;
 }
 
 static bool

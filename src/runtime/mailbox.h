@@ -10,6 +10,7 @@
 #define ADR_MAILBOX_H
 
 #include "core/actor.h"
+#include "core/credential.h"
 
 typedef enum {
     ADR_PARCEL_PACK = 1,
@@ -28,7 +29,8 @@ struct adr_parcel {
     bool local;                /* from an actor of this host */
     bool held;                 /* by post, while it waits for a connection */
     struct adr_unsent *unsent; /* post's account of what the library has not sent; NULL: not counted */
-    adr_node_type_t from_type; /* what the sender's certificate says */
+    adr_node_type_t from_type; /* what the registry, or the list of users, says of the sender's key */
+    char user[ADR_USER_NAME_SIZE]; /* the sender's name; "": it is no user */
     adr_address_t from, to;
     adr_bytes_t pack;          /* all of it */
     adr_bytes_t items;         /* what stands behind the envelope */

@@ -27,7 +27,8 @@ static const struct {
     { "node", adr_shell_node, NULL, "evict: the cluster hears a node no more, and never again" },
     { "token", adr_shell_token, NULL, "create: let a new node in, once (adrestiad join)" },
     { "key", adr_shell_key, NULL, "S3 access keys: create, list, show, disable, enable, delete, rotate, grant, revoke" },
-    { "audit", adr_shell_audit, NULL, "who changed what in the registry, and whose keys" },
+    { "user", adr_shell_user, NULL, "who may use and steer the cluster: profile, create, list, show, disable, enable, delete, rotate" },
+    { "audit", adr_shell_audit, NULL, "who changed what in the registry, whose keys, and which users" },
     { "object", adr_shell_object, NULL, "put, get, stat, delete, make-bucket" },
     { "kv", adr_shell_kv, NULL, "put, get, delete, list of small records" },
     { "init", NULL, adr_shell_init, "found a cluster: keys, certificates, the folders of its hosts" },
@@ -57,8 +58,15 @@ s_help (FILE *to)
            "  key disable K                                   key enable K\n"
            "  key delete K                                    key rotate K   prints the new secret, once\n"
            "  key grant K BUCKET:LEVEL                        key revoke K BUCKET\n"
-           "  LEVEL: read | write | owner; BUCKET may be *. A key that is made without --right reaches everything. For operators\n"
-           "  WHOM: --node NAME|ID | --zone Z; left out: everybody. For operators: --profile operator.yaml\n"
+           "  LEVEL: read | write | owner; BUCKET may be *. A key that is made without --right reaches everything\n"
+           "  user profile FILE.yaml [--like PROFILE]         makes a user's own keys, prints the public one\n"
+           "  user create NAME --role ROLE --key PUBLIC [--expires TIME]\n"
+           "  user list                                       user show NAME\n"
+           "  user disable NAME                               user enable NAME\n"
+           "  user delete NAME                                user rotate NAME --key PUBLIC [--expires TIME]\n"
+           "  ROLE: client: objects and records | reader: sees all, changes nothing | operator: a client who repairs, demotes, promotes\n"
+           "    | admin: everything. `init` makes the first of them, operator.yaml\n"
+           "  WHOM: --node NAME|ID | --zone Z; left out: everybody. For operators\n"
            "  CONDITION: --if-absent | --if-exists | --if-version E.T.I; kv put takes --ttl TIME, too: 10s, 5m, 2h, 7d\n"
            "  A FILE that is left out, or -, is standard input or output.\n"
            "\n"

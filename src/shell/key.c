@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* `adrestia key ...`: operators make, change and end the access keys of S3 clients (docs/protocol/credentials.md). A secret is drawn
+/* `adrestia key ...`: admins make, change and end the access keys of S3 clients (docs/protocol/credentials.md). A secret is drawn
  * here and printed once, when the PKI group has it; it stands in no file and no command line. */
 
 #include "core/credential.h"
@@ -172,8 +172,8 @@ s_fail (adr_shell_t *self, adr_result_t result, const char *access_key)
     int code = adr_shell_fail (self, result);
     if (result == ADR_TIMEOUT || result == ADR_UNKNOWN)
         fprintf (stderr,
-                 "adrestia: no PKI node has said that it is done. Keys cannot be changed or shown while most PKI nodes are down, nor by who is no\n"
-                 "operator (--profile operator.yaml); edges go on with the keys that they know. `adrestia key show %s` tells what there is.\n",
+                 "adrestia: no PKI node has said that it is done. Keys cannot be changed or shown while most PKI nodes are down; edges go on with\n"
+                 "the keys that they know. `adrestia key show %s` tells what there is.\n",
                  access_key);
     return code;
 }

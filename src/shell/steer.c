@@ -101,15 +101,13 @@ s_print (adr_shell_t *self, const json_t *nodes, const adr_node_answer_t *answer
         json_decref (rows);
 }
 
-/* Who is no operator is not answered: a message of his reaches no node. */
 static void
 s_hint (adr_action_t action, const adr_node_answer_t *answers, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (answers[i].result != ADR_TIMEOUT)
             return;
-    fprintf (stderr, "adrestia: nobody answered; only operators are heard (--profile operator.yaml)%s\n",
-             action >= ADR_ACTION_EVICT ? ", and only PKI nodes can do this: are they up?" : "");
+    fprintf (stderr, "adrestia: nobody answered%s\n", action >= ADR_ACTION_EVICT ? "; only PKI nodes can do this: are they up?" : "");
 }
 
 static int

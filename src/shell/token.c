@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* `adrestia token create`: an operator lets one new node in [TRUST-5]. The token's text alone goes to standard output, so that it can
+/* `adrestia token create`: an admin lets one new node in [TRUST-5]. The token's text alone goes to standard output, so that it can
  * go into a file or to `adrestiad join --token-file -`, and never stand in a command line. */
 
 #include "core/token.h"
@@ -107,7 +107,7 @@ adr_shell_token (adr_shell_t *self, int argc, char **argv)
         s_print (self, &terms, &made);
     sodium_memzero (&made, sizeof made);
     if (result == ADR_TIMEOUT)
-        fputs ("adrestia: nobody answered; only operators are heard (--profile operator.yaml), and only PKI nodes can do this: are they up?\n",
+        fputs ("adrestia: nobody answered; only PKI nodes can do this: are they up?\n",
                stderr);
     return result == ADR_OK ? 0 : adr_shell_fail (self, result);
 }

@@ -27,6 +27,10 @@ adr_credential_fill (adr_credential_message_t *self, const adr_credential_t *cre
     message->disabled = credential->disabled;
     message->created_ms = credential->created_ms;
     message->generation = credential->generation;
+    message->role = credential->role;
+    if (credential->has_curve_key)
+        message->curve_key = adr_bytes_view (adr_bytes (credential->curve_key, sizeof credential->curve_key));
+    message->until_ms = credential->until_ms;
     message->limited = credential->limited;
     message->n_right = credential->right_count;
     message->right = self->pointer;
@@ -69,6 +73,21 @@ s_take_rights (adr_credential_t *credential, const Adr__Credential *message)
     return true;
 }
 
+/* [USER-1] A user's have a role; its key may be missing, as in a question about one. */
+static bool
+s_take_user (adr_credential_t *credential, const Adr__Credential *message)
+{
+    credential->role = (adr_node_type_t) message->role;
+    credential->until_ms = message->until_ms;
+    credential->has_curve_key = message->curve_key.len != 0;
+    if (message->role == 0)
+        return !credential->has_curve_key && message->until_ms == 0;
+    if (credential->has_curve_key && message->curve_key.len == sizeof credential->curve_key)
+        memcpy (credential->curve_key, message->curve_key.data, sizeof credential->curve_key);
+    return adr_node_type_is_role (credential->role) && (message->curve_key.len == 0 || message->curve_key.len == sizeof credential->curve_key)
+           && *message->secret == 0 && message->sealed.len == 0 && message->n_right == 0;
+}
+
 bool
 adr_credential_read (adr_credential_t *credential, const Adr__Credential *message)
 {
@@ -82,7 +101,7 @@ adr_credential_read (adr_credential_t *credential, const Adr__Credential *messag
     return s_take_text (credential->access_key, sizeof credential->access_key, message->access_key, adr_credential_is_access_key, true)
            && s_take_text (credential->owner, sizeof credential->owner, message->owner, adr_credential_is_owner, false)
            && s_take_text (credential->secret, sizeof credential->secret, message->secret, adr_credential_is_secret, false)
-           && s_take_rights (credential, message);
+           && s_take_rights (credential, message) && s_take_user (credential, message);
 }
 
 void

@@ -2,6 +2,7 @@
 """What hostile and transfers attack, and how they judge: a cluster of three zones, its processes' memory, its S3 edges,
 spoken to by hand."""
 
+import argparse
 import hashlib
 import hmac
 import http.client
@@ -10,8 +11,12 @@ import importlib.util
 import os
 import random
 import re
+import shutil
+import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 from datetime import datetime, timezone
@@ -295,3 +300,32 @@ def judge_histories(target, workers, result):
     say(f"{len(rows)} operations, {acknowledged} acknowledged writes of the ledger: "
         + ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items())))
     return rows
+
+
+# --- a run ------------------------------------------------------------------------------------------------------------
+
+
+def drive(doc, name, cluster, judge):
+    """A cluster comes up, is judged, and goes; the exit code."""
+    parser = argparse.ArgumentParser(description=doc.split("\n", maxsplit=1)[0])
+    parser.add_argument("--keep", action="store_true", help="keep the folder, whatever happens")
+    words = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))  # what was started is stopped all the same
+    build = chaos.find_build()
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=build))
+    result, target, code = Judge(), None, 1
+    try:
+        target = cluster(build, folder)
+        say("the cluster is up")
+        judge(target, result)
+        code = 1 if result.failed else 0
+    finally:
+        if target:
+            target.lab("down")
+        if words.keep or code:
+            say(f"logs: {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    say("done")
+    print(f"{result.passed} passed, {result.failed} failed")
+    return code

@@ -42,6 +42,7 @@ typedef struct {
     size_t notes[4]; /* by level */
     char note[512];  /* the newest */
     bool fatal, trace;
+    const char *user; /* of the messages that come; NULL: of none */
 } harness_t;
 
 /* Creates the actor as `class` says; the environment is copied (its state_get becomes the harness's own), `map` and

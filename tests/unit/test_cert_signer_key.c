@@ -66,7 +66,14 @@ typedef struct {
     adr_access_t level;
     bool limited;
     uint8_t question; /* 0: a new one */
+    adr_node_type_t role;
+    uint8_t curve_key[32];
+    size_t curve_key_size;
+    uint64_t until_ms;
 } ask_t;
+
+#define A_KEY .curve_key = { 1, 2, 3 }, .curve_key_size = 32
+#define OTHER_KEY .curve_key = { 4, 5, 6 }, .curve_key_size = 32
 
 static void
 s_send (ask_t ask)
@@ -80,6 +87,9 @@ s_send (ask_t ask)
     credential.secret = (char *) (ask.secret ? ask.secret : "");
     credential.question = adr_id_view (&question);
     credential.limited = ask.limited;
+    credential.role = ask.role;
+    credential.curve_key = adr_bytes_view (adr_bytes (ask.curve_key, ask.curve_key_size));
+    credential.until_ms = ask.until_ms;
     right.bucket = (char *) ask.bucket;
     right.level = ask.level;
     credential.n_right = ask.bucket ? 1 : 0;
@@ -88,6 +98,7 @@ s_send (ask_t ask)
     control.action = ask.action;
     control.limit_ms = 10000;
     control.asker = adr_id_view (&asker);
+    control.asker_name = (char *) "root-of-all";
     control.credential = &credential;
     harness_forget (&s_signer);
     adr_id_t edge = adr_founding_node (s_founding, 0, ADR_NODE_EDGE)->id;
@@ -160,6 +171,67 @@ what_is_created_is_sealed (void **state)
     for (unsigned table = 0; table < ADR_TABLE_COUNT; table++)
         assert_false (fake_group_has (&s_group, (uint8_t) table, SECRET));
     assert_null (strstr (s_signer.note, SECRET));
+}
+
+/* [USER-1] */
+static void
+users_are_made_changed_and_ended (void **state)
+{
+    (void) state;
+    const adr_node_type_t any = ADR_NODE_CLIENT;
+    const Adr__ControlAnswer *answer = ASK (CREATE, .key = "olga", .role = ADR_NODE_OPERATOR, A_KEY, .until_ms = 77);
+    assert_int_equal (answer->status, ADR_STATUS_OK);
+    assert_int_equal (answer->credential->role, ADR_NODE_OPERATOR);
+    adr_credential_t olga = s_record ("olga");
+    assert_int_equal (olga.role, ADR_NODE_OPERATOR);
+    assert_int_equal (olga.until_ms, 77);
+    assert_int_equal (olga.curve_key[2], 3);
+    assert_int_equal (olga.created_ms, FIXTURE_NOW_MS);
+    assert_int_equal (olga.sealed_size, 0);
+    ASSERT_IS (CONFLICT, CREATE, .key = "olga", .role = ADR_NODE_ADMIN, OTHER_KEY);
+    ASSERT_IS (CONFLICT, CREATE, .key = "olga", .owner = "olga", .secret = SECRET); /* one namespace */
+    ASSERT_IS (NOT_FOUND, DISABLE, .key = "olga");                                  /* no access key */
+    ASSERT_IS (NOT_FOUND, ROTATE, .key = "olga", .secret = SECRET);
+    ASSERT_IS (NOT_FOUND, DISABLE, .key = "nobody", .role = any);
+    ASSERT_IS (OK, DISABLE, .key = "olga", .role = any);
+    assert_true (s_record ("olga").disabled);
+    assert_int_equal (s_record ("olga").role, ADR_NODE_OPERATOR);
+    ASSERT_IS (OK, ENABLE, .key = "olga", .role = any);
+    ASSERT_IS (OK, ROTATE, .key = "olga", .role = any, OTHER_KEY);
+    olga = s_record ("olga");
+    assert_int_equal (olga.curve_key[2], 6);
+    assert_int_equal (olga.until_ms, 0);
+    assert_int_equal (olga.role, ADR_NODE_OPERATOR);
+    assert_int_equal (olga.generation, 4);
+    ASSERT_IS (OK, CREATE, .owner = "alice", .secret = SECRET);
+    ASSERT_IS (NOT_FOUND, DELETE, .role = any); /* ALICE is no user */
+    ASSERT_IS (OK, DELETE, .key = "olga", .role = any);
+    assert_null (fake_group_find (&s_group, ADR_TABLE_CREDENTIAL, "kolga"));
+    assert_true (fake_group_has (&s_group, ADR_TABLE_AUDIT, "\"action\": \"user-create\", \"user\": \"olga\", \"role\": \"operator\""));
+    assert_true (fake_group_has (&s_group, ADR_TABLE_AUDIT, "\"action\": \"user-delete\""));
+    assert_true (fake_group_has (&s_group, ADR_TABLE_AUDIT, "\"by_user\": \"root-of-all\"}")); /* [USER-5] */
+}
+
+static void
+what_is_no_user_is_refused (void **state)
+{
+    (void) state;
+    ASSERT_IS (INVALID, CREATE, .key = "olga", .role = ADR_NODE_ADMIN);                                 /* no key */
+    ASSERT_IS (INVALID, CREATE, .key = "olga", .role = ADR_NODE_ADMIN, .curve_key_size = 32);           /* zeros */
+    ASSERT_IS (INVALID, CREATE, .key = "olga", .role = ADR_NODE_ADMIN, .curve_key = { 1 }, .curve_key_size = 31);
+    ASSERT_IS (INVALID, CREATE, .key = "olga", .role = ADR_NODE_META, A_KEY);
+    ASSERT_IS (INVALID, CREATE, .key = "olga", .role = ADR_NODE_STRANGER, A_KEY);
+    ASSERT_IS (INVALID, CREATE, .key = "olga", .role = ADR_NODE_ADMIN, A_KEY, .owner = "olga");
+    ASSERT_IS (INVALID, CREATE, .key = "olga", .role = ADR_NODE_ADMIN, A_KEY, .secret = SECRET);
+    ASSERT_IS (INVALID, CREATE, .key = "olga", .role = ADR_NODE_ADMIN, A_KEY, .limited = true);
+    ASSERT_IS (INVALID, CREATE, .key = "olga", .owner = "olga", .secret = SECRET, A_KEY); /* a key without a role */
+    ASSERT_IS (INVALID, CREATE, .key = "o", .role = ADR_NODE_ADMIN, A_KEY);
+    ASSERT_IS (OK, CREATE, .key = "olga", .role = ADR_NODE_ADMIN, A_KEY);
+    ASSERT_IS (INVALID, DISABLE, .key = "olga", .role = ADR_NODE_ADMIN, A_KEY);
+    ASSERT_IS (INVALID, ROTATE, .key = "olga", .role = ADR_NODE_ADMIN);
+    ASSERT_IS (INVALID, GRANT, .key = "olga", .role = ADR_NODE_ADMIN);
+    ASSERT_IS (INVALID, GRANT, .key = "olga", .role = ADR_NODE_ADMIN, .bucket = "papers", .level = ADR_ACCESS_READ, .limited = true);
+    assert_int_equal (s_record ("olga").generation, 1);
 }
 
 static void
@@ -364,6 +436,24 @@ s_told (uint64_t generation, bool held, const char *after)
     return harness_sent (&s_signer, ADR__KIND__CREDENTIALS, 0);
 }
 
+/* [USER-3] */
+static void
+edges_are_told_of_users (void **state)
+{
+    (void) state;
+    ASSERT_IS (OK, CREATE, .key = "olga", .role = ADR_NODE_OPERATOR, A_KEY, .until_ms = 77);
+    adr_bytes_t rows = s_told (0, false, "")->payload;
+    adr_credential_t credential;
+    assert_true (adr_credential_row_next (&rows, &credential));
+    assert_string_equal (credential.access_key, "olga");
+    assert_int_equal (credential.role, ADR_NODE_OPERATOR);
+    assert_int_equal (credential.until_ms, 77);
+    assert_int_equal (credential.curve_key[0], 1);
+    assert_false (credential.disabled);
+    assert_int_equal (rows.size, 0);
+    assert_int_equal (s_signer.notes[ADR_LEVEL_ERROR], 0); /* it has no secret that could not be opened */
+}
+
 static void
 edges_are_told_in_clear (void **state)
 {
@@ -526,6 +616,8 @@ main (void)
 #define S_TEST(name) cmocka_unit_test_setup_teardown (name, s_setup, s_teardown)
     const struct CMUnitTest tests[] = {
         S_TEST (what_is_created_is_sealed),
+        S_TEST (users_are_made_changed_and_ended),
+        S_TEST (what_is_no_user_is_refused),
         S_TEST (each_change_raises_the_generation),
         S_TEST (what_is_so_already_is_no_change),
         S_TEST (what_cannot_be_is_said),
@@ -536,6 +628,7 @@ main (void)
         S_TEST (without_a_group_it_is_said_in_time),
         S_TEST (without_a_sealing_key_no_secret_is_taken),
         S_TEST (there_is_an_end_to_credentials),
+        S_TEST (edges_are_told_of_users),
         S_TEST (edges_are_told_in_clear),
         S_TEST (many_are_told_in_pages),
         S_TEST (large_ones_are_told_in_more_pages),

@@ -210,6 +210,40 @@ nonsense_is_no_credential (void **state)
     adr_buffer_free (&bytes);
 }
 
+/* [USER-1] */
+static void
+users_are_encoded_whole (void **state)
+{
+    (void) state;
+    adr_credential_t user = { .access_key = "olga", .role = ADR_NODE_OPERATOR, .has_curve_key = true, .curve_key = { 1, 2 },
+                              .until_ms = 77, .created_ms = 5, .generation = 9 }, again;
+    adr_buffer_t bytes = { 0 };
+    adr_credential_encode (&user, ADR_CREDENTIAL_SEALED, &bytes);
+    assert_true (adr_credential_decode (&again, adr_bytes (bytes.data, bytes.size)));
+    assert_memory_equal (&again, &user, sizeof again);
+    static const adr_node_type_t s_none[] = { ADR_NODE_EDGE, ADR_NODE_PKI, ADR_NODE_STRANGER, ADR_NODE_TYPE_COUNT };
+    for (size_t i = 0; i < sizeof s_none / sizeof *s_none; i++) {
+        adr_buffer_clear (&bytes);
+        user.role = s_none[i];
+        adr_credential_encode (&user, ADR_CREDENTIAL_SEALED, &bytes);
+        assert_false (adr_credential_decode (&again, adr_bytes (bytes.data, bytes.size)));
+    }
+    for (int wrong = 0; wrong < 4; wrong++) { /* each with a secret, a right, a key or an end that is not its own */
+        user = s_credential ();
+        user.role = wrong < 2 ? ADR_NODE_READER : (adr_node_type_t) 0;
+        user.has_curve_key = wrong == 2;
+        user.until_ms = wrong == 3;
+        if (wrong == 0)
+            user.right_count = 0;
+        if (wrong == 1)
+            *user.secret = 0;
+        adr_buffer_clear (&bytes);
+        adr_credential_encode (&user, ADR_CREDENTIAL_CLEAR, &bytes);
+        assert_false (adr_credential_decode (&again, adr_bytes (bytes.data, bytes.size)));
+    }
+    adr_buffer_free (&bytes);
+}
+
 static void
 rows_are_read_one_by_one (void **state)
 {
@@ -247,6 +281,7 @@ main (void)
         cmocka_unit_test (what_is_encoded_decodes),
         cmocka_unit_test (the_longest_fits),
         cmocka_unit_test (nonsense_is_no_credential),
+        cmocka_unit_test (users_are_encoded_whole),
         cmocka_unit_test (rows_are_read_one_by_one),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);

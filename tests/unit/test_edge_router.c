@@ -731,7 +731,7 @@ test_thousands_of_requests_end_each_at_its_own_time (void **state)
 static const adr_address_t s_operator = { { { 0xef } }, ADR_ACTOR_CLIENT };
 
 static void
-s_ask_control (uint64_t number, adr_id_t node, Adr__ControlAction action, uint32_t limit_ms)
+s_ask_control_as (adr_node_type_t role, uint64_t number, adr_id_t node, Adr__ControlAction action, uint32_t limit_ms)
 {
     Adr__Control control = ADR__CONTROL__INIT;
     adr_id_t liar = harness_id (0x77);
@@ -741,7 +741,14 @@ s_ask_control (uint64_t number, adr_id_t node, Adr__ControlAction action, uint32
     control.for_ms = 5000;
     control.limit_ms = limit_ms;
     control.asker = adr_id_view (&liar); /* nobody else says who asks */
-    harness_message (&s_router, s_operator, ADR_NODE_OPERATOR, ADR__KIND__CONTROL, &control.base, s_nothing);
+    control.asker_name = (char *) "liar";
+    harness_message (&s_router, s_operator, role, ADR__KIND__CONTROL, &control.base, s_nothing);
+}
+
+static void
+s_ask_control (uint64_t number, adr_id_t node, Adr__ControlAction action, uint32_t limit_ms)
+{
+    s_ask_control_as (ADR_NODE_ADMIN, number, node, action, limit_ms);
 }
 
 static const Adr__Control *
@@ -774,15 +781,55 @@ s_told_status (void)
     return (adr_status_t) ((const Adr__ControlAnswer *) s_last (ADR__KIND__CONTROL_ANSWER)->header)->status;
 }
 
+/* [USER-2] Whether that role's request is answered at once, as denied. */
+static bool
+s_is_denied (adr_node_type_t role, uint32_t table, bool write)
+{
+    Adr__Read read = ADR__READ__INIT;
+    s_write_t *w = s_write ();
+    adr_id_t origin = harness_id (0x77);
+    harness_forget (&s_router);
+    read.number = 3;
+    read.table = table;
+    read.key = adr_bytes_view (adr_bytes ("k", 1));
+    read.limit_ms = 1000;
+    read.origin = adr_id_view (&origin);
+    w->op[0].table = table;
+    harness_message (&s_router, s_client, role, write ? ADR__KIND__WRITE : ADR__KIND__READ, write ? &w->write.base : &read.base,
+                     write ? adr_bytes ("0123456789", 10) : s_nothing);
+    return harness_count (&s_router, ADR__KIND__ANSWER) == 1
+           && ((const Adr__Answer *) s_last (ADR__KIND__ANSWER)->header)->status == ADR_STATUS_DENIED;
+}
+
+static void
+test_a_role_reads_and_writes_what_it_may (void **state)
+{
+    (void) state;
+    static const struct {
+        adr_node_type_t role;
+        bool pki, write;
+    } s_rows[] = { { ADR_NODE_CLIENT, false, true }, { ADR_NODE_READER, true, false }, { ADR_NODE_OPERATOR, true, true },
+                   { ADR_NODE_ADMIN, true, true } };
+    for (size_t i = 0; i < sizeof s_rows / sizeof *s_rows; i++) {
+        assert_int_equal (s_is_denied (s_rows[i].role, ADR_TABLE_AUDIT, false), !s_rows[i].pki);
+        assert_int_equal (s_is_denied (s_rows[i].role, ADR_TABLE_CREDENTIAL, false), !s_rows[i].pki);
+        assert_true (s_is_denied (s_rows[i].role, ADR_TABLE_CREDENTIAL, true));
+        assert_false (s_is_denied (s_rows[i].role, ADR_TABLE_KV, false));
+        assert_int_equal (s_is_denied (s_rows[i].role, ADR_TABLE_KV, true), !s_rows[i].write);
+    }
+}
+
 /* [EDGE-7] To the node's actor and back, with who asked, once. */
 static void
 test_an_operator_s_question_goes_to_the_node_and_back (void **state)
 {
     (void) state;
+    s_router.user = "alice";
     s_ask_control (5, s_meta (2).node, ADR__CONTROL_ACTION__REPAIR_PAUSE, 5000);
     const Adr__Control *passed = s_passed_on (ADR_ACTOR_INVENTORY_SYNCER);
     assert_int_equal (passed->for_ms, 5000);
     assert_memory_equal (passed->asker.data, s_operator.node.bytes, ADR_ID_SIZE);
+    assert_string_equal (passed->asker_name, "alice"); /* [USER-5] */
     s_node_answers (3, passed->number); /* another node */
     s_node_answers (2, passed->number + 1);
     assert_int_equal (s_told (), 0);
@@ -993,6 +1040,37 @@ test_what_the_pki_node_says_of_an_eviction_goes_to_the_operator (void **state)
     assert_int_equal (s_ask_to_evict (7, s_meta (2).node), 1); /* answered: the next one is a new question */
 }
 
+/* [USER-2] */
+static void
+test_a_role_does_what_it_may_and_nothing_else (void **state)
+{
+    (void) state;
+    static const struct {
+        Adr__ControlAction action;
+        bool operators;
+    } s_rows[] = { { ADR__CONTROL_ACTION__REPAIR_RUN, true },  { ADR__CONTROL_ACTION__REPAIR_PAUSE, true },
+                   { ADR__CONTROL_ACTION__SCRUB, true },       { ADR__CONTROL_ACTION__DEMOTE, true },
+                   { ADR__CONTROL_ACTION__PROMOTE, true },     { ADR__CONTROL_ACTION__EVICT, false },
+                   { ADR__CONTROL_ACTION__TOKEN, false },      { ADR__CONTROL_ACTION__KEY_CREATE, false },
+                   { ADR__CONTROL_ACTION__KEY_DISABLE, false }, { ADR__CONTROL_ACTION__KEY_ENABLE, false },
+                   { ADR__CONTROL_ACTION__KEY_DELETE, false }, { ADR__CONTROL_ACTION__KEY_ROTATE, false },
+                   { ADR__CONTROL_ACTION__KEY_GRANT, false },  { ADR__CONTROL_ACTION__KEY_REVOKE, false } };
+    static const adr_node_type_t s_roles[] = { ADR_NODE_CLIENT, ADR_NODE_READER, ADR_NODE_OPERATOR, ADR_NODE_ADMIN };
+    uint64_t number = 0;
+    s_restart_in (2);
+    for (size_t i = 0; i < sizeof s_rows / sizeof *s_rows; i++)
+        for (size_t role = 0; role < 4; role++) {
+            harness_forget (&s_router);
+            s_ask_control_as (s_roles[role], ++number, s_meta (2).node, s_rows[i].action, 5000);
+            bool may = s_roles[role] == ADR_NODE_ADMIN || (s_roles[role] == ADR_NODE_OPERATOR && s_rows[i].operators);
+            if (may)
+                assert_int_equal (harness_count (&s_router, ADR__KIND__CONTROL), 1);
+            else
+                assert_int_equal (s_told_status (), ADR_STATUS_DENIED);
+            assert_int_equal (harness_count (&s_router, ADR__KIND__CONTROL) + s_told (), 1);
+        }
+}
+
 /* [EDGE-7, KEY-3] About no node: to our zone's PKI node, to another one when it is asked again, the question as it was; and back. */
 static void
 test_a_key_s_change_goes_to_a_pki_node_and_back (void **state)
@@ -1011,7 +1089,7 @@ test_a_key_s_change_goes_to_a_pki_node_and_back (void **state)
         control.limit_ms = 5000;
         control.credential = &credential;
         for (int again = 0; again < 2; again++) {
-            harness_message (&s_router, s_operator, ADR_NODE_OPERATOR, ADR__KIND__CONTROL, &control.base, s_nothing);
+            harness_message (&s_router, s_operator, ADR_NODE_ADMIN, ADR__KIND__CONTROL, &control.base, s_nothing);
             const Adr__Control *passed = s_passed_on (ADR_ACTOR_CERT_SIGNER);
             adr_id_t to = s_last (ADR__KIND__CONTROL)->to.node, home = s_pki (2);
             assert_int_equal (adr_id_equal (&to, &home), again == 0);
@@ -1058,6 +1136,8 @@ main (void)
 {
 #define S_TEST(name) cmocka_unit_test_setup_teardown (name, s_setup, s_teardown)
     const struct CMUnitTest tests[] = {
+        S_TEST (test_a_role_reads_and_writes_what_it_may),
+        S_TEST (test_a_role_does_what_it_may_and_nothing_else),
         S_TEST (test_an_operator_s_question_goes_to_the_node_and_back),
         S_TEST (test_what_an_operator_cannot_ask),
         S_TEST (test_a_key_s_change_goes_to_a_pki_node_and_back),

@@ -2,9 +2,11 @@
 /* The gatekeeper, asked directly and through real CURVE sockets: known keys come in by their doors, nobody else does. */
 
 #include "runtime/gatekeeper.h"
+#include "runtime/clock.h"
 #include "runtime/metrics.h"
 #include "runtime/socket.h"
 #include "runtime_fixture.h"
+#include "wire/credential_codec.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,14 +58,103 @@ test_doors (void **state)
     assert_false (adr_directory_admits (directory, ADR_DOMAIN_BULK, client));
     assert_false (adr_directory_admits (directory, ADR_DOMAIN_CLIENT, stranger));
     assert_false (adr_directory_admits (directory, ADR_DOMAIN_CONTROL, stranger));
-    assert_int_equal (adr_directory_client_type (directory, client), ADR_NODE_CLIENT);
+    char name[ADR_USER_NAME_SIZE];
+    assert_int_equal (adr_directory_user (directory, client, name), ADR_NODE_CLIENT);
+    assert_int_equal (adr_directory_user (directory, stranger, name), 0);
     adr_directory_set_operators (directory, (const uint8_t (*)[32]) &fixture_shared.stranger_public, 1);
     assert_true (adr_directory_admits (directory, ADR_DOMAIN_CLIENT, stranger)); /* an operator now */
     assert_false (adr_directory_admits (directory, ADR_DOMAIN_CONTROL, stranger));
-    assert_int_equal (adr_directory_client_type (directory, stranger), ADR_NODE_OPERATOR);
-    assert_int_equal (adr_directory_client_type (directory, client), ADR_NODE_CLIENT);
+    assert_int_equal (adr_directory_user (directory, stranger, name), ADR_NODE_ADMIN);
+    assert_int_equal (strncmp (name, "configured-", 11), 0);
+    assert_true (adr_credential_is_access_key (name));
+    assert_int_equal (adr_directory_user (directory, client, name), ADR_NODE_CLIENT);
     assert_false (adr_directory_admits (directory, "", node));
     assert_false (adr_directory_admits (directory, "global", node));
+    adr_directory_destroy (&directory);
+}
+
+/* --- users -------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const char *name;
+    uint8_t key; /* the first byte of the CURVE key; 0: the fixture's client's */
+    adr_node_type_t role;
+    bool disabled;
+    int64_t until_ms; /* from now on; 0: for good */
+} s_user_t;
+
+static void
+s_tell_users (adr_directory_t *directory, const s_user_t *user, size_t count)
+{
+    adr_buffer_t rows = { 0 };
+    for (size_t i = 0; i < count; i++) {
+        adr_credential_t credential = { .role = user[i].role, .has_curve_key = user[i].role != 0, .disabled = user[i].disabled };
+        snprintf (credential.access_key, sizeof credential.access_key, "%s", user[i].name);
+        if (user[i].role)
+            credential.curve_key[0] = user[i].key;
+        if (user[i].role && user[i].key == 0)
+            memcpy (credential.curve_key, fixture_shared.client_public, 32);
+        if (user[i].until_ms)
+            credential.until_ms = (uint64_t) (adr_clock_wall_ms () + user[i].until_ms);
+        adr_credential_row_append (&rows, &credential);
+    }
+    adr_directory_take_users (directory, adr_bytes (rows.data, rows.size));
+    adr_buffer_free (&rows);
+}
+
+static adr_node_type_t
+s_role_of (const adr_directory_t *directory, uint8_t first, const char *wanted_name)
+{
+    uint8_t key[32] = { first };
+    char name[ADR_USER_NAME_SIZE];
+    adr_node_type_t role = adr_directory_user (directory, key, name);
+    assert_int_equal (adr_directory_admits ((void *) directory, ADR_DOMAIN_CLIENT, key), role != 0);
+    assert_false (adr_directory_admits ((void *) directory, ADR_DOMAIN_CONTROL, key));
+    if (role)
+        assert_string_equal (name, wanted_name);
+    return role;
+}
+
+static void
+test_users_are_heard_as_the_newest_list_says (void **state) /* [USER-3] */
+{
+    (void) state;
+    static const s_user_t s_first[] = { { "amy", 9, ADR_NODE_ADMIN, false, 0 },     { "bob", 2, ADR_NODE_READER, false, 60000 },
+                                        { "cid", 3, ADR_NODE_OPERATOR, true, 0 },   { "dan", 4, ADR_NODE_CLIENT, false, -1 },
+                                        { "eve", 5, ADR_NODE_ADMIN, false, 0 },     { "fay", 5, ADR_NODE_CLIENT, false, 0 },
+                                        { "s3key", 6, (adr_node_type_t) 0, false, 0 } };
+    static const s_user_t s_second[] = { { "bob", 2, ADR_NODE_CLIENT, false, 0 } };
+    adr_directory_t *directory
+        = adr_directory_new (fixture_shared.map, (const uint8_t (*)[32]) &fixture_shared.client_public, 1);
+    s_tell_users (directory, s_first, sizeof s_first / sizeof *s_first);
+    assert_int_equal (s_role_of (directory, 9, "amy"), ADR_NODE_ADMIN);
+    assert_int_equal (s_role_of (directory, 2, "bob"), ADR_NODE_READER);
+    assert_int_equal (s_role_of (directory, 3, ""), 0); /* disabled */
+    assert_int_equal (s_role_of (directory, 4, ""), 0); /* over */
+    assert_int_equal (s_role_of (directory, 5, ""), 0); /* a key that two have is nobody's */
+    assert_int_equal (s_role_of (directory, 6, ""), 0);
+    s_tell_users (directory, s_second, 1);
+    assert_int_equal (s_role_of (directory, 9, ""), 0);
+    assert_int_equal (s_role_of (directory, 2, "bob"), ADR_NODE_CLIENT);
+    adr_directory_destroy (&directory);
+}
+
+static void
+test_the_cluster_s_word_counts_more_than_the_configuration_s (void **state) /* [USER-4] */
+{
+    (void) state;
+    static const s_user_t s_disabled[] = { { "own", 0, ADR_NODE_ADMIN, true, 0 } }, s_reader[] = { { "own", 0, ADR_NODE_READER, false, 0 } };
+    const uint8_t *client = fixture_shared.client_public;
+    char name[ADR_USER_NAME_SIZE];
+    adr_directory_t *directory
+        = adr_directory_new (fixture_shared.map, (const uint8_t (*)[32]) &fixture_shared.client_public, 1);
+    s_tell_users (directory, s_disabled, 1);
+    assert_int_equal (adr_directory_user (directory, client, name), 0);
+    assert_false (adr_directory_admits (directory, ADR_DOMAIN_CLIENT, client));
+    s_tell_users (directory, s_reader, 1);
+    assert_int_equal (adr_directory_user (directory, client, name), ADR_NODE_READER);
+    s_tell_users (directory, NULL, 0);
+    assert_int_equal (adr_directory_user (directory, client, name), ADR_NODE_CLIENT);
     adr_directory_destroy (&directory);
 }
 
@@ -407,6 +498,8 @@ main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (test_probe),
         cmocka_unit_test (test_doors),
+        cmocka_unit_test (test_users_are_heard_as_the_newest_list_says),
+        cmocka_unit_test (test_the_cluster_s_word_counts_more_than_the_configuration_s),
         cmocka_unit_test (test_who_is_new_in_a_newer_map_is_known),
         cmocka_unit_test (test_whom_a_newer_map_does_not_have_is_shut_out),
         cmocka_unit_test (test_who_was_shut_out_stays_so),

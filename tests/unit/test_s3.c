@@ -453,6 +453,9 @@ test_the_newest_list_counts (void **state)
     ASK (200, NULL, "GET", "/");
     s_tell (world, list, 0);
     ASK (200, NULL, "GET", "/");
+    adr_credential_t user = { .access_key = "GOOD", .role = ADR_NODE_ADMIN, .has_curve_key = true, .disabled = true };
+    s_tell (world, &user, 1); /* a user does not sign, whatever the name [USER-1] */
+    ASK (200, NULL, "GET", "/");
 }
 
 /* [KEY-5] A request that was let in goes on by the list that let it in, whatever comes meanwhile. */
