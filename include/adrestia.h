@@ -182,6 +182,21 @@ typedef struct {
  * but for OK. */
 adr_result_t adr_token_create (adr_client_t *self, const adr_token_terms_t *terms, adr_token_made_t *made);
 
+typedef struct {
+    uint8_t id[32];          /* the public half of its secret, by which it is withdrawn */
+    char type[8], zone[64], group[64], name[64]; /* of the node that it lets in */
+    uint64_t expires_ms;     /* since 1970 */
+    bool withdrawn;
+    char node[40];           /* the id of the node that came in by it; "": none has */
+} adr_token_info_t;
+
+/* For readers, operators and admins: all tokens there ever were, in no order, until `row` returns false. Strong reads. */
+typedef bool (adr_token_row_fn) (void *argument, const adr_token_info_t *token);
+adr_result_t adr_token_list (adr_client_t *self, adr_token_row_fn *row, void *argument);
+/* For admins: no node comes in by that token any more. OK also if it was withdrawn before; NOT_FOUND: there is none; REFUSED: a node has
+ * come in by it; TIMEOUT, UNKNOWN: no PKI node answered, and it may be done. */
+adr_result_t adr_token_withdraw (adr_client_t *self, const uint8_t id[32]);
+
 /* --- S3 credentials, for admins (docs/protocol/credentials.md) --- */
 
 typedef enum {

@@ -120,6 +120,8 @@ s_why_not (const adr_map_t *held, const change_t *change, int64_t wall_ms)
 {
     const change_token_t *token = &change->token;
     const adr_cert_t *asked = &change->certificate;
+    if (token->withdrawn)
+        return "the token was withdrawn";
     if (wall_ms > (int64_t) token->valid_ms)
         return "the token has expired";
     if (asked->type != token->type || !adr_id_equal (&asked->group, &token->group))

@@ -41,6 +41,7 @@ typedef struct {
     uint64_t valid_ms; /* asked for: how long; kept: until when, since 1970 */
     adr_id_t node;     /* none: nobody used it */
     uint8_t curve_key[ADR_KEY_SIZE], sign_key[ADR_KEY_SIZE];
+    bool withdrawn;    /* asked for: that it be */
 } change_token_t;
 
 /* [KEY-1] The record `generation`. */

@@ -30,6 +30,7 @@ change_token_message (const change_token_t *token, Adr__Token *message)
     message->node = adr_id_view (&token->node);
     message->curve_key = adr_bytes_view (adr_bytes (token->curve_key, used ? sizeof token->curve_key : 0));
     message->sign_key = adr_bytes_view (adr_bytes (token->sign_key, used ? sizeof token->sign_key : 0));
+    message->withdrawn = token->withdrawn;
 }
 
 static bool
@@ -55,7 +56,8 @@ bool
 change_token_read (change_token_t *token, const Adr__Token *message)
 {
     *token = (change_token_t){ .type = (adr_node_type_t) message->type, .zone = adr_id_of (message->zone),
-                               .group = adr_id_of (message->group), .valid_ms = message->valid_ms, .node = adr_id_of (message->node) };
+                               .group = adr_id_of (message->group), .valid_ms = message->valid_ms, .node = adr_id_of (message->node),
+                               .withdrawn = message->withdrawn };
     bool used = !adr_id_is_none (&token->node);
     return message->type >= ADR_NODE_EDGE && message->type <= ADR_NODE_PKI && s_read_key (token->key, message->token_key, true)
            && s_read_name (token->zone_name, message->zone_name) && s_read_name (token->group_name, message->group_name)
@@ -165,11 +167,50 @@ s_is_as_asked (const change_token_t *asked, const change_token_t *kept)
            && (*asked->name == 0 || strcmp (asked->name, kept->name) == 0);
 }
 
+/* The record and the audit's row, together or not at all. */
+static void
+s_write (cert_signer_t *self, const adr_map_t *held, const char *action, const adr_event_t *event, adr_effects_t *effects)
+{
+    change_t *change = cert_signer_change (self);
+    adr_buffer_t record = { 0 };
+    char more[ADR_NAME_MAX + 64];
+    bool first = change->token_held.index == 0;
+    change_token_encode (&change->token, &record);
+    change_ops_begin (change);
+    change_add_op (change, ADR_TABLE_TOKEN, adr_bytes (change->token.key, ADR_KEY_SIZE), adr_bytes (record.data, record.size), first,
+                   first ? NULL : &change->token_held);
+    adr_buffer_free (&record);
+    snprintf (more, sizeof more, "\"name\": \"%s\", \"until_ms\": %llu", change->token.name, (unsigned long long) change->token.valid_ms);
+    change_add_audit (change, held->epoch, cert_signer_draw (self) | 1, action, more, event->wall_ms);
+    change_write (self, event, effects);
+}
+
+/* [TRUST-5] Nobody has used it, and nobody will. */
+static void
+s_withdraw (cert_signer_t *self, const adr_map_t *held, const adr_event_t *event, adr_effects_t *effects)
+{
+    change_t *change = cert_signer_change (self);
+    if (change->token.type == 0)
+        change_end (self, ADR_STATUS_NOT_FOUND, "there is no such token", effects);
+    else if (!adr_id_is_none (&change->token.node))
+        change_end (self, ADR_STATUS_REFUSED, "a node has come in by it: evict that node if it should not have", effects);
+    else if (change->token.withdrawn)
+        change_end (self, ADR_STATUS_OK, "it is withdrawn already", effects);
+    else {
+        change->token.withdrawn = true;
+        s_write (self, held, "token-withdraw", event, effects);
+    }
+}
+
 void
 cert_signer_decide_token (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects)
 {
     change_t *change = cert_signer_change (self);
     const char *text;
+    if (change->asked.withdrawn) {
+        s_withdraw (self, held, event, effects);
+        return;
+    }
     if (change->token.type) { /* this very question, asked again, or somebody who draws keys badly */
         bool same = s_is_as_asked (&change->asked, &change->token);
         change_end (self, same ? ADR_STATUS_OK : ADR_STATUS_DENIED, same ? "" : "another token has that key", effects);
@@ -182,15 +223,20 @@ cert_signer_decide_token (cert_signer_t *self, adr_map_t *held, const adr_event_
         return;
     }
     change->token.valid_ms += (uint64_t) event->wall_ms;
-    adr_buffer_t record = { 0 };
-    char more[ADR_NAME_MAX + 64];
-    change_token_encode (&change->token, &record);
-    change_ops_begin (change);
-    change_add_op (change, ADR_TABLE_TOKEN, adr_bytes (change->token.key, ADR_KEY_SIZE), adr_bytes (record.data, record.size), true, NULL);
-    adr_buffer_free (&record);
-    snprintf (more, sizeof more, "\"name\": \"%s\", \"until_ms\": %llu", change->token.name, (unsigned long long) change->token.valid_ms);
-    change_add_audit (change, held->epoch, cert_signer_draw (self) | 1, "token", more, event->wall_ms);
-    change_write (self, event, effects);
+    s_write (self, held, "token", event, effects);
+}
+
+/* NULL, or what is wrong with the question. */
+static const char *
+s_read_question (change_token_t *asked, const Adr__Control *control)
+{
+    bool withdraw = control->action == ADR__CONTROL_ACTION__TOKEN_WITHDRAW;
+    if (control->token == NULL || !change_token_read (asked, control->token) || !adr_id_is_none (&asked->node))
+        return "a token has a key, a type, and names of letters, digits and -_.@";
+    asked->withdrawn = withdraw;
+    if (!withdraw && (*asked->zone_name == 0 || asked->valid_ms == 0 || asked->valid_ms > ADR_TOKEN_VALID_MAX_MS))
+        return "a token needs a zone, and is valid for a week at most";
+    return NULL;
 }
 
 void
@@ -198,10 +244,9 @@ cert_signer_on_token (cert_signer_t *self, const adr_event_t *event, adr_effects
 {
     const Adr__Control *control = (const Adr__Control *) event->message.header;
     change_t asked = cert_signer_asked (CHANGE_TOKEN, event);
-    if (control->token == NULL || !change_token_read (&asked.asked, control->token) || *asked.asked.zone_name == 0
-        || !adr_id_is_none (&asked.asked.node) || asked.asked.valid_ms == 0 || asked.asked.valid_ms > ADR_TOKEN_VALID_MAX_MS)
-        cert_signer_answer (asked.asker, control->number, ADR_STATUS_INVALID,
-                            "a token needs a type, a zone, names of letters, digits and -_.@, and is valid for a week at most", NULL, effects);
+    const char *why = s_read_question (&asked.asked, control);
+    if (why)
+        cert_signer_answer (asked.asker, control->number, ADR_STATUS_INVALID, why, NULL, effects);
     else if (!cert_signer_begin_change (self, &asked, event, effects))
         cert_signer_answer (asked.asker, control->number, ADR_STATUS_REFUSED, "busy: the registry is being changed", NULL, effects);
 }

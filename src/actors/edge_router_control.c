@@ -68,7 +68,8 @@ s_find_actor (const edge_router_t *self, const Adr__Control *ask, uint32_t tries
 {
     adr_id_t id = adr_id_of (ask->node);
     const adr_map_node_t *node = adr_map_node (self->map, &id);
-    bool nobody = ask->action == ADR__CONTROL_ACTION__TOKEN || s_is_key (ask->action); /* these are about no node */
+    bool nobody = ask->action == ADR__CONTROL_ACTION__TOKEN || ask->action == ADR__CONTROL_ACTION__TOKEN_WITHDRAW
+                  || s_is_key (ask->action); /* these are about no node */
     bool changes = ask->action >= ADR__CONTROL_ACTION__EVICT;
     if (changes && (node || nobody))
         node = s_choose_pki (self, &id, tries);

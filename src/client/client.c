@@ -444,23 +444,53 @@ adr_value_free (adr_value_t *value)
 
 /* Hands out the rows of a page and leaves the last key in `after`; false when the caller wants no more. */
 static bool
-s_rows_give (adr_bytes_t rows, size_t space_size, adr_buffer_t *after, adr_kv_row_fn *row, void *argument)
+s_give_page (adr_bytes_t page, adr_buffer_t *after, adr_table_row_fn *give, void *argument)
 {
-    adr_bytes_t key, value;
-    adr_version_t version;
-    adr_value_t given;
-    while (adr_list_row_next (&rows, &key, &value, &version, &given.time_ms)) {
-        if (key.size <= space_size + 1)
-            continue;
+    adr_table_row_t row;
+    while (adr_list_row_next (&page, &row.key, &row.value, &row.version, &row.time_ms)) {
         adr_buffer_clear (after);
-        adr_buffer_append (after, key.data, key.size);
-        given.version = s_version_of (version);
-        given.value = (void *) value.data;
-        given.size = value.size;
-        if (!row (argument, key.data + space_size + 1, key.size - space_size - 1, &given))
+        adr_buffer_append (after, row.key.data, row.key.size);
+        if (!give (argument, &row))
             return false;
     }
     return true;
+}
+
+adr_result_t
+adr_call_list (adr_client_t *self, uint8_t table, adr_bytes_t prefix, adr_bytes_t after, Adr__ReadMode mode, adr_table_row_fn *row,
+               void *argument)
+{
+    adr_buffer_t last = { 0 };
+    adr_call_t call;
+    adr_result_t result;
+    bool more;
+    adr_buffer_append (&last, after.data, after.size);
+    adr_call_init (&call, self);
+    do {
+        adr_session_list (self->session, table, prefix, adr_bytes (last.data, last.size), 0, true, mode, 0, adr_call_done, &call);
+        result = adr_call_wait (&call);
+        more = result == ADR_OK && s_give_page (adr_bytes (call.value.data, call.value.size), &last, row, argument) && call.more
+               && call.value.size > 0;
+    } while (more);
+    adr_call_free (&call);
+    adr_buffer_free (&last);
+    return result;
+}
+
+typedef struct {
+    size_t space_size;
+    adr_kv_row_fn *row;
+    void *argument;
+} s_kv_rows_t;
+
+static bool
+s_give_kv (void *argument, const adr_table_row_t *row)
+{
+    const s_kv_rows_t *rows = argument;
+    if (row->key.size <= rows->space_size + 1)
+        return true;
+    adr_value_t value = { s_version_of (row->version), row->time_ms, (void *) row->value.data, row->value.size };
+    return rows->row (rows->argument, row->key.data + rows->space_size + 1, row->key.size - rows->space_size - 1, &value);
 }
 
 adr_result_t
@@ -468,58 +498,32 @@ adr_kv_list (adr_client_t *self, const char *space, const void *prefix, size_t p
              size_t after_size, adr_read_t mode, adr_kv_row_fn *row, void *argument)
 {
     uint8_t prefix_key[ADR_KEY_MAX], after_key[ADR_KEY_MAX];
-    adr_buffer_t last = { 0 };
-    adr_call_t call;
     size_t size = s_kv_key (prefix_key, space, prefix, prefix_size, 0), before = 0;
     if (size > 0 && after)
         before = s_kv_key (after_key, space, after, after_size, 0);
     if (size == 0 || (after && before == 0))
         return adr_call_fail (self, ADR_INVALID, s_bad_key);
-    adr_buffer_append (&last, after_key, before);
-    adr_call_init (&call, self);
-    adr_result_t result;
-    bool more = true;
-    do {
-        adr_session_list (self->session, ADR_TABLE_KV, adr_bytes (prefix_key, size),
-                          adr_bytes (last.data, last.size), 0, true, s_mode (mode), 0, adr_call_done, &call);
-        result = adr_call_wait (&call);
-        if (result == ADR_OK)
-            more = s_rows_give (adr_bytes (call.value.data, call.value.size), strlen (space), &last, row, argument)
-                   && call.more && call.value.size > 0;
-    } while (result == ADR_OK && more);
-    adr_call_free (&call);
-    adr_buffer_free (&last);
-    return result;
+    s_kv_rows_t rows = { strlen (space), row, argument };
+    return adr_call_list (self, ADR_TABLE_KV, adr_bytes (prefix_key, size), adr_bytes (after_key, before), s_mode (mode), s_give_kv, &rows);
+}
+
+typedef struct {
+    adr_audit_row_fn *row;
+    void *argument;
+} s_audit_rows_t;
+
+static bool
+s_give_audit (void *argument, const adr_table_row_t *row)
+{
+    const s_audit_rows_t *rows = argument;
+    return rows->row (rows->argument, (const char *) row->value.data, row->value.size, row->time_ms);
 }
 
 adr_result_t
 adr_audit_list (adr_client_t *self, adr_audit_row_fn *row, void *argument)
 {
-    adr_buffer_t last = { 0 };
-    adr_call_t call;
-    adr_result_t result;
-    bool more = true;
-    adr_call_init (&call, self);
-    do {
-        adr_session_list (self->session, ADR_TABLE_AUDIT, adr_bytes (NULL, 0), adr_bytes (last.data, last.size), 0, true,
-                          ADR__READ_MODE__STRONG, 0, adr_call_done, &call);
-        result = adr_call_wait (&call);
-        adr_bytes_t rows = adr_bytes (call.value.data, call.value.size), key, value;
-        adr_version_t version;
-        uint64_t time_ms;
-        more = result == ADR_OK && call.more && call.value.size > 0;
-        while (result == ADR_OK && adr_list_row_next (&rows, &key, &value, &version, &time_ms)) {
-            adr_buffer_clear (&last);
-            adr_buffer_append (&last, key.data, key.size);
-            if (!row (argument, (const char *) value.data, value.size, time_ms)) {
-                more = false;
-                break;
-            }
-        }
-    } while (more);
-    adr_call_free (&call);
-    adr_buffer_free (&last);
-    return result;
+    s_audit_rows_t rows = { row, argument };
+    return adr_call_list (self, ADR_TABLE_AUDIT, adr_bytes (NULL, 0), adr_bytes (NULL, 0), ADR__READ_MODE__STRONG, s_give_audit, &rows);
 }
 
 /* --- asynchronous --------------------------------------------------------------------------------------------- */

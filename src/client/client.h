@@ -46,6 +46,17 @@ adr_result_t adr_call_wait (adr_call_t *call);
 /* Fails a call before anything is asked. */
 adr_result_t adr_call_fail (adr_client_t *client, adr_result_t result, const char *text);
 
+/* One row of a table; lent for the call. False: no more are wanted. */
+typedef struct {
+    adr_bytes_t key, value;
+    adr_version_t version;
+    uint64_t time_ms;
+} adr_table_row_t;
+typedef bool (adr_table_row_fn) (void *argument, const adr_table_row_t *row);
+/* A table's rows under the prefix and behind `after` (which may be empty), page by page; a page is a read of that mode of its own. */
+adr_result_t adr_call_list (adr_client_t *client, uint8_t table, adr_bytes_t prefix, adr_bytes_t after, Adr__ReadMode mode,
+                            adr_table_row_fn *row, void *argument);
+
 adr_result_t adr_result_of (adr_status_t status, bool unsent);
 
 /* The map as JSON text, the caller's to free (). NULL: the bytes are no map. */

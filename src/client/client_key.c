@@ -164,69 +164,39 @@ typedef struct {
     void *argument;
 } s_rows_t;
 
-/* False: no more are wanted. */
 static bool
-s_give_row (const s_rows_t *rows, const adr_credential_t *credential)
+s_give_row (void *argument, const adr_table_row_t *row)
 {
+    const s_rows_t *rows = argument;
+    adr_credential_t credential;
     adr_key_info_t key;
     adr_user_info_t user;
-    if ((credential->role != 0) != (rows->user != NULL))
+    if (!adr_credential_decode (&credential, row->value) || (credential.role != 0) != (rows->user != NULL))
         return true;
     if (rows->user) {
-        s_give_user (&user, credential);
+        s_give_user (&user, &credential);
         return rows->user (rows->argument, &user);
     }
-    s_give (&key, credential);
+    s_give (&key, &credential);
     return rows->key (rows->argument, &key);
 }
 
-/* Hands out the rows of a page and leaves the last key in `after`; false when the caller wants no more. */
-static bool
-s_give_page (adr_bytes_t page, adr_buffer_t *after, const s_rows_t *rows)
-{
-    adr_bytes_t key, value;
-    adr_version_t version;
-    uint64_t time_ms;
-    adr_credential_t credential;
-    while (adr_list_row_next (&page, &key, &value, &version, &time_ms)) {
-        adr_buffer_clear (after);
-        adr_buffer_append (after, key.data, key.size);
-        if (adr_credential_decode (&credential, value) && !s_give_row (rows, &credential))
-            return false;
-    }
-    return true;
-}
-
 static adr_result_t
-s_list (adr_client_t *self, const s_rows_t *rows)
+s_list (adr_client_t *self, s_rows_t rows)
 {
-    adr_buffer_t last = { 0 };
-    adr_call_t call;
-    adr_result_t result;
-    bool more;
-    adr_call_init (&call, self);
-    do {
-        adr_session_list (self->session, ADR_TABLE_CREDENTIAL, adr_bytes ("k", 1), adr_bytes (last.data, last.size), 0, true,
-                          ADR__READ_MODE__STRONG, 0, adr_call_done, &call);
-        result = adr_call_wait (&call);
-        more = result == ADR_OK && s_give_page (adr_bytes (call.value.data, call.value.size), &last, rows) && call.more
-               && call.value.size > 0;
-    } while (more);
-    adr_call_free (&call);
-    adr_buffer_free (&last);
-    return result;
+    return adr_call_list (self, ADR_TABLE_CREDENTIAL, adr_bytes ("k", 1), adr_bytes (NULL, 0), ADR__READ_MODE__STRONG, s_give_row, &rows);
 }
 
 adr_result_t
 adr_key_list (adr_client_t *self, adr_key_row_fn *row, void *argument)
 {
-    return s_list (self, &(s_rows_t){ .key = row, .argument = argument });
+    return s_list (self, (s_rows_t){ .key = row, .argument = argument });
 }
 
 adr_result_t
 adr_user_list (adr_client_t *self, adr_user_row_fn *row, void *argument)
 {
-    return s_list (self, &(s_rows_t){ .user = row, .argument = argument });
+    return s_list (self, (s_rows_t){ .user = row, .argument = argument });
 }
 
 /* NOT_FOUND also if the name is the other kind's. */

@@ -7,6 +7,7 @@
 #include "client/client.h"
 
 #include "core/token.h"
+#include "wire/bounds.h"
 #include "wire/map_codec.h"
 
 #include <sodium.h>
@@ -119,7 +120,7 @@ s_ask (adr_client_t *self, const Adr__Token *asked, adr_token_t *token)
 {
     adr_call_t call;
     adr_call_init (&call, self);
-    adr_session_token (self->session, asked, 0, adr_call_done, &call);
+    adr_session_token (self->session, ADR__CONTROL_ACTION__TOKEN, asked, 0, adr_call_done, &call);
     adr_result_t result = adr_call_wait (&call);
     if (result == ADR_OK) {
         Adr__Token *kept = call.value.size ? adr__token__unpack (NULL, call.value.size, call.value.data) : NULL;
@@ -177,5 +178,64 @@ adr_token_create (adr_client_t *self, const adr_token_terms_t *terms, adr_token_
         made->expires_ms = (uint64_t) token.expires_ms;
     }
     adr_token_forget (&token);
+    return result;
+}
+
+/* --- what there is ------------------------------------------------------------------------------------------------ */
+
+static void
+s_give (adr_token_info_t *info, const Adr__Token *token)
+{
+    *info = (adr_token_info_t){ .expires_ms = token->valid_ms, .withdrawn = token->withdrawn };
+    adr_id_t node = adr_id_of (token->node);
+    memcpy (info->id, token->token_key.data, sizeof info->id);
+    snprintf (info->type, sizeof info->type, "%s", adr_node_type_name ((adr_node_type_t) token->type));
+    snprintf (info->zone, sizeof info->zone, "%s", token->zone_name);
+    snprintf (info->group, sizeof info->group, "%s", token->group_name);
+    snprintf (info->name, sizeof info->name, "%s", token->name);
+    if (!adr_id_is_none (&node))
+        adr_id_format (&node, info->node);
+}
+
+typedef struct {
+    adr_token_row_fn *row;
+    void *argument;
+} s_rows_t;
+
+static bool
+s_give_row (void *argument, const adr_table_row_t *row)
+{
+    const s_rows_t *rows = argument;
+    adr_token_info_t info;
+    bool wanted = true;
+    Adr__Token *token = adr_bounds_hold (&adr__token__descriptor, row->value) ? adr__token__unpack (NULL, row->value.size, row->value.data)
+                                                                             : NULL;
+    if (token && token->token_key.len == sizeof info.id) {
+        s_give (&info, token);
+        wanted = rows->row (rows->argument, &info);
+    }
+    if (token)
+        adr__token__free_unpacked (token, NULL);
+    return wanted;
+}
+
+adr_result_t
+adr_token_list (adr_client_t *self, adr_token_row_fn *row, void *argument)
+{
+    s_rows_t rows = { row, argument };
+    return adr_call_list (self, ADR_TABLE_TOKEN, adr_bytes (NULL, 0), adr_bytes (NULL, 0), ADR__READ_MODE__STRONG, s_give_row, &rows);
+}
+
+adr_result_t
+adr_token_withdraw (adr_client_t *self, const uint8_t id[32])
+{
+    adr_call_t call;
+    Adr__Token asked = ADR__TOKEN__INIT;
+    asked.token_key = (ProtobufCBinaryData){ ADR_KEY_SIZE, (uint8_t *) id };
+    asked.type = ADR_NODE_EDGE; /* it is looked up by its key alone */
+    adr_call_init (&call, self);
+    adr_session_token (self->session, ADR__CONTROL_ACTION__TOKEN_WITHDRAW, &asked, 0, adr_call_done, &call);
+    adr_result_t result = adr_call_wait (&call);
+    adr_call_free (&call);
     return result;
 }

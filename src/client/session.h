@@ -88,7 +88,7 @@ void adr_session_control (adr_session_t *self, const adr_id_t *node, Adr__Contro
                           uint32_t limit_ms, adr_reply_fn *done, void *argument);
 /* Asks the PKI group to keep these terms of a token (lent for the call); on OK `value` holds what it keeps now. The same key and
  * terms again are answered as before, so that a retry is harmless. */
-void adr_session_token (adr_session_t *self, const Adr__Token *terms, uint32_t limit_ms, adr_reply_fn *done, void *argument);
+void adr_session_token (adr_session_t *self, Adr__ControlAction action, const Adr__Token *terms, uint32_t limit_ms, adr_reply_fn *done, void *argument);
 
 /* Asks the PKI group to change a credential (lent for the call; its secret is wiped with the request); `value` is the encoded
  * Adr__Credential that it keeps now, if it has one. `question` tells this question from others, so that a retry is harmless [KEY-3]. */

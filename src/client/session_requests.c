@@ -206,7 +206,8 @@ s_own_text (session_request_t *request, const char *text)
 }
 
 void
-adr_session_token (adr_session_t *self, const Adr__Token *terms, uint32_t limit_ms, adr_reply_fn *done, void *argument)
+adr_session_token (adr_session_t *self, Adr__ControlAction action, const Adr__Token *terms, uint32_t limit_ms, adr_reply_fn *done,
+                   void *argument)
 {
     size_t size = sizeof *terms + terms->token_key.len + strlen (terms->zone_name) + strlen (terms->group_name) + strlen (terms->name) + 3;
     session_request_t *request = session_begin (self, ADR__KIND__CONTROL, size, limit_ms, done, argument);
@@ -226,7 +227,7 @@ adr_session_token (adr_session_t *self, const Adr__Token *terms, uint32_t limit_
     Adr__Control *control = &request->header.control;
     adr__control__init (control);
     control->number = request->number;
-    control->action = ADR__CONTROL_ACTION__TOKEN;
+    control->action = action;
     control->token = token;
     session_ask (self, request);
 }

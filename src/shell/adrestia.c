@@ -25,7 +25,7 @@ static const struct {
     { "repair", adr_shell_repair, NULL, "status: how far each copy is exact, and what its repair has done; run: compare and mend now; pause: for a time" },
     { "scrub", adr_shell_scrub, NULL, "read everything now, and have what is damaged mended" },
     { "node", adr_shell_node, NULL, "evict: the cluster hears a node no more, and never again" },
-    { "token", adr_shell_token, NULL, "create: let a new node in, once (adrestiad join)" },
+    { "token", adr_shell_token, NULL, "create: let a new node in, once (adrestiad join); list, withdraw" },
     { "key", adr_shell_key, NULL, "S3 access keys: create, list, show, disable, enable, delete, rotate, grant, revoke" },
     { "user", adr_shell_user, NULL, "who may use and steer the cluster: profile, create, list, show, disable, enable, delete, rotate" },
     { "audit", adr_shell_audit, NULL, "who changed what in the registry, whose keys, and which users" },
@@ -53,6 +53,7 @@ s_help (FILE *to)
            "  repair pause [--for TIME] [WHOM]                scrub [WHOM]\n"
            "  node evict|demote|promote NAME|ID               audit [--since TIME]\n"
            "  token create --type T --zone Z [--group G] [--name N] [--expires TIME]   prints a secret: 1h if not given\n"
+           "  token list                                      token withdraw ID\n"
            "  key create --owner NAME [--access-key K] [--right BUCKET:LEVEL]...   prints its secret, once\n"
            "  key list                                        key show K\n"
            "  key disable K                                   key enable K\n"

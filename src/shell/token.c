@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* `adrestia token create`: an admin lets one new node in [TRUST-5]. The token's text alone goes to standard output, so that it can
- * go into a file or to `adrestiad join --token-file -`, and never stand in a command line. */
+/* `adrestia token create`: an admin lets one new node in [TRUST-5]; list, withdraw: what he has let in, and that he does not any more. A new
+ * token's text alone goes to standard output, so that it can go into a file or to `adrestiad join --token-file -`, and never stand in a command line. */
 
+#include "core/cert.h"
 #include "core/token.h"
 #include "shell/shell.h"
 
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define S_VALID_MS (3600 * UINT64_C (1000))
 
@@ -62,8 +64,6 @@ s_check (const adr_token_terms_t *terms)
 static int
 s_parse (adr_shell_t *self, adr_token_terms_t *terms, int argc, char **argv)
 {
-    if (argc < 2 || strcmp (argv[1], "create") != 0)
-        return adr_shell_usage ("token: expected `create --type TYPE --zone ZONE`");
     for (int index = 2; index < argc;) {
         int code = s_parse_own (terms, argc, argv, &index);
         if (code > 0)
@@ -92,8 +92,8 @@ s_print (const adr_shell_t *self, const adr_token_terms_t *terms, const adr_toke
                                 (json_int_t) made->expires_ms));
 }
 
-int
-adr_shell_token (adr_shell_t *self, int argc, char **argv)
+static int
+s_run_create (adr_shell_t *self, int argc, char **argv)
 {
     adr_token_terms_t terms = { .valid_ms = S_VALID_MS };
     adr_token_made_t made;
@@ -107,7 +107,119 @@ adr_shell_token (adr_shell_t *self, int argc, char **argv)
         s_print (self, &terms, &made);
     sodium_memzero (&made, sizeof made);
     if (result == ADR_TIMEOUT)
-        fputs ("adrestia: nobody answered; only PKI nodes can do this: are they up?\n",
-               stderr);
+        fputs ("adrestia: nobody answered; only PKI nodes can do this: are they up?\n", stderr);
     return result == ADR_OK ? 0 : adr_shell_fail (self, result);
+}
+
+/* --- those there are ---------------------------------------------------------------------------------------------- */
+
+#define S_ID_MIN 8 /* hexadecimal digits that name a token, if no other one begins with them */
+
+/* Of this host's clock: a PKI node's decides. */
+static const char *
+s_state (const adr_token_info_t *token)
+{
+    bool over = token->expires_ms <= (uint64_t) time (NULL) * 1000;
+    return *token->node ? "used" : token->withdrawn ? "withdrawn" : over ? "expired" : "open";
+}
+
+static bool
+s_add_row (void *argument, const adr_token_info_t *token)
+{
+    json_t *rows = argument;
+    char id[2 * sizeof token->id + 1], until[32];
+    time_t seconds = (time_t) (token->expires_ms / 1000);
+    struct tm tm;
+    adr_hex_format (id, token->id, sizeof token->id);
+    if (rows)
+        json_array_append_new (rows, json_pack ("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s}", "id", id, "name", token->name, "type", token->type,
+                                                "zone", token->zone, "group", token->group, "state", s_state (token), "expires_ms",
+                                                (json_int_t) token->expires_ms, "node", token->node));
+    else
+        printf ("%.16s  %-9s %-24s until %s%s%s\n", id, s_state (token), token->name,
+                gmtime_r (&seconds, &tm) && strftime (until, sizeof until, "%Y-%m-%dT%H:%M:%SZ", &tm) ? until : "?",
+                *token->node ? "  node " : "", token->node);
+    return !ferror (stdout);
+}
+
+static int
+s_run_list (adr_shell_t *self, int argc, char **argv)
+{
+    for (int index = 2; index < argc;)
+        if (adr_shell_global (self, argc, argv, &index) <= 0)
+            return adr_shell_usage ("token list: what is `%s`?", argv[index]);
+    if (!adr_shell_open (self))
+        return ADR_SHELL_FILE;
+    json_t *rows = self->json ? json_array () : NULL;
+    adr_result_t result = adr_token_list (self->client, s_add_row, rows);
+    if (result == ADR_OK && rows)
+        adr_shell_print (json_pack ("{s:s, s:o}", "result", "ok", "tokens", rows));
+    else
+        json_decref (rows);
+    return result == ADR_OK ? 0 : adr_shell_fail (self, result);
+}
+
+typedef struct {
+    const char *digits;
+    size_t found;
+    adr_token_info_t token; /* the last that was found */
+} s_search_t;
+
+static bool
+s_match (void *argument, const adr_token_info_t *token)
+{
+    s_search_t *search = argument;
+    char id[2 * sizeof token->id + 1];
+    adr_hex_format (id, token->id, sizeof token->id);
+    if (strncmp (id, search->digits, strlen (search->digits)) == 0) {
+        search->found++;
+        search->token = *token;
+    }
+    return true;
+}
+
+static int
+s_run_withdraw (adr_shell_t *self, int argc, char **argv)
+{
+    s_search_t search = { 0 };
+    for (int index = 2; index < argc;) {
+        int taken = adr_shell_global (self, argc, argv, &index);
+        if (taken < 0)
+            return ADR_SHELL_USAGE;
+        if (taken == 0 && search.digits)
+            return adr_shell_usage ("token withdraw: what is `%s`?", argv[index]);
+        if (taken == 0)
+            search.digits = argv[index++];
+    }
+    if (!search.digits || strlen (search.digits) < S_ID_MIN || strspn (search.digits, "0123456789abcdef") != strlen (search.digits))
+        return adr_shell_usage ("token withdraw: expected a token's id, as `token list` shows it, or its first %d digits at least", S_ID_MIN);
+    if (!adr_shell_open (self))
+        return ADR_SHELL_FILE;
+    adr_result_t result = adr_token_list (self->client, s_match, &search);
+    if (result == ADR_OK && search.found > 1)
+        return adr_shell_usage ("token withdraw: %zu tokens begin with `%s`", search.found, search.digits);
+    if (result == ADR_OK && search.found == 1)
+        result = adr_token_withdraw (self->client, search.token.id);
+    else if (result == ADR_OK)
+        result = ADR_NOT_FOUND;
+    if (result != ADR_OK)
+        return adr_shell_fail (self, result);
+    if (self->json)
+        adr_shell_print (json_pack ("{s:s, s:s}", "result", "ok", "name", search.token.name));
+    else
+        printf ("%s: withdrawn\n", search.token.name);
+    return 0;
+}
+
+int
+adr_shell_token (adr_shell_t *self, int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    if (strcmp (name, "create") == 0)
+        return s_run_create (self, argc, argv);
+    if (strcmp (name, "list") == 0)
+        return s_run_list (self, argc, argv);
+    if (strcmp (name, "withdraw") == 0)
+        return s_run_withdraw (self, argc, argv);
+    return adr_shell_usage ("token: expected create, list or withdraw");
 }

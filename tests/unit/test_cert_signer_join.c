@@ -151,7 +151,7 @@ s_audit_has (const char *text)
 /* --- who asks -------------------------------------------------------------------------------------------------------- */
 
 static const Adr__ControlAnswer *
-s_ask_token (adr_node_type_t type, const char *zone, const char *group, const char *name, uint64_t valid_ms)
+s_ask (Adr__ControlAction action, adr_node_type_t type, const char *zone, const char *group, const char *name, uint64_t valid_ms)
 {
     Adr__Token token = ADR__TOKEN__INIT;
     Adr__Control control = ADR__CONTROL__INIT;
@@ -164,7 +164,7 @@ s_ask_token (adr_node_type_t type, const char *zone, const char *group, const ch
     token.name = (char *) name;
     token.valid_ms = valid_ms;
     control.number = 5;
-    control.action = ADR__CONTROL_ACTION__TOKEN;
+    control.action = action;
     control.limit_ms = 10000;
     control.token = &token;
     harness_forget (&s_signer);
@@ -174,6 +174,18 @@ s_ask_token (adr_node_type_t type, const char *zone, const char *group, const ch
     s_serve ();
     assert_int_equal (harness_count (&s_signer, ADR__KIND__CONTROL_ANSWER), 1);
     return (const Adr__ControlAnswer *) harness_sent (&s_signer, ADR__KIND__CONTROL_ANSWER, 0)->header;
+}
+
+static const Adr__ControlAnswer *
+s_ask_token (adr_node_type_t type, const char *zone, const char *group, const char *name, uint64_t valid_ms)
+{
+    return s_ask (ADR__CONTROL_ACTION__TOKEN, type, zone, group, name, valid_ms);
+}
+
+static const Adr__ControlAnswer *
+s_withdraw (void)
+{
+    return s_ask (ADR__CONTROL_ACTION__TOKEN_WITHDRAW, ADR_NODE_EDGE, "", "", "", 0);
 }
 
 /* The only one, or NULL: none yet. */
@@ -254,6 +266,19 @@ s_teardown (void **state)
     return 0;
 }
 
+/* The zone that a token for that name names. */
+static adr_cert_t
+s_request (adr_node_type_t type, const char *zone, const char *name, uint8_t seed)
+{
+    const Adr__ControlAnswer *answer = s_ask_token (type, zone, "", name, 3600000);
+    assert_int_equal (answer->status, ADR_STATUS_OK);
+    adr_map_t *map = adr_map_copy (s_founding->map);
+    map->zone[0].id = adr_id_of (answer->token->zone);
+    adr_cert_t request = registry_request (map, 0, type, name, seed);
+    adr_map_destroy (&map);
+    return request;
+}
+
 /* --- tokens ---------------------------------------------------------------------------------------------------------- */
 
 static void
@@ -298,20 +323,43 @@ terms_that_cannot_be_are_refused (void **state)
     assert_string_equal (s_ask_token (ADR_NODE_EDGE, "z2", "", "", 1000)->token->name, "edge2@z2");
 }
 
-/* --- joins ----------------------------------------------------------------------------------------------------------- */
-
-/* The zone that a token for that name names. */
-static adr_cert_t
-s_request (adr_node_type_t type, const char *zone, const char *name, uint8_t seed)
+static void
+a_withdrawn_token_lets_nobody_in (void **state)
 {
-    const Adr__ControlAnswer *answer = s_ask_token (type, zone, "", name, 3600000);
+    (void) state;
+    assert_int_equal (s_withdraw ()->status, ADR_STATUS_NOT_FOUND);
+    assert_int_equal (s_records, 0);
+    adr_cert_t request = s_request (ADR_NODE_META, "z4", "meta1@z4", 0x50);
+    const Adr__ControlAnswer *answer = s_withdraw ();
     assert_int_equal (answer->status, ADR_STATUS_OK);
-    adr_map_t *map = adr_map_copy (s_founding->map);
-    map->zone[0].id = adr_id_of (answer->token->zone);
-    adr_cert_t request = registry_request (map, 0, type, name, seed);
-    adr_map_destroy (&map);
-    return request;
+    assert_true (answer->token->withdrawn);
+    assert_string_equal (answer->token->name, "meta1@z4"); /* its terms are kept */
+    assert_true (s_audit_has ("\"action\": \"token-withdraw\", \"name\": \"meta1@z4\""));
+    s_assert_denied (s_join (&request), ADR_STATUS_DENIED, "withdrawn");
+    assert_null (s_registry ());
+    assert_true (s_audit_has ("join-refused"));
+    uint64_t version = s_version;
+    assert_int_equal (s_withdraw ()->status, ADR_STATUS_OK); /* again: nothing is written */
+    assert_int_equal (s_version, version);
+    /* The same question as made it finds it as it is, and makes it anew by no means. */
+    assert_true (s_ask_token (ADR_NODE_META, "z4", "", "", 3600000)->token->withdrawn);
+    s_assert_denied (s_join (&request), ADR_STATUS_DENIED, "withdrawn");
 }
+
+static void
+a_used_token_is_not_withdrawn (void **state)
+{
+    (void) state;
+    adr_cert_t request = s_request (ADR_NODE_META, "z4", "meta1@z4", 0x50);
+    assert_null (s_join (&request));
+    s_sign_all ();
+    s_serve ();
+    assert_int_equal (s_withdraw ()->status, ADR_STATUS_REFUSED);
+    assert_false (s_audit_has ("token-withdraw"));
+    assert_int_equal (s_join (&request)->status, ADR_STATUS_OK); /* and lets its own node in again */
+}
+
+/* --- joins ----------------------------------------------------------------------------------------------------------- */
 
 static void
 who_has_a_token_comes_in (void **state)
@@ -588,6 +636,8 @@ main (void)
     const struct CMUnitTest tests[] = {
         S_TEST (terms_are_filled_in_and_noted),
         S_TEST (terms_that_cannot_be_are_refused),
+        S_TEST (a_withdrawn_token_lets_nobody_in),
+        S_TEST (a_used_token_is_not_withdrawn),
         S_TEST (who_has_a_token_comes_in),
         S_TEST (who_asks_again_gets_the_same),
         S_TEST (a_token_is_used_once),

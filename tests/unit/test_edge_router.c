@@ -1054,7 +1054,8 @@ test_a_role_does_what_it_may_and_nothing_else (void **state)
                    { ADR__CONTROL_ACTION__TOKEN, false },      { ADR__CONTROL_ACTION__KEY_CREATE, false },
                    { ADR__CONTROL_ACTION__KEY_DISABLE, false }, { ADR__CONTROL_ACTION__KEY_ENABLE, false },
                    { ADR__CONTROL_ACTION__KEY_DELETE, false }, { ADR__CONTROL_ACTION__KEY_ROTATE, false },
-                   { ADR__CONTROL_ACTION__KEY_GRANT, false },  { ADR__CONTROL_ACTION__KEY_REVOKE, false } };
+                   { ADR__CONTROL_ACTION__KEY_GRANT, false },  { ADR__CONTROL_ACTION__KEY_REVOKE, false },
+                   { ADR__CONTROL_ACTION__TOKEN_WITHDRAW, false } };
     static const adr_node_type_t s_roles[] = { ADR_NODE_CLIENT, ADR_NODE_READER, ADR_NODE_OPERATOR, ADR_NODE_ADMIN };
     uint64_t number = 0;
     s_restart_in (2);
