@@ -4,18 +4,14 @@
 # the invariant that found it; fails if one is not found, for then the generator is blind, or a checker is missing.
 # Lines of plants.txt that begin with `?` name bugs that no seed finds yet, or too few do: hunted on demand, by name.
 #
-#     planted.sh [--quick] [NAME...]      --quick: one plant in three, chosen by the commit
+#     planted.sh [NAME...]      ADR_PLANT_STEP=N: one plant in N, chosen by the commit, so that N landings try all
 set -euo pipefail
 top=${top_srcdir:-.}
 sim=${top_builddir:-.}/tests/sim/sim_planted
 list=$(dirname "$0")/plants.txt
 [ -f "$list" ] || list=$top/tests/sim/plants.txt
 
-step=1
-if [ "${1:-}" = --quick ]; then
-    step=3
-    shift
-fi
+step=${ADR_PLANT_STEP:-1}
 if [ $# -gt 0 ]; then
     names=("$@")
 else
