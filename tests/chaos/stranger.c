@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* A stranger for tests/chaos/hostile: knocks at doors with a CURVE key of its own, and with no mechanism at all, says
+/* A stranger for the chaos tests: knocks at doors with a CURVE key of its own, or with somebody's, and with no mechanism at all, says
  * something, and writes a line a door about what it heard:
  *
- *     stranger ENDPOINT SERVER-KEY [ENDPOINT SERVER-KEY ...]
+ *     stranger [--secret HEX] ENDPOINT SERVER-KEY [ENDPOINT SERVER-KEY ...]
  *     -> ENDPOINT curve|null refused|admitted|silent
  *
- * The server's key is public: 64 hexadecimal digits, as certificates show it. */
+ * The server's key is public: 64 hexadecimal digits, as certificates show it; somebody's secret is as key files have it. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,14 +32,17 @@ s_parse_key (unsigned char key[32], const char *text)
 }
 
 static void
-s_knock (void *context, s_door_t *self, const unsigned char *server_key, int number)
+s_knock (void *context, s_door_t *self, const unsigned char *server_key, const unsigned char *secret, int number)
 {
     char name[32], public_key[41], secret_key[41];
     int linger = 0;
     self->socket = zmq_socket (context, ZMQ_DEALER);
     zmq_setsockopt (self->socket, ZMQ_LINGER, &linger, sizeof linger);
     if (server_key) {
-        zmq_curve_keypair (public_key, secret_key);
+        if (secret && zmq_z85_encode (secret_key, secret, 32))
+            zmq_curve_public (public_key, secret_key);
+        else
+            zmq_curve_keypair (public_key, secret_key);
         zmq_setsockopt (self->socket, ZMQ_CURVE_SERVERKEY, server_key, 32);
         zmq_setsockopt (self->socket, ZMQ_CURVE_PUBLICKEY, public_key, 41);
         zmq_setsockopt (self->socket, ZMQ_CURVE_SECRETKEY, secret_key, 41);
@@ -74,17 +77,25 @@ int
 main (int argc, char **argv)
 {
     static s_door_t door[S_DOORS];
-    int count = 0;
+    int count = 0, first = 1;
+    unsigned char secret[32];
+    const unsigned char *own = NULL;
+    if (argc > 2 && strcmp (argv[1], "--secret") == 0) {
+        if (!s_parse_key (secret, argv[2]))
+            return 64;
+        own = secret;
+        first = 3;
+    }
     void *context = zmq_ctx_new ();
-    for (int i = 1; i + 1 < argc && count + 2 <= S_DOORS; i += 2) {
+    for (int i = first; i + 1 < argc && count + 2 <= S_DOORS; i += 2) {
         unsigned char key[32];
         if (!s_parse_key (key, argv[i + 1]))
             return 64;
         door[count] = (s_door_t){ .endpoint = argv[i], .how = "curve" };
-        s_knock (context, &door[count], key, count);
+        s_knock (context, &door[count], key, own, count);
         count++;
         door[count] = (s_door_t){ .endpoint = argv[i], .how = "null" };
-        s_knock (context, &door[count], NULL, count);
+        s_knock (context, &door[count], NULL, NULL, count);
         count++;
     }
     struct timespec start, now;

@@ -104,16 +104,27 @@ class Target(chaos.Cluster):
         return done.returncode, done.stdout.decode(errors="replace")
 
     def doors(self, zone, lanes=("control", "bulk", "client")):
-        """Endpoint and public key of every CURVE socket of these lanes in the zone."""
+        """Endpoint and public key of every CURVE socket of these lanes in the zone, but for those of evicted nodes."""
         keys, found = {}, []
         for role in ROLES:
             done = subprocess.run([self.build / "adrestia", "cert", "show", "--json",
                                    self.folder / zone / role / "node.cert"], stdout=subprocess.PIPE, check=True)
             keys[f"{role}@{zone}"] = re.search(rb'"curve-key": *"([0-9a-f]{64})"', done.stdout).group(1).decode()
         for node in self.shell(zone, "map")["nodes"]:
-            if node["name"] in keys:
+            if node["name"] in keys and node["state"] != "evicted":
                 found += [(node[lane], keys[node["name"]]) for lane in lanes if node.get(lane)]
         return found
+
+    def knock(self, doors, secret_file=None):
+        """At each door with a key of its own, or that of the file, and with no mechanism: (how, what came of it) in their order."""
+        stranger = self.build / "tests/chaos/stranger"
+        if not stranger.exists():
+            subprocess.run(["make", "-s", "-C", self.build, "tests/chaos/stranger"], check=True)
+        own = []
+        if secret_file:
+            own = ["--secret", re.search("[0-9a-f]{64}", secret_file.read_text()).group(0)]
+        done = subprocess.run([stranger, *own, *(word for door in doors for word in door)], stdout=subprocess.PIPE, check=True)
+        return [tuple(line.split()[1:]) for line in done.stdout.decode().splitlines()]
 
     def ready(self, result, what, seconds=30):
         try:
