@@ -245,7 +245,7 @@ typedef enum {
     ADR_USER_DISABLE = 8, /* heard by no edge within two seconds, until it is enabled; open connections included */
     ADR_USER_ENABLE = 9,
     ADR_USER_DELETE = 10,
-    ADR_USER_ROTATE = 11  /* public_key and expires_ms: what it had before ends */
+    ADR_USER_ROTATE = 11  /* public_key, which may be the same one, and expires_ms: what it had before ends */
 } adr_user_action_t;
 
 typedef struct {
@@ -254,7 +254,7 @@ typedef struct {
     uint8_t public_key[32];  /* CURVE; the user's own profile has the other half. All zeros: none */
     bool disabled;
     uint64_t created_ms;     /* since 1970 */
-    uint64_t expires_ms;     /* from when on it is not heard, since 1970; 0: never */
+    uint64_t expires_ms;     /* from when on it is not heard, since 1970; 0: never, or, of a rotation, as before; UINT64_MAX: never */
     uint64_t generation;     /* of its last change */
 } adr_user_info_t;
 

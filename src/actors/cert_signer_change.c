@@ -11,7 +11,8 @@
  *                                                        ├──┴──▶ WAITING: for its group to let it go, or for signatures
  *                                                        └─────▶ WRITING
  *
- * A credential's change reads no registry: READING_GENERATION ──▶ READING_CREDENTIAL ──▶ WRITING, and again from the start.
+ * What a user asks for begins with READING_GENERATION: an edge that does not know the newest users is not believed, and not answered
+ * [USER-6]. A credential's change reads no registry: READING_GENERATION ──▶ READING_CREDENTIAL ──▶ WRITING, and again from the start.
  */
 
 #include "actors/cert_signer_private.h"
@@ -84,6 +85,15 @@ s_about (const change_t *change, const char *node)
     return change->kind == CHANGE_TOKEN || change->kind == CHANGE_JOIN ? change->token.name : node;
 }
 
+/* Nobody is answered. */
+static void
+s_drop (change_t *change)
+{
+    adr_buffer_free (&change->values);
+    sodium_memzero (&change->key, sizeof change->key);
+    *change = (change_t){ .phase = CHANGE_NONE };
+}
+
 void
 change_end (cert_signer_t *self, adr_status_t status, const char *text, adr_effects_t *effects)
 {
@@ -105,9 +115,7 @@ change_end (cert_signer_t *self, adr_status_t status, const char *text, adr_effe
     /* Whoever likes can ask without a token. */
     adr_note (effects, s_is_from_anybody (change) ? ADR_LEVEL_TRACE : ADR_LEVEL_NOTE, "%s of %s -> %s: %s", s_names[change->kind],
               s_about (change, id), adr_status_name (status), text);
-    adr_buffer_free (&change->values);
-    sodium_memzero (&change->key, sizeof change->key);
-    *change = (change_t){ .phase = CHANGE_NONE };
+    s_drop (change);
 }
 
 void
@@ -173,20 +181,29 @@ s_read (cert_signer_t *self, change_phase_t phase, int64_t now_ns, adr_effects_t
     cert_signer_ask_group (self, ADR__KIND__READ, &read.base, s_nothing, effects);
 }
 
+/* What follows when it is known that whoever asks may. */
 static change_phase_t
-s_first_phase (change_kind_t kind)
+s_next_phase (change_kind_t kind)
 {
-    static const change_phase_t s_first[] = { [CHANGE_EVICT] = CHANGE_READING, [CHANGE_DEMOTE] = CHANGE_READING,
-                                              [CHANGE_PROMOTE] = CHANGE_READING, [CHANGE_RENEW] = CHANGE_READING,
-                                              [CHANGE_TOKEN] = CHANGE_READING_TOKEN, [CHANGE_JOIN] = CHANGE_READING_TOKEN,
-                                              [CHANGE_KEY] = CHANGE_READING_GENERATION };
-    return s_first[kind];
+    static const change_phase_t s_next[] = { [CHANGE_EVICT] = CHANGE_READING, [CHANGE_DEMOTE] = CHANGE_READING,
+                                             [CHANGE_PROMOTE] = CHANGE_READING, [CHANGE_RENEW] = CHANGE_READING,
+                                             [CHANGE_TOKEN] = CHANGE_READING_TOKEN, [CHANGE_JOIN] = CHANGE_READING_TOKEN,
+                                             [CHANGE_KEY] = CHANGE_READING_CREDENTIAL };
+    return s_next[kind];
+}
+
+static change_phase_t
+s_first_phase (const change_t *change)
+{
+    bool asked_by_user = change->kind != CHANGE_RENEW && change->kind != CHANGE_JOIN;
+    bool generation = change->kind == CHANGE_KEY || (asked_by_user && !change->judged);
+    return generation ? CHANGE_READING_GENERATION : s_next_phase (change->kind);
 }
 
 static void
 s_read_first (cert_signer_t *self, int64_t now_ns, adr_effects_t *effects)
 {
-    s_read (self, s_first_phase (cert_signer_change (self)->kind), now_ns, effects);
+    s_read (self, s_first_phase (cert_signer_change (self)), now_ns, effects);
 }
 
 static void
@@ -416,7 +433,13 @@ s_on_generation_record (cert_signer_t *self, const adr_event_t *event, adr_effec
         key->generation_held = s_version (answer);
     else if (!s_is_absent (change, event))
         return;
-    s_read (self, CHANGE_READING_CREDENTIAL, event->now_ns, effects);
+    if (!change->judged && change->users_known < key->generation.users) { /* [USER-6] asked again, its edge will know better */
+        ADR_MARK ("cert_signer: an edge judged by an old list of users");
+        s_drop (change);
+        return;
+    }
+    change->judged = true;
+    s_read (self, s_next_phase (change->kind), event->now_ns, effects);
 }
 
 static void
@@ -444,7 +467,7 @@ s_on_written (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effe
     else if (answer->status == ADR_STATUS_OK)
         s_read_first (self, event->now_ns, effects);
     else if (answer->status == ADR_STATUS_CONFLICT) { /* another change came first, or a record is in the way for good */
-        change->phase = s_first_phase (change->kind);
+        change->phase = s_first_phase (change);
         change->try_ns = event->now_ns + CERT_SIGNER_PAUSE_NS;
     } else {
         if (answer->time_ms > change->seen_ms)
@@ -491,6 +514,7 @@ cert_signer_asked (change_kind_t kind, const adr_event_t *event)
     const Adr__Control *control = (const Adr__Control *) event->message.header;
     int64_t limit_ms = control->limit_ms < ADR_REQUEST_TIME_MAX_MS ? control->limit_ms : ADR_REQUEST_TIME_MAX_MS;
     change_t asked = { .kind = kind, .asker = event->message.from, .asked_number = control->number, .by = adr_id_of (control->asker),
+                       .users_known = control->users_known,
                        .limit_ns = event->now_ns + limit_ms * ADR_MS };
     if (adr_credential_is_access_key (control->asker_name)) /* it stands in JSON */
         memcpy (asked.by_name, control->asker_name, strlen (control->asker_name) + 1);

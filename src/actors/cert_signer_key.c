@@ -10,7 +10,9 @@
 #include <stdio.h>
 
 #define S_FORMAT 1
-#define S_HEAD 14 /* format, number, count, questions */
+#define S_FORMAT_USERS 2 /* with when a user was changed last: who knows no users cannot read it, and changes and tells nothing [USER-6] */
+#define S_HEAD 14        /* format, number, count, questions */
+#define S_USERS_SIZE 8   /* behind the questions */
 
 static const char *const s_actions[]
     = { [ADR__CONTROL_ACTION__KEY_CREATE] = "create", [ADR__CONTROL_ACTION__KEY_DISABLE] = "disable",
@@ -33,22 +35,30 @@ credential_record_key (const char *access_key, uint8_t key[CERT_SIGNER_KEY_MAX])
 void
 generation_encode (const generation_t *generation, adr_buffer_t *bytes)
 {
-    uint8_t *at = adr_buffer_grow (bytes, S_HEAD + generation->question_count * ADR_ID_SIZE);
-    at[0] = S_FORMAT;
+    size_t questions = generation->question_count * ADR_ID_SIZE;
+    uint8_t *at = adr_buffer_grow (bytes, S_HEAD + questions + (generation->users ? S_USERS_SIZE : 0));
+    at[0] = generation->users ? S_FORMAT_USERS : S_FORMAT;
     adr_put_u64 (at + 1, generation->number);
     adr_put_u32 (at + 9, generation->count);
     at[13] = (uint8_t) generation->question_count;
     for (uint32_t i = 0; i < generation->question_count; i++)
         memcpy (at + S_HEAD + i * ADR_ID_SIZE, generation->question[i].bytes, ADR_ID_SIZE);
+    if (generation->users)
+        adr_put_u64 (at + S_HEAD + questions, generation->users);
 }
 
 bool
 generation_decode (generation_t *generation, adr_bytes_t bytes)
 {
     *generation = (generation_t){ 0 };
-    if (bytes.size < S_HEAD || bytes.data[0] != S_FORMAT || bytes.data[13] > GENERATION_QUESTIONS
-        || bytes.size != S_HEAD + (size_t) bytes.data[13] * ADR_ID_SIZE)
+    if (bytes.size < S_HEAD || (bytes.data[0] != S_FORMAT && bytes.data[0] != S_FORMAT_USERS) || bytes.data[13] > GENERATION_QUESTIONS)
         return false;
+    bool users = bytes.data[0] == S_FORMAT_USERS;
+    size_t questions = (size_t) bytes.data[13] * ADR_ID_SIZE;
+    if (bytes.size != S_HEAD + questions + (users ? S_USERS_SIZE : 0))
+        return false;
+    if (users)
+        generation->users = adr_get_u64 (bytes.data + S_HEAD + questions);
     generation->number = adr_get_u64 (bytes.data + 1);
     generation->count = adr_get_u32 (bytes.data + 9);
     generation->question_count = bytes.data[13];
@@ -74,6 +84,8 @@ s_next_generation (const change_key_t *key)
 {
     generation_t next = key->generation;
     next.number++;
+    if (key->asked.role)
+        next.users = next.number;
     next.count += key->action == ADR__CONTROL_ACTION__KEY_CREATE;
     next.count -= key->action == ADR__CONTROL_ACTION__KEY_DELETE && next.count > 0;
     if (next.question_count < GENERATION_QUESTIONS)
@@ -128,6 +140,9 @@ s_revoke (adr_credential_t *next, const adr_right_t *asked, const char **text)
 static adr_status_t
 s_create (const change_key_t *key, adr_credential_t *next, int64_t wall_ms, const char **text)
 {
+    *text = "names that begin with " ADR_CONFIGURED_PREFIX " are for whom a host's configuration lists";
+    if (strncmp (key->asked.access_key, ADR_CONFIGURED_PREFIX, strlen (ADR_CONFIGURED_PREFIX)) == 0) /* [USER-4] */
+        return ADR_STATUS_REFUSED;
     *text = "an access key, or a user, has that name already";
     if (*key->kept.access_key)
         return ADR_STATUS_CONFLICT;
@@ -137,6 +152,8 @@ s_create (const change_key_t *key, adr_credential_t *next, int64_t wall_ms, cons
     *next = key->asked;
     next->disabled = false;
     next->created_ms = (uint64_t) wall_ms;
+    if (next->until_ms == ADR_USER_UNTIL_NEVER)
+        next->until_ms = 0;
     return ADR_STATUS_OK;
 }
 
@@ -160,7 +177,9 @@ s_next (const change_key_t *key, adr_credential_t *next, int64_t wall_ms, const 
     case ADR__CONTROL_ACTION__KEY_ROTATE:
         memcpy (next->secret, key->asked.secret, sizeof next->secret);
         memcpy (next->curve_key, key->asked.curve_key, sizeof next->curve_key);
-        next->until_ms = key->asked.until_ms;
+        next->has_curve_key = key->asked.has_curve_key;
+        if (key->asked.until_ms) /* else it ends when it did */
+            next->until_ms = key->asked.until_ms == ADR_USER_UNTIL_NEVER ? 0 : key->asked.until_ms;
         break;
     case ADR__CONTROL_ACTION__KEY_GRANT:
         return s_grant (next, &key->asked.right[0], text);
@@ -179,11 +198,16 @@ s_add_audit (cert_signer_t *self, const adr_credential_t *next, int64_t wall_ms)
 {
     change_t *change = cert_signer_change (self);
     const change_key_t *key = &change->key;
-    char more[512], action[32];
+    char more[512], action[32], digits[2 * 8 + 1];
     snprintf (action, sizeof action, "%s-%s", next->role ? "user" : "key", s_actions[key->action]);
     int size = snprintf (more, sizeof more, "\"%s\": \"%s\", \"%s\": \"%s\", \"generation\": %llu", next->role ? "user" : "key",
                          next->access_key, next->role ? "role" : "owner",
                          next->role ? adr_node_type_name (next->role) : next->owner, (unsigned long long) next->generation);
+    if (key->asked.has_curve_key) { /* whose key that is, is what a change of it means */
+        adr_hex_format (digits, next->curve_key, 8);
+        size += snprintf (more + size, sizeof more - (size_t) size, ", \"public_key\": \"%s\", \"expires_ms\": %llu", digits,
+                          (unsigned long long) next->until_ms);
+    }
     bool grants = key->action == ADR__CONTROL_ACTION__KEY_GRANT;
     if (grants || key->action == ADR__CONTROL_ACTION__KEY_REVOKE)
         size += snprintf (more + size, sizeof more - (size_t) size, ", \"bucket\": \"%s\"", key->asked.right[0].bucket);
@@ -242,21 +266,36 @@ cert_signer_decide_key (cert_signer_t *self, const adr_event_t *event, adr_effec
 
 /* --- what is asked --------------------------------------------------------------------------------------------------- */
 
+static bool
+s_is_a_node_s (const adr_map_t *map, const uint8_t key[32])
+{
+    for (uint32_t i = 0; i < map->node_count; i++)
+        if (memcmp (map->node[i].curve_key, key, 32) == 0)
+            return true;
+    return false;
+}
+
 /* [USER-1] */
 static const char *
-s_wrong_user (const change_key_t *key)
+s_wrong_user (const change_key_t *key, const adr_map_t *map)
 {
     bool brings = key->action == ADR__CONTROL_ACTION__KEY_CREATE || key->action == ADR__CONTROL_ACTION__KEY_ROTATE;
     if (key->action == ADR__CONTROL_ACTION__KEY_GRANT || key->action == ADR__CONTROL_ACTION__KEY_REVOKE)
         return "users have a role, and no rights on buckets";
     if (brings != key->asked.has_curve_key || sodium_is_zero (key->asked.curve_key, sizeof key->asked.curve_key) == brings)
         return "create and rotate bring a public key, others none";
+    if (key->asked.curve_key[31] & 0x80) /* the same point, by other bytes */
+        return "that is no public key";
+    if (brings && s_is_a_node_s (map, key->asked.curve_key)) /* [USER-3] */
+        return "a node has that key";
+    if (!brings && key->asked.until_ms)
+        return "create and rotate set an end, others none";
     return key->asked.limited || *key->asked.owner ? "users own nothing, and have no rights" : NULL;
 }
 
 /* NULL, or what is wrong with the question. */
 static const char *
-s_read_question (change_key_t *key, const Adr__Control *control)
+s_read_question (change_key_t *key, const Adr__Control *control, const adr_map_t *map)
 {
     bool draws = control->action == ADR__CONTROL_ACTION__KEY_CREATE || control->action == ADR__CONTROL_ACTION__KEY_ROTATE;
     bool rights = control->action == ADR__CONTROL_ACTION__KEY_GRANT || control->action == ADR__CONTROL_ACTION__KEY_REVOKE;
@@ -269,7 +308,7 @@ s_read_question (change_key_t *key, const Adr__Control *control)
     if (adr_id_is_none (&key->question))
         return "the question has no id";
     if (key->asked.role)
-        return s_wrong_user (key);
+        return s_wrong_user (key, map);
     if (control->action == ADR__CONTROL_ACTION__KEY_CREATE && *key->asked.owner == 0)
         return "an owner has 1 to 63 letters, digits and -_.@";
     if (draws != (*key->asked.secret != 0) || key->asked.sealed_size)
@@ -284,7 +323,7 @@ cert_signer_on_key (cert_signer_t *self, const adr_event_t *event, adr_effects_t
 {
     const Adr__Control *control = (const Adr__Control *) event->message.header;
     change_t asked = cert_signer_asked (CHANGE_KEY, event);
-    const char *why = s_read_question (&asked.key, control);
+    const char *why = s_read_question (&asked.key, control, cert_signer_map (self));
     if (why)
         cert_signer_answer_key (asked.asker, control->number, ADR_STATUS_INVALID, why, NULL, effects);
     else if (*asked.key.asked.secret && cert_signer_sealing_key (self) == NULL)

@@ -52,6 +52,7 @@ typedef struct {
     uint32_t count;  /* of credentials */
     uint32_t question_count;
     adr_id_t question[GENERATION_QUESTIONS]; /* what changed something last, the newest first */
+    uint64_t users; /* the number when a user was changed last; 0: there never was one */
 } generation_t;
 
 /* A change of a credential: what is asked, and what was read. */
@@ -85,6 +86,8 @@ typedef struct {
     uint64_t asked_number;
     adr_id_t by;               /* the operator's, or the stranger's, connection */
     char by_name[ADR_USER_NAME_SIZE]; /* the user's, as its edge tells; "": none */
+    uint64_t users_known;      /* the generation of the list by which an edge let it pass [USER-6] */
+    bool judged;               /* ... is new enough */
     adr_id_t node;             /* whom it is about; none: a token's */
     int64_t started_ns, limit_ns;
     int64_t try_ns;            /* when the next try is due; of one that is under way, when it counts as lost */

@@ -164,12 +164,13 @@ s_is_denied (const adr_event_t *event, const s_asked_t *asked)
         return "these tables are written by PKI nodes";
     if (asked->type == ADR_NODE_PKI && role != ADR_NODE_READER && role != ADR_NODE_OPERATOR && role != ADR_NODE_ADMIN)
         return "these tables are for readers, operators and admins";
-    return write && role == ADR_NODE_READER ? "a reader changes nothing" : NULL;
+    bool may = role == ADR_NODE_CLIENT || role == ADR_NODE_OPERATOR || role == ADR_NODE_ADMIN || role == ADR_NODE_EDGE; /* its collector */
+    return write && !may ? "a reader changes nothing" : NULL;
 }
 
 /* Why the request is answered at once, and with which status; OK if it is not. */
 static adr_status_t
-s_turn_away (const edge_router_t *self, const adr_event_t *event, const s_asked_t *asked, const char **why)
+s_turn_away (edge_router_t *self, const adr_event_t *event, const s_asked_t *asked, const char **why)
 {
     *why = asked->wrong;
     if (*why == NULL && (asked->limit_ms == 0 || asked->limit_ms > ADR_REQUEST_TIME_MAX_MS))
@@ -177,8 +178,10 @@ s_turn_away (const edge_router_t *self, const adr_event_t *event, const s_asked_
     if (*why)
         return ADR_STATUS_INVALID;
     *why = s_is_denied (event, asked);
-    if (*why)
+    if (*why) {
+        edge_router_note_denied (self, event, *why);
         return ADR_STATUS_DENIED;
+    }
     if (asked->collectors && event->message.from.actor != ADR_ACTOR_COLLECTOR) {
         *why = "these rows are the collector's";
         return ADR_STATUS_DENIED;

@@ -5,6 +5,8 @@
 
 #include "actors/edge_router_private.h"
 
+#define S_DENIED_NS (1000 * ADR_MS)
+
 static const adr_bytes_t s_nothing;
 
 static void
@@ -97,6 +99,17 @@ s_may (adr_node_type_t role, Adr__ControlAction action)
     }
 }
 
+/* One line a second: whoever likes can make them. */
+void
+edge_router_note_denied (edge_router_t *self, const adr_event_t *event, const char *why)
+{
+    if (self->denied_ns && self->now_ns - self->denied_ns < S_DENIED_NS)
+        return;
+    self->denied_ns = self->now_ns;
+    adr_note (self->effects, ADR_LEVEL_WARNING, "%s %s asks for what its role may not -> denied: %s", adr_node_type_name (event->message.from_type),
+              event->message.user ? event->message.user : "of no name", why);
+}
+
 /* [EDGE-7] */
 void
 edge_router_on_control (edge_router_t *self, const adr_event_t *event)
@@ -105,9 +118,10 @@ edge_router_on_control (edge_router_t *self, const adr_event_t *event)
     adr_address_t asker = event->message.from;
     adr_address_t to;
     if (!s_may (event->message.from_type, ask.action)) {
+        const char *why = s_may (ADR_NODE_OPERATOR, ask.action) ? "this is for operators and admins" : "this is for admins";
         ADR_MARK ("edge: a user's role does not let him do it");
-        s_answer (self, asker, ask.number, ADR_STATUS_DENIED,
-                  s_may (ADR_NODE_OPERATOR, ask.action) ? "this is for operators and admins" : "this is for admins", NULL, NULL);
+        edge_router_note_denied (self, event, why);
+        s_answer (self, asker, ask.number, ADR_STATUS_DENIED, why, NULL, NULL);
         return;
     }
     if (!s_find_actor (self, &ask, 0, &to) || ask.limit_ms == 0 || ask.limit_ms > ADR_REQUEST_TIME_MAX_MS) {
@@ -129,6 +143,7 @@ edge_router_on_control (edge_router_t *self, const adr_event_t *event)
     ask.number = control->number;
     ask.asker = adr_id_view (&asker.node);
     ask.asker_name = (char *) (event->message.user ? event->message.user : ""); /* [USER-5] */
+    ask.users_known = event->message.users_known;
     self->effects->send (self->effects, to, ADR__KIND__CONTROL, &ask.base, s_nothing);
 }
 

@@ -89,6 +89,7 @@ typedef struct {
     bool nudge_due;             /* any of them */
     int64_t wake_ns;      /* what the shell was asked for */
     uint32_t pulls;       /* maps given out in this turn */
+    int64_t denied_ns;    /* when a denial was noted last */
     adr_random_t random;
     bool stopping;
     uint64_t dropped;     /* answers that nobody waited for */
@@ -133,6 +134,8 @@ void edge_router_on_list_answer (edge_router_t *self, const adr_event_t *event);
 
 /* edge_router_control.c */
 void edge_router_on_control (edge_router_t *self, const adr_event_t *event);
+/* [USER-2] A line in the log about who asked for what his role may not. */
+void edge_router_note_denied (edge_router_t *self, const adr_event_t *event, const char *why);
 void edge_router_on_control_answer (edge_router_t *self, const adr_event_t *event);
 
 #endif

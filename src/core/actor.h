@@ -42,6 +42,7 @@ typedef struct {
             adr_address_t from;
             adr_node_type_t from_type;
             const char *user;               /* of a client's: who that is [USER-5]; else NULL; lent for the call */
+            uint64_t users_known;           /* ... by the list of that generation [USER-6] */
             uint16_t kind;                  /* Adr__Kind */
             const ProtobufCMessage *header; /* decoded, of the type that belongs to the kind; lent for the call */
             adr_bytes_t payload;            /* lent for the call */

@@ -13,6 +13,9 @@
 #define ADR_CREDENTIAL_ACCESS_MIN 3
 #define ADR_CREDENTIAL_ACCESS_MAX 64
 #define ADR_USER_NAME_SIZE (ADR_CREDENTIAL_ACCESS_MAX + 1)
+#define ADR_USER_UNTIL_NEVER UINT64_MAX       /* asked for: no end */
+#define ADR_CONFIGURED_PREFIX "configured-" /* and 16 digits of its key: whom a host's configuration lists; nobody else is named so [USER-4] */
+#define ADR_CONFIGURED_DIGITS 8             /* bytes of the key */
 #define ADR_CREDENTIAL_SECRET_MIN 16
 #define ADR_CREDENTIAL_SECRET_MAX 64
 #define ADR_CREDENTIAL_RIGHTS_MAX 32
@@ -36,7 +39,7 @@ typedef struct {
     adr_node_type_t role;                       /* of a user [USER-1]; 0: it is an S3 access key's */
     bool has_curve_key;
     uint8_t curve_key[32];                      /* a user's public one */
-    uint64_t until_ms;                          /* a user is heard, since 1970; 0: for good */
+    uint64_t until_ms;                          /* a user is heard, since 1970; 0: for good, or, of a rotation, as it was */
     char owner[ADR_NAME_MAX + 1];
     char secret[ADR_CREDENTIAL_SECRET_MAX + 1]; /* "": it is not here */
     uint8_t sealed[ADR_SEALED_SECRET_MAX];

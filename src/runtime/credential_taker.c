@@ -59,14 +59,14 @@ s_is_sound (adr_bytes_t rows)
 
 /* Takes the rows over, and empties the buffer. */
 static void
-s_use (adr_credential_taker_t *self, adr_buffer_t *rows)
+s_use (adr_credential_taker_t *self, uint64_t generation, adr_buffer_t *rows)
 {
     pthread_mutex_lock (&self->lock);
     adr_buffer_wipe (&self->rows);
     self->rows = *rows;
     self->has_list = true;
     *rows = (adr_buffer_t){ 0 };
-    adr_directory_take_users (self->directory, s_view (&self->rows));
+    adr_directory_take_users (self->directory, generation, s_view (&self->rows));
     if (self->use)
         self->use (self->argument, s_view (&self->rows));
     pthread_mutex_unlock (&self->lock);
@@ -118,7 +118,7 @@ s_open (adr_credential_taker_t *self, adr_bytes_t sealed)
     if (good) {
         adr_log (ADR_LEVEL_NOTE, self->who, "credentials of the last run -> used until a PKI node tells newer ones generation=%llu",
                  (unsigned long long) adr_get_u64 (text.data));
-        s_use (self, &rows);
+        s_use (self, adr_get_u64 (text.data), &rows);
     } else
         adr_log (ADR_LEVEL_WARNING, self->who, "%s is damaged, or another node's -> S3 waits for a PKI node to tell the credentials", self->path);
     adr_buffer_wipe (&text);
@@ -179,7 +179,7 @@ s_take_list (adr_credential_taker_t *self)
         return;
     }
     s_keep (self);
-    s_use (self, &self->pages);
+    s_use (self, self->generation, &self->pages);
     s_say_taken (self);
 }
 

@@ -3,6 +3,7 @@
 
 #include "runtime/directory.h"
 
+#include "core/cert.h"
 #include "runtime/chains.h"
 #include "runtime/clock.h"
 #include "runtime/gatekeeper.h"
@@ -52,6 +53,7 @@ struct adr_directory {
     pthread_rwlock_t users_lock;
     s_user_t *user; /* by key */
     size_t user_count;
+    uint64_t user_generation;
     /* Local clients: read for each answer to one, changed when an HTTP edge starts or stops. */
     pthread_rwlock_t lock;
     s_actor_t local_client[ADR_LOCAL_CLIENTS_MAX];
@@ -295,7 +297,7 @@ s_compare_users (const void *left, const void *right)
 }
 
 void
-adr_directory_take_users (adr_directory_t *self, adr_bytes_t rows)
+adr_directory_take_users (adr_directory_t *self, uint64_t generation, adr_bytes_t rows)
 {
     adr_credential_t credential;
     s_user_t *user = NULL;
@@ -312,25 +314,29 @@ adr_directory_take_users (adr_directory_t *self, adr_bytes_t rows)
     sodium_memzero (&credential, sizeof credential);
     if (count)
         qsort (user, count, sizeof *user, s_compare_users);
-    for (size_t i = 1; i < count; i++) /* a key that two have is nobody's */
-        if (s_compare_users (&user[i - 1], &user[i]) == 0)
+    for (size_t i = 1; i < count; i++)
+        if (s_compare_users (&user[i - 1], &user[i]) == 0) { /* a key that two have is nobody's */
             user[i - 1].role = user[i].role = 0;
+            adr_log (ADR_LEVEL_WARNING, "directory", "users %s and %s have the same key -> neither is heard", user[i - 1].name, user[i].name);
+        }
     pthread_rwlock_wrlock (&self->users_lock);
     s_user_t *before = self->user;
     self->user = user;
     self->user_count = count;
+    self->user_generation = generation;
     pthread_rwlock_unlock (&self->users_lock);
     free (before);
 }
 
 /* True if the cluster has a user of that key; *role is 0 if he is not heard. */
 static bool
-s_find_user (const adr_directory_t *self, const uint8_t key[32], adr_node_type_t *role, char name[ADR_USER_NAME_SIZE])
+s_find_user (const adr_directory_t *self, const uint8_t key[32], adr_node_type_t *role, char name[ADR_USER_NAME_SIZE], uint64_t *generation)
 {
     s_user_t asked;
     memcpy (asked.key, key, sizeof asked.key);
     pthread_rwlock_t *lock = (pthread_rwlock_t *) &self->users_lock;
     pthread_rwlock_rdlock (lock);
+    *generation = self->user_generation;
     const s_user_t *user = self->user_count ? bsearch (&asked, self->user, self->user_count, sizeof *user, s_compare_users) : NULL;
     if (user) {
         bool over = user->until_ms != 0 && user->until_ms <= (uint64_t) adr_clock_wall_ms ();
@@ -352,19 +358,20 @@ s_is_client (const adr_directory_t *self, const uint8_t key[32])
 }
 
 adr_node_type_t
-adr_directory_user (const adr_directory_t *self, const uint8_t key[32], char name[ADR_USER_NAME_SIZE])
+adr_directory_user (const adr_directory_t *self, const uint8_t key[32], char name[ADR_USER_NAME_SIZE], uint64_t *generation)
 {
     adr_node_type_t role;
-    int node = s_find_key (self, key);
-    if (node >= 0 && s_is_shut (self, (uint32_t) node))
+    char digits[2 * ADR_CONFIGURED_DIGITS + 1];
+    if (s_find_key (self, key) >= 0) /* a node is no user, whatever anybody says */
         return 0;
-    if (s_find_user (self, key, &role, name))
+    if (s_find_user (self, key, &role, name, generation))
         return role;
-    snprintf (name, ADR_USER_NAME_SIZE, "configured-%02x%02x%02x%02x", key[0], key[1], key[2], key[3]); /* [USER-4] */
+    adr_hex_format (digits, key, ADR_CONFIGURED_DIGITS);
+    snprintf (name, ADR_USER_NAME_SIZE, ADR_CONFIGURED_PREFIX "%s", digits); /* [USER-4] */
     for (uint32_t i = 0; i < self->operator_count; i++)
         if (memcmp (self->operator[i], key, sizeof *self->operator) == 0)
             return ADR_NODE_ADMIN;
-    return s_is_client (self, key) || node >= 0 ? ADR_NODE_CLIENT : 0;
+    return s_is_client (self, key) ? ADR_NODE_CLIENT : 0;
 }
 
 bool
@@ -382,8 +389,9 @@ adr_directory_admits (void *argument, const char *domain, const uint8_t key[32])
     if (!client_door && !adoption_door && strcmp (domain, ADR_DOMAIN_CONTROL) && strcmp (domain, ADR_DOMAIN_BULK))
         return false;
     char name[ADR_USER_NAME_SIZE];
+    uint64_t generation;
     if (client_door)
-        return adr_directory_user (self, key, name) != 0;
+        return adr_directory_user (self, key, name, &generation) != 0;
     int node = s_find_key (self, key);
     return node >= 0 ? !s_is_shut (self, (uint32_t) node) : adoption_door;
 }

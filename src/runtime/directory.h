@@ -35,9 +35,9 @@ void adr_directory_destroy (adr_directory_t **self);
 /* [TRUST-3] A newer map: from here on who is new in it is heard and spoken to, and who was evicted, or is not named any more with
  * the same keys, is not. Any thread, one at a time. */
 void adr_directory_take (adr_directory_t *self, const adr_map_t *map);
-/* [USER-3] Who of a list of credentials is a user, in place of those of the list before; the configuration's clients and operators of
- * other keys stay. Any thread. */
-void adr_directory_take_users (adr_directory_t *self, adr_bytes_t rows);
+/* [USER-3] Who of a list of credentials, of that generation, is a user, in place of those of the list before; the configuration's clients
+ * and operators of other keys stay. Any thread. */
+void adr_directory_take_users (adr_directory_t *self, uint64_t generation, adr_bytes_t rows);
 const adr_id_t *adr_directory_cluster (const adr_directory_t *self);
 /* Of the newest map that was taken. Any thread. */
 uint64_t adr_directory_epoch (const adr_directory_t *self);
@@ -62,8 +62,9 @@ int adr_directory_node_by_key (const adr_directory_t *self, const uint8_t key[32
 /* Places that are taken, shut out or not: 0 to count - 1. What stands there is the directory's, for as long as it lives. */
 uint32_t adr_directory_node_count (const adr_directory_t *self);
 const adr_map_node_t *adr_directory_node_at (const adr_directory_t *self, uint32_t at);
-/* [USER-3] Who comes in by a client door with this key: the role, and the name; 0: nobody, or nobody any more. Any thread. */
-adr_node_type_t adr_directory_user (const adr_directory_t *self, const uint8_t key[32], char name[ADR_USER_NAME_SIZE]);
+/* [USER-3] Who comes in by a client door with this key: the role, the name, and the generation of the list that says so, 0: there is none
+ * yet. 0: nobody, or nobody any more. Any thread. */
+adr_node_type_t adr_directory_user (const adr_directory_t *self, const uint8_t key[32], char name[ADR_USER_NAME_SIZE], uint64_t *generation);
 /* An adr_admits_fn. */
 bool adr_directory_admits (void *self, const char *domain, const uint8_t key[32]);
 

@@ -31,6 +31,7 @@ struct adr_parcel {
     struct adr_unsent *unsent; /* post's account of what the library has not sent; NULL: not counted */
     adr_node_type_t from_type; /* what the registry, or the list of users, says of the sender's key */
     char user[ADR_USER_NAME_SIZE]; /* the sender's name; "": it is no user */
+    uint64_t users_known;      /* ... by the list of that generation; 0: by none */
     adr_address_t from, to;
     adr_bytes_t pack;          /* all of it */
     adr_bytes_t items;         /* what stands behind the envelope */

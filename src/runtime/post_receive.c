@@ -311,7 +311,7 @@ s_judge_client (adr_post_t *self, adr_post_local_t *local, const adr_envelope_t 
     if (!s_is_for (local, envelope, true))
         return ADR_METRIC_DROP_DESTINATION;
     bool strange = self->lane == ADR_POST_ADOPTION;
-    parcel->from_type = strange ? ADR_NODE_STRANGER : adr_directory_user (self->directory, key, parcel->user); /* [USER-3] */
+    parcel->from_type = strange ? ADR_NODE_STRANGER : adr_directory_user (self->directory, key, parcel->user, &parcel->users_known); /* [USER-3] */
     if (parcel->from_type == 0 || (strange && !adr_directory_admits (self->directory, ADR_DOMAIN_ADOPTION, key))) /* not any more [TRUST-3] */
         return ADR_METRIC_DROP_UNKNOWN_KEY;
     int verdict = strange ? s_judge_stranger (self, envelope, parcel->pack) : S_GOOD;

@@ -304,6 +304,7 @@ s_deliver_item (adr_shell_t *self, const adr_parcel_t *parcel, const adr_item_t 
     event.message.from = parcel->from;
     event.message.from_type = parcel->from_type;
     event.message.user = *parcel->user ? parcel->user : NULL;
+    event.message.users_known = parcel->users_known;
     event.message.kind = item->kind;
     event.message.header = header;
     event.message.payload = item->payload;

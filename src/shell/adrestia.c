@@ -64,7 +64,7 @@ s_help (FILE *to)
            "  user create NAME --role ROLE --key PUBLIC [--expires TIME]\n"
            "  user list                                       user show NAME\n"
            "  user disable NAME                               user enable NAME\n"
-           "  user delete NAME                                user rotate NAME --key PUBLIC [--expires TIME]\n"
+           "  user delete NAME                                user rotate NAME --key PUBLIC [--expires TIME|never]\n"
            "  ROLE: client: objects and records | reader: sees all, changes nothing | operator: a client who repairs, demotes, promotes\n"
            "    | admin: everything. `init` makes the first of them, operator.yaml\n"
            "  WHOM: --node NAME|ID | --zone Z; left out: everybody. For operators\n"

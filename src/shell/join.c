@@ -242,13 +242,8 @@ static void
 s_tell (const s_join_t *self)
 {
     const adr_map_node_t *node = adr_map_node (self->answer.map, &self->identity.node);
-    const adr_join_edge_t *edge = &self->options.edge;
     if (strcmp (node->control, self->endpoint[0]) != 0)
         adr_join_say (0, "it joined as %s before, and that is where it listens", node->control);
-    if (node->type == ADR_NODE_EDGE && (!edge->clients || !edge->operators || !edge->credentials))
-        adr_join_say (0, "this edge admits%s%s%s yet: see clients, operators and http.credentials-file in config/adrestia.yaml, and set them in %s",
-                    edge->clients ? "" : " no clients,", edge->operators ? "" : " no operators,",
-                    edge->credentials ? "" : " nobody by S3,", self->config_path);
     printf ("%s has joined: adrestiad --config %s\n", node->name, self->config_path);
 }
 

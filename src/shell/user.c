@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#define S_EXPIRES_MAX_MS (3660 * UINT64_C (86400000))
+
 typedef struct {
     const char *name;
     adr_user_action_t action;
@@ -40,9 +42,10 @@ s_parse_option (const s_verb_t *verb, adr_user_info_t *user, int argc, char **ar
         if (!adr_hex_parse (user->public_key, sizeof user->public_key, value, strlen (value)))
             return adr_shell_usage ("--key wants a public key, 64 hexadecimal digits, as `user profile` prints it");
     } else if ((value = adr_shell_value ("--expires", argc, argv, index)) != NULL) {
-        if (!adr_shell_time_parse (&ms, value))
-            return adr_shell_usage ("--expires wants a time like 12h, 90d, 52w");
-        user->expires_ms = (uint64_t) time (NULL) * 1000 + ms;
+        bool never = strcmp (value, "never") == 0;
+        if (!never && (!adr_shell_time_parse (&ms, value) || ms > S_EXPIRES_MAX_MS))
+            return adr_shell_usage ("--expires wants a time like 12h, 90d, 52w, ten years at most, or never");
+        user->expires_ms = never ? UINT64_MAX : (uint64_t) time (NULL) * 1000 + ms;
     } else
         return -1;
     ++*index;
@@ -130,17 +133,34 @@ s_fail (adr_shell_t *self, adr_result_t result, const char *name)
 
 /* --- the verbs ---------------------------------------------------------------------------------------------------- */
 
+typedef struct {
+    const adr_user_info_t *asked;
+    char other[sizeof ((adr_user_info_t *) NULL)->name]; /* who has that key; "": nobody */
+} s_search_t;
+
+static bool
+s_has_key (void *argument, const adr_user_info_t *user)
+{
+    s_search_t *search = argument;
+    if (memcmp (user->public_key, search->asked->public_key, sizeof user->public_key) == 0 && strcmp (user->name, search->asked->name))
+        memcpy (search->other, user->name, sizeof search->other);
+    return *search->other == 0;
+}
+
 static int
 s_change (adr_shell_t *self, const s_verb_t *verb, const adr_user_info_t *user)
 {
     adr_user_info_t kept;
+    s_search_t search = { user, "" };
     if (!adr_shell_open (self))
         return ADR_SHELL_FILE;
+    if (verb->brings && adr_user_list (self->client, s_has_key, &search) == ADR_OK && *search.other) /* neither would be heard [USER-3] */
+        return adr_shell_usage ("user %s: %s has that key", verb->name, search.other);
     adr_result_t result = adr_user_change (self->client, verb->action, user, &kept);
     if (result != ADR_OK)
         return s_fail (self, result, user->name);
     if (self->json) {
-        json_t *object = s_json (*kept.name ? &kept : user);
+        json_t *object = *kept.name ? s_json (&kept) : json_pack ("{s:s}", "name", user->name);
         json_object_set_new (object, "result", json_string ("ok"));
         adr_shell_print (object);
     } else

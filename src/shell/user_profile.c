@@ -21,16 +21,19 @@
 static int
 s_write_new (const char *path, mode_t mode, const char *text)
 {
-    int file = open (path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    int file = open (path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode), why = 0;
     if (file < 0)
         return errno;
-    FILE *stream = fdopen (file, "w");
-    bool good = stream && fputs (text, stream) >= 0 && fflush (stream) == 0 && fsync (file) == 0;
-    int why = good ? 0 : errno;
-    if (stream)
-        fclose (stream);
-    else
-        close (file);
+    for (size_t at = 0, size = strlen (text); at < size && why == 0;) {
+        ssize_t written = write (file, text + at, size - at);
+        if (written > 0)
+            at += (size_t) written;
+        else if (errno != EINTR)
+            why = written < 0 ? errno : EIO;
+    }
+    if (why == 0 && fsync (file) != 0)
+        why = errno;
+    close (file);
     if (why)
         unlink (path);
     return why;
@@ -60,7 +63,7 @@ s_read_like (const char *path, char text[S_PROFILE_MAX])
         size_t length = strlen (line);
         if (line[0] == '#' || s_is_own (line))
             continue;
-        if (size + length >= S_PROFILE_MAX || line[length - 1] != '\n') {
+        if (length == 0 || size + length >= S_PROFILE_MAX || (line[length - 1] != '\n' && !feof (file))) {
             size = 0;
             errno = EFBIG;
             break;
@@ -80,7 +83,7 @@ static const char *
 s_like (const adr_shell_t *self, char path[PATH_MAX])
 {
     const char *home = getenv ("HOME"), *named = getenv ("ADRESTIA_PROFILE");
-    if (self->profile || named)
+    if (self->profile || (named && *named))
         return self->profile ? self->profile : named;
     snprintf (path, PATH_MAX, "%s/.config/adrestia/client.yaml", home ? home : "");
     return path;
@@ -155,7 +158,7 @@ adr_shell_user_profile (adr_shell_t *self, int argc, char **argv)
         index++;
     }
     size_t length = path ? strlen (path) : 0;
-    if (length <= 5 || length > PATH_MAX - 8 || strcmp (path + length - 5, ".yaml") != 0)
+    if (length <= 5 || length > PATH_MAX - 8 || strcmp (path + length - 5, ".yaml") != 0 || path[length - 6] == '/')
         return adr_shell_usage ("user profile: expected a file's name that ends in .yaml");
     return s_make (self, path, like ? like : s_like (self, place));
 }

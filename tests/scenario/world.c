@@ -596,7 +596,7 @@ s_deliver_message (world_t *self, const world_message_t *message)
         s_to_replicator (self, message->to, message->kind, header);
     } else if (message->to_actor == ADR_ACTOR_ELECTION || message->to_actor == ADR_ACTOR_HEALTH_CHECKER) {
         adr_event_t event = { .kind = ADR_EVENT_MESSAGE,
-                              .message = { { self->node[message->from].id, message->from_actor }, ADR_NODE_META, NULL,
+                              .message = { { self->node[message->from].id, message->from_actor }, ADR_NODE_META, NULL, 0,
                                            message->kind, header, { NULL, 0 } } };
         s_deliver (self, message->to, message->to_actor, &event);
     }

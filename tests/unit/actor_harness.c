@@ -162,7 +162,7 @@ harness_message_more (harness_t *self, adr_address_t from, adr_node_type_t from_
                       const ProtobufCMessage *header, adr_bytes_t payload)
 {
     s_receive (self, (adr_event_t){ .kind = ADR_EVENT_MESSAGE,
-                                    .message = { from, from_type, self->user, kind, header, payload } });
+                                    .message = { from, from_type, self->user, self->users_known, kind, header, payload } });
 }
 
 void
@@ -170,7 +170,7 @@ harness_message (harness_t *self, adr_address_t from, adr_node_type_t from_type,
                  const ProtobufCMessage *header, adr_bytes_t payload)
 {
     harness_event (self, (adr_event_t){ .kind = ADR_EVENT_MESSAGE,
-                                        .message = { from, from_type, self->user, kind, header, payload } });
+                                        .message = { from, from_type, self->user, self->users_known, kind, header, payload } });
 }
 
 void

@@ -43,6 +43,7 @@ typedef struct {
     char note[512];  /* the newest */
     bool fatal, trace;
     const char *user; /* of the messages that come; NULL: of none */
+    uint64_t users_known;
 } harness_t;
 
 /* Creates the actor as `class` says; the environment is copied (its state_get becomes the harness's own), `map` and

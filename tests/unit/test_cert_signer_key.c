@@ -70,6 +70,7 @@ typedef struct {
     uint8_t curve_key[32];
     size_t curve_key_size;
     uint64_t until_ms;
+    uint64_t known; /* by its edge; 0: all */
 } ask_t;
 
 #define A_KEY .curve_key = { 1, 2, 3 }, .curve_key_size = 32
@@ -99,6 +100,7 @@ s_send (ask_t ask)
     control.limit_ms = 10000;
     control.asker = adr_id_view (&asker);
     control.asker_name = (char *) "root-of-all";
+    control.users_known = ask.known ? ask.known : UINT64_MAX;
     control.credential = &credential;
     harness_forget (&s_signer);
     adr_id_t edge = adr_founding_node (s_founding, 0, ADR_NODE_EDGE)->id;
@@ -200,14 +202,17 @@ users_are_made_changed_and_ended (void **state)
     ASSERT_IS (OK, ROTATE, .key = "olga", .role = any, OTHER_KEY);
     olga = s_record ("olga");
     assert_int_equal (olga.curve_key[2], 6);
+    assert_int_equal (olga.until_ms, 77); /* it ends when it did */
+    ASSERT_IS (OK, ROTATE, .key = "olga", .role = any, OTHER_KEY, .until_ms = ADR_USER_UNTIL_NEVER);
+    olga = s_record ("olga");
     assert_int_equal (olga.until_ms, 0);
     assert_int_equal (olga.role, ADR_NODE_OPERATOR);
-    assert_int_equal (olga.generation, 4);
+    assert_int_equal (olga.generation, 5);
     ASSERT_IS (OK, CREATE, .owner = "alice", .secret = SECRET);
     ASSERT_IS (NOT_FOUND, DELETE, .role = any); /* ALICE is no user */
     ASSERT_IS (OK, DELETE, .key = "olga", .role = any);
     assert_null (fake_group_find (&s_group, ADR_TABLE_CREDENTIAL, "kolga"));
-    assert_true (fake_group_has (&s_group, ADR_TABLE_AUDIT, "\"action\": \"user-create\", \"user\": \"olga\", \"role\": \"operator\""));
+    assert_true (fake_group_has (&s_group, ADR_TABLE_AUDIT, "\"action\": \"user-create\", \"user\": \"olga\", \"role\": \"operator\", \"generation\": 1, \"public_key\": \"0102030000000000\", \"expires_ms\": 77"));
     assert_true (fake_group_has (&s_group, ADR_TABLE_AUDIT, "\"action\": \"user-delete\""));
     assert_true (fake_group_has (&s_group, ADR_TABLE_AUDIT, "\"by_user\": \"root-of-all\"}")); /* [USER-5] */
 }
@@ -226,12 +231,39 @@ what_is_no_user_is_refused (void **state)
     ASSERT_IS (INVALID, CREATE, .key = "olga", .role = ADR_NODE_ADMIN, A_KEY, .limited = true);
     ASSERT_IS (INVALID, CREATE, .key = "olga", .owner = "olga", .secret = SECRET, A_KEY); /* a key without a role */
     ASSERT_IS (INVALID, CREATE, .key = "o", .role = ADR_NODE_ADMIN, A_KEY);
+    ask_t node = { .action = ADR__CONTROL_ACTION__KEY_CREATE, .key = "olga", .role = ADR_NODE_ADMIN, .curve_key_size = 32 };
+    memcpy (node.curve_key, adr_founding_node (s_founding, 1, ADR_NODE_DATA)->curve_key, 32);
+    assert_int_equal (s_ask (node)->status, ADR_STATUS_INVALID);
+    node.curve_key[31] |= 0x80;
+    assert_int_equal (s_ask (node)->status, ADR_STATUS_INVALID);
+    ASSERT_IS (REFUSED, CREATE, .key = "configured-0011223344556677", .role = ADR_NODE_ADMIN, A_KEY); /* [USER-4] */
+    ASSERT_IS (REFUSED, CREATE, .key = "configured-x", .owner = "olga", .secret = SECRET);
     ASSERT_IS (OK, CREATE, .key = "olga", .role = ADR_NODE_ADMIN, A_KEY);
+    ASSERT_IS (INVALID, DISABLE, .key = "olga", .role = ADR_NODE_ADMIN, .until_ms = 5);
     ASSERT_IS (INVALID, DISABLE, .key = "olga", .role = ADR_NODE_ADMIN, A_KEY);
     ASSERT_IS (INVALID, ROTATE, .key = "olga", .role = ADR_NODE_ADMIN);
     ASSERT_IS (INVALID, GRANT, .key = "olga", .role = ADR_NODE_ADMIN);
     ASSERT_IS (INVALID, GRANT, .key = "olga", .role = ADR_NODE_ADMIN, .bucket = "papers", .level = ADR_ACCESS_READ, .limited = true);
     assert_int_equal (s_record ("olga").generation, 1);
+}
+
+/* [USER-6] Who was disabled while his edge slept changes nothing: it is asked again, and its edge knows better by then. */
+static void
+an_edge_that_does_not_know_the_newest_users_is_not_heard (void **state)
+{
+    (void) state;
+    ASSERT_IS (OK, CREATE, .owner = "alice", .secret = SECRET, .known = 1); /* there are no users yet */
+    ASSERT_IS (OK, CREATE, .key = "olga", .role = ADR_NODE_ADMIN, A_KEY);   /* generation 2 */
+    ASSERT_IS (OK, DISABLE, .key = "olga", .role = ADR_NODE_ADMIN);         /* 3 */
+    ask_t late = { .action = ADR__CONTROL_ACTION__KEY_ENABLE, .key = "olga", .role = ADR_NODE_ADMIN, .known = 2 };
+    s_send (late);
+    fake_group_serve (&s_group);
+    assert_int_equal (harness_count (&s_signer, ADR__KIND__CONTROL_ANSWER), 0);
+    assert_true (s_record ("olga").disabled);
+    ASSERT_IS (OK, DISABLE, .known = 3); /* nothing is in the way */
+    ASSERT_IS (OK, ENABLE, .known = 3);  /* changes of access keys alone do not count */
+    late.known = 3;
+    assert_int_equal (s_ask (late)->status, ADR_STATUS_OK); /* of an edge that knows all: his own name is none of the rule's business */
 }
 
 static void
@@ -618,6 +650,7 @@ main (void)
         S_TEST (what_is_created_is_sealed),
         S_TEST (users_are_made_changed_and_ended),
         S_TEST (what_is_no_user_is_refused),
+        S_TEST (an_edge_that_does_not_know_the_newest_users_is_not_heard),
         S_TEST (each_change_raises_the_generation),
         S_TEST (what_is_so_already_is_no_change),
         S_TEST (what_cannot_be_is_said),

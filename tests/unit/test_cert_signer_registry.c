@@ -80,25 +80,6 @@ s_tell_taken (const adr_map_t *taken)
                      ADR__KIND__MAP_CHANGED, &changed.base, s_nothing);
 }
 
-static void
-s_ask (Adr__ControlAction action, const adr_id_t *node, uint64_t number, uint32_t limit_ms)
-{
-    Adr__Control control = ADR__CONTROL__INIT;
-    control.number = number;
-    control.node = adr_id_view (node);
-    control.action = action;
-    control.limit_ms = limit_ms;
-    adr_id_t edge = adr_founding_node (s_founding, 0, ADR_NODE_EDGE)->id;
-    harness_message (&s_signer, (adr_address_t){ edge, ADR_ACTOR_EDGE_ROUTER }, ADR_NODE_EDGE, ADR__KIND__CONTROL, &control.base,
-                     s_nothing);
-}
-
-static void
-s_evict (const adr_id_t *node, uint64_t number, uint32_t limit_ms)
-{
-    s_ask (ADR__CONTROL_ACTION__EVICT, node, number, limit_ms);
-}
-
 /* The answer to the newest READ or WRITE; version 0: none. */
 static void
 s_reply (uint16_t kind, adr_status_t status, uint64_t version, adr_bytes_t value)
@@ -113,6 +94,30 @@ s_reply (uint16_t kind, adr_status_t status, uint64_t version, adr_bytes_t value
     answer.version = version ? &of : NULL;
     harness_message (&s_signer, (adr_address_t){ s_signer.environment.node, ADR_ACTOR_REPLICATOR }, ADR_NODE_PKI,
                      ADR__KIND__ANSWER, &answer.base, value);
+}
+
+static void
+s_ask (Adr__ControlAction action, const adr_id_t *node, uint64_t number, uint32_t limit_ms)
+{
+    Adr__Control control = ADR__CONTROL__INIT;
+    control.number = number;
+    control.node = adr_id_view (node);
+    control.action = action;
+    control.limit_ms = limit_ms;
+    adr_id_t edge = adr_founding_node (s_founding, 0, ADR_NODE_EDGE)->id;
+    size_t reads = harness_count (&s_signer, ADR__KIND__READ);
+    harness_message (&s_signer, (adr_address_t){ edge, ADR_ACTOR_EDGE_ROUTER }, ADR_NODE_EDGE, ADR__KIND__CONTROL, &control.base,
+                     s_nothing);
+    if (harness_count (&s_signer, ADR__KIND__READ) == reads)
+        return; /* refused, or a standing question */
+    assert_int_equal (((const Adr__Read *) harness_sent (&s_signer, ADR__KIND__READ, reads)->header)->table, ADR_TABLE_CREDENTIAL);
+    s_reply (ADR__KIND__READ, ADR_STATUS_NOT_FOUND, 0, s_nothing); /* [USER-6] there are no users */
+}
+
+static void
+s_evict (const adr_id_t *node, uint64_t number, uint32_t limit_ms)
+{
+    s_ask (ADR__CONTROL_ACTION__EVICT, node, number, limit_ms);
 }
 
 /* The registry in the newest WRITE; the caller's. */

@@ -825,11 +825,13 @@ test_an_operator_s_question_goes_to_the_node_and_back (void **state)
 {
     (void) state;
     s_router.user = "alice";
+    s_router.users_known = 12;
     s_ask_control (5, s_meta (2).node, ADR__CONTROL_ACTION__REPAIR_PAUSE, 5000);
     const Adr__Control *passed = s_passed_on (ADR_ACTOR_INVENTORY_SYNCER);
     assert_int_equal (passed->for_ms, 5000);
     assert_memory_equal (passed->asker.data, s_operator.node.bytes, ADR_ID_SIZE);
     assert_string_equal (passed->asker_name, "alice"); /* [USER-5] */
+    assert_int_equal (passed->users_known, 12);        /* [USER-6] */
     s_node_answers (3, passed->number); /* another node */
     s_node_answers (2, passed->number + 1);
     assert_int_equal (s_told (), 0);

@@ -52,22 +52,25 @@ test_doors (void **state)
     const uint8_t *stranger = fixture_shared.stranger_public;
     assert_true (adr_directory_admits (directory, ADR_DOMAIN_CONTROL, node));
     assert_true (adr_directory_admits (directory, ADR_DOMAIN_BULK, node));
-    assert_true (adr_directory_admits (directory, ADR_DOMAIN_CLIENT, node));
+    assert_false (adr_directory_admits (directory, ADR_DOMAIN_CLIENT, node)); /* a node is no user [USER-3] */
     assert_true (adr_directory_admits (directory, ADR_DOMAIN_CLIENT, client));
     assert_false (adr_directory_admits (directory, ADR_DOMAIN_CONTROL, client));
     assert_false (adr_directory_admits (directory, ADR_DOMAIN_BULK, client));
     assert_false (adr_directory_admits (directory, ADR_DOMAIN_CLIENT, stranger));
     assert_false (adr_directory_admits (directory, ADR_DOMAIN_CONTROL, stranger));
     char name[ADR_USER_NAME_SIZE];
-    assert_int_equal (adr_directory_user (directory, client, name), ADR_NODE_CLIENT);
-    assert_int_equal (adr_directory_user (directory, stranger, name), 0);
+    uint64_t generation = 99;
+    assert_int_equal (adr_directory_user (directory, client, name, &generation), ADR_NODE_CLIENT);
+    assert_int_equal (generation, 0); /* nobody has told a list */
+    assert_int_equal (adr_directory_user (directory, stranger, name, &generation), 0);
+    assert_int_equal (adr_directory_user (directory, node, name, &generation), 0);
     adr_directory_set_operators (directory, (const uint8_t (*)[32]) &fixture_shared.stranger_public, 1);
     assert_true (adr_directory_admits (directory, ADR_DOMAIN_CLIENT, stranger)); /* an operator now */
     assert_false (adr_directory_admits (directory, ADR_DOMAIN_CONTROL, stranger));
-    assert_int_equal (adr_directory_user (directory, stranger, name), ADR_NODE_ADMIN);
+    assert_int_equal (adr_directory_user (directory, stranger, name, &generation), ADR_NODE_ADMIN);
     assert_int_equal (strncmp (name, "configured-", 11), 0);
     assert_true (adr_credential_is_access_key (name));
-    assert_int_equal (adr_directory_user (directory, client, name), ADR_NODE_CLIENT);
+    assert_int_equal (adr_directory_user (directory, client, name, &generation), ADR_NODE_CLIENT);
     assert_false (adr_directory_admits (directory, "", node));
     assert_false (adr_directory_admits (directory, "global", node));
     adr_directory_destroy (&directory);
@@ -83,8 +86,9 @@ typedef struct {
     int64_t until_ms; /* from now on; 0: for good */
 } s_user_t;
 
+/* The first byte alone is theirs, and a key of 0 is this one. */
 static void
-s_tell_users (adr_directory_t *directory, const s_user_t *user, size_t count)
+s_tell_users_of (adr_directory_t *directory, const s_user_t *user, size_t count, const uint8_t *key)
 {
     adr_buffer_t rows = { 0 };
     for (size_t i = 0; i < count; i++) {
@@ -93,13 +97,19 @@ s_tell_users (adr_directory_t *directory, const s_user_t *user, size_t count)
         if (user[i].role)
             credential.curve_key[0] = user[i].key;
         if (user[i].role && user[i].key == 0)
-            memcpy (credential.curve_key, fixture_shared.client_public, 32);
+            memcpy (credential.curve_key, key, 32);
         if (user[i].until_ms)
             credential.until_ms = (uint64_t) (adr_clock_wall_ms () + user[i].until_ms);
         adr_credential_row_append (&rows, &credential);
     }
-    adr_directory_take_users (directory, adr_bytes (rows.data, rows.size));
+    adr_directory_take_users (directory, 7, adr_bytes (rows.data, rows.size));
     adr_buffer_free (&rows);
+}
+
+static void
+s_tell_users (adr_directory_t *directory, const s_user_t *user, size_t count)
+{
+    s_tell_users_of (directory, user, count, fixture_shared.client_public);
 }
 
 static adr_node_type_t
@@ -107,7 +117,9 @@ s_role_of (const adr_directory_t *directory, uint8_t first, const char *wanted_n
 {
     uint8_t key[32] = { first };
     char name[ADR_USER_NAME_SIZE];
-    adr_node_type_t role = adr_directory_user (directory, key, name);
+    uint64_t generation = 0;
+    adr_node_type_t role = adr_directory_user (directory, key, name, &generation);
+    assert_int_equal (generation, 7); /* [USER-6] */
     assert_int_equal (adr_directory_admits ((void *) directory, ADR_DOMAIN_CLIENT, key), role != 0);
     assert_false (adr_directory_admits ((void *) directory, ADR_DOMAIN_CONTROL, key));
     if (role)
@@ -146,15 +158,19 @@ test_the_cluster_s_word_counts_more_than_the_configuration_s (void **state) /* [
     static const s_user_t s_disabled[] = { { "own", 0, ADR_NODE_ADMIN, true, 0 } }, s_reader[] = { { "own", 0, ADR_NODE_READER, false, 0 } };
     const uint8_t *client = fixture_shared.client_public;
     char name[ADR_USER_NAME_SIZE];
+    uint64_t generation;
     adr_directory_t *directory
         = adr_directory_new (fixture_shared.map, (const uint8_t (*)[32]) &fixture_shared.client_public, 1);
     s_tell_users (directory, s_disabled, 1);
-    assert_int_equal (adr_directory_user (directory, client, name), 0);
+    assert_int_equal (adr_directory_user (directory, client, name, &generation), 0);
     assert_false (adr_directory_admits (directory, ADR_DOMAIN_CLIENT, client));
     s_tell_users (directory, s_reader, 1);
-    assert_int_equal (adr_directory_user (directory, client, name), ADR_NODE_READER);
+    assert_int_equal (adr_directory_user (directory, client, name, &generation), ADR_NODE_READER);
+    const s_user_t node = { "node", 0, ADR_NODE_ADMIN, false, 0 };
+    s_tell_users_of (directory, &node, 1, fixture_shared.map->node[1].curve_key);
+    assert_int_equal (adr_directory_user (directory, fixture_shared.map->node[1].curve_key, name, &generation), 0);
     s_tell_users (directory, NULL, 0);
-    assert_int_equal (adr_directory_user (directory, client, name), ADR_NODE_CLIENT);
+    assert_int_equal (adr_directory_user (directory, client, name, &generation), ADR_NODE_CLIENT);
     adr_directory_destroy (&directory);
 }
 
@@ -215,7 +231,7 @@ s_assert_known (const s_world_t *self, uint32_t node, bool known)
     assert_int_equal (adr_directory_is_local (self->directory, &of->id), here);
     assert_int_equal (adr_directory_admits (self->directory, ADR_DOMAIN_CONTROL, of->curve_key), known);
     assert_int_equal (adr_directory_admits (self->directory, ADR_DOMAIN_BULK, of->curve_key), known);
-    assert_int_equal (adr_directory_admits (self->directory, ADR_DOMAIN_CLIENT, of->curve_key), known);
+    assert_false (adr_directory_admits (self->directory, ADR_DOMAIN_CLIENT, of->curve_key));
     assert_int_equal (adr_directory_admits (self->directory, ADR_DOMAIN_ADOPTION, of->curve_key), known);
 }
 

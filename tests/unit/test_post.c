@@ -5,6 +5,7 @@
 #include "runtime/metrics.h"
 #include "runtime/post_private.h"
 #include "runtime_fixture.h"
+#include "wire/credential_codec.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -473,28 +474,40 @@ test_clients (void **state)
     s_down (&edge);
 }
 
-/* [TRUST-3] Each pack is looked at, not the handshake alone: a key that was evicted meanwhile is heard no more. */
 static void
-test_a_client_door_hears_nobody_who_was_evicted (void **state)
+s_tell_user (adr_directory_t *directory, adr_node_type_t role, bool disabled)
+{
+    adr_credential_t credential = { .access_key = "olga", .role = role, .has_curve_key = true, .disabled = disabled };
+    adr_buffer_t rows = { 0 };
+    memcpy (credential.curve_key, fixture_shared.client_public, 32);
+    adr_credential_row_append (&rows, &credential);
+    adr_directory_take_users (directory, 9, adr_bytes (rows.data, rows.size));
+    adr_buffer_free (&rows);
+}
+
+/* [USER-3] Each message of a connection that stays open is judged by the newest list. */
+static void
+test_a_client_door_hears_users_as_the_newest_list_says (void **state)
 {
     (void) state;
     s_side_t edge;
     s_up (&edge, 2, s_answerer, 1);
     const adr_map_node_t *node = fixture_shared.map->node;
-    s_peer_t guest; /* node 0, at the clients' door */
-    s_dial (&guest, fixture_shared.secret[0], node[0].curve_key, node[2].curve_key, node[2].client);
-    s_send_read (&guest, 1, true);
-    assert_int_equal (s_receive_answer (&guest), 1);
-    adr_map_t *map = adr_map_copy (fixture_shared.map);
-    map->epoch++;
-    map->node[0].evicted = true;
-    adr_directory_take (edge.host.directory, map);
-    adr_map_destroy (&map);
+    s_peer_t client;
+    s_dial (&client, fixture_shared.client_secret, fixture_shared.client_public, node[2].curve_key, node[2].client);
+    s_send_read (&client, 1, true);
+    assert_int_equal (s_receive_answer (&client), 1);
+    assert_int_equal (edge.toy.last_from_type, ADR_NODE_CLIENT);
+    s_tell_user (edge.host.directory, ADR_NODE_READER, false);
+    s_send_read (&client, 2, true);
+    assert_int_equal (s_receive_answer (&client), 2);
+    assert_int_equal (edge.toy.last_from_type, ADR_NODE_READER);
+    s_tell_user (edge.host.directory, ADR_NODE_READER, true);
     uint64_t dropped = adr_metric_get (ADR_METRIC_DROP_UNKNOWN_KEY), messages = edge.toy.messages;
-    s_send_read (&guest, 2, true);
+    s_send_read (&client, 3, true);
     assert_true (fixture_wait_metric (ADR_METRIC_DROP_UNKNOWN_KEY, dropped + 1));
     assert_int_equal (edge.toy.messages, messages);
-    s_hang_up (&guest);
+    s_hang_up (&client);
     s_down (&edge);
 }
 
@@ -793,7 +806,7 @@ main (void)
         cmocka_unit_test (test_strangers),
         cmocka_unit_test (test_bytes_that_are_no_protocol),
         cmocka_unit_test (test_clients),
-        cmocka_unit_test (test_a_client_door_hears_nobody_who_was_evicted),
+        cmocka_unit_test (test_a_client_door_hears_users_as_the_newest_list_says),
         cmocka_unit_test (test_strangers_say_join_and_nothing_else),
         cmocka_unit_test (test_clients_that_do_not_read),
         cmocka_unit_test (test_client_that_left),
