@@ -489,7 +489,9 @@ sim_watch_deliver (sim_world_t *world, sim_actor_t *to, const adr_event_t *event
     if (event->kind != ADR_EVENT_MESSAGE)
         return;
     sim_watch_copy_deliver (world, to->node, event);
-    sim_watch_repair_deliver (world, to->node, event);
-    sim_watch_space_deliver (world, to->node, event);
+    if (to->class->kind == ADR_ACTOR_REPLICATOR) { /* what another actor of the node hears is nothing that this one knows yet */
+        sim_watch_repair_deliver (world, to->node, event);
+        sim_watch_space_deliver (world, to->node, event);
+    }
     sim_watch_elect_deliver (world, to, event);
 }
