@@ -24,7 +24,7 @@ static const struct {
     { "map", adr_shell_map, NULL, "the clusterMap: who exists, who owns which partition" },
     { "repair", adr_shell_repair, NULL, "status: how far each copy is exact, and what its repair has done; run: compare and mend now; pause: for a time" },
     { "scrub", adr_shell_scrub, NULL, "read everything now, and have what is damaged mended" },
-    { "node", adr_shell_node, NULL, "evict: the cluster hears a node no more, and never again" },
+    { "node", adr_shell_node, NULL, "evict: the cluster hears a node no more, and never again; demote, promote: its vote" },
     { "token", adr_shell_token, NULL, "create: let a new node in, once (adrestiad join); list, withdraw" },
     { "key", adr_shell_key, NULL, "S3 access keys: create, list, show, disable, enable, delete, rotate, grant, revoke" },
     { "user", adr_shell_user, NULL, "who may use and steer the cluster: profile, create, list, show, disable, enable, delete, rotate" },
