@@ -336,7 +336,7 @@ s_find_user (const adr_directory_t *self, const uint8_t key[32], adr_node_type_t
     memcpy (asked.key, key, sizeof asked.key);
     pthread_rwlock_t *lock = (pthread_rwlock_t *) &self->users_lock;
     pthread_rwlock_rdlock (lock);
-    *generation = self->user_generation;
+    *generation = self->user_generation; /* of the very list */
     const s_user_t *user = self->user_count ? bsearch (&asked, self->user, self->user_count, sizeof *user, s_compare_users) : NULL;
     if (user) {
         bool over = user->until_ms != 0 && user->until_ms <= (uint64_t) adr_clock_wall_ms ();

@@ -8,6 +8,7 @@
 #include "runtime_fixture.h"
 #include "wire/credential_codec.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -171,6 +172,53 @@ test_the_cluster_s_word_counts_more_than_the_configuration_s (void **state) /* [
     assert_int_equal (adr_directory_user (directory, fixture_shared.map->node[1].curve_key, name, &generation), 0);
     s_tell_users (directory, NULL, 0);
     assert_int_equal (adr_directory_user (directory, client, name, &generation), ADR_NODE_CLIENT);
+    adr_directory_destroy (&directory);
+}
+
+typedef struct {
+    adr_directory_t *directory;
+    bool stop; /* atomic */
+    uint64_t wrong;
+} s_reader_t;
+
+/* Each list has both, under one role: no reader sees one of a list and the other of another. */
+static void *
+s_read_users (void *argument)
+{
+    s_reader_t *self = argument;
+    uint8_t key[32] = { 9 };
+    char name[ADR_USER_NAME_SIZE];
+    uint64_t generation, last = 0;
+    while (!__atomic_load_n (&self->stop, __ATOMIC_ACQUIRE)) {
+        adr_node_type_t role = adr_directory_user (self->directory, key, name, &generation);
+        bool even = generation % 2 == 0;
+        self->wrong += generation < last || (generation && role != (even ? ADR_NODE_ADMIN : ADR_NODE_READER))
+                       || (generation && strcmp (name, even ? "amy" : "ben") != 0);
+        last = generation;
+    }
+    return NULL;
+}
+
+static void
+test_lists_change_whole_while_they_are_read (void **state) /* [USER-3, USER-6] */
+{
+    (void) state;
+    adr_directory_t *directory
+        = adr_directory_new (fixture_shared.map, (const uint8_t (*)[32]) &fixture_shared.client_public, 1);
+    s_reader_t reader = { directory, false, 0 };
+    pthread_t thread;
+    assert_int_equal (pthread_create (&thread, NULL, s_read_users, &reader), 0);
+    for (uint64_t generation = 1; generation <= 2000; generation++) {
+        adr_credential_t credential = { .role = generation % 2 ? ADR_NODE_READER : ADR_NODE_ADMIN, .has_curve_key = true, .curve_key = { 9 } };
+        adr_buffer_t rows = { 0 };
+        snprintf (credential.access_key, sizeof credential.access_key, "%s", generation % 2 ? "ben" : "amy");
+        adr_credential_row_append (&rows, &credential);
+        adr_directory_take_users (directory, generation, adr_bytes (rows.data, rows.size));
+        adr_buffer_free (&rows);
+    }
+    __atomic_store_n (&reader.stop, true, __ATOMIC_RELEASE);
+    pthread_join (thread, NULL);
+    assert_int_equal (reader.wrong, 0);
     adr_directory_destroy (&directory);
 }
 
@@ -516,6 +564,7 @@ main (void)
         cmocka_unit_test (test_doors),
         cmocka_unit_test (test_users_are_heard_as_the_newest_list_says),
         cmocka_unit_test (test_the_cluster_s_word_counts_more_than_the_configuration_s),
+        cmocka_unit_test (test_lists_change_whole_while_they_are_read),
         cmocka_unit_test (test_who_is_new_in_a_newer_map_is_known),
         cmocka_unit_test (test_whom_a_newer_map_does_not_have_is_shut_out),
         cmocka_unit_test (test_who_was_shut_out_stays_so),
