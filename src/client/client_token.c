@@ -6,6 +6,7 @@
 
 #include "client/client.h"
 
+#include "core/cert.h"
 #include "core/token.h"
 #include "wire/bounds.h"
 #include "wire/map_codec.h"
@@ -80,6 +81,30 @@ s_choose_doors (adr_token_t *token, const adr_map_t *map)
         memcpy (door->curve_key, node->curve_key, sizeof door->curve_key);
         snprintf (door->endpoint, sizeof door->endpoint, "%s", node->client);
     }
+}
+
+/* [TRUST-5] NULL, or why this map is not the profile's cluster's: with a root that the profile names, no edge can make a token for a
+ * cluster of its own, nor name doors whose keys that root's authorities have not signed. */
+static const char *
+s_map_wrong (const adr_profile_t *profile, const adr_map_t *map)
+{
+    uint8_t hash[ADR_TOKEN_HASH_SIZE];
+    adr_token_hash_root (adr_bytes (map->root_certificate, map->root_certificate_size), hash);
+    if (!profile->has_root)
+        return NULL;
+    if (memcmp (hash, profile->root_hash, sizeof hash) != 0)
+        return "the edge tells of another root than this profile: it is not to be trusted";
+    adr_cert_chain_t chain = adr_cert_chain_of_map (map);
+    for (uint32_t i = 0; i < map->node_count; i++) {
+        const adr_map_node_t *node = &map->node[i];
+        adr_cert_t certificate;
+        if (node->type == ADR_NODE_PKI && !node->evicted
+            && (adr_cert_verify (&certificate, adr_bytes (node->certificate, node->certificate_size), &chain, 0, false) != ADR_CERT_SOUND
+                || certificate.type != ADR_NODE_PKI || !adr_id_equal (&certificate.node, &node->id)
+                || memcmp (certificate.curve_key, node->curve_key, ADR_KEY_SIZE) != 0))
+            return "the edge names a PKI node that the root's authorities have not signed: it is not to be trusted";
+    }
+    return NULL;
 }
 
 /* --- asking ------------------------------------------------------------------------------------------------------- */
@@ -167,8 +192,9 @@ adr_token_create (adr_client_t *self, const adr_token_terms_t *terms, adr_token_
     if (wrong)
         return adr_call_fail (self, ADR_INVALID, wrong);
     adr_map_t *map = s_fetch_map (self, &result);
+    wrong = map ? s_map_wrong (&self->profile, map) : NULL;
     if (map)
-        result = s_create (self, terms, map, &token);
+        result = wrong ? adr_call_fail (self, ADR_DAMAGED, wrong) : s_create (self, terms, map, &token);
     adr_map_destroy (&map);
     if (result == ADR_OK) {
         adr_token_format (&token, made->text);

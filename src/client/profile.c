@@ -180,16 +180,22 @@ s_read_follow (s_reader_t *self, const yaml_node_t *node)
            || s_complain (self, node, "follow-master: expected `yes` or `no`");
 }
 
+static bool
+s_read_root (s_reader_t *self, const yaml_node_t *node)
+{
+    return self->profile->has_root = s_read_key (self, node, "root", self->profile->root_hash);
+}
+
 static const struct {
     const char *name;
     bool (*read) (s_reader_t *self, const yaml_node_t *node);
 } s_keys[] = {
     { "cluster", s_read_cluster },           { "node", s_read_node },   { "curve-public", s_read_public },
     { "curve-secret-file", s_read_secret_file }, { "edges", s_read_edges },
-    { "follow-master", s_read_follow },
+    { "follow-master", s_read_follow },      { "root", s_read_root },
 };
 #define S_KEY_COUNT (sizeof s_keys / sizeof s_keys[0])
-#define S_KEYS_NEEDED (S_KEY_COUNT - 1) /* the last may be left out */
+#define S_KEYS_NEEDED (S_KEY_COUNT - 2) /* the last two may be left out */
 
 static bool
 s_read_pair (s_reader_t *self, const yaml_node_pair_t *pair)
@@ -207,7 +213,7 @@ s_read_pair (s_reader_t *self, const yaml_node_pair_t *pair)
         return s_keys[i].read (self, yaml_document_get_node (&self->document, pair->value));
     }
     return s_complain (self, name_node, "`%.40s` is unknown; expected cluster, node, curve-public, "
-                                        "curve-secret-file, edges or follow-master", name);
+                                        "curve-secret-file, edges, follow-master or root", name);
 }
 
 static bool

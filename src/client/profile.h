@@ -7,6 +7,7 @@
  *     curve-public: (64 hexadecimal digits)
  *     curve-secret-file: client.key                   # 64 hexadecimal digits, for nobody else to read
  *     follow-master: yes                              # or no: stay with the first edge that can be reached
+ *     root: (64 hexadecimal digits)                   # BLAKE2b-256 of the root's certificate: tokens name no other [TRUST-5]
  *     edges:                                          # asked in this order
  *       - endpoint: tcp://10.0.1.5:7003
  *         curve-key: (64 hexadecimal digits)
@@ -28,6 +29,8 @@ typedef struct {
 typedef struct {
     adr_id_t cluster, node;
     uint8_t curve_public[32], curve_secret[32];
+    bool has_root;
+    uint8_t root_hash[32];
     bool follow_master; /* who writes goes to the listed edge beside the master (adr_session_take_hint) */
     uint32_t edge_count;
     adr_profile_edge_t edge[ADR_PROFILE_EDGES_MAX];

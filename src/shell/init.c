@@ -15,6 +15,7 @@
 
 #include "shell/init.h"
 
+#include "core/token.h"
 #include "shell/found.h"
 #include "shell/sealed_key.h"
 #include "wire/map_codec.h"
@@ -429,13 +430,17 @@ s_write_profile (const s_options_t *options, const adr_founding_t *founding, con
                  const adr_id_t *id)
 {
     char text[8192], file[32], cluster[ADR_ID_TEXT_SIZE], node[ADR_ID_TEXT_SIZE], key[2 * ADR_KEY_SIZE + 1];
+    char root[2 * ADR_TOKEN_HASH_SIZE + 1];
+    uint8_t hash[ADR_TOKEN_HASH_SIZE];
+    adr_token_hash_root (adr_bytes (founding->root.certificate, founding->root.certificate_size), hash);
+    adr_hex_format (root, hash, sizeof hash);
     adr_id_format (&founding->map->cluster, cluster);
     adr_id_format (id, node);
     s_format_key (key, client);
     int at = snprintf (text, sizeof text,
                        "# How libadrestia and the shell reach the cluster \"%s\". Paths are relative to this file's folder.\n"
-                       "cluster: %s\nnode: %s\ncurve-public: %s\ncurve-secret-file: %s.key\nedges:\n",
-                       founding->map->name, cluster, node, key, name);
+                       "cluster: %s\nroot: %s\nnode: %s\ncurve-public: %s\ncurve-secret-file: %s.key\nedges:\n",
+                       founding->map->name, cluster, root, node, key, name);
     for (uint32_t zone = 0; zone < founding->map->zone_count; zone++) {
         const adr_map_node_t *edge = adr_founding_node (founding, zone, ADR_NODE_EDGE);
         adr_hex_format (key, edge->curve_key, ADR_KEY_SIZE);

@@ -174,6 +174,57 @@ a_token_says_where_to_go (void **state)
     }
 }
 
+/* The same client, whose profile names this root. */
+static void
+s_pin_root (s_world_t *world, const uint8_t hash[32])
+{
+    char error[256], digits[65];
+    FILE *file = fopen (world->profile, "a");
+    assert_non_null (file);
+    for (int i = 0; i < 32; i++)
+        snprintf (digits + 2 * i, 3, "%02x", hash[i]);
+    fprintf (file, "root: %s\n", digits);
+    fclose (file);
+    adr_client_destroy (&world->client);
+    world->client = adr_client_open (world->profile, error, sizeof error);
+    if (!world->client)
+        fail_msg ("%s", error);
+}
+
+static void
+a_pinned_root_is_the_only_one (void **state)
+{
+    s_world_t *world = *state;
+    adr_token_made_t made;
+    uint8_t hash[32] = { 1, 2, 3 };
+    s_pin_root (world, hash);
+    assert_int_equal (s_create (world, "data", "z4", NULL, NULL, &made), ADR_DAMAGED);
+    assert_non_null (strstr (adr_client_error (world->client), "another root"));
+    assert_int_equal (world->asked, 0);
+    assert_int_equal (made.text[0], 0);
+}
+
+static void
+under_a_pinned_root_doors_are_signed (void **state)
+{
+    s_world_t *world = *state;
+    adr_token_made_t made;
+    uint8_t hash[32];
+    adr_token_hash_root (adr_bytes (world->map->root_certificate, world->map->root_certificate_size), hash);
+    s_pin_root (world, hash);
+    assert_int_equal (s_create (world, "data", "z4", NULL, NULL, &made), ADR_OK);
+    s_pki (world, 1)->curve_key[0] ^= 1; /* a door of the edge's own */
+    s_tell_map (world);
+    world->asked = 0;
+    assert_int_equal (s_create (world, "data", "z4", NULL, NULL, &made), ADR_DAMAGED);
+    assert_int_equal (world->asked, 0);
+    s_pki (world, 1)->curve_key[0] ^= 1;
+    s_pki (world, 1)->certificate[60] ^= 1; /* another one signed it */
+    s_tell_map (world);
+    assert_int_equal (s_create (world, "data", "z4", NULL, NULL, &made), ADR_DAMAGED);
+    assert_int_equal (made.text[0], 0);
+}
+
 static void
 each_token_has_its_own_secret (void **state)
 {
@@ -377,7 +428,8 @@ main (void)
 {
 #define S_TEST(name) cmocka_unit_test_setup_teardown (name, s_set_up, s_tear_down)
     const struct CMUnitTest tests[]
-        = { S_TEST (a_token_says_where_to_go), S_TEST (each_token_has_its_own_secret), S_TEST (doors_are_open_ones),
+        = { S_TEST (a_token_says_where_to_go), S_TEST (a_pinned_root_is_the_only_one),
+            S_TEST (under_a_pinned_root_doors_are_signed), S_TEST (each_token_has_its_own_secret), S_TEST (doors_are_open_ones),
             S_TEST (groups_are_found), S_TEST (terms_that_cannot_be), S_TEST (the_group_says_no),
             S_TEST (answers_are_not_believed_unseen), S_TEST (the_shell_prints_the_text_alone), S_TEST (the_shell_refuses) };
     return cmocka_run_group_tests (tests, NULL, NULL);
