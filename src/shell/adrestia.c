@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const struct {
     const char *name;
@@ -231,6 +232,32 @@ adr_shell_time_parse (uint64_t *ms, const char *text)
         if (strcmp (end, s_units[i].name) == 0 && !__builtin_mul_overflow (number, s_units[i].ms, ms))
             return true;
     return false;
+}
+
+void
+adr_shell_time_format (char text[ADR_SHELL_TIME_SIZE], uint64_t ms)
+{
+    time_t seconds = (time_t) (ms / 1000);
+    struct tm tm;
+    if (ms == 0 || !gmtime_r (&seconds, &tm) || strftime (text, ADR_SHELL_TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+        snprintf (text, ADR_SHELL_TIME_SIZE, "never");
+}
+
+int
+adr_shell_list (adr_shell_t *self, int argc, char **argv, const char *plural, adr_result_t (*list) (adr_shell_t *self, json_t *rows))
+{
+    for (int index = 2; index < argc;)
+        if (adr_shell_global (self, argc, argv, &index) <= 0)
+            return adr_shell_usage ("%s list: what is `%s`?", argv[0], argv[index]);
+    if (!adr_shell_open (self))
+        return ADR_SHELL_FILE;
+    json_t *rows = self->json ? json_array () : NULL;
+    adr_result_t result = list (self, rows);
+    if (result == ADR_OK && rows)
+        adr_shell_print (json_pack ("{s:s, s:o}", "result", "ok", plural, rows));
+    else
+        json_decref (rows);
+    return result == ADR_OK ? 0 : adr_shell_fail (self, result);
 }
 
 static bool

@@ -8,7 +8,6 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define S_ACCESS_SIZE 20
 #define S_SECRET_SIZE 40
@@ -217,21 +216,10 @@ s_add_row (void *argument, const adr_key_info_t *key)
     return !ferror (stdout);
 }
 
-static int
-s_list (adr_shell_t *self, int argc, char **argv)
+static adr_result_t
+s_list (adr_shell_t *self, json_t *rows)
 {
-    for (int index = 2; index < argc;)
-        if (adr_shell_global (self, argc, argv, &index) <= 0)
-            return adr_shell_usage ("key list: what is `%s`?", argv[index]);
-    if (!adr_shell_open (self))
-        return ADR_SHELL_FILE;
-    json_t *rows = self->json ? json_array () : NULL;
-    adr_result_t result = adr_key_list (self->client, s_add_row, rows);
-    if (result == ADR_OK && rows)
-        adr_shell_print (json_pack ("{s:s, s:o}", "result", "ok", "keys", rows));
-    else
-        json_decref (rows);
-    return result == ADR_OK ? 0 : adr_shell_fail (self, result);
+    return adr_key_list (self->client, s_add_row, rows);
 }
 
 static int
@@ -251,11 +239,8 @@ s_show (adr_shell_t *self, int argc, char **argv)
         adr_shell_print (s_json (&key));
         return 0;
     }
-    char created[32] = "";
-    time_t seconds = (time_t) (key.created_ms / 1000);
-    struct tm tm;
-    if (gmtime_r (&seconds, &tm))
-        strftime (created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    char created[ADR_SHELL_TIME_SIZE];
+    adr_shell_time_format (created, key.created_ms);
     printf ("access key: %s\nowner:      %s\nstate:      %s\ncreated:    %s\nreaches:    ", key.access_key, key.owner,
             key.disabled ? "disabled" : "enabled", created);
     s_print_rights (&key);
@@ -267,7 +252,7 @@ adr_shell_key (adr_shell_t *self, int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
     if (strcmp (name, "list") == 0)
-        return s_list (self, argc, argv);
+        return adr_shell_list (self, argc, argv, "keys", s_list);
     if (strcmp (name, "show") == 0)
         return s_show (self, argc, argv);
     for (size_t i = 0; i < sizeof s_verbs / sizeof s_verbs[0]; i++) {

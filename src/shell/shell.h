@@ -45,6 +45,11 @@ int adr_shell_global (adr_shell_t *self, int argc, char **argv, int *index);
 const char *adr_shell_value (const char *name, int argc, char **argv, int *index);
 /* A whole number with a unit: ms, s, m, h, d, w; not 0. */
 bool adr_shell_time_parse (uint64_t *ms, const char *text);
+/* "2026-11-29T10:00:00Z"; 0 and what cannot be: "never". */
+#define ADR_SHELL_TIME_SIZE 32
+void adr_shell_time_format (char text[ADR_SHELL_TIME_SIZE], uint64_t ms);
+/* `NOUN list`, the two words at argv[0]: `list` puts what there is into the array, or prints it where that is NULL. */
+int adr_shell_list (adr_shell_t *self, int argc, char **argv, const char *plural, adr_result_t (*list) (adr_shell_t *self, json_t *rows));
 /* The clusterMap; NULL and the exit code, and the user was told. */
 json_t *adr_shell_map_fetch (adr_shell_t *self, int *code);
 /* Tells the user what a call came to, as text or as JSON, and returns the exit code. */

@@ -127,36 +127,22 @@ static bool
 s_add_row (void *argument, const adr_token_info_t *token)
 {
     json_t *rows = argument;
-    char id[2 * sizeof token->id + 1], until[32];
-    time_t seconds = (time_t) (token->expires_ms / 1000);
-    struct tm tm;
+    char id[2 * sizeof token->id + 1], until[ADR_SHELL_TIME_SIZE];
+    adr_shell_time_format (until, token->expires_ms);
     adr_hex_format (id, token->id, sizeof token->id);
     if (rows)
         json_array_append_new (rows, json_pack ("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s}", "id", id, "name", token->name, "type", token->type,
                                                 "zone", token->zone, "group", token->group, "state", s_state (token), "expires_ms",
                                                 (json_int_t) token->expires_ms, "node", token->node));
     else
-        printf ("%.16s  %-9s %-24s until %s%s%s\n", id, s_state (token), token->name,
-                gmtime_r (&seconds, &tm) && strftime (until, sizeof until, "%Y-%m-%dT%H:%M:%SZ", &tm) ? until : "?",
-                *token->node ? "  node " : "", token->node);
+        printf ("%.16s  %-9s %-24s until %s%s%s\n", id, s_state (token), token->name, until, *token->node ? "  node " : "", token->node);
     return !ferror (stdout);
 }
 
-static int
-s_run_list (adr_shell_t *self, int argc, char **argv)
+static adr_result_t
+s_list (adr_shell_t *self, json_t *rows)
 {
-    for (int index = 2; index < argc;)
-        if (adr_shell_global (self, argc, argv, &index) <= 0)
-            return adr_shell_usage ("token list: what is `%s`?", argv[index]);
-    if (!adr_shell_open (self))
-        return ADR_SHELL_FILE;
-    json_t *rows = self->json ? json_array () : NULL;
-    adr_result_t result = adr_token_list (self->client, s_add_row, rows);
-    if (result == ADR_OK && rows)
-        adr_shell_print (json_pack ("{s:s, s:o}", "result", "ok", "tokens", rows));
-    else
-        json_decref (rows);
-    return result == ADR_OK ? 0 : adr_shell_fail (self, result);
+    return adr_token_list (self->client, s_add_row, rows);
 }
 
 typedef struct {
@@ -218,7 +204,7 @@ adr_shell_token (adr_shell_t *self, int argc, char **argv)
     if (strcmp (name, "create") == 0)
         return s_run_create (self, argc, argv);
     if (strcmp (name, "list") == 0)
-        return s_run_list (self, argc, argv);
+        return adr_shell_list (self, argc, argv, "tokens", s_list);
     if (strcmp (name, "withdraw") == 0)
         return s_run_withdraw (self, argc, argv);
     return adr_shell_usage ("token: expected create, list or withdraw");

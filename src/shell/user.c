@@ -100,21 +100,12 @@ s_state (const adr_user_info_t *user)
     return user->disabled ? "disabled" : over ? "expired" : "enabled";
 }
 
-static void
-s_format_time (char text[32], uint64_t ms)
-{
-    time_t seconds = (time_t) (ms / 1000);
-    struct tm tm;
-    if (ms == 0 || !gmtime_r (&seconds, &tm) || strftime (text, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-        snprintf (text, 32, "never");
-}
-
 static bool
 s_add_row (void *argument, const adr_user_info_t *user)
 {
     json_t *rows = argument;
-    char expires[32];
-    s_format_time (expires, user->expires_ms);
+    char expires[ADR_SHELL_TIME_SIZE];
+    adr_shell_time_format (expires, user->expires_ms);
     if (rows)
         json_array_append_new (rows, s_json (user));
     else
@@ -168,21 +159,10 @@ s_change (adr_shell_t *self, const s_verb_t *verb, const adr_user_info_t *user)
     return 0;
 }
 
-static int
-s_list (adr_shell_t *self, int argc, char **argv)
+static adr_result_t
+s_list (adr_shell_t *self, json_t *rows)
 {
-    for (int index = 2; index < argc;)
-        if (adr_shell_global (self, argc, argv, &index) <= 0)
-            return adr_shell_usage ("user list: what is `%s`?", argv[index]);
-    if (!adr_shell_open (self))
-        return ADR_SHELL_FILE;
-    json_t *rows = self->json ? json_array () : NULL;
-    adr_result_t result = adr_user_list (self->client, s_add_row, rows);
-    if (result == ADR_OK && rows)
-        adr_shell_print (json_pack ("{s:s, s:o}", "result", "ok", "users", rows));
-    else
-        json_decref (rows);
-    return result == ADR_OK ? 0 : adr_shell_fail (self, result);
+    return adr_user_list (self->client, s_add_row, rows);
 }
 
 static int
@@ -202,9 +182,9 @@ s_show (adr_shell_t *self, int argc, char **argv)
         adr_shell_print (s_json (&user));
         return 0;
     }
-    char created[32], expires[32], key[2 * sizeof user.public_key + 1];
-    s_format_time (created, user.created_ms);
-    s_format_time (expires, user.expires_ms);
+    char created[ADR_SHELL_TIME_SIZE], expires[ADR_SHELL_TIME_SIZE], key[2 * sizeof user.public_key + 1];
+    adr_shell_time_format (created, user.created_ms);
+    adr_shell_time_format (expires, user.expires_ms);
     adr_hex_format (key, user.public_key, sizeof user.public_key);
     printf ("name:       %s\nrole:       %s\nstate:      %s\ncreated:    %s\nexpires:    %s\npublic key: %s\n", user.name, user.role,
             s_state (&user), created, expires, key);
@@ -218,7 +198,7 @@ adr_shell_user (adr_shell_t *self, int argc, char **argv)
     if (strcmp (name, "profile") == 0)
         return adr_shell_user_profile (self, argc, argv);
     if (strcmp (name, "list") == 0)
-        return s_list (self, argc, argv);
+        return adr_shell_list (self, argc, argv, "users", s_list);
     if (strcmp (name, "show") == 0)
         return s_show (self, argc, argv);
     for (size_t i = 0; i < sizeof s_verbs / sizeof s_verbs[0]; i++) {
