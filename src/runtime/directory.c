@@ -13,7 +13,6 @@
 
 #include <pthread.h>
 #include <sodium.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #define S_ACTORS_MAX (16 * ADR_ACTOR_COUNT) /* nodes of one process, and their actors */
@@ -360,14 +359,14 @@ s_is_client (const adr_directory_t *self, const uint8_t key[32])
 adr_node_type_t
 adr_directory_user (const adr_directory_t *self, const uint8_t key[32], char name[ADR_USER_NAME_SIZE], uint64_t *generation)
 {
+    static const char s_prefix[] = ADR_CONFIGURED_PREFIX;
     adr_node_type_t role;
-    char digits[2 * ADR_CONFIGURED_DIGITS + 1];
     if (s_find_key (self, key) >= 0) /* a node is no user, whatever anybody says */
         return 0;
     if (s_find_user (self, key, &role, name, generation))
         return role;
-    adr_hex_format (digits, key, ADR_CONFIGURED_DIGITS);
-    snprintf (name, ADR_USER_NAME_SIZE, ADR_CONFIGURED_PREFIX "%s", digits); /* [USER-4] */
+    memcpy (name, s_prefix, sizeof s_prefix); /* [USER-4] */
+    adr_hex_format (name + sizeof s_prefix - 1, key, ADR_CONFIGURED_DIGITS);
     for (uint32_t i = 0; i < self->operator_count; i++)
         if (memcmp (self->operator[i], key, sizeof *self->operator) == 0)
             return ADR_NODE_ADMIN;
