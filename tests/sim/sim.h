@@ -270,6 +270,7 @@ typedef struct {
     uint32_t full_starts;    /* since its disk became full: each uses up a part of the reserve [STORE-11] */
     bool on_reserve;         /* it was at the end of its replicator's last turn, ... */
     uint64_t reserve_last;   /* ... and where its log ended then */
+    int64_t copied_ns;       /* when its store was last seen making a copy; 0: never */
     uint64_t needed_to;      /* its replicator heard in this turn that these entries are not committed without it */
     int64_t full_ns;         /* when its disk was full last; 0: never */
     uint64_t leads;          /* term in which its replicator was told to lead, until it is told or does otherwise */

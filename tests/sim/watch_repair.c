@@ -18,6 +18,8 @@ sim_watch_repair (sim_world_t *world, int place)
         sim_fail (&world->verdict, "REPAIR-1: nobody notes roots before its state is exact", "%s at checkpoint %llu",
                   node->name, (unsigned long long) noted->at.index);
     node->noted = noted->at.index;
+    if (sync == ADR_SYNC_COPYING)
+        node->copied_ns = world->now_ns;
     if (sync != ADR_SYNC_COPYING)
         node->copies_since_ns = ADR_NEVER;
     else if (node->copies_since_ns == ADR_NEVER || node->copies_since_ns == 0)

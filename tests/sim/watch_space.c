@@ -4,6 +4,8 @@
 
 #include "sim.h"
 
+#define S_HEARD_NS (5 * SIM_SECOND)
+
 static bool
 s_is_put (const adr_entry_t *entry)
 {
@@ -28,14 +30,19 @@ s_check_entry (sim_world_t *world, const sim_node_t *node, uint64_t index)
                   (unsigned long long) index);
 }
 
-/* Members that are full, or have only just got space again, or make a copy: a master may wait for them [STORE-11, REPAIR-5]. */
+/* Members that are full, or make a copy, or did until a moment ago, of which a master hears by polls: it may wait for them [STORE-11,
+ * REPAIR-5]. */
 bool
 sim_waits_for_space (const sim_world_t *world)
 {
-    for (int i = 0; i < world->node_count; i++)
-        if (world->node[i].full_disk || (world->node[i].store && adr_store_sync (world->node[i].store) == ADR_SYNC_COPYING)
-            || (world->node[i].full_ns && world->now_ns - world->node[i].full_ns < 5 * SIM_SECOND))
+    for (int i = 0; i < world->node_count; i++) {
+        const sim_node_t *node = &world->node[i];
+        bool copies = node->store && adr_store_sync (node->store) == ADR_SYNC_COPYING;
+        bool copied = node->copied_ns && world->now_ns - node->copied_ns < S_HEARD_NS;
+        bool filled = node->full_ns && world->now_ns - node->full_ns < S_HEARD_NS;
+        if (node->full_disk || copies || copied || filled)
             return true;
+    }
     return false;
 }
 
