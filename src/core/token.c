@@ -214,6 +214,16 @@ s_is_space (char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* libsodium 1.0.18 takes some bytes above 127 for letters. */
+static bool
+s_is_ascii (const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if ((unsigned char) text[i] > 0x7e)
+            return false;
+    return true;
+}
+
 bool
 adr_token_parse (adr_token_t *token, const char *text, size_t size)
 {
@@ -224,8 +234,8 @@ adr_token_parse (adr_token_t *token, const char *text, size_t size)
         size--;
     while (size && s_is_space (text[size - 1]))
         size--;
-    /* The library refuses padding, other letters, and last bits that are not zero: one text only. */
-    bool good = size > S_PREFIX_SIZE && memcmp (text, S_PREFIX, S_PREFIX_SIZE) == 0
+    /* The library refuses padding, other letters of ASCII, and last bits that are not zero: one text only. */
+    bool good = size > S_PREFIX_SIZE && memcmp (text, S_PREFIX, S_PREFIX_SIZE) == 0 && s_is_ascii (text, size)
                 && sodium_base642bin (bytes, sizeof bytes, text + S_PREFIX_SIZE, size - S_PREFIX_SIZE, NULL, &bytes_size, NULL,
                                       S_BASE64) == 0
                 && s_decode (token, adr_bytes (bytes, bytes_size));
