@@ -387,7 +387,7 @@ def signatures():
             ("wrong key", b"InvalidAccessKeyId", 403, dict(access="NOBODY")),
             ("header added", b"AccessDenied", 403, dict(after={"x-amz-meta-added": "1"})),
             ("date changed", b"SignatureDoesNotMatch", 403,
-             dict(after={"X-Amz-Date": datetime.datetime.utcnow().strftime("%Y%m%dT%H%M00Z")})),
+             dict(after={"X-Amz-Date": (datetime.datetime.utcnow() - datetime.timedelta(minutes=1)).strftime("%Y%m%dT%H%M%SZ")})),
             ("old date", b"RequestTimeTooSkewed", 403, dict(headers={}, after={
                 "X-Amz-Date": "20200101T000000Z",
                 "Authorization": "AWS4-HMAC-SHA256 Credential=%s/20200101/%s/s3/aws4_request, "
