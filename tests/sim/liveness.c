@@ -128,22 +128,22 @@ sim_liveness_start (sim_world_t *world)
             s_leave_alone (world, host);
     }
     for (int i = 0; i < world->options.clients; i++)
-        world->client[i].ended_ok = world->client[i].ended_read = 0;
+        world->client[i].ended_ok = world->client[i].ended_read = world->client[i].asked_read = 0;
 }
 
 /* NULL if everybody has done what must be done; otherwise who has not. */
 static const char *
 s_work_left (const sim_world_t *world)
 {
-    bool reads = world->options.weight[OP_GET] || world->options.weight[OP_GET_LOCAL];
-    uint64_t ended_read = 0;
+    uint64_t asked_read = 0, ended_read = 0;
     for (int i = 0; i < world->options.clients; i++) {
         if (world->client[i].ended_ok < SIM_WORK_EACH)
             return "a client gets no write done";
+        asked_read += world->client[i].asked_read;
         ended_read += world->client[i].ended_read;
     }
-    /* Of all clients: where reads are few, one of them may ask for none. */
-    return reads && ended_read == 0 ? "no client gets a read done" : NULL;
+    /* Of all clients, and of those that were asked for: where reads are few, there may be none. */
+    return asked_read && ended_read == 0 ? "no client gets a read done" : NULL;
 }
 
 static const char *

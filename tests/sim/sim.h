@@ -341,7 +341,7 @@ typedef struct {
         uint64_t token; /* the newest of that edge [EDGE-6], and when it came */
         int64_t at_ns;
     } heard[SIM_NODES_MAX];
-    uint64_t ended_ok, ended_read, ended_unknown, ended_refused;
+    uint64_t ended_ok, ended_read, asked_read, ended_unknown, ended_refused;
 } sim_client_t;
 
 typedef struct {
