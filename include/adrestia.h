@@ -238,7 +238,7 @@ typedef bool (adr_key_row_fn) (void *argument, const adr_key_info_t *key);
 adr_result_t adr_key_list (adr_client_t *self, adr_key_row_fn *row, void *argument);
 adr_result_t adr_key_show (adr_client_t *self, const char *access_key, adr_key_info_t *key);
 
-/* --- users, for admins (docs/protocol/credentials.md, USER-1 to USER-5) --- */
+/* --- users, for admins (docs/protocol/credentials.md, USER-1 to USER-6) --- */
 
 typedef enum {
     ADR_USER_CREATE = 7,  /* role, public_key, expires_ms */
@@ -259,7 +259,7 @@ typedef struct {
 } adr_user_info_t;
 
 /* Changes the user asked->name. OK: it is done, and `kept` (which may be NULL) says what there is now, all zeros of who was deleted.
- * CONFLICT: that name is taken; NOT_FOUND: there is no such user; INVALID: the text says why; DENIED: who asks is no admin; TIMEOUT,
+ * CONFLICT: that name is taken, or another user has that key; NOT_FOUND: there is no such user; INVALID: the text says why; DENIED: who asks is no admin; TIMEOUT,
  * UNKNOWN: no PKI node answered, and it may be done. */
 adr_result_t adr_user_change (adr_client_t *self, adr_user_action_t action, const adr_user_info_t *asked, adr_user_info_t *kept);
 /* All users in the order of their names, until `row` returns false. For readers, operators and admins, as is the next. */
@@ -268,7 +268,8 @@ adr_result_t adr_user_list (adr_client_t *self, adr_user_row_fn *row, void *argu
 adr_result_t adr_user_show (adr_client_t *self, const char *name, adr_user_info_t *user);
 
 /* For readers, operators and admins: who changed what in the registry, whose S3 keys and which users, oldest first. Calls `row` for
- * each line of JSON (epoch, time_ms, action, node, by, by_user; not ended by a zero), with the log's time of the change, until it returns false. Strong reads; DENIED to others. */
+ * each line of JSON (epoch, time_ms, action, node, by, by_user; not ended by a zero), with the log's time of the change, until it returns
+ * false. Strong reads; DENIED to others. */
 typedef bool (adr_audit_row_fn) (void *argument, const char *line, size_t size, uint64_t time_ms);
 adr_result_t adr_audit_list (adr_client_t *self, adr_audit_row_fn *row, void *argument);
 

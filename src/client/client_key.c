@@ -142,12 +142,39 @@ adr_key_change (adr_client_t *self, adr_key_action_t action, const adr_key_info_
     return result;
 }
 
+typedef struct {
+    const adr_user_info_t *asked;
+    char text[ADR_USER_NAME_SIZE + 32]; /* who else has that key; "": nobody */
+} s_search_t;
+
+static bool
+s_has_key (void *argument, const adr_user_info_t *user)
+{
+    s_search_t *search = argument;
+    if (memcmp (user->public_key, search->asked->public_key, sizeof user->public_key) == 0 && strcmp (user->name, search->asked->name) != 0)
+        snprintf (search->text, sizeof search->text, "user %s has that key", user->name);
+    return *search->text == 0;
+}
+
+/* [USER-3] A key that two users have is nobody's: a mistake is told before it silences both. Two who ask at once are not told. */
+static adr_result_t
+s_key_is_free (adr_client_t *self, const adr_user_info_t *asked)
+{
+    s_search_t search = { asked, "" };
+    adr_result_t result = adr_user_list (self, s_has_key, &search);
+    return result == ADR_OK && *search.text ? adr_call_fail (self, ADR_CONFLICT, search.text) : result;
+}
+
 adr_result_t
 adr_user_change (adr_client_t *self, adr_user_action_t action, const adr_user_info_t *asked, adr_user_info_t *kept)
 {
     adr_credential_t credential = { 0 }, now = { 0 };
     const char *wrong = s_take_user (&credential, action, asked);
-    adr_result_t result = wrong ? adr_call_fail (self, ADR_INVALID, wrong) : s_change (self, (Adr__ControlAction) action, &credential, &now);
+    adr_result_t result = wrong                      ? adr_call_fail (self, ADR_INVALID, wrong)
+                          : credential.has_curve_key ? s_key_is_free (self, asked)
+                                                     : ADR_OK;
+    if (result == ADR_OK)
+        result = s_change (self, (Adr__ControlAction) action, &credential, &now);
     if (kept && *now.access_key)
         s_give_user (kept, &now);
     else if (kept)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* `adrestia user ...`: admins say who may use and steer the cluster (docs/protocol/credentials.md, USER-1 to USER-5). A user makes his own
+/* `adrestia user ...`: admins say who may use and steer the cluster (docs/protocol/credentials.md, USER-1 to USER-6). A user makes his own
  * keys, by `user profile`; the admin is told the public one. */
 
 #include "core/cert.h"
@@ -124,29 +124,12 @@ s_fail (adr_shell_t *self, adr_result_t result, const char *name)
 
 /* --- the verbs ---------------------------------------------------------------------------------------------------- */
 
-typedef struct {
-    const adr_user_info_t *asked;
-    char other[sizeof ((adr_user_info_t *) NULL)->name]; /* who has that key; "": nobody */
-} s_search_t;
-
-static bool
-s_has_key (void *argument, const adr_user_info_t *user)
-{
-    s_search_t *search = argument;
-    if (memcmp (user->public_key, search->asked->public_key, sizeof user->public_key) == 0 && strcmp (user->name, search->asked->name))
-        memcpy (search->other, user->name, sizeof search->other);
-    return *search->other == 0;
-}
-
 static int
 s_change (adr_shell_t *self, const s_verb_t *verb, const adr_user_info_t *user)
 {
     adr_user_info_t kept;
-    s_search_t search = { user, "" };
     if (!adr_shell_open (self))
         return ADR_SHELL_FILE;
-    if (verb->brings && adr_user_list (self->client, s_has_key, &search) == ADR_OK && *search.other) /* neither would be heard [USER-3] */
-        return adr_shell_usage ("user %s: %s has that key", verb->name, search.other);
     adr_result_t result = adr_user_change (self->client, verb->action, user, &kept);
     if (result != ADR_OK)
         return s_fail (self, result, user->name);

@@ -101,7 +101,7 @@ s_make (adr_shell_t *self, const char *path, const char *like)
     int length = (int) strlen (path) - (int) strlen (".yaml");
     errno = 0;
     if (s_read_like (like, cluster) == 0)
-        return adr_shell_fail_file (self, like, strerror (errno));
+        return adr_shell_fail_file (self, like, errno == EINVAL ? "it is no profile" : strerror (errno));
     snprintf (secret_path, sizeof secret_path, "%.*s.key", length, path);
     randombytes_buf (id.bytes, sizeof id.bytes);
     adr_id_format (&id, node);

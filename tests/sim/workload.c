@@ -120,6 +120,7 @@ s_begin (sim_world_t *world, sim_client_t *client, sim_op_t *op)
     adr_random_t *random = &world->client_random;
     memset (op, 0, sizeof *op);
     op->kind = s_pick_kind (world, client);
+    client->asked_read += op->kind == OP_GET || op->kind == OP_GET_LOCAL;
     op->begun_ns = world->now_ns;
     op->limit_ns = sim_pick (random, 200, 4000) * ADR_MS;
     s_add_key (world, op, s_pick_key (world));
@@ -249,7 +250,6 @@ s_send_try (sim_world_t *world, int place, sim_op_t *op)
     adr_envelope_t envelope = { .cluster = world->cluster, .sender = client->id, .to = world->node[edge].id,
                                 .from_actor = ADR_ACTOR_CLIENT, .to_actor = ADR_ACTOR_EDGE_ROUTER };
     adr_pack_begin (&pack->bytes, &envelope);
-    client->asked_read += op->kind == OP_GET || op->kind == OP_GET_LOCAL;
     SIM_TRACE (world, "client %d asks %s: op %d key %d number %llu request %016llx", place, world->node[edge].name,
                op->kind, op->key[0], (unsigned long long) attempt->number, (unsigned long long) op->request);
     if (s_writes (op))

@@ -103,6 +103,19 @@ test_a_member_that_lost_what_it_had_not_acknowledged_gets_it_again (void **state
 
 /* --- a member without space --------------------------------------------------------------------------------------- */
 
+/* Zone 2 holds so much, and has no space for more. */
+static void
+s_ack_full (uint64_t confirmed)
+{
+    Adr__AppendAck ack = ADR__APPEND_ACK__INIT;
+    ack.term = ack.boot = 1;
+    ack.incarnation = fixture.incarnation[2];
+    ack.confirmed = confirmed;
+    ack.full = true;
+    harness_forget (&fixture.harness);
+    fixture_tell (2, ADR_ACTOR_REPLICATOR, ADR__KIND__APPEND_ACK, &ack.base);
+}
+
 static void
 test_a_full_member_is_asked_seldom_and_gets_all_once_it_has_space (void **state) /* [STORE-11] */
 {
@@ -111,13 +124,7 @@ test_a_full_member_is_asked_seldom_and_gets_all_once_it_has_space (void **state)
     for (uint64_t n = 20; n <= 22; n++)
         fixture_write (n);
     fixture_answered_space (2, ADR_SPACE_SECOND_MARK);
-    Adr__AppendAck ack = ADR__APPEND_ACK__INIT;
-    ack.term = ack.boot = 1;
-    ack.incarnation = fixture.incarnation[2];
-    ack.confirmed = 11;
-    ack.full = true;
-    harness_forget (&fixture.harness);
-    fixture_tell (2, ADR_ACTOR_REPLICATOR, ADR__KIND__APPEND_ACK, &ack.base);
+    s_ack_full (11);
     fixture_answered_space (2, ADR_SPACE_SECOND_MARK);
     assert_null (fixture_sent_to (2));
     fixture_answered_space (2, ADR_SPACE_OK);
@@ -138,13 +145,7 @@ test_a_full_member_hears_that_it_is_needed (void **state) /* [STORE-11] */
         harness_advance (&fixture.harness, 100 * ADR_MS);
         fixture_answered_space (2, ADR_SPACE_SECOND_MARK);
     }
-    Adr__AppendAck ack = ADR__APPEND_ACK__INIT;
-    ack.term = ack.boot = 1;
-    ack.incarnation = fixture.incarnation[2];
-    ack.confirmed = 10;
-    ack.full = true;
-    harness_forget (&fixture.harness);
-    fixture_tell (2, ADR_ACTOR_REPLICATOR, ADR__KIND__APPEND_ACK, &ack.base);
+    s_ack_full (10);
     for (int i = 0; i < 3; i++) {
         fixture_answered_space (2, ADR_SPACE_SECOND_MARK);
         harness_advance (&fixture.harness, 100 * ADR_MS);
@@ -154,8 +155,7 @@ test_a_full_member_hears_that_it_is_needed (void **state) /* [STORE-11] */
     assert_int_equal (fixture_sent_to (2)->count, 1);
     assert_int_equal (harness_count (&fixture.harness, ADR__KIND__RESIGN), 0);
     fixture_answered_space (3, ADR_SPACE_OK); /* the other one is back */
-    harness_forget (&fixture.harness);
-    fixture_tell (2, ADR_ACTOR_REPLICATOR, ADR__KIND__APPEND_ACK, &ack.base);
+    s_ack_full (10);
     for (int i = 0; i < 12; i++) {
         fixture_answered_space (2, ADR_SPACE_SECOND_MARK);
         fixture_answered_space (3, ADR_SPACE_OK);
