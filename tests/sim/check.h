@@ -11,6 +11,7 @@
 #define ADR_SIM_CHECK_H
 
 #include "core/entry.h"
+#include "core/map.h"
 
 #define SIM_NODES_MAX 24
 #define SIM_KEYS_MAX 512
@@ -47,6 +48,24 @@ void sim_terms_acted (sim_terms_t *self, uint64_t term, int node, uint64_t boot,
 void sim_terms_elected (sim_terms_t *self, uint64_t term, int node, uint64_t boot);
 /* The node answered under its lease of the term: by then nobody may have been elected in a higher one. */
 void sim_terms_lease (sim_terms_t *self, uint64_t term, int node);
+
+/* --- check_trust.c: TRUST-3, TRUST-5, invariant 9 ------------------------------------------------------------ */
+
+#define SIM_EPOCHS_MAX 512
+
+typedef struct {
+    sim_verdict_t *verdict;
+    uint64_t hash[SIM_EPOCHS_MAX]; /* of the registry that was committed under this epoch; 0: none was */
+    uint64_t newest;
+    uint64_t holds[SIM_NODES_MAX]; /* epoch, by host */
+} sim_trust_check_t;
+
+void sim_trust_check_init (sim_trust_check_t *self, sim_verdict_t *verdict, uint64_t epoch, uint64_t hash);
+/* The PKI group has committed a registry. `now` and `before` are decoded. */
+void sim_trust_committed (sim_trust_check_t *self, const adr_map_t *before, const adr_map_t *now, uint64_t hash);
+/* A host starts with a registry that it held before, or an older one. */
+void sim_trust_started (sim_trust_check_t *self, int host, uint64_t epoch);
+void sim_trust_taken (sim_trust_check_t *self, int host, uint64_t epoch, uint64_t hash);
 
 /* --- history.c: what is committed, and the records that follow from it -------------------------------------- */
 

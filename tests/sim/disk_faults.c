@@ -147,7 +147,7 @@ sim_doom (sim_world_t *world, int node)
 static int
 s_any_member (sim_world_t *world)
 {
-    int64_t skip = sim_pick (&world->point_random, 0, world->options.zones - 1);
+    int64_t skip = sim_pick (&world->point_random, 0, world->members - 1);
     for (int i = 0; i < world->node_count; i++)
         if (world->node[i].replicates && skip-- == 0)
             return i;

@@ -23,7 +23,7 @@ s_any_member (sim_world_t *world)
     adr_random_t *random = &world->fault_random;
     bool want_master = sim_chance (random, 500000);
     int chosen = -1;
-    int64_t skip = sim_pick (random, 0, world->options.zones - 1);
+    int64_t skip = sim_pick (random, 0, world->members - 1);
     for (int i = 0; i < world->node_count; i++) {
         if (!world->node[i].replicates)
             continue;
@@ -61,7 +61,7 @@ s_zone_hosts (sim_world_t *world, int node)
 static int
 s_other_member (sim_world_t *world, int node)
 {
-    int64_t skip = sim_pick (&world->fault_random, 0, world->options.zones - 2);
+    int64_t skip = sim_pick (&world->fault_random, 0, world->members - 2);
     for (int i = 0; i < world->node_count; i++)
         if (world->node[i].replicates && i != node && skip-- == 0)
             return i;
@@ -71,7 +71,7 @@ s_other_member (sim_world_t *world, int node)
 static void
 s_cut (sim_world_t *world)
 {
-    if (world->cut_count == SIM_CUTS_MAX || world->options.zones < 2)
+    if (world->cut_count == SIM_CUTS_MAX || world->members < 2)
         return;
     adr_random_t *random = &world->fault_random;
     uint32_t all = (1u << world->host_count) - 1;
@@ -128,7 +128,7 @@ s_mute (sim_world_t *world)
     if (world->cut_count == SIM_CUTS_MAX || !world->options.bulk)
         return;
     adr_random_t *random = &world->point_random;
-    int64_t skip = sim_pick (random, 0, world->options.zones - 1);
+    int64_t skip = sim_pick (random, 0, world->members - 1);
     int member = 0;
     for (int i = 0; i < world->node_count; i++)
         if (world->node[i].replicates && skip-- == 0)
@@ -296,10 +296,10 @@ sim_mend (sim_world_t *world, int place)
 bool
 sim_may_lose_disk (const sim_world_t *world, int node)
 {
-    if (world->options.zones < 3)
+    if (world->options.zones < 3 || !sim_trust_may_lose (world))
         return false;
     for (int i = 0; i < world->node_count; i++)
-        if (world->node[i].replicates && (world->node[i].amnesic || world->node[i].boot == 0))
+        if (world->node[i].replicates && !sim_is_evicted (world, i) && (world->node[i].amnesic || world->node[i].boot == 0))
             return false;
     /* One that rots may miss copies unseen: no other disk may go. */
     return world->options.every_ns[SIM_FAULT_ROT] == 0 || node == sim_rotting_node (world);
@@ -446,7 +446,7 @@ static void
 s_operator (sim_world_t *world)
 {
     adr_random_t *random = &world->point_random;
-    int64_t skip = sim_pick (random, 0, world->options.zones - 1);
+    int64_t skip = sim_pick (random, 0, world->members - 1);
     int member = -1, edge = -1;
     for (int i = 0; i < world->node_count; i++) {
         if (world->node[i].replicates && skip-- == 0)

@@ -24,6 +24,8 @@ s_pick_core (sim_world_t *world)
     uint32_t needed = adr_quorum_needed ((uint32_t) zones, world->options.settings.quorum);
     uint32_t majority = adr_majority ((uint32_t) zones);
     uint32_t core = 0, whole = 0;
+    if (world->trust) /* who leaves and who comes decides which zones there are */
+        return UINT32_MAX;
     for (int i = 0; i < world->node_count; i++)
         if (s_is_whole (&world->node[i]))
             whole |= 1u << world->node[i].zone;
@@ -119,6 +121,8 @@ sim_liveness_start (sim_world_t *world)
     SIM_TRACE (world, "faults stop; zones of the sound core: %x", core);
     for (int host = 0; host < world->host_count; host++) {
         bool sound = true;
+        if (world->host[host].unborn)
+            continue;
         for (int i = 0; i < world->node_count; i++)
             if (world->node[i].host == host)
                 sound = core >> world->node[i].zone & 1;
@@ -156,6 +160,13 @@ s_pending (const sim_world_t *world)
     return sim_history_overdue (&world->history) < 0 ? NULL : "a record outlives its time";
 }
 
+/* A node of the group whose host is in the core, and that was not evicted. */
+static bool
+s_counts (const sim_world_t *world, int node)
+{
+    return world->node[node].replicates && world->host[world->node[node].host].sound && !sim_is_evicted (world, node);
+}
+
 static const char *
 s_behind (const sim_world_t *world)
 {
@@ -164,7 +175,7 @@ s_behind (const sim_world_t *world)
         const sim_node_t *node = &world->node[i];
         const sim_host_t *host = &world->host[node->host];
         master |= host->up && !host->paused && node->leads != 0;
-        if (!host->sound || !node->replicates)
+        if (!s_counts (world, i))
             continue;
         if (!host->up)
             return "a sound host is not up";
@@ -172,7 +183,7 @@ s_behind (const sim_world_t *world)
             || adr_store_applied (node->store) != world->history.commit
             || adr_store_last (node->store).index != world->history.commit)
             return "a sound node is behind";
-        if (node->amnesic && world->options.founding > 1) /* who grows from one waits for a third [ELECT-10] */
+        if (node->amnesic && world->options.founding > 1 && !sim_is_leaving (world, i)) /* who grows from one waits for a third [ELECT-10] */
             return "a sound node is not admitted";
     }
     return master ? NULL : "there is no master";
@@ -186,10 +197,10 @@ s_unlike (const sim_world_t *world)
     /* [REPAIR-2] What may have been purged needs a second voter's word: where one is not there, it waits. */
     bool may_doubt = false;
     for (int i = 0; i < world->node_count; i++)
-        may_doubt |= world->node[i].replicates && !world->host[world->node[i].host].sound;
+        may_doubt |= world->node[i].replicates && !s_counts (world, i);
     for (int i = 0; i < world->node_count; i++) {
         const sim_node_t *node = &world->node[i];
-        if (!node->replicates || !world->host[node->host].sound)
+        if (!s_counts (world, i))
             continue;
         if (adr_store_sync (node->store) != ADR_SYNC_EXACT && !(may_doubt && adr_store_sync (node->store) == ADR_SYNC_UNPROVEN))
             return "a sound copy is not exact";
@@ -221,7 +232,7 @@ s_compare_stores (sim_world_t *world)
 {
     for (int i = 0; i < world->node_count && !world->verdict.failed; i++) {
         sim_node_t *node = &world->node[i];
-        if (!node->replicates || !world->host[node->host].sound || adr_store_sync (node->store) != ADR_SYNC_EXACT)
+        if (!s_counts (world, i) || adr_store_sync (node->store) != ADR_SYNC_EXACT)
             continue;
         for (int key = 0; key < world->options.keys; key++) {
             const sim_version_t *wanted = sim_history_at (&world->history, key, world->history.commit);
@@ -255,7 +266,7 @@ s_check_locks (sim_world_t *world)
             world->core_runs_ns = world->now_ns;
     /* A voter whose copy is being made acknowledges nothing [REPAIR-5]: what its master took before it heard of that waits. */
     for (int i = 0; i < world->node_count; i++)
-        if (world->node[i].store && adr_store_sync (world->node[i].store) == ADR_SYNC_COPYING)
+        if (world->node[i].store && !sim_is_evicted (world, i) && adr_store_sync (world->node[i].store) == ADR_SYNC_COPYING)
             world->core_runs_ns = world->now_ns;
     sim_bounds_locks (&world->bounds, world->now_ns, world->core_runs_ns + 5 * settings->election_max_ns,
                       settings->write_timeout_ns + settings->election_max_ns + SIM_SECOND);

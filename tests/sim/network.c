@@ -60,6 +60,7 @@ s_between_nodes (sim_world_t *world, sim_pack_t *pack)
     adr_pack_number (&pack->bytes, pack->sequence, world->map->epoch);
     bool faults = world->phase == PHASE_FAULTS;
     sim_ghosts_note (world, pack);
+    sim_liar_overhears (world, pack);
     if (!sim_network_reaches (world, from->host, to->host, pack->lane == 1)) {
         world->cut_off++;
         sim_pack_release (world, pack);
@@ -138,6 +139,10 @@ sim_network_arrive (sim_world_t *world, sim_pack_t *pack)
         return;
     }
     if (pack->from_node < 0 && world->event->life != host->life) { /* what waited for a host that was stopped, and then killed */
+        sim_pack_release (world, pack);
+        return;
+    }
+    if (!sim_trust_hears (world, node->host, pack->from_node, pack->to_node)) {
         sim_pack_release (world, pack);
         return;
     }

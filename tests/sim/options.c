@@ -230,6 +230,19 @@ s_draw_ends (sim_options_t *self, adr_random_t *random)
         self->every_ns[SIM_FAULT_OPERATOR] = sim_draw (random, 200, 8000) * ADR_MS;
 }
 
+/* Nodes come and go meanwhile; what is left in the end is whole. */
+static void
+s_draw_trust (sim_options_t *self, adr_random_t *random)
+{
+    self->trust = sim_chance (random, 250000);
+    if (!self->trust)
+        return;
+    self->pki = self->all_in_core = true;
+    self->liar = s_coin (random);
+    self->newcomers = (int) sim_pick (random, 1, 4);
+    self->fault_time_ns = sim_draw (random, 8, 30) * SIM_SECOND;
+}
+
 void
 sim_options_draw (sim_options_t *self, uint64_t seed)
 {
@@ -246,6 +259,8 @@ sim_options_draw (sim_options_t *self, uint64_t seed)
     s_draw_ends (self, &end_random);
     adr_random_t focus_random = { seed * UINT64_C (0xd1342543de82ef95) + 3 };
     if (!sim_focus_draw (self, &focus_random)) {
+        adr_random_t trust_random = { seed * UINT64_C (0xff51afd7ed558ccd) + 7 };
+        s_draw_trust (self, &trust_random);
         adr_random_t repair_random = { seed * UINT64_C (0x94d049bb133111eb) + 5 };
         sim_focus_on_repair (self, &repair_random);
     }

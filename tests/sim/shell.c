@@ -75,6 +75,8 @@ s_send (adr_effects_t *effects, adr_address_t to, uint16_t kind, const ProtobufC
 {
     sim_actor_t *self = (sim_actor_t *) effects;
     sim_watch_send (self->world, self, to, kind, header, payload);
+    if (sim_trust_answers (self->world, kind, header))
+        return;
     sim_pack_t *pack = s_open_pack (self, to);
     pack->has_release |= kind == ADR__KIND__RELEASE;
     pack->has_write |= kind == ADR__KIND__WRITE;
@@ -169,6 +171,11 @@ sim_actor_new (sim_world_t *world, int node, const adr_actor_class_t *class)
     };
     if (home->replicates)
         self->environment.group = world->group;
+    if (world->trust) {
+        self->environment.map = sim_trust_boot_map (world, home->host);
+        self->environment.group = adr_map_node (self->environment.map, &home->id)->group;
+        self->environment.authority = sim_trust_authority (world, node);
+    }
     self->self = class->create (&self->environment);
     sim_actor_put (self, (sim_item_t){ .kind = ITEM_START });
     return self;
@@ -267,7 +274,9 @@ s_receive_item (sim_actor_t *self, sim_pack_t *pack)
     }
     adr_arena_reset (&world->arena);
     const adr_envelope_t *envelope = &self->reader.envelope;
-    adr_node_type_t type = pack->from_node >= 0 ? world->node[pack->from_node].type : ADR_NODE_CLIENT;
+    adr_node_type_t type = pack->from_node >= 0    ? world->node[pack->from_node].type
+                           : pack->is_strangers ? ADR_NODE_STRANGER
+                                                : ADR_NODE_CLIENT;
     bool local = pack->from_node >= 0 && world->node[pack->from_node].host == world->node[self->node].host;
     adr_event_t event = { .kind = ADR_EVENT_MESSAGE };
     event.message.from = (adr_address_t){ envelope->sender, envelope->from_actor };
@@ -277,10 +286,12 @@ s_receive_item (sim_actor_t *self, sim_pack_t *pack)
     event.message.payload = item.payload;
     if (!event.message.header)
         sim_fail (&world->verdict, "what is sent can be read", "%s does not decode", adr_kind_name (item.kind));
-    else if (!adr_message_allowed (item.kind, type, envelope->from_actor, self->class->kind, local))
+    else if (!adr_message_allowed (item.kind, type, envelope->from_actor, self->class->kind, local)) {
+        if (pack->is_lie)
+            return true;
         sim_fail (&world->verdict, "what is sent is allowed", "%s from %s to %s", adr_kind_name (item.kind),
                   adr_actor_name (envelope->from_actor), adr_actor_name (self->class->kind));
-    else
+    } else
         s_receive (self, &event);
     return true;
 }
@@ -361,7 +372,9 @@ s_let_out (sim_actor_t *self)
     for (uint32_t i = 0; i < self->out_count; i++) {
         sim_pack_t *pack = self->out[i].pack;
         bool nobody = pack->to_actor == ADR_ACTOR_CLIENT ? pack->client < 0 : pack->to_node < 0;
-        if (nobody) {
+        if (nobody && sim_is_known (world, &self->out[i].to.node)) /* it was adopted, and never started */
+            sim_pack_release (world, pack);
+        else if (nobody) {
             sim_fail (&world->verdict, "messages go to somebody", "%s of %s sends to %s of nobody",
                       adr_actor_name (self->class->kind), node->name, adr_actor_name (pack->to_actor));
             sim_pack_release (world, pack);

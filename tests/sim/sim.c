@@ -8,7 +8,7 @@
  *     sim --marks                     names the coverage marks that none of these seeds reached
  *     sim --plant NAME                (sim_planted) with this planted bug: succeeds if a seed finds it */
 
-#include "sim.h"
+#include "trust.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -31,6 +31,7 @@ typedef struct {
     uint64_t running[S_JOBS_MAX]; /* the seed that each is at */
     uint64_t done, failures, failed_seed, events, messages, elections, boots, writes, reads, unknown, digest;
     uint64_t injected[SIM_FAULT_COUNT];
+    uint64_t deeds[DEED_EVICT + 1], given_up, registries, lies; /* of the seeds in which nodes come and go */
     uint64_t marks[S_MARKS_MAX];
     uint32_t gap_ms[S_GAPS_MAX];
     bool stop;
@@ -88,6 +89,13 @@ s_account (const sim_world_t *world)
     }
     for (int fault = 0; fault < SIM_FAULT_COUNT; fault++)
         s_add (&s_shared->injected[fault], world->faults.injected[fault]);
+    for (int deed = 0; world->trust && deed <= DEED_EVICT; deed++)
+        s_add (&s_shared->deeds[deed], world->trust->operator.done[deed]);
+    if (world->trust) {
+        s_add (&s_shared->given_up, world->trust->operator.given_up);
+        s_add (&s_shared->registries, world->trust->registry->epoch - 1);
+        s_add (&s_shared->lies, world->trust->lies);
+    }
     s_add (&s_shared->injected[SIM_FAULT_LOSS], world->lost);
     s_add (&s_shared->injected[SIM_FAULT_REPEAT], world->repeated);
     s_add (&s_shared->injected[SIM_FAULT_REORDER], world->dropped_old);
@@ -210,7 +218,10 @@ s_report (const s_options_t *options, double seconds)
     printf ("faults:");
     for (int fault = 0; fault < SIM_FAULT_COUNT; fault++)
         printf (" %s %" PRIu64, sim_fault_name ((sim_fault_t) fault), shared->injected[fault]);
-    printf ("\n");
+    printf ("\ntrust: registries %" PRIu64 " tokens %" PRIu64 " adoptions %" PRIu64 " demotions %" PRIu64 " promotions %" PRIu64
+            " evictions %" PRIu64 " given-up %" PRIu64 " lies %" PRIu64 "\n",
+            shared->registries, shared->deeds[DEED_TOKEN], shared->deeds[DEED_JOIN], shared->deeds[DEED_DEMOTE],
+            shared->deeds[DEED_PROMOTE], shared->deeds[DEED_EVICT], shared->given_up, shared->lies);
     if (!options->marks)
         return;
     size_t count = (size_t) (__stop_adr_marks - __start_adr_marks), reached = 0;

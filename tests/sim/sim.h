@@ -9,6 +9,7 @@
  * faults.c disk_faults.c   when it happens
  * gap.c        one fault alone, and how long writes wait
  * workload.c   clients and what they ask; liveness.c the end
+ * trust.h      who adopts, demotes and evicts nodes meanwhile; trust.c pki.c operator.c liar.c
  * watch*.c     tell the checkers what leaves actors; watch_copies.c, watch_repair.c, watch_values.c look at copies themselves
  * check_*.c history.c      what must hold, in plain values
  *
@@ -100,6 +101,9 @@ typedef struct {
     uint32_t weight[8];        /* by sim_op_kind_t */
     uint32_t conditional_percent, pipeline;
     uint32_t ttl_percent;      /* of the puts: what they write ends */
+    bool trust;                /* nodes come and go, by the PKI [TRUST-3 to TRUST-6] */
+    bool liar;                 /* ... and one of another group speaks, too */
+    int newcomers;             /* at most */
     int founding;              /* voters that the group is founded with */
     sim_fault_t gap;           /* KILL or DRAIN: that once, to the master's host, and nothing else; 0: the usual */
 } sim_options_t;
@@ -125,6 +129,8 @@ typedef struct sim_pack {
     adr_actor_kind_t to_actor;
     uint8_t lane;
     bool has_release; /* a master lifts promises for its successor */
+    bool is_strangers; /* who has no key that anybody knows */
+    bool is_lie;       /* of a node that has no right to say it: what the table refuses is dropped */
     bool has_write; /* of a client: what is sent once must come once, as over one TCP connection */
     uint64_t incarnation, boot, sequence; /* as in the envelope */
     int64_t sent_ns;
@@ -154,6 +160,7 @@ typedef enum {
     EV_CLIENT,      /* a client looks at the clock */
     EV_ANSWER,      /* a pack at a client */
     EV_DRAIN,       /* a host hears SIGTERM */
+    EV_TRUST,       /* somebody changes who belongs to the cluster, or hears of it: trust.h */
     EV_TICK         /* the checkers look around */
 } sim_event_kind_t;
 
@@ -251,6 +258,7 @@ typedef struct {
     adr_node_type_t type;
     int zone, host;
     bool replicates;
+    bool hollow;             /* it has no actors */
     sim_actor_t *actor[ADR_ACTOR_COUNT];
     sim_disk_t disk;
     adr_store_t *store;
@@ -259,6 +267,7 @@ typedef struct {
     sim_copy_t copy;
     int64_t copies_since_ns; /* its copy is being made; ADR_NEVER: it is not */
     sim_keep_t heard_keep[SIM_NODES_MAX]; /* as a master, of the others */
+    uint32_t knows;          /* whom its replicator's map has: bits of nodes; where nobody comes or goes it says nothing */
     uint64_t incarnation, boot;
     adr_store_job_t *job[ADR_LANE_COUNT];
     sim_put_t *put;          /* waiting for the state writer, oldest first */
@@ -295,6 +304,7 @@ typedef struct {
     int64_t resume_ns, paused_clock_ns, offset_ns, wall_ms; /* wall_ms: how far its wall clock was set */
     int32_t drift_ppm;
     bool power_lost;  /* how it went down */
+    bool unborn;      /* of a node that nobody has adopted yet: it does not start */
 } sim_host_t;
 
 /* --- clients */
@@ -381,7 +391,7 @@ typedef struct sim_world {
     adr_id_t cluster, group;
     adr_map_t *map;
     sim_node_t node[SIM_NODES_MAX];
-    int node_count;
+    int node_count, members; /* members: those of the group that changes */
     sim_host_t host[SIM_HOSTS_MAX];
     int host_count;
     sim_client_t client[SIM_CLIENTS_MAX];
@@ -399,6 +409,7 @@ typedef struct sim_world {
     adr_buffer_t scratch, values, lie;
     bool quiet; /* clients begin nothing new */
     sim_event_t *event; /* the present one */
+    struct sim_trust *trust; /* NULL: who belongs does not change */
     /* checkers */
     sim_terms_t terms;
     sim_history_t history;
@@ -550,6 +561,27 @@ void sim_watch_copy_deliver (sim_world_t *world, int node, const adr_event_t *ev
 adr_status_t sim_stored (sim_node_t *node, int key, bool with_value, adr_record_t *record);
 /* The copy's word on a key's record that is in doubt in its index. */
 adr_doubt_t sim_doubt (sim_node_t *node, int key);
+
+/* --- trust.c: for the rest of the world; see trust.h */
+struct sim_trust *sim_trust_new (uint64_t seed);
+void sim_trust_destroy (sim_world_t *world);
+void sim_trust_found (sim_world_t *world);
+void sim_trust_start (sim_world_t *world);
+void sim_trust_happen (sim_world_t *world, const sim_event_t *event);
+void sim_trust_host_starts (sim_world_t *world, int host);
+const adr_map_t *sim_trust_boot_map (const sim_world_t *world, int host);
+const struct adr_authority *sim_trust_authority (const sim_world_t *world, int node);
+/* Takes the pack, if it goes to none of the node's actors. */
+bool sim_trust_takes (sim_world_t *world, int node, int actor, sim_pack_t *pack);
+/* Whether the host lets one node's packs to another, on it, through. */
+bool sim_trust_hears (const sim_world_t *world, int host, int from, int to);
+/* What actors answer to those who are no actors: taken, and sent nowhere. */
+bool sim_trust_answers (sim_world_t *world, uint16_t kind, const ProtobufCMessage *header);
+bool sim_trust_may_lose (const sim_world_t *world);
+bool sim_is_evicted (const sim_world_t *world, int node); /* by what the PKI group has committed */
+bool sim_is_leaving (const sim_world_t *world, int node);
+bool sim_is_known (const sim_world_t *world, const adr_id_t *node);
+void sim_liar_overhears (sim_world_t *world, sim_pack_t *pack);
 
 /* --- liveness.c */
 void sim_liveness_start (sim_world_t *world);

@@ -51,10 +51,27 @@ sim_must_be_alike (const sim_world_t *world)
     return true;
 }
 
+/* Whom a replicator has to do with: bits of nodes. */
+static void
+s_hear_of_nodes (sim_world_t *world, sim_node_t *node, const Adr__MapChanged *changed)
+{
+    if (changed->map->registry == NULL)
+        return;
+    node->knows = 0;
+    for (size_t i = 0; i < changed->map->registry->n_node; i++) {
+        adr_id_t id = adr_id_of (changed->map->registry->node[i]->id);
+        int place = sim_node_of (world, &id);
+        if (place >= 0 && !changed->map->registry->node[i]->evicted)
+            node->knows |= 1u << place;
+    }
+}
+
 /* [REPAIR-6] What a master has heard of its members' needs, in this mastership. */
 void
 sim_watch_repair_deliver (sim_world_t *world, int place, const adr_event_t *event)
 {
+    if (event->kind == ADR_EVENT_MESSAGE && event->message.kind == ADR__KIND__MAP_CHANGED)
+        s_hear_of_nodes (world, &world->node[place], (const Adr__MapChanged *) event->message.header);
     if (event->kind != ADR_EVENT_MESSAGE || event->message.kind != ADR__KIND__ANSWERED
         || event->message.from.actor != ADR_ACTOR_HEALTH_CHECKER)
         return;
@@ -77,7 +94,7 @@ s_judge_keep (sim_world_t *world, const sim_node_t *node, const Adr__Pong *pong)
         return;
     for (int i = 0; i < world->node_count; i++) {
         const sim_keep_t *heard = &node->heard_keep[i];
-        if (&world->node[i] == node || !world->node[i].replicates)
+        if (&world->node[i] == node || !world->node[i].replicates || (world->trust && (!(node->knows >> i & 1) || sim_is_evicted (world, i))))
             continue;
         if (heard->term != node->leads || pong->keep_least > heard->index)
             sim_fail (&world->verdict, "REPAIR-6: the log is kept for who needs it", "%s tells all to keep it from %llu, %s %s %llu",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* Virtual time, the event queue, hosts and nodes of the simulated cluster. */
 
-#include "sim.h"
+#include "trust.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -164,10 +164,31 @@ s_add_node (sim_world_t *self, adr_node_type_t type, int zone, int host)
     node->type = type;
     node->zone = zone;
     node->host = host;
-    node->replicates = type == ADR_NODE_META;
+    node->replicates = type == ADR_NODE_META && !self->host[host].unborn && !node->hollow;
+    self->members += node->replicates;
     if (node->replicates)
         sim_disk_init (&node->disk, adr_random_next (&self->random), UINT64_C (1) << 30);
     node->disk.recycles = self->options.recycles;
+}
+
+/* Nodes that are adopted later, if they are, and the liar: each on a host of its own. */
+static void
+s_add_strangers (sim_world_t *self)
+{
+    if (!self->trust)
+        return;
+    if (self->options.liar) {
+        self->trust->liar = self->node_count;
+        self->node[self->node_count].hollow = true;
+        s_add_node (self, ADR_NODE_META, 0, self->host_count++);
+        snprintf (self->node[self->trust->liar].name, sizeof self->node->name, "meta9@z1");
+    }
+    self->trust->first_newcomer = self->node_count;
+    self->trust->newcomers = self->options.newcomers;
+    for (int i = 0; i < self->options.newcomers; i++) {
+        self->host[self->host_count].unborn = true;
+        s_add_node (self, ADR_NODE_META, 0, self->host_count++);
+    }
 }
 
 static void
@@ -181,6 +202,7 @@ s_make_nodes (sim_world_t *self)
                 self->host_count++;
             s_add_node (self, s_types[type], zone, self->host_count - 1);
         }
+    s_add_strangers (self);
     for (int host = 0; host < self->host_count; host++)
         self->host[host].offset_ns = sim_pick (&self->random, 1, 1000) * SIM_SECOND;
     for (int i = 0; i < 2; i++)
@@ -218,9 +240,10 @@ s_make_map (sim_world_t *self)
         map->zone[i].id = s_id (&self->random);
         snprintf (map->zone[i].name, sizeof map->zone[i].name, "z%u", i + 1);
     }
+    int founded = self->trust ? self->trust->first_newcomer : self->node_count;
     map->node = adr_alloc ((size_t) self->node_count * sizeof *map->node);
-    map->node_count = (uint32_t) self->node_count;
-    for (int i = 0; i < self->node_count; i++)
+    map->node_count = (uint32_t) founded;
+    for (int i = 0; i < founded; i++)
         s_fill_map_node (self, i);
     map->group = adr_alloc (sizeof *map->group);
     map->group_count = 1;
@@ -237,6 +260,8 @@ s_make_map (sim_world_t *self)
     map->range = adr_alloc (sizeof *map->range);
     map->range_count = 1;
     map->range[0] = (adr_map_range_t){ ADR_NODE_META, 0, map->partition_count - 1, self->group, 1 };
+    if (self->trust)
+        sim_trust_found (self);
 }
 
 sim_world_t *
@@ -265,6 +290,8 @@ sim_world_new (const sim_options_t *options, FILE *trace)
     sim_bounds_init (&self->bounds, &self->verdict);
     sim_faults_init (&self->faults, &self->verdict);
     sim_told_init (&self->told, &self->verdict);
+    if (self->options.trust)
+        self->trust = sim_trust_new (options->seed);
     s_make_nodes (self);
     s_make_map (self);
     sim_log_init (&self->log, &self->history, &self->verdict, self->node_ids, self->node_count);
@@ -282,6 +309,7 @@ sim_world_new (const sim_options_t *options, FILE *trace)
 
 static const adr_actor_class_t *const s_edge_classes[] = { &adr_edge_router_class, &adr_map_keeper_class, NULL };
 static const adr_actor_class_t *const s_pki_classes[] = { &adr_map_keeper_class, NULL };
+static const adr_actor_class_t *const s_trust_classes[] = { &adr_map_keeper_class, &adr_cert_signer_class, NULL };
 static const adr_actor_class_t *const s_group_classes[]
     = { &adr_replicator_class, &adr_election_class, &adr_health_checker_class, &adr_map_keeper_class,
         &adr_merkle_gossiper_class, &adr_inventory_syncer_class, &adr_scrubber_class, NULL };
@@ -387,8 +415,11 @@ s_boot_node (sim_world_t *self, int place)
     if (!node->replicates)
         node->boot = self->host[node->host].life + 1;
     const adr_actor_class_t *const *classes = node->type == ADR_NODE_EDGE  ? s_edge_classes
-                                              : node->type == ADR_NODE_PKI ? s_pki_classes
-                                                                           : s_group_classes;
+                                              : node->type != ADR_NODE_PKI ? s_group_classes
+                                              : self->trust                ? s_trust_classes
+                                                                           : s_pki_classes;
+    if (node->hollow)
+        return;
     for (; *classes; classes++)
         node->actor[(*classes)->kind] = sim_actor_new (self, place, *classes);
 }
@@ -396,6 +427,8 @@ s_boot_node (sim_world_t *self, int place)
 void
 sim_boot (sim_world_t *self, int host)
 {
+    if (self->host[host].unborn)
+        return;
     self->boots++;
     sim_before_boot (self, host);
     for (int i = 0; i < self->node_count; i++)
@@ -406,6 +439,8 @@ sim_boot (sim_world_t *self, int host)
     SIM_TRACE (self, "host %d boots, life %llu", host, (unsigned long long) self->host[host].life);
     self->host[host].up = true;
     self->host[host].up_ns = self->now_ns;
+    if (self->trust)
+        sim_trust_host_starts (self, host);
     for (int i = 0; i < self->node_count; i++)
         if (self->node[i].host == host)
             s_boot_node (self, i);
@@ -446,6 +481,8 @@ void
 sim_crash (sim_world_t *self, int host, sim_crash_t how, int64_t down_ns, const char *why)
 {
     sim_host_t *it = &self->host[host];
+    if (it->unborn)
+        return;
     SIM_TRACE (self, "host %d ends: %s", host, why);
     it->up = it->paused = false;
     it->life++;
@@ -483,9 +520,11 @@ sim_world_destroy (sim_world_t **world)
         free (self->node[i].put);
     }
     for (uint32_t i = 0; i < self->heap_count; i++)
-        if (self->heap[i].kind == EV_ARRIVE || self->heap[i].kind == EV_LOCAL || self->heap[i].kind == EV_ANSWER)
+        if (self->heap[i].kind == EV_ARRIVE || self->heap[i].kind == EV_LOCAL || self->heap[i].kind == EV_ANSWER
+            || (self->heap[i].kind == EV_TRUST && self->heap[i].pointer))
             sim_pack_release (self, self->heap[i].pointer);
     sim_ghosts_free (self);
+    sim_trust_destroy (self);
     for (uint32_t i = 0; i < self->spare_count; i++) {
         adr_buffer_free (&self->spare[i]->bytes);
         free (self->spare[i]);
@@ -562,6 +601,7 @@ s_event_host (const sim_world_t *self, const sim_event_t *event)
     case EV_TRIGGER:
     case EV_CLIENT:
     case EV_ANSWER:
+    case EV_TRUST:
     case EV_TICK:
         break;
     }
@@ -615,7 +655,9 @@ s_happen (sim_world_t *self, const sim_event_t *event)
         break;
     case EV_LOCAL:
         actor = self->node[event->a].actor[event->b];
-        if (actor)
+        if (sim_trust_takes (self, event->a, event->b, event->pointer))
+            break;
+        if (actor && sim_trust_hears (self, self->node[event->a].host, ((sim_pack_t *) event->pointer)->from_node, event->a))
             sim_actor_put (actor, (sim_item_t){ .kind = ITEM_PACK, .pack = event->pointer });
         else
             sim_pack_release (self, event->pointer);
@@ -663,6 +705,9 @@ s_happen (sim_world_t *self, const sim_event_t *event)
     case EV_ANSWER:
         sim_client_answer (self, event->a, event->pointer);
         break;
+    case EV_TRUST:
+        sim_trust_happen (self, event);
+        break;
     case EV_TICK:
         s_tick (self);
         break;
@@ -679,6 +724,7 @@ sim_world_run (sim_world_t *self)
     sim_event_at (self, 0, EV_TICK, 0, 0, 0, NULL);
     sim_faults_start (self);
     sim_clients_start (self);
+    sim_trust_start (self);
     while (!self->verdict.failed && self->phase != PHASE_DONE && self->heap_count) {
         sim_event_t event = s_pop (self);
         self->now_ns = event.time_ns;

@@ -10,87 +10,26 @@ static const adr_bytes_t s_nothing;
 void
 fake_group_free (fake_group_t *self)
 {
-    for (size_t i = 0; i < self->count; i++) {
-        adr_buffer_free (&self->record[i].key);
-        adr_buffer_free (&self->record[i].value);
-    }
+    ideal_group_free (&self->ideal);
     *self = (fake_group_t){ 0 };
 }
 
-static fake_record_t *
-s_find (fake_group_t *self, uint32_t table, adr_bytes_t key)
+ideal_record_t *
+fake_group_find (fake_group_t *self, uint8_t table, const char *key)
 {
-    for (size_t i = 0; i < self->count; i++) {
-        fake_record_t *record = &self->record[i];
-        if (record->table == table && record->version && adr_bytes_equal (adr_bytes (record->key.data, record->key.size), key))
-            return record;
-    }
-    return NULL;
+    return ideal_group_find (&self->ideal, table, adr_bytes (key, strlen (key)));
+}
+
+void
+fake_group_put (fake_group_t *self, uint8_t table, const char *key, adr_bytes_t value)
+{
+    ideal_group_put (&self->ideal, table, adr_bytes (key, strlen (key)), value);
 }
 
 static adr_bytes_t
 s_bytes (ProtobufCBinaryData data)
 {
     return adr_bytes (data.data, data.len);
-}
-
-fake_record_t *
-fake_group_find (fake_group_t *self, uint8_t table, const char *key)
-{
-    return s_find (self, table, adr_bytes (key, strlen (key)));
-}
-
-static void
-s_put (fake_group_t *self, uint32_t table, adr_bytes_t key, adr_bytes_t value, bool delete_it)
-{
-    fake_record_t *record = s_find (self, table, key);
-    if (delete_it) {
-        if (record)
-            record->version = 0;
-        return;
-    }
-    if (record == NULL) {
-        adr_assert (self->count < FAKE_RECORDS);
-        record = &self->record[self->count++];
-        record->table = (uint8_t) table;
-        adr_buffer_append (&record->key, key.data, key.size);
-    }
-    adr_buffer_clear (&record->value);
-    adr_buffer_append (&record->value, value.data, value.size);
-    record->version = self->version;
-}
-
-void
-fake_group_put (fake_group_t *self, uint8_t table, const char *key, adr_bytes_t value)
-{
-    self->version++;
-    s_put (self, table, adr_bytes (key, strlen (key)), value, false);
-}
-
-static bool
-s_holds (fake_group_t *self, const Adr__Op *op)
-{
-    const fake_record_t *record = s_find (self, op->table, s_bytes (op->key));
-    if (op->condition == ADR__CONDITION__ABSENT)
-        return record == NULL;
-    return op->condition == ADR__CONDITION__ALWAYS || (record && op->version && op->version->index == record->version);
-}
-
-static adr_status_t
-s_apply (fake_group_t *self, const Adr__Write *write, adr_bytes_t values)
-{
-    size_t at = 0;
-    for (size_t i = 0; i < write->n_op; i++)
-        if (!s_holds (self, write->op[i]))
-            return ADR_STATUS_CONFLICT;
-    self->version++;
-    for (size_t i = 0; i < write->n_op; i++) {
-        const Adr__Op *op = write->op[i];
-        s_put (self, op->table, s_bytes (op->key), adr_bytes (values.data + at, op->value_size), op->delete_);
-        at += op->value_size;
-    }
-    adr_assert (at == values.size);
-    return ADR_STATUS_OK;
 }
 
 /* --- answers ------------------------------------------------------------------------------------------------------ */
@@ -118,18 +57,18 @@ s_answer (fake_group_t *self, uint64_t number, adr_status_t status, uint64_t ver
 static int
 s_compare (const void *a, const void *b)
 {
-    const fake_record_t *x = *(fake_record_t *const *) a, *y = *(fake_record_t *const *) b;
+    const ideal_record_t *x = *(ideal_record_t *const *) a, *y = *(ideal_record_t *const *) b;
     return adr_bytes_compare (adr_bytes (x->key.data, x->key.size), adr_bytes (y->key.data, y->key.size));
 }
 
 static void
 s_list (fake_group_t *self, const Adr__List *list)
 {
-    fake_record_t **found = adr_alloc ((self->count + 1) * sizeof *found);
+    ideal_record_t **found = adr_alloc ((self->ideal.count + 1) * sizeof *found);
     size_t count = 0;
     adr_bytes_t prefix = s_bytes (list->prefix), after = s_bytes (list->after);
-    for (size_t i = 0; i < self->count; i++) {
-        fake_record_t *record = &self->record[i];
+    for (size_t i = 0; i < self->ideal.count; i++) {
+        ideal_record_t *record = &self->ideal.record[i];
         adr_bytes_t key = adr_bytes (record->key.data, record->key.size);
         if (record->table == list->table && record->version && key.size >= prefix.size && memcmp (key.data, prefix.data, prefix.size) == 0
             && (after.size == 0 || adr_bytes_compare (key, after) > 0))
@@ -157,7 +96,7 @@ fake_group_serve (fake_group_t *self)
         if (sent->kind == ADR__KIND__READ) {
             const Adr__Read *read = (const Adr__Read *) sent->header;
             adr_assert (read->mode == ADR__READ_MODE__STRONG);
-            const fake_record_t *record = s_find (self, read->table, s_bytes (read->key));
+            const ideal_record_t *record = ideal_group_find (&self->ideal, read->table, s_bytes (read->key));
             s_answer (self, read->number, record ? ADR_STATUS_OK : ADR_STATUS_NOT_FOUND, record ? record->version : 0,
                       record ? adr_bytes (record->value.data, record->value.size) : s_nothing);
         } else if (sent->kind == ADR__KIND__WRITE) {
@@ -165,11 +104,11 @@ fake_group_serve (fake_group_t *self)
             if (self->meanwhile)
                 self->meanwhile (self);
             self->meanwhile = NULL;
-            adr_status_t status = s_apply (self, write, sent->payload);
+            adr_status_t status = ideal_group_write (&self->ideal, write, sent->payload);
             bool loses = self->loses_write;
             self->loses_write = false;
             if (!loses)
-                s_answer (self, write->number, status, self->version, s_nothing);
+                s_answer (self, write->number, status, self->ideal.version, s_nothing);
         } else if (sent->kind == ADR__KIND__LIST)
             s_list (self, (const Adr__List *) sent->header);
     }
@@ -179,8 +118,8 @@ bool
 fake_group_has (const fake_group_t *self, uint8_t table, const char *text)
 {
     size_t size = strlen (text);
-    for (size_t i = 0; i < self->count; i++) {
-        const fake_record_t *record = &self->record[i];
+    for (size_t i = 0; i < self->ideal.count; i++) {
+        const ideal_record_t *record = &self->ideal.record[i];
         for (size_t at = 0; record->table == table && at + size <= record->value.size; at++)
             if (memcmp (record->value.data + at, text, size) == 0)
                 return true;

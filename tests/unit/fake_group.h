@@ -7,22 +7,12 @@
 
 #include "actor_harness.h"
 
-#include "core/entry.h"
-
-#define FAKE_RECORDS 6000
-
-typedef struct {
-    uint8_t table;
-    adr_buffer_t key, value;
-    uint64_t version; /* 0: it was deleted */
-} fake_record_t;
+#include "ideal_group.h"
 
 typedef struct fake_group fake_group_t;
 struct fake_group {
     harness_t *signer;
-    fake_record_t record[FAKE_RECORDS];
-    size_t count;
-    uint64_t version; /* of the newest write */
+    ideal_group_t ideal;
     size_t page;      /* rows of a list at most */
     bool silent;      /* it takes and answers nothing */
     bool loses_write; /* it does the next write, and its answer is lost */
@@ -31,7 +21,7 @@ struct fake_group {
 
 void fake_group_free (fake_group_t *self);
 /* NULL: there is none, or it was deleted. */
-fake_record_t *fake_group_find (fake_group_t *self, uint8_t table, const char *key);
+ideal_record_t *fake_group_find (fake_group_t *self, uint8_t table, const char *key);
 /* Puts a record as somebody else would. */
 void fake_group_put (fake_group_t *self, uint8_t table, const char *key, adr_bytes_t value);
 /* Answers everything, until nothing is asked any more. */

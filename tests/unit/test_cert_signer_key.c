@@ -137,7 +137,7 @@ s_record (const char *key)
     char at[80];
     adr_credential_t credential;
     snprintf (at, sizeof at, "k%s", key);
-    const fake_record_t *record = fake_group_find (&s_group, ADR_TABLE_CREDENTIAL, at);
+    const ideal_record_t *record = fake_group_find (&s_group, ADR_TABLE_CREDENTIAL, at);
     assert_non_null (record);
     assert_true (adr_credential_decode (&credential, adr_bytes (record->value.data, record->value.size)));
     return credential;
@@ -147,8 +147,8 @@ static size_t
 s_rows (uint8_t table)
 {
     size_t rows = 0;
-    for (size_t i = 0; i < s_group.count; i++)
-        rows += s_group.record[i].table == table && s_group.record[i].version;
+    for (size_t i = 0; i < s_group.ideal.count; i++)
+        rows += s_group.ideal.record[i].table == table && s_group.ideal.record[i].version;
     return rows;
 }
 
@@ -315,7 +315,7 @@ what_cannot_be_is_said (void **state)
     ASSERT_IS (INVALID, DISABLE, .secret = SECRET);
     ASSERT_IS (INVALID, GRANT);
     ASSERT_IS (INVALID, GRANT, .bucket = "papers");                         /* no level */
-    assert_int_equal (s_group.count, 0);
+    assert_int_equal (s_group.ideal.count, 0);
     ASSERT_IS (OK, CREATE, .owner = "alice", .secret = SECRET);
     ASSERT_IS (CONFLICT, CREATE, .owner = "bob", .secret = OTHER);
     assert_string_equal (s_record ("ALICE").owner, "alice");
@@ -389,9 +389,9 @@ a_lost_answer_costs_nothing (void **state)
 static void
 s_change_something_else (fake_group_t *group)
 {
-    fake_record_t *record = fake_group_find (group, ADR_TABLE_CREDENTIAL, "generation");
+    ideal_record_t *record = fake_group_find (group, ADR_TABLE_CREDENTIAL, "generation");
     adr_put_u64 (record->value.data + 1, 7);
-    record->version = ++group->version;
+    record->version = ++group->ideal.version;
 }
 
 /* [KEY-1] Another PKI node changes another credential between this one's reads and its write. */
@@ -428,7 +428,7 @@ without_a_sealing_key_no_secret_is_taken (void **state)
     harness_stop (&s_signer);
     s_start (false);
     ASSERT_IS (REFUSED, CREATE, .owner = "alice", .secret = SECRET);
-    assert_int_equal (s_group.count, 0);
+    assert_int_equal (s_group.ideal.count, 0);
 }
 
 static void
@@ -436,7 +436,7 @@ there_is_an_end_to_credentials (void **state)
 {
     (void) state;
     ASSERT_IS (OK, CREATE, .owner = "alice", .secret = SECRET);
-    fake_record_t *record = fake_group_find (&s_group, ADR_TABLE_CREDENTIAL, "generation");
+    ideal_record_t *record = fake_group_find (&s_group, ADR_TABLE_CREDENTIAL, "generation");
     adr_put_u32 (record->value.data + 9, ADR_CREDENTIALS_MAX);
     ASSERT_IS (REFUSED, CREATE, .key = "BOB", .owner = "bob", .secret = SECRET);
     ASSERT_IS (OK, DELETE);
