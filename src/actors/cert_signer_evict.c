@@ -25,7 +25,7 @@ s_is_voter (const adr_group_status_t *status, const adr_map_node_t *node)
 {
     for (uint32_t i = 0; i < status->member_count; i++)
         if (adr_id_equal (&status->member[i].node, &node->id))
-            return status->member[i].voter;
+            return status->member[i].voter && !ADR_PLANT (TRUST_3_VOTERS_ARE_EVICTED);
     return false;
 }
 
@@ -86,7 +86,7 @@ cert_signer_decide_evict (cert_signer_t *self, adr_map_t *held, const adr_event_
     adr_map_node_t *node = change_node (held, &change->node);
     if (node == NULL)
         change_end (self, ADR_STATUS_NOT_FOUND, "the registry has no such node", effects);
-    else if (node->evicted && seen->epoch >= held->epoch)
+    else if (node->evicted && (seen->epoch >= held->epoch || ADR_PLANT (TRUST_3_ANSWERED_UNSIGNED)))
         change_end (self, ADR_STATUS_OK, "evicted", effects);
     else if (node->evicted)
         change_wait (change, "it is committed, and too few PKI nodes have signed it yet: ask again", event->now_ns);

@@ -196,7 +196,7 @@ s_adopt (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_eff
     adr_buffer_t record = { 0 };
     change_token_encode (&used, &record);
     change_add_op (change, ADR_TABLE_TOKEN, adr_bytes (used.key, ADR_KEY_SIZE), adr_bytes (record.data, record.size), false,
-                   &change->token_held);
+                   ADR_PLANT (TRUST_5_TOKEN_NOT_BOUND) ? NULL : &change->token_held);
     adr_buffer_free (&record);
     adr_id_format (&node->id, id);
     snprintf (more, sizeof more, "\"name\": \"%s\", \"node\": \"%s\"", node->name, id);

@@ -580,7 +580,7 @@ s_receive_message (inventory_syncer_t *self, const adr_event_t *event)
         syncer_on_control (self, event);
         return;
     }
-    if (!own && adr_group_find (&self->group, &event->message.from.node) < 0)
+    if (!own && adr_group_find (&self->group, &event->message.from.node) < 0 && !ADR_PLANT (DESIGN_8_OTHER_GROUP_COPIES))
         return; /* of another group */
     switch ((Adr__Kind) event->message.kind) {
     case ADR__KIND__REPAIR_STATE:

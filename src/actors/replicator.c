@@ -304,8 +304,9 @@ s_is_stranger (replicator_t *self, const adr_event_t *event)
     const adr_address_t *from = &event->message.from;
     ProtobufCBinaryData origin = adr_id_view (&from->node);
     if (from->actor == ADR_ACTOR_INVENTORY_SYNCER)
-        return !adr_id_equal (&from->node, &self->environment->node) && replicator_peer (self, &from->node) == NULL;
-    if (from->actor == ADR_ACTOR_REPLICATOR) /* a relay names whoever asked its member */
+        return !adr_id_equal (&from->node, &self->environment->node) && replicator_peer (self, &from->node) == NULL
+               && !ADR_PLANT (DESIGN_8_OTHER_GROUP_COPIES);
+    if (from->actor == ADR_ACTOR_REPLICATOR && !ADR_PLANT (DESIGN_8_OTHER_GROUP_ASKS)) /* a relay names whoever asked its member */
         return replicator_peer (self, &from->node) == NULL;
     if (event->message.kind == ADR__KIND__WRITE)
         origin = ((const Adr__Write *) header)->origin;

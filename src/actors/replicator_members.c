@@ -223,7 +223,7 @@ static bool
 s_leaves (const replicator_t *self, const adr_id_t *node)
 {
     const adr_map_node_t *known = adr_map_node (self->map, node);
-    return known && (known->leaving || known->evicted);
+    return known && (known->leaving || known->evicted) && !ADR_PLANT (TRUST_3_LEAVERS_VOTE);
 }
 
 /* Those of the voters that would be left, are heard now and can acknowledge are a quorum of them. */

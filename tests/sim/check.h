@@ -58,6 +58,7 @@ typedef struct {
     uint64_t hash[SIM_EPOCHS_MAX]; /* of the registry that was committed under this epoch; 0: none was */
     uint64_t newest;
     uint64_t holds[SIM_NODES_MAX]; /* epoch, by host */
+    uint64_t told;                 /* the newest that any map_keeper has taken */
 } sim_trust_check_t;
 
 void sim_trust_check_init (sim_trust_check_t *self, sim_verdict_t *verdict, uint64_t epoch, uint64_t hash);

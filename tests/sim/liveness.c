@@ -186,6 +186,8 @@ s_behind (const sim_world_t *world)
         if (node->amnesic && world->options.founding > 1 && !sim_is_leaving (world, i)) /* who grows from one waits for a third [ELECT-10] */
             return "a sound node is not admitted";
     }
+    if (sim_has_strange_voter (world))
+        return "a node that leaves votes still";
     return master ? NULL : "there is no master";
 }
 

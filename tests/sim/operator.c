@@ -83,28 +83,30 @@ s_begin_adoption (sim_world_t *world)
     return true;
 }
 
-static void
+/* True if a deed begins. */
+static bool
 s_choose (sim_world_t *world)
 {
     sim_operator_t *operator = &world->trust->operator;
     adr_random_t *random = &world->trust->random;
     sim_deed_t deed = (sim_deed_t) sim_pick (random, DEED_TOKEN, DEED_EVICT);
     bool removes = deed == DEED_DEMOTE || deed == DEED_EVICT;
-    if (removes && !s_all_are_admitted (world))
-        return;
+    if (removes && !s_all_are_admitted (world)) /* whoever is lost meanwhile may be one too many */
+        return false;
     if (deed == DEED_TOKEN || deed == DEED_JOIN) {
         if (!s_begin_adoption (world))
-            return;
+            return false;
     } else {
         bool leaving = deed == DEED_PROMOTE || (deed == DEED_EVICT && sim_chance (random, 500000));
         operator->node = s_pick_node (world, leaving);
         if (operator->node < 0)
-            return;
+            return false;
         operator->deed = deed;
     }
     operator->first_number = operator->number;
     operator->until_ns = world->now_ns + S_PATIENCE_NS;
     SIM_TRACE (world, "the operator begins deed %d with %s", operator->deed, world->node[operator->node].name);
+    return true;
 }
 
 /* --- questions ------------------------------------------------------------------------------------------------------ */
@@ -138,7 +140,8 @@ static void
 s_ask (sim_world_t *world)
 {
     static const Adr__ControlAction s_actions[] = { [DEED_TOKEN] = ADR__CONTROL_ACTION__TOKEN, [DEED_DEMOTE] = ADR__CONTROL_ACTION__DEMOTE,
-                                                    [DEED_PROMOTE] = ADR__CONTROL_ACTION__PROMOTE, [DEED_EVICT] = ADR__CONTROL_ACTION__EVICT };
+                                                    [DEED_PROMOTE] = ADR__CONTROL_ACTION__PROMOTE, [DEED_EVICT] = ADR__CONTROL_ACTION__EVICT,
+                                                    [DEED_WITHDRAW] = ADR__CONTROL_ACTION__TOKEN_WITHDRAW };
     sim_operator_t *operator = &world->trust->operator;
     int edge = s_any_edge (world), pki = sim_trust_any_pki (world);
     if (edge < 0 || pki < 0)
@@ -152,7 +155,7 @@ s_ask (sim_world_t *world)
     control.action = s_actions[operator->deed];
     control.limit_ms = 10000;
     control.asker = adr_id_view (&asker);
-    if (operator->deed == DEED_TOKEN) {
+    if (operator->deed == DEED_TOKEN || operator->deed == DEED_WITHDRAW) {
         s_fill_token (world, &token, key, zone);
         control.token = &token;
     } else
@@ -183,11 +186,11 @@ sim_operator_wakes (sim_world_t *world)
     sim_operator_t *operator = &world->trust->operator;
     if (operator->deed != DEED_NONE && world->now_ns > operator->until_ns)
         s_end (world, false);
-    if (operator->deed == DEED_NONE && world->phase == PHASE_FAULTS)
-        s_choose (world);
+    for (int tries = 0; tries < 4 && operator->deed == DEED_NONE && world->phase == PHASE_FAULTS; tries++)
+        (void) s_choose (world);
     if (operator->deed != DEED_NONE && operator->deed != DEED_JOIN)
         s_ask (world);
-    sim_event_at (world, world->now_ns + sim_pick (&world->trust->random, 200, 1500) * ADR_MS, EV_TRUST, TRUST_OPERATOR, 0, 0, NULL);
+    sim_event_at (world, world->now_ns + sim_pick (&world->trust->random, 50, 800) * ADR_MS, EV_TRUST, TRUST_OPERATOR, 0, 0, NULL);
 }
 
 /* --- answers -------------------------------------------------------------------------------------------------------- */
@@ -198,8 +201,10 @@ s_check_done (sim_world_t *world)
 {
     const sim_operator_t *operator = &world->trust->operator;
     int node = operator->node;
-    bool so = operator->deed == DEED_EVICT    ? sim_is_evicted (world, node)
-              : operator->deed == DEED_DEMOTE ? sim_is_leaving (world, node) && !sim_is_evicted (world, node)
+    bool told = world->trust->check.told >= world->trust->evicted_epoch[node]; /* enough have signed it */
+    bool votes = sim_votes_now (world, &world->node[node].id);
+    bool so = operator->deed == DEED_EVICT     ? sim_is_evicted (world, node) && told
+              : operator->deed == DEED_DEMOTE  ? sim_is_leaving (world, node) && !votes
               : operator->deed == DEED_PROMOTE ? !sim_is_leaving (world, node)
                                                : true;
     if (!so)
@@ -237,7 +242,8 @@ s_let_join (sim_world_t *world, const Adr__Token *kept)
         sim_event_at (world, world->now_ns + sim_pick (&self->random, 0, 4000) * ADR_MS, EV_TRUST, TRUST_THIEF, 0, 0, NULL);
     }
     self->operator.done[DEED_TOKEN]++;
-    self->operator.deed = DEED_JOIN;
+    self->operator.deed = sim_chance (&self->random, 200000) ? DEED_WITHDRAW : DEED_JOIN;
+    self->operator.first_number = self->operator.number;
     self->operator.until_ns = world->now_ns + S_PATIENCE_NS;
 }
 
@@ -254,8 +260,10 @@ sim_operator_hears (sim_world_t *world, const Adr__ControlAnswer *answer)
         s_let_join (world, answer->token);
     else if (answer->status == ADR_STATUS_OK) {
         s_check_done (world);
+        world->trust->joiner.withdrawn |= operator->deed == DEED_WITHDRAW;
         s_end (world, true);
     } else if (answer->status == ADR_STATUS_INVALID || answer->status == ADR_STATUS_NOT_FOUND || answer->status == ADR_STATUS_DENIED
+               || (answer->status == ADR_STATUS_REFUSED && operator->deed == DEED_WITHDRAW && strstr (answer->text, "has come in"))
                || (answer->status == ADR_STATUS_REFUSED && sim_chance (&world->trust->random, 300000)))
         s_end (world, false);
 }

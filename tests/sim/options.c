@@ -231,16 +231,22 @@ s_draw_ends (sim_options_t *self, adr_random_t *random)
 }
 
 /* Nodes come and go meanwhile; what is left in the end is whole. */
-static void
-s_draw_trust (sim_options_t *self, adr_random_t *random)
+void
+sim_options_trust (sim_options_t *self)
 {
-    self->trust = sim_chance (random, 250000);
-    if (!self->trust)
-        return;
+    adr_random_t of_its_own = { self->seed * UINT64_C (0xff51afd7ed558ccd) + 8 }, *random = &of_its_own;
+    self->trust = true;
     self->pki = self->all_in_core = true;
     self->liar = s_coin (random);
     self->newcomers = (int) sim_pick (random, 1, 4);
     self->fault_time_ns = sim_draw (random, 8, 30) * SIM_SECOND;
+    if (s_coin (random)) { /* with fewer faults more is done */
+        sim_calm (self);
+        self->every_ns[SIM_FAULT_KILL] = s_coin (random) ? sim_draw (random, 1000, 8000) * ADR_MS : 0;
+        self->every_ns[SIM_FAULT_CUT] = s_coin (random) ? sim_draw (random, 1000, 8000) * ADR_MS : 0;
+        self->every_ns[SIM_FAULT_PAUSE] = s_coin (random) ? sim_draw (random, 1000, 8000) * ADR_MS : 0;
+        self->fault_time_ns = sim_draw (random, 20, 60) * SIM_SECOND;
+    }
 }
 
 void
@@ -260,7 +266,8 @@ sim_options_draw (sim_options_t *self, uint64_t seed)
     adr_random_t focus_random = { seed * UINT64_C (0xd1342543de82ef95) + 3 };
     if (!sim_focus_draw (self, &focus_random)) {
         adr_random_t trust_random = { seed * UINT64_C (0xff51afd7ed558ccd) + 7 };
-        s_draw_trust (self, &trust_random);
+        if (sim_chance (&trust_random, 250000))
+            sim_options_trust (self);
         adr_random_t repair_random = { seed * UINT64_C (0x94d049bb133111eb) + 5 };
         sim_focus_on_repair (self, &repair_random);
     }

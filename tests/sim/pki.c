@@ -59,9 +59,8 @@ s_answer (sim_world_t *world, int node, uint64_t life, uint64_t number, adr_stat
 
 /* --- what is committed ------------------------------------------------------------------------------------------------ */
 
-/* Of the group that changes: what its newest master's log says. */
-static bool
-s_is_voter (const sim_world_t *world, const adr_id_t *node)
+bool
+sim_votes_now (const sim_world_t *world, const adr_id_t *node)
 {
     uint64_t term = 0;
     bool votes = false;
@@ -78,10 +77,25 @@ s_check_evicted (sim_world_t *world, const adr_map_t *before, const adr_map_t *n
 {
     for (uint32_t i = 0; i < now->node_count; i++) {
         const adr_map_node_t *node = &now->node[i], *then = adr_map_node (before, &node->id);
-        if (node->evicted && !(then && then->evicted) && s_is_voter (world, &node->id))
+        int place = sim_node_of (world, &node->id);
+        if (place >= 0 && node->evicted && !(then && then->evicted))
+            world->trust->evicted_epoch[place] = now->epoch;
+        if (node->evicted && !(then && then->evicted) && sim_votes_now (world, &node->id))
             sim_fail (&world->verdict, "who votes is not evicted [TRUST-3]", "%s, by epoch %llu", node->name,
                       (unsigned long long) now->epoch);
     }
+}
+
+/* [TRUST-5] By a token that was withdrawn nobody comes in. */
+static void
+s_check_withdrawn (sim_world_t *world, const adr_map_t *before, const adr_map_t *now)
+{
+    const struct sim_trust *self = world->trust;
+    const adr_id_t *ids[] = { &self->joiner.request.node, &self->thief.request.node };
+    for (size_t i = 0; self->joiner.withdrawn && i < sizeof ids / sizeof ids[0]; i++)
+        if (adr_map_node (now, ids[i]) && !adr_map_node (before, ids[i]))
+            sim_fail (&world->verdict, "a token that was withdrawn lets nobody in [TRUST-5]", "%s, by epoch %llu",
+                      adr_map_node (now, ids[i])->name, (unsigned long long) now->epoch);
 }
 
 static void
@@ -96,6 +110,7 @@ s_registry_changed (sim_world_t *world)
     }
     sim_trust_committed (&self->check, self->registry, map, sim_trust_hash (map));
     s_check_evicted (world, self->registry, map);
+    s_check_withdrawn (world, self->registry, map);
     SIM_TRACE (world, "registry %llu is committed", (unsigned long long) map->epoch);
     adr_map_destroy (&self->registry);
     self->registry = map;

@@ -5,6 +5,7 @@
  *     sim --seeds A-B [--jobs N]      a range
  *     sim --minutes M [--jobs N]      as many as there is time for, from a seed that the present second chooses
  *     sim --gap kill|handover         200 seeds: how long no write is acknowledged when the master's host ends so
+ *     sim --trust ...                 in each of the seeds nodes come and go
  *     sim --marks                     names the coverage marks that none of these seeds reached
  *     sim --plant NAME                (sim_planted) with this planted bug: succeeds if a seed finds it */
 
@@ -31,7 +32,7 @@ typedef struct {
     uint64_t running[S_JOBS_MAX]; /* the seed that each is at */
     uint64_t done, failures, failed_seed, events, messages, elections, boots, writes, reads, unknown, digest;
     uint64_t injected[SIM_FAULT_COUNT];
-    uint64_t deeds[DEED_EVICT + 1], given_up, registries, lies; /* of the seeds in which nodes come and go */
+    uint64_t deeds[DEED_COUNT], given_up, registries, lies; /* of the seeds in which nodes come and go */
     uint64_t marks[S_MARKS_MAX];
     uint32_t gap_ms[S_GAPS_MAX];
     bool stop;
@@ -41,7 +42,7 @@ typedef struct {
     uint64_t first, last;
     int jobs;
     double minutes;
-    bool trace, marks, quiet, keep_going;
+    bool trace, marks, quiet, keep_going, trust;
     sim_fault_t gap;
     const char *plant;
 } s_options_t;
@@ -49,6 +50,7 @@ typedef struct {
 static s_shared_t *s_shared;
 static const char *s_program;
 static const char *s_plant;
+static bool s_trust;
 static uint64_t s_seed;
 
 static void
@@ -60,8 +62,8 @@ s_add (uint64_t *to, uint64_t value)
 static void
 s_say_replay (uint64_t seed)
 {
-    printf ("  replay: %s --seed %" PRIu64 "%s%s --trace\n", s_program, seed, s_plant ? " --plant " : "",
-            s_plant ? s_plant : "");
+    printf ("  replay: %s --seed %" PRIu64 "%s%s%s --trace\n", s_program, seed, s_plant ? " --plant " : "", s_plant ? s_plant : "",
+            s_trust ? " --trust" : "");
 }
 
 /* An assertion of ours, in the middle of a seed. */
@@ -89,7 +91,7 @@ s_account (const sim_world_t *world)
     }
     for (int fault = 0; fault < SIM_FAULT_COUNT; fault++)
         s_add (&s_shared->injected[fault], world->faults.injected[fault]);
-    for (int deed = 0; world->trust && deed <= DEED_EVICT; deed++)
+    for (int deed = 0; world->trust && deed < DEED_COUNT; deed++)
         s_add (&s_shared->deeds[deed], world->trust->operator.done[deed]);
     if (world->trust) {
         s_add (&s_shared->given_up, world->trust->operator.given_up);
@@ -122,6 +124,8 @@ s_run (uint64_t seed, const s_options_t *options, bool say)
         sim_gap_options (&drawn, seed, options->gap);
     else
         sim_options_draw (&drawn, seed);
+    if (options->trust)
+        sim_options_trust (&drawn);
     sim_world_t *world = sim_world_new (&drawn, options->trace ? stdout : NULL);
     sim_world_run (world);
     bool failed = world->verdict.failed;
@@ -219,9 +223,9 @@ s_report (const s_options_t *options, double seconds)
     for (int fault = 0; fault < SIM_FAULT_COUNT; fault++)
         printf (" %s %" PRIu64, sim_fault_name ((sim_fault_t) fault), shared->injected[fault]);
     printf ("\ntrust: registries %" PRIu64 " tokens %" PRIu64 " adoptions %" PRIu64 " demotions %" PRIu64 " promotions %" PRIu64
-            " evictions %" PRIu64 " given-up %" PRIu64 " lies %" PRIu64 "\n",
+            " evictions %" PRIu64 " withdrawals %" PRIu64 " given-up %" PRIu64 " lies %" PRIu64 "\n",
             shared->registries, shared->deeds[DEED_TOKEN], shared->deeds[DEED_JOIN], shared->deeds[DEED_DEMOTE],
-            shared->deeds[DEED_PROMOTE], shared->deeds[DEED_EVICT], shared->given_up, shared->lies);
+            shared->deeds[DEED_PROMOTE], shared->deeds[DEED_EVICT], shared->deeds[DEED_WITHDRAW], shared->given_up, shared->lies);
     if (!options->marks)
         return;
     size_t count = (size_t) (__stop_adr_marks - __start_adr_marks), reached = 0;
@@ -256,7 +260,7 @@ s_report_gaps (void)
 static _Noreturn void
 s_usage (void)
 {
-    fprintf (stderr, "usage: sim [--seed S | --seeds A-B | --minutes M] [--gap kill|handover] [--jobs N] [--trace] [--marks] "
+    fprintf (stderr, "usage: sim [--seed S | --seeds A-B | --minutes M] [--gap kill|handover] [--trust] [--jobs N] [--trace] [--marks] "
                      "[--keep-going] [--plant NAME]\n");
     exit (64);
 }
@@ -277,7 +281,7 @@ s_parse (int argc, char **argv, s_options_t *options)
     static const struct option s_names[] = {
         { "seed", 1, NULL, 's' },   { "seeds", 1, NULL, 'r' }, { "minutes", 1, NULL, 'm' },    { "jobs", 1, NULL, 'j' },
         { "trace", 0, NULL, 't' },  { "marks", 0, NULL, 'k' }, { "keep-going", 0, NULL, 'g' }, { "plant", 1, NULL, 'p' },
-        { "gap", 1, NULL, 'a' },
+        { "gap", 1, NULL, 'a' },    { "trust", 0, NULL, 'u' },
         { NULL, 0, NULL, 0 },
     };
     char *end;
@@ -300,6 +304,9 @@ s_parse (int argc, char **argv, s_options_t *options)
             break;
         case 't':
             options->trace = true;
+            break;
+        case 'u':
+            options->trust = s_trust = true;
             break;
         case 'k':
             options->marks = true;

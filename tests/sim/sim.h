@@ -109,6 +109,8 @@ typedef struct {
 } sim_options_t;
 
 void sim_options_draw (sim_options_t *self, uint64_t seed);
+/* Nodes come and go in this seed. */
+void sim_options_trust (sim_options_t *self);
 /* Between low and high, each doubling as likely as the next. */
 int64_t sim_draw (adr_random_t *random, int64_t low, int64_t high);
 
@@ -268,6 +270,7 @@ typedef struct {
     int64_t copies_since_ns; /* its copy is being made; ADR_NEVER: it is not */
     sim_keep_t heard_keep[SIM_NODES_MAX]; /* as a master, of the others */
     uint32_t knows;          /* whom its replicator's map has: bits of nodes; where nobody comes or goes it says nothing */
+    int wanted;              /* ... and how many voters the group is to have by it */
     uint64_t incarnation, boot;
     adr_store_job_t *job[ADR_LANE_COUNT];
     sim_put_t *put;          /* waiting for the state writer, oldest first */
@@ -581,6 +584,9 @@ bool sim_trust_may_lose (const sim_world_t *world);
 bool sim_is_evicted (const sim_world_t *world, int node); /* by what the PKI group has committed */
 bool sim_is_leaving (const sim_world_t *world, int node);
 bool sim_is_known (const sim_world_t *world, const adr_id_t *node);
+/* What leaves actors: a registry that a map_keeper has taken, and anything for the node of another group. */
+void sim_trust_watch (sim_world_t *world, const adr_address_t *to, uint16_t kind, const ProtobufCMessage *header);
+bool sim_has_strange_voter (const sim_world_t *world); /* one that is to go */
 void sim_liar_overhears (sim_world_t *world, sim_pack_t *pack);
 
 /* --- liveness.c */

@@ -187,6 +187,9 @@ static void
 s_begins_with (const sim_world_t *world, sim_node_t *node, const adr_map_t *map)
 {
     node->knows = 0;
+    node->wanted = 0;
+    for (uint32_t i = 0; i < map->node_count; i++)
+        node->wanted += adr_id_equal (&map->node[i].group, &world->group) && !map->node[i].leaving && !map->node[i].evicted;
     for (int i = 0; i < world->node_count; i++) {
         const adr_map_node_t *known = adr_map_node (map, &world->node[i].id);
         if (known && !known->evicted)
@@ -312,6 +315,33 @@ sim_is_leaving (const sim_world_t *world, int node)
 {
     const adr_map_node_t *known = world->trust ? adr_map_node (world->trust->registry, &world->node[node].id) : NULL;
     return known && known->leaving;
+}
+
+void
+sim_trust_watch (sim_world_t *world, const adr_address_t *to, uint16_t kind, const ProtobufCMessage *header)
+{
+    struct sim_trust *self = world->trust;
+    if (!self)
+        return;
+    if (kind == ADR__KIND__MAP_CHANGED && to->actor == ADR_ACTOR_HOST) {
+        uint64_t epoch = ((const Adr__MapChanged *) header)->map->registry->epoch;
+        self->check.told = epoch > self->check.told ? epoch : self->check.told;
+    }
+    if (self->liar >= 0 && adr_id_equal (&to->node, &world->node[self->liar].id) && kind != ADR__KIND__MAP_PUSH)
+        sim_fail (&world->verdict, "a node of another group is told nothing [DESIGN 8]", "%s", adr_kind_name (kind));
+}
+
+bool
+sim_has_strange_voter (const sim_world_t *world)
+{
+    int going = 0, staying = 0;
+    for (int i = 0; world->trust && i < world->node_count; i++)
+        if (world->node[i].replicates && sim_votes_now (world, &world->node[i].id)) {
+            bool goes = sim_is_leaving (world, i) || sim_is_evicted (world, i);
+            going += goes;
+            staying += !goes;
+        }
+    return going > 0 && staying > 0; /* the last voter does not go, whoever wants it */
 }
 
 bool

@@ -28,7 +28,7 @@ typedef struct {
 /* Somebody who has a token, and wants to be a node. */
 typedef struct {
     int node;              /* place in the world */
-    bool asks, came, refused;
+    bool asks, came, refused, withdrawn;
     adr_keys_t keys;
     adr_cert_t request;
     adr_token_t token;
@@ -36,7 +36,7 @@ typedef struct {
     int64_t until_ns;      /* then it gives up */
 } sim_joiner_t;
 
-typedef enum { DEED_NONE, DEED_TOKEN, DEED_JOIN, DEED_DEMOTE, DEED_PROMOTE, DEED_EVICT } sim_deed_t;
+typedef enum { DEED_NONE, DEED_TOKEN, DEED_JOIN, DEED_DEMOTE, DEED_PROMOTE, DEED_EVICT, DEED_WITHDRAW, DEED_COUNT } sim_deed_t;
 
 typedef struct {
     sim_deed_t deed;
@@ -44,7 +44,7 @@ typedef struct {
     uint64_t number;       /* of the newest question */
     uint64_t first_number; /* of the first about this */
     int64_t until_ns;
-    uint64_t done[DEED_EVICT + 1], given_up;
+    uint64_t done[DEED_COUNT], given_up;
 } sim_operator_t;
 
 struct sim_trust {
@@ -71,6 +71,7 @@ struct sim_trust {
     int liar;                /* a node; -1: none */
     sim_pack_t *overheard[SIM_LIES_KEPT];
     uint64_t overheard_count, lies;
+    uint64_t evicted_epoch[SIM_NODES_MAX];
     sim_trust_check_t check;
 };
 
@@ -86,6 +87,8 @@ void sim_trust_local (sim_world_t *world, int node, sim_pack_t *pack); /* to an 
 void sim_trust_birth (sim_world_t *world, int node, adr_map_t *map);
 
 /* --- pki.c */
+/* In the group that changes, by the log of its newest master. */
+bool sim_votes_now (const sim_world_t *world, const adr_id_t *node);
 void sim_pki_asked (sim_world_t *world, int node, sim_pack_t *pack); /* takes the pack */
 void sim_pki_serves (sim_world_t *world, int node, uint64_t life, sim_pack_t *pack);
 void sim_pki_notes (sim_world_t *world, int node);  /* its map_keeper hears of the registry, once it has come so far */

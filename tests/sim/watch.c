@@ -322,6 +322,7 @@ sim_watch_send (sim_world_t *world, sim_actor_t *from, adr_address_t to, uint16_
     sim_watch_repair_send (world, from->node, kind, header);
     sim_watch_space_send (world, from->node, kind, header);
     sim_watch_copy_send (world, from->node, &to, kind, header);
+    sim_trust_watch (world, &to, kind, header);
     if (kind == node->doom_kind)
         sim_doom (world, from->node);
     if (kind == world->options.trigger_kind)

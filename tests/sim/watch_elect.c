@@ -413,6 +413,8 @@ sim_watch_elect_turn (sim_world_t *world, int place)
         return;
     sim_who_t who = s_who (world, place);
     const adr_store_t *store = node->store;
+    if (world->trust)
+        world->changes.group_size = node->wanted;
     sim_changes_voters (&world->changes, &who, node->leads, adr_store_voters (store), adr_store_commit (store));
     sim_leading_t leading = {
         .term = node->lease_term, .commit = adr_store_commit (store), .last = adr_store_last (store).index,

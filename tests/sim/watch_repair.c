@@ -58,11 +58,14 @@ s_hear_of_nodes (sim_world_t *world, sim_node_t *node, const Adr__MapChanged *ch
     if (changed->map->registry == NULL)
         return;
     node->knows = 0;
+    node->wanted = 0;
     for (size_t i = 0; i < changed->map->registry->n_node; i++) {
-        adr_id_t id = adr_id_of (changed->map->registry->node[i]->id);
+        const Adr__Node *known = changed->map->registry->node[i];
+        adr_id_t id = adr_id_of (known->id), group = adr_id_of (known->group);
         int place = sim_node_of (world, &id);
-        if (place >= 0 && !changed->map->registry->node[i]->evicted)
+        if (place >= 0 && !known->evicted)
             node->knows |= 1u << place;
+        node->wanted += adr_id_equal (&group, &world->group) && !known->leaving && !known->evicted;
     }
 }
 
