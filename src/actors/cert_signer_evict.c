@@ -29,6 +29,13 @@ s_is_voter (const adr_group_status_t *status, const adr_map_node_t *node)
     return false;
 }
 
+/* [TRUST-7] It votes no more, and nobody will take it in again by a registry that does not know yet that it leaves. */
+static bool
+s_is_out (const adr_group_status_t *status, const adr_map_node_t *node, const adr_map_t *held)
+{
+    return !s_is_voter (status, node) && (status->map_epoch >= held->epoch || ADR_PLANT (TRUST_7_STATUS_OF_BEFORE));
+}
+
 /* [TRUST-3] Without the node the group's voters that are up, and can acknowledge, are no quorum of those that are to stay. What it
  * says of its own group while it leads is no reason: the group's log guards that step as well. */
 static bool
@@ -98,10 +105,10 @@ cert_signer_decide_evict (cert_signer_t *self, adr_map_t *held, const adr_event_
             change_wait (change, "nothing is known of its group, or for too long: ask again", event->now_ns);
         else if (!node->leaving && s_is_needed (held, status, node))
             change_end (self, ADR_STATUS_REFUSED, "without it the rest of its group that is up is no quorum", effects);
-        else if (node->leaving && s_is_voter (status, node))
-            change_wait (change, "its group has not let it go yet: ask again", event->now_ns);
-        else if (s_is_voter (status, node))
+        else if (!node->leaving && !ADR_PLANT (TRUST_7_NOT_LEAVING_FIRST))
             s_write_leaving (self, held, node, event, effects);
+        else if (!s_is_out (status, node, held))
+            change_wait (change, "its group has not let it go yet: ask again", event->now_ns);
         else
             s_write_evicted (self, held, node, event, effects);
     }
@@ -122,7 +129,7 @@ cert_signer_decide_demote (cert_signer_t *self, adr_map_t *held, const adr_event
         change_end (self, ADR_STATUS_REFUSED, "without it the rest of its group that is up is no quorum", effects);
     else if (!node->leaving)
         s_write_leaving (self, held, node, event, effects);
-    else if (s_is_voter (status, node) || seen->epoch < held->epoch)
+    else if (!s_is_out (status, node, held) || seen->epoch < held->epoch)
         change_wait (change, "its group has not let it go yet: ask again", event->now_ns);
     else
         change_end (self, ADR_STATUS_OK, "votes no more", effects);

@@ -179,9 +179,12 @@ s_tend_member (replicator_t *self, peer_t *peer)
 
 /* --- who votes ---------------------------------------------------------------------------------------------------- */
 
+/* [TRUST-7] By whichever is newer, this master's registry or that of the voters before. */
 static void
-s_propose_voters (replicator_t *self, const adr_voters_t *voters, const char *why)
+s_propose_voters (replicator_t *self, adr_voters_t *voters, const char *why)
 {
+    if (self->map->epoch > voters->map_epoch)
+        voters->map_epoch = self->map->epoch;
     uint8_t value[ADR_VOTERS_BYTES_MAX];
     adr_entry_t *entry = &self->entry;
     adr_op_t *op = &entry->op[0];
@@ -258,6 +261,23 @@ s_remove_leaving (replicator_t *self, const adr_voters_t *voters)
     return false;
 }
 
+/* [TRUST-7] The group's log says that it is known who is to go: nobody takes them in again by an older registry, and the registry may
+ * count on that. */
+static bool
+s_note_leaving (replicator_t *self, adr_voters_t *voters)
+{
+    bool leaves = false;
+    for (uint32_t i = 0; i < self->map->node_count; i++) {
+        const adr_map_node_t *node = &self->map->node[i];
+        leaves |= node->leaving && !node->evicted && adr_id_equal (&node->group, &self->environment->group)
+                  && adr_voters_find_node (voters, &node->id) < 0;
+    }
+    if (!leaves || self->map->epoch <= voters->map_epoch)
+        return false;
+    s_propose_voters (self, voters, "who leaves is known");
+    return true;
+}
+
 static bool
 s_settled (const replicator_t *self, const peer_t *peer)
 {
@@ -298,8 +318,10 @@ s_tend_voters (replicator_t *self)
     if (!replicator_leads (self) || !may_propose || !replicator_may_append (self)) /* [REPL-4] */
         return;
     adr_voters_t voters = *adr_store_voters (self->store);
-    if (!s_remove_leaving (self, &voters) && !s_remove_forgetful (self, &voters))
-        s_admit (self, &voters);
+    bool knows = self->map->epoch >= voters.map_epoch || ADR_PLANT (TRUST_7_OLD_MAP_ADMITS); /* who is to go [TRUST-7] */
+    if (s_remove_forgetful (self, &voters) || !knows || s_remove_leaving (self, &voters) || s_note_leaving (self, &voters))
+        return;
+    s_admit (self, &voters);
 }
 
 /* --- whether it should lead --------------------------------------------------------------------------------------- */

@@ -222,6 +222,7 @@ replicator_send_status (replicator_t *self)
     status.n_member = self->peer_count;
     status.voters = voters->count;
     status.quorum = voters->quorum;
+    status.map_epoch = self->voters_index == 0 ? voters->map_epoch : self->voters_shown.map_epoch;
     status.leaving = self->role == ROLE_LEAVING;
     adr_address_t to = { self->environment->node, ADR_ACTOR_MAP_KEEPER };
     self->effects->send (self->effects, to, ADR__KIND__GROUP_STATUS, &status.base, s_nothing);

@@ -227,11 +227,21 @@ s_begins_at_start (replicator_t *self, peer_t *peer, Adr__Append *append)
     return true;
 }
 
+/* How far the peer may have the log. [REPL-4] Voters that are not committed yet are kept from who is none of them: it would have the
+ * longest log, if those that are lost it, and could neither lead nor let them lead. */
+static uint64_t
+s_streamed_to (const replicator_t *self, const peer_t *peer)
+{
+    bool waits = self->voters_index && adr_voters_find (adr_store_voters (self->store), &peer->node, peer->incarnation) < 0
+                 && !ADR_PLANT (REPL_4_TOLD_TO_WHO_GOES);
+    return waits ? peer->next - 1 : adr_store_last (self->store).index;
+}
+
 static void
 s_send_append (replicator_t *self, peer_t *peer, size_t max)
 {
     Adr__Append append = ADR__APPEND__INIT;
-    uint64_t last = adr_store_last (self->store).index;
+    uint64_t last = s_streamed_to (self, peer);
     adr_status_t status = ADR_STATUS_OK;
     adr_buffer_clear (&self->scratch);
     if (max && peer->next <= last)
@@ -281,7 +291,7 @@ s_is_silent (const replicator_t *self, const peer_t *peer)
 static void
 s_stream_to (replicator_t *self, peer_t *peer)
 {
-    uint64_t last = adr_store_last (self->store).index;
+    uint64_t last = s_streamed_to (self, peer);
     if (peer->probing) {
         if (peer->sent_ns == ADR_NEVER) {
             bool fresh = replicator_heard_lately (self, peer)

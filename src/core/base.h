@@ -82,6 +82,7 @@ typedef struct {
 typedef struct {
     adr_position_t at; /* the voters entry that says so; {0, 0} before the first */
     uint32_t quorum;   /* the configured q; needed acknowledgements are adr_quorum_needed (count, quorum) */
+    uint64_t map_epoch; /* of the registry by which it was decided who is to go: no master changes them by an older one [TRUST-7] */
     uint32_t count;
     adr_voter_t voter[ADR_VOTERS_MAX];
 } adr_voters_t;

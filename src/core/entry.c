@@ -208,7 +208,11 @@ adr_voters_encode (const adr_voters_t *voters, uint8_t at[ADR_VOTERS_BYTES_MAX])
         memcpy (at + 8 + i * 24, voters->voter[i].node.bytes, ADR_ID_SIZE);
         adr_put_u64 (at + 8 + i * 24 + ADR_ID_SIZE, voters->voter[i].incarnation);
     }
-    return 8 + (size_t) voters->count * 24;
+    size_t size = 8 + (size_t) voters->count * 24;
+    if (voters->map_epoch == 0) /* as it was before there was one */
+        return size;
+    adr_put_u64 (at + size, voters->map_epoch);
+    return size + 8;
 }
 
 bool
@@ -217,7 +221,12 @@ adr_voters_decode (adr_voters_t *voters, adr_bytes_t bytes)
     if (bytes.size < 8)
         return false;
     uint32_t count = adr_get_u32 (bytes.data + 4);
-    if (count > ADR_VOTERS_MAX || bytes.size != 8 + (size_t) count * 24)
+    size_t size = 8 + (size_t) count * 24;
+    bool has_epoch = bytes.size == size + 8;
+    if (count > ADR_VOTERS_MAX || (bytes.size != size && !has_epoch))
+        return false;
+    voters->map_epoch = has_epoch ? adr_get_u64 (bytes.data + size) : 0;
+    if (has_epoch && voters->map_epoch == 0)
         return false;
     voters->quorum = adr_get_u32 (bytes.data);
     voters->count = count;

@@ -130,7 +130,7 @@ ADR_WARN_UNUSED bool adr_entry_verify (const adr_entry_t *entry);
 void adr_value_digest (adr_bytes_t value, uint8_t digest[ADR_DIGEST_SIZE]);
 
 /* The voters entry's value. */
-#define ADR_VOTERS_BYTES_MAX (8 + ADR_VOTERS_MAX * 24)
+#define ADR_VOTERS_BYTES_MAX (8 + ADR_VOTERS_MAX * 24 + 8)
 size_t adr_voters_encode (const adr_voters_t *voters, uint8_t at[ADR_VOTERS_BYTES_MAX]);
 ADR_WARN_UNUSED bool adr_voters_decode (adr_voters_t *voters, adr_bytes_t bytes);
 

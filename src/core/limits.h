@@ -27,7 +27,7 @@
 /* A clusterMap with every status that it may come to hold: what is around it in its messages must fit, too. About 300
  * nodes with certificates; more need a map that is told in pieces. */
 #define ADR_MAP_MAX (ADR_HEADER_MAX - 64)
-/* The longest status of a group: 14 members of at most 132 bytes, and 15 fields. */
+/* The longest status of a group: 14 members of at most 132 bytes, and 16 fields. */
 #define ADR_GROUP_STATUS_MAX 2048
 /* Ages of what was told are counted up to a day. */
 #define ADR_AGE_MAX_MS (24 * 3600 * 1000)
@@ -55,7 +55,7 @@
 
 static_assert (ADR_ENTRY_MAX >= ADR_VALUE_MAX + ADR_KEY_MAX + 256, "an entry holds the largest value and key");
 static_assert (ADR_PACK_MAX >= ADR_ENTRY_MAX + 4096, "a pack holds the largest entry");
-static_assert (ADR_GROUP_STATUS_MAX >= 14 * 135 + 4 * 11 + 7 * 6 + 2 * 20 + 4, "a status of 14 members fits");
+static_assert (ADR_GROUP_STATUS_MAX >= 14 * 135 + 5 * 11 + 7 * 6 + 2 * 20 + 4, "a status of 14 members fits");
 static_assert (ADR_LIST_BYTES_MAX >= ADR_KEY_MAX * 2, "a page holds at least one row");
 
 #endif

@@ -61,6 +61,7 @@ typedef struct {
 /* A group's status, made by its master; the higher (term, sequence) is the newer. */
 typedef struct {
     uint64_t term, sequence, commit, unlocked;
+    uint64_t map_epoch; /* of its committed voters [TRUST-7] */
     bool unlocked_known, leaving;
     adr_id_t master; /* none: unknown */
     uint32_t voter_count, quorum, member_count;

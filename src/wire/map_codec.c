@@ -171,6 +171,7 @@ adr_group_status_message (const adr_id_t *group, const adr_group_status_t *statu
     to->unlocked_known = status->unlocked_known;
     to->leaving = status->leaving;
     to->voters = status->voter_count;
+    to->map_epoch = status->map_epoch;
     to->quorum = status->quorum;
     to->age_ms = status->age_ms;
     to->n_member = status->member_count;
@@ -516,7 +517,7 @@ adr_group_status_read (adr_id_t *group, adr_group_status_t *status, const Adr__G
                                     .unlocked_known = message->unlocked_known,
                                     .leaving = message->leaving,
                                     .master = adr_id_of (message->master),
-                                    .voter_count = message->voters,
+                                    .voter_count = message->voters, .map_epoch = message->map_epoch,
                                     .quorum = message->quorum,
                                     .age_ms = message->age_ms < ADR_AGE_MAX_MS ? message->age_ms : ADR_AGE_MAX_MS };
     if (message->n_member > ADR_VOTERS_MAX * 2)

@@ -304,6 +304,7 @@ adr_voter_set_fill (adr_voter_set_t *self, const adr_voters_t *voters)
     self->set.term = voters->at.term;
     self->set.index = voters->at.index;
     self->set.quorum = voters->quorum;
+    self->set.map_epoch = voters->map_epoch;
     self->set.n_voter = voters->count;
     self->set.voter = self->pointer;
     for (uint32_t i = 0; i < voters->count; i++) {
@@ -325,6 +326,7 @@ adr_voter_set_read (adr_voters_t *voters, const Adr__VoterSet *set)
         return false;
     voters->at = (adr_position_t){ set->term, set->index };
     voters->quorum = set->quorum;
+    voters->map_epoch = set->map_epoch;
     voters->count = (uint32_t) set->n_voter;
     for (uint32_t i = 0; i < voters->count; i++)
         voters->voter[i] = (adr_voter_t){ adr_id_of (set->voter[i]->node), set->voter[i]->incarnation };

@@ -183,7 +183,7 @@ s_behind (const sim_world_t *world)
             || adr_store_applied (node->store) != world->history.commit
             || adr_store_last (node->store).index != world->history.commit)
             return "a sound node is behind";
-        if (node->amnesic && world->options.founding > 1 && !sim_is_leaving (world, i)) /* who grows from one waits for a third [ELECT-10] */
+        if (node->amnesic && world->options.founding > 1 && !sim_is_leaving (world, i) && !sim_waits_for_third (world)) /* who grows from one waits for a third [ELECT-10] */
             return "a sound node is not admitted";
     }
     if (sim_has_strange_voter (world))

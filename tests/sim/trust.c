@@ -345,6 +345,21 @@ sim_has_strange_voter (const sim_world_t *world)
 }
 
 bool
+sim_waits_for_third (const sim_world_t *world)
+{
+    int voters = 0;
+    bool never_came = false;
+    for (int i = 0; world->trust && i < world->node_count; i++)
+        voters += world->node[i].replicates && sim_votes_now (world, &world->node[i].id);
+    for (uint32_t i = 0; world->trust && i < world->trust->registry->node_count; i++) {
+        const adr_map_node_t *node = &world->trust->registry->node[i];
+        int place = sim_node_of (world, &node->id);
+        never_came |= adr_id_equal (&node->group, &world->group) && !node->leaving && (place < 0 || !world->node[place].replicates);
+    }
+    return voters == 1 && never_came;
+}
+
+bool
 sim_is_known (const sim_world_t *world, const adr_id_t *node)
 {
     return world->trust && adr_map_node (world->trust->registry, node);

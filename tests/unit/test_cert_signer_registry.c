@@ -47,12 +47,12 @@ s_teardown (void **state)
     return 0;
 }
 
-/* The group of this type has these voters that are up; bits by zone. */
+/* The group of this type has these voters, by a registry of that epoch, that are up; bits by zone. */
 static void
-s_tell_status (adr_node_type_t type, unsigned voters, unsigned up)
+s_tell_status_by (adr_node_type_t type, unsigned voters, unsigned up, uint64_t epoch)
 {
     static uint64_t sequence;
-    adr_group_status_t status = { .term = 1, .sequence = ++sequence, .member_count = 3,
+    adr_group_status_t status = { .term = 1, .sequence = ++sequence, .member_count = 3, .map_epoch = epoch,
                                   .master = registry_node (s_map, 1, type)->id };
     for (uint32_t zone = 0; zone < 3; zone++)
         status.member[zone] = (adr_map_member_t){ .node = registry_node (s_map, zone, type)->id, .voter = voters >> zone & 1,
@@ -63,6 +63,12 @@ s_tell_status (adr_node_type_t type, unsigned voters, unsigned up)
     changed.map = adr_map_message (s_map, &s_arena);
     harness_message (&s_signer, (adr_address_t){ s_signer.environment.node, ADR_ACTOR_MAP_KEEPER }, ADR_NODE_PKI,
                      ADR__KIND__MAP_CHANGED, &changed.base, s_nothing);
+}
+
+static void
+s_tell_status (adr_node_type_t type, unsigned voters, unsigned up)
+{
+    s_tell_status_by (type, voters, up, 0);
 }
 
 /* Enough have signed this registry: it is the map now. The statuses stay. */
@@ -184,7 +190,10 @@ a_voter_leaves_before_it_is_evicted (void **state)
     s_reply (ADR__KIND__READ, ADR_STATUS_OK, 9, adr_bytes (leaving->sealed, leaving->sealed_size));
     harness_advance (&s_signer, 1000 * ADR_MS);
     assert_int_equal (harness_count (&s_signer, ADR__KIND__WRITE), 1); /* it is a voter still */
-    s_tell_status (ADR_NODE_META, 3, 7);
+    s_tell_status_by (ADR_NODE_META, 3, 7, 1);
+    s_reply (ADR__KIND__READ, ADR_STATUS_OK, 9, adr_bytes (leaving->sealed, leaving->sealed_size));
+    assert_int_equal (harness_count (&s_signer, ADR__KIND__WRITE), 1); /* [TRUST-7] and may become one again, as far as its group knows */
+    s_tell_status_by (ADR_NODE_META, 3, 7, 2);
     s_reply (ADR__KIND__READ, ADR_STATUS_OK, 9, adr_bytes (leaving->sealed, leaving->sealed_size));
     adr_map_t *evicted = s_written (ADR__CONDITION__VERSION);
     assert_true (registry_node (evicted, 2, ADR_NODE_META)->evicted);
@@ -195,6 +204,20 @@ a_voter_leaves_before_it_is_evicted (void **state)
     s_assert_answered (ADR_STATUS_OK, 5);
     adr_map_destroy (&leaving);
     adr_map_destroy (&evicted);
+}
+
+/* [TRUST-7] What is known of its group may be old, and its group may be taking it in. */
+static void
+a_standby_leaves_before_it_is_evicted (void **state)
+{
+    (void) state;
+    adr_id_t node = registry_node (s_map, 2, ADR_NODE_META)->id;
+    s_tell_status_by (ADR_NODE_META, 3, 7, 1);
+    s_evict (&node, 5, 10000);
+    s_reply (ADR__KIND__READ, ADR_STATUS_NOT_FOUND, 0, s_nothing);
+    adr_map_t *leaving = s_written (ADR__CONDITION__ABSENT);
+    assert_true (registry_node (leaving, 2, ADR_NODE_META)->leaving && !registry_node (leaving, 2, ADR_NODE_META)->evicted);
+    adr_map_destroy (&leaving);
 }
 
 /* [TRUST-3] It is taken out of the voters, and in again, and keeps its certificate all the while. */
@@ -212,7 +235,10 @@ a_voter_is_unmade_and_made (void **state)
     s_tell_taken (leaving);
     s_reply (ADR__KIND__READ, ADR_STATUS_OK, 9, adr_bytes (leaving->sealed, leaving->sealed_size));
     assert_int_equal (harness_count (&s_signer, ADR__KIND__CONTROL_ANSWER), 0); /* it is a voter still */
-    s_tell_status (ADR_NODE_META, 3, 7);
+    s_tell_status_by (ADR_NODE_META, 3, 7, 1);
+    s_reply (ADR__KIND__READ, ADR_STATUS_OK, 9, adr_bytes (leaving->sealed, leaving->sealed_size));
+    assert_int_equal (harness_count (&s_signer, ADR__KIND__CONTROL_ANSWER), 0); /* [TRUST-7] */
+    s_tell_status_by (ADR_NODE_META, 3, 7, 2);
     s_reply (ADR__KIND__READ, ADR_STATUS_OK, 9, adr_bytes (leaving->sealed, leaving->sealed_size));
     s_assert_answered (ADR_STATUS_OK, 5);
     harness_forget (&s_signer);
@@ -429,6 +455,7 @@ main (void)
     const struct CMUnitTest tests[] = {
         S_TEST (an_edge_is_evicted_in_one_step),
         S_TEST (a_voter_leaves_before_it_is_evicted),
+        S_TEST (a_standby_leaves_before_it_is_evicted),
         S_TEST (a_voter_is_unmade_and_made),
         S_TEST (an_edge_votes_nowhere),
         S_TEST (who_is_needed_stays_a_voter),

@@ -145,6 +145,15 @@ test_voters_come_back (void **state)
     assert_true (adr_voters_decode (&read, adr_bytes (bytes, size)));
     assert_memory_equal (&read, &voters, sizeof read);
     assert_false (adr_voters_decode (&read, adr_bytes (bytes, size - 1)));
+    uint8_t longer[ADR_VOTERS_BYTES_MAX];
+    memcpy (longer, bytes, size);
+    memset (longer + size, 0, 8);
+    assert_false (adr_voters_decode (&read, adr_bytes (longer, size + 8))); /* one set, one encoding */
+    voters.map_epoch = 7;
+    assert_int_equal (adr_voters_encode (&voters, longer), size + 8);
+    assert_true (adr_voters_decode (&read, adr_bytes (longer, size + 8)));
+    assert_int_equal (read.map_epoch, 7);
+    assert_false (adr_voters_decode (&read, adr_bytes (longer, size + 7)));
     adr_put_u32 (bytes + 4, ADR_VOTERS_MAX + 1);
     assert_false (adr_voters_decode (&read, adr_bytes (bytes, sizeof bytes)));
     assert_int_equal (adr_voters_find (&voters, &voters.voter[1].node, 22), 1);

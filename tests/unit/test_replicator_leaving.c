@@ -331,7 +331,9 @@ test_a_standby_that_leaves_is_not_admitted (void **state) /* [TRUST-3] */
     s_zone_3_catches_up ();
     s_tell_leaving (3);
     s_live_on (2, 3, 3000 * ADR_MS);
-    assert_int_equal (s_last (), 1); /* not even for a while */
+    assert_int_equal (s_last (), 2); /* not even for a while: the log says that it is known [TRUST-7] */
+    assert_int_equal (adr_store_voters (fixture.store)->map_epoch, fixture.map->epoch);
+    assert_int_equal (((const Adr__GroupStatus *) fixture_newest (ADR__KIND__GROUP_STATUS))->map_epoch, fixture.map->epoch);
     s_assert_voters (true, true, false);
     assert_true (s_status_lists (3)); /* it still gets what it lacks, and is spoken of */
     assert_non_null (fixture_sent_to (3));
@@ -339,6 +341,73 @@ test_a_standby_that_leaves_is_not_admitted (void **state) /* [TRUST-3] */
     s_tell_map ();
     s_live_on (2, 3, 200 * ADR_MS);
     s_assert_voters (true, true, true);
+}
+
+/* A master that has started with the map of yesterday, and does not know that somebody leaves; its group's log does. */
+static void
+test_nobody_comes_in_by_an_older_registry (void **state) /* [TRUST-7] */
+{
+    (void) state;
+    s_zone_3_catches_up ();
+    fixture.map->epoch = 999;
+    s_tell_leaving (3);
+    s_live_on (2, 3, 400 * ADR_MS);
+    assert_int_equal (adr_store_voters (fixture.store)->map_epoch, 1000);
+    fixture.map->epoch = 5;
+    s_node (3)->leaving = false;
+    s_tell_map ();
+    s_live_on (2, 3, 3000 * ADR_MS);
+    s_assert_voters (true, true, false);
+    fixture.map->epoch = 1000;
+    s_tell_map ();
+    s_live_on (2, 3, 400 * ADR_MS);
+    s_assert_voters (true, true, true);
+    assert_int_equal (adr_store_voters (fixture.store)->map_epoch, 1001);
+}
+
+/* A status tells of voters that are committed. */
+static void
+test_a_status_does_not_run_ahead_of_the_commit (void **state) /* [TRUST-7] */
+{
+    (void) state;
+    s_zone_3_catches_up ();
+    s_tell_leaving (3);
+    for (int i = 0; i < 20; i++) { /* heard, and acknowledging nothing */
+        fixture_answered (2, 1, 1);
+        fixture_answered (3, 1, 1);
+        s_tick ();
+    }
+    assert_int_equal (adr_store_voters (fixture.store)->map_epoch, fixture.map->epoch);
+    assert_int_equal (((const Adr__GroupStatus *) fixture_newest (ADR__KIND__GROUP_STATUS))->map_epoch, 0);
+}
+
+/* The last that the master of a group of two and its disk lose is the entry that makes it a group of one: if the other one had that,
+ * it could neither lead nor let the first one lead. */
+static void
+test_voters_are_kept_from_who_is_none_until_they_are_committed (void **state) /* [REPL-4] */
+{
+    (void) state;
+    fixture_lead (1);
+    fixture_answered (2, 1, 1);
+    fixture_ack (2, 1, 1);
+    fixture_sync ();
+    fixture.disk_stands = true;
+    s_tell_leaving (2);
+    harness_forget (&fixture.harness);
+    for (int i = 0; i < 6; i++)
+        s_tick ();
+    assert_int_equal (s_last (), 2);
+    s_assert_voters (true, false, false);
+    assert_true (fixture_sent_to (2) == NULL || fixture_sent_to (2)->count == 0);
+    fixture.disk_stands = false;
+    s_tick ();
+    fixture_answered (2, 1, 1);
+    s_tick ();
+    assert_int_equal (adr_store_commit (fixture.store), 2);
+    assert_int_equal (fixture_sent_to (2)->commit, 2);
+    fixture_ack (2, 1, 1);
+    s_tick ();
+    assert_int_equal (fixture_sent_to (2)->prev_index + fixture_sent_to (2)->count, 2);
 }
 
 /* A group that is to have three voters does not stop at two [ELECT-10]; one of which the third leaves is to have two. */
@@ -741,6 +810,9 @@ main (void)
         S_TEST_OF (test_the_last_voter_of_a_group_does_not_leave_it, s_start_alone),
         S_TEST_OF (test_a_standby_that_has_caught_up_is_admitted, s_start_with_two),
         S_TEST_OF (test_a_standby_that_leaves_is_not_admitted, s_start_with_two),
+        S_TEST_OF (test_nobody_comes_in_by_an_older_registry, s_start_with_two),
+        S_TEST_OF (test_a_status_does_not_run_ahead_of_the_commit, s_start_with_two),
+        S_TEST_OF (test_voters_are_kept_from_who_is_none_until_they_are_committed, s_start_with_two),
         S_TEST_OF (test_one_voter_does_not_wait_for_who_leaves, s_start_alone),
         S_TEST_OF (test_a_standby_that_was_evicted_is_not_admitted, s_start_with_two),
         S_TEST_OF (test_a_peer_that_was_evicted_and_is_no_voter_is_forgotten, s_start_with_two),
