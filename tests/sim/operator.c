@@ -44,6 +44,18 @@ s_pick_node (sim_world_t *world, bool leaving)
     return found;
 }
 
+/* One of several edges; -1: there are too few. */
+static int
+s_pick_edge (sim_world_t *world)
+{
+    int found = -1;
+    int64_t seen = 0;
+    for (int i = 0; i < world->node_count; i++)
+        if (world->node[i].type == ADR_NODE_EDGE && !sim_is_evicted (world, i) && sim_pick (&world->trust->random, 0, seen++) == 0)
+            found = i;
+    return seen > 1 ? found : -1;
+}
+
 static bool
 s_zone_has_peer (const sim_world_t *world, int zone)
 {
@@ -99,6 +111,8 @@ s_choose (sim_world_t *world)
     } else {
         bool leaving = deed == DEED_PROMOTE || (deed == DEED_EVICT && sim_chance (random, 500000));
         operator->node = s_pick_node (world, leaving);
+        if (deed == DEED_EVICT && sim_chance (random, 200000))
+            operator->node = s_pick_edge (world);
         if (operator->node < 0)
             return false;
         operator->deed = deed;
@@ -117,7 +131,7 @@ s_any_edge (sim_world_t *world)
     int found = -1;
     int64_t seen = 0;
     for (int i = 0; i < world->node_count; i++)
-        if (world->node[i].type == ADR_NODE_EDGE && world->host[world->node[i].host].up && sim_pick (&world->trust->random, 0, seen++) == 0)
+        if (world->node[i].type == ADR_NODE_EDGE && world->host[world->node[i].host].up && !sim_is_evicted (world, i) && sim_pick (&world->trust->random, 0, seen++) == 0)
             found = i;
     return found;
 }

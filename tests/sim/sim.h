@@ -588,6 +588,8 @@ bool sim_is_known (const sim_world_t *world, const adr_id_t *node);
 void sim_trust_watch (sim_world_t *world, const adr_address_t *to, uint16_t kind, const ProtobufCMessage *header);
 /* [ELECT-10] One votes, and waits for a third that was adopted and never came. */
 bool sim_waits_for_third (const sim_world_t *world);
+/* A master has made a voters entry. */
+void sim_trust_voters_made (sim_world_t *world, int node);
 bool sim_has_strange_voter (const sim_world_t *world); /* one that is to go */
 void sim_liar_overhears (sim_world_t *world, sim_pack_t *pack);
 

@@ -331,6 +331,17 @@ sim_trust_watch (sim_world_t *world, const adr_address_t *to, uint16_t kind, con
         sim_fail (&world->verdict, "a node of another group is told nothing [DESIGN 8]", "%s", adr_kind_name (kind));
 }
 
+/* Its host loses power before, or while, its disk has the entry, which others have by then, or have not [REPL-4]. */
+void
+sim_trust_voters_made (sim_world_t *world, int node)
+{
+    if (!world->trust || world->phase != PHASE_FAULTS || !sim_chance (&world->trust->random, 150000))
+        return;
+    const sim_host_t *host = &world->host[world->node[node].host];
+    int64_t at = world->now_ns + sim_draw (&world->trust->random, 100, 8000) * SIM_US;
+    sim_event_at (world, at, EV_STOP_NOW, world->node[node].host, CRASH_POWER, host->life, NULL);
+}
+
 bool
 sim_has_strange_voter (const sim_world_t *world)
 {

@@ -150,6 +150,7 @@ s_watch_voters (sim_world_t *world, int place)
         if (!adr_store_term_at (node->store, change.commit, &change.commit_term))
             change.commit_term = 0;
         sim_told_voters (&world->told, place, node->leads, &change);
+        sim_trust_voters_made (world, place);
     }
     node->voters_at = at;
 }

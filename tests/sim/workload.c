@@ -153,7 +153,7 @@ s_pick_edge (sim_world_t *world)
     int64_t seen = 0;
     for (int i = 0; i < world->node_count; i++) {
         const sim_host_t *host = &world->host[world->node[i].host];
-        if (world->node[i].type != ADR_NODE_EDGE || (world->phase != PHASE_FAULTS && !host->sound)
+        if (world->node[i].type != ADR_NODE_EDGE || (world->phase != PHASE_FAULTS && (!host->sound || sim_is_evicted (world, i)))
             || (world->gap_at_ns && world->node[i].host == world->gap_host))
             continue;
         if (sim_pick (&world->client_random, 0, seen++) == 0)
