@@ -21,11 +21,12 @@ s_number (sim_world_t *world)
 
 /* --- what is done next ---------------------------------------------------------------------------------------------- */
 
+/* But for this one. */
 static bool
-s_all_are_admitted (const sim_world_t *world)
+s_all_are_admitted (const sim_world_t *world, int but)
 {
     for (int i = 0; i < world->node_count; i++)
-        if (world->node[i].replicates && (world->node[i].amnesic || world->node[i].boot == 0) && !sim_is_evicted (world, i)
+        if (i != but && world->node[i].replicates && (world->node[i].amnesic || world->node[i].boot == 0) && !sim_is_evicted (world, i)
             && !sim_is_leaving (world, i))
             return false;
     return true;
@@ -95,6 +96,24 @@ s_begin_adoption (sim_world_t *world)
     return true;
 }
 
+/* The group's master hears no PKI node for a while: what it knows of who is to go is old [TRUST-7]. */
+static void
+s_cut_off_master (sim_world_t *world)
+{
+    uint32_t from = 0, to = 0;
+    for (int i = 0; i < world->node_count; i++) {
+        from |= world->node[i].leads ? 1u << world->node[i].host : 0;
+        to |= world->node[i].type == ADR_NODE_PKI ? 1u << world->node[i].host : 0;
+    }
+    if (world->cut_count == SIM_CUTS_MAX || from == 0 || from & to)
+        return;
+    world->cut[world->cut_count++] = (sim_cut_t){ .from = to, .to = from, .number = ++world->cut_number };
+    int64_t length = sim_pick (&world->trust->random, 1000, 6000) * ADR_MS;
+    SIM_TRACE (world, "cut %llu: the master hears no PKI node for %lld ms", (unsigned long long) world->cut_number,
+               (long long) (length / ADR_MS));
+    sim_event_at (world, world->now_ns + length, EV_HEAL, 0, 0, world->cut_number, NULL);
+}
+
 /* True if a deed begins. */
 static bool
 s_choose (sim_world_t *world)
@@ -103,20 +122,28 @@ s_choose (sim_world_t *world)
     adr_random_t *random = &world->trust->random;
     sim_deed_t deed = (sim_deed_t) sim_pick (random, DEED_TOKEN, DEED_EVICT);
     bool removes = deed == DEED_DEMOTE || deed == DEED_EVICT;
-    if (removes && !s_all_are_admitted (world)) /* whoever is lost meanwhile may be one too many */
+    int newest = sim_chance (random, 300000) ? operator->newest : -1; /* it goes as soon as it comes */
+    if (newest >= 0) {
+        removes = true;
+        deed = sim_chance (random, 700000) ? DEED_EVICT : DEED_DEMOTE;
+    }
+    operator->newest = -1;
+    if (removes && !s_all_are_admitted (world, newest)) /* whoever is lost meanwhile may be one too many */
         return false;
     if (deed == DEED_TOKEN || deed == DEED_JOIN) {
         if (!s_begin_adoption (world))
             return false;
     } else {
         bool leaving = deed == DEED_PROMOTE || (deed == DEED_EVICT && sim_chance (random, 500000));
-        operator->node = s_pick_node (world, leaving);
-        if (deed == DEED_EVICT && sim_chance (random, 200000))
+        operator->node = newest >= 0 ? newest : s_pick_node (world, leaving);
+        if (newest < 0 && deed == DEED_EVICT && sim_chance (random, 200000))
             operator->node = s_pick_edge (world);
         if (operator->node < 0)
             return false;
         operator->deed = deed;
     }
+    if (newest >= 0 && sim_chance (random, 500000))
+        s_cut_off_master (world);
     operator->first_number = operator->number;
     operator->until_ns = world->now_ns + S_PATIENCE_NS;
     SIM_TRACE (world, "the operator begins deed %d with %s", operator->deed, world->node[operator->node].name);
@@ -187,6 +214,7 @@ s_end (sim_world_t *world, bool done)
 {
     sim_operator_t *operator = &world->trust->operator;
     SIM_TRACE (world, "the operator's deed %d with %s is %s", operator->deed, world->node[operator->node].name, done ? "done" : "given up");
+    operator->newest = done && (operator->deed == DEED_JOIN || operator->deed == DEED_PROMOTE) ? operator->node : -1;
     if (done)
         operator->done[operator->deed]++;
     else
@@ -256,7 +284,7 @@ s_let_join (sim_world_t *world, const Adr__Token *kept)
         sim_event_at (world, world->now_ns + sim_pick (&self->random, 0, 4000) * ADR_MS, EV_TRUST, TRUST_THIEF, 0, 0, NULL);
     }
     self->operator.done[DEED_TOKEN]++;
-    self->operator.deed = sim_chance (&self->random, 200000) ? DEED_WITHDRAW : DEED_JOIN;
+    self->operator.deed = sim_chance (&self->random, 300000) ? DEED_WITHDRAW : DEED_JOIN;
     self->operator.first_number = self->operator.number;
     self->operator.until_ns = world->now_ns + S_PATIENCE_NS;
 }

@@ -237,6 +237,7 @@ sim_options_trust (sim_options_t *self)
     adr_random_t of_its_own = { self->seed * UINT64_C (0xff51afd7ed558ccd) + 8 }, *random = &of_its_own;
     self->trust = true;
     self->pki = self->all_in_core = true;
+    self->split = self->split || s_coin (random);
     self->liar = s_coin (random);
     self->newcomers = (int) sim_pick (random, 1, 4);
     self->fault_time_ns = sim_draw (random, 8, 30) * SIM_SECOND;

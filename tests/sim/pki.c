@@ -30,7 +30,7 @@ sim_pki_asked (sim_world_t *world, int node, sim_pack_t *pack)
     adr_random_t *random = &world->trust->random;
     bool faults = world->phase == PHASE_FAULTS;
     int64_t delay = sim_pick (random, 1, 20) * ADR_MS;
-    if (faults && sim_chance (random, 50000)) /* it is committed much later, when whoever asked may be gone */
+    if (faults && sim_chance (random, 100000)) /* it is committed much later, when whoever asked may be gone */
         delay = sim_pick (random, 20, 5000) * ADR_MS;
     if (faults && sim_chance (random, 50000)) {
         sim_pack_release (world, pack);

@@ -159,7 +159,7 @@ sim_trust_new (uint64_t seed)
     self->random.state = seed * UINT64_C (0x9fb21c651e98df25) + 6;
     s_draw_bytes (&self->random, self->pki_group.bytes, ADR_ID_SIZE);
     s_draw_bytes (&self->random, self->other_group.bytes, ADR_ID_SIZE);
-    self->joiner.node = self->thief.node = self->operator.node = self->liar = -1;
+    self->joiner.node = self->thief.node = self->operator.node = self->operator.newest = self->liar = -1;
     return self;
 }
 

@@ -41,6 +41,7 @@ typedef enum { DEED_NONE, DEED_TOKEN, DEED_JOIN, DEED_DEMOTE, DEED_PROMOTE, DEED
 typedef struct {
     sim_deed_t deed;
     int node;              /* that it is about */
+    int newest;            /* has just come, or is to vote again; -1: none */
     uint64_t number;       /* of the newest question */
     uint64_t first_number; /* of the first about this */
     int64_t until_ns;
