@@ -33,6 +33,19 @@ adr_map_forming_node (const adr_map_t *map, const adr_map_group_t *group, const 
     return NULL;
 }
 
+const adr_voter_t *
+adr_map_founder (const adr_map_t *map, const adr_map_node_t *node)
+{
+    const adr_map_group_t *group = adr_map_group (map, &node->group);
+    int place = group ? adr_voters_find_node (&group->founding, &node->id) : -1;
+    if (place >= 0)
+        return &group->founding.voter[place];
+    for (uint32_t i = 0; group && i < group->forming_count; i++)
+        if (adr_id_equal (&group->forming[i].node, &node->id))
+            return &group->forming[i];
+    return NULL;
+}
+
 void
 adr_map_forming_lacks (const adr_map_t *map, const adr_map_group_t *group, char *names, size_t room)
 {

@@ -15,6 +15,8 @@ bool adr_map_is_forming (const adr_map_group_t *group);
 bool adr_map_forms_in (const adr_map_group_t *group, const adr_id_t *zone);
 /* Who has come for that zone; NULL: nobody yet. */
 const adr_map_node_t *adr_map_forming_node (const adr_map_t *map, const adr_map_group_t *group, const adr_id_t *zone);
+/* As which store the node was named among those who have come, or among the founding voters; NULL: it was not. */
+const adr_voter_t *adr_map_founder (const adr_map_t *map, const adr_map_node_t *node);
 /* Names of the zones that it waits for, with commas between, as many as there is room for. */
 void adr_map_forming_lacks (const adr_map_t *map, const adr_map_group_t *group, char *names, size_t room);
 /* In how many zones a group must be founded: one more than the quorum, or in all of a cluster that has fewer [GROUP-1]. */
