@@ -533,6 +533,7 @@ s_is_same (const change_t *change, const change_t *asked)
     return change->phase != CHANGE_NONE && change->kind == asked->kind && adr_id_equal (&change->node, &asked->node)
            && adr_id_equal (&change->key.question, &asked->key.question)
            && change->asked.withdrawn == asked->asked.withdrawn && change_is_same_set (change, asked)
+           && change->incarnation == asked->incarnation
            && memcmp (change->asked.key, asked->asked.key, sizeof asked->asked.key) == 0;
 }
 

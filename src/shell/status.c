@@ -64,7 +64,7 @@ s_parse (adr_shell_t *self, int argc, char **argv, const char *flag, bool *given
 /* A master says each second how its group is, and it takes two more to come here at the latest. */
 #define S_SILENT_S 5
 
-/* A forming group; "z2, z3". */
+/* "z2, z3". */
 static void
 s_join_names (const json_t *zones, char *text, size_t room)
 {
@@ -82,23 +82,35 @@ s_is_forming (const json_t *group)
     return strcmp (s_text (group, "state"), "forming") == 0;
 }
 
+static bool
+s_has_owner (const json_t *map, const char *type)
+{
+    const json_t *owner;
+    size_t i;
+    json_array_foreach (json_object_get (map, "owners"), i, owner)
+        if (strcmp (s_text (owner, "type"), type) == 0)
+            return true;
+    return false;
+}
+
 /* [GROUP-5] What the cluster cannot do while nobody owns partitions of a type. */
 static void
 s_note_types_without_owner (const json_t *map, json_t *why)
 {
-    static const struct {
-        const char *type, *text;
-    } types[] = { { "meta", "no group of meta nodes owns partitions -> nothing can be looked up, listed or written (group create meta)" },
-                  { "data", "no group of data nodes owns partitions -> objects with content can be neither read nor written (group create data)" } };
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        const json_t *owner;
-        size_t j;
-        bool owned = false;
-        json_array_foreach (json_object_get (map, "owners"), j, owner)
-            owned |= strcmp (s_text (owner, "type"), types[i].type) == 0;
-        if (!owned)
-            json_array_append_new (why, json_string (types[i].text));
-    }
+    if (!s_has_owner (map, "meta"))
+        json_array_append_new (why, json_string ("no group of meta nodes owns partitions -> nothing can be read or written (group create meta)"));
+    if (!s_has_owner (map, "data"))
+        json_array_append_new (why, json_string ("no group of data nodes owns partitions -> objects can be neither read nor written (group create data)"));
+}
+
+/* It lacks nothing that others do not have, unless nobody else owns partitions of its type. */
+static void
+s_note_forming (const json_t *map, const json_t *group, json_t *why)
+{
+    char zones[ADR_GROUP_ZONES_MAX * 66];
+    s_join_names (json_object_get (group, "waits_for"), zones, sizeof zones);
+    if (!s_has_owner (map, s_text (group, "type")))
+        json_array_append_new (why, json_sprintf ("%s is forming: nobody has joined in %s", s_text (group, "name"), zones));
 }
 
 /* The cluster is ready when each group has a master, of which one has heard lately, and each member is a voter that is online-ready. What is not is
@@ -113,9 +125,7 @@ s_is_ready (const json_t *map, json_t *why)
         const json_t *members = json_object_get (group, "members");
         json_int_t age_s = s_number (group, "age_ms") / 1000;
         if (s_is_forming (group)) {
-            char zones[ADR_GROUP_ZONES_MAX * 66];
-            s_join_names (json_object_get (group, "waits_for"), zones, sizeof zones);
-            json_array_append_new (why, json_sprintf ("%s is forming: nobody has joined in %s", s_text (group, "name"), zones));
+            s_note_forming (map, group, why);
             continue;
         }
         if (age_s >= S_SILENT_S)
