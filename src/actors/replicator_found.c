@@ -23,13 +23,15 @@ replicator_tend_founding (replicator_t *self)
 {
     const adr_environment_t *environment = self->environment;
     const adr_map_group_t *group = adr_map_group (self->map, &environment->group);
+    adr_voters_t founding = group ? group->founding : (adr_voters_t){ 0 };
+    founding.at = (adr_position_t){ 0, 0 }; /* whatever the registry says */
     if (group && adr_map_is_forming (group))
         s_note_who_lacks (self, group);
     if (group == NULL || !adr_store_lacks_voters (self->store)
-        || adr_voters_find (&group->founding, &environment->node, environment->incarnation) < 0)
+        || adr_voters_find (&founding, &environment->node, environment->incarnation) < 0)
         return;
     ADR_MARK ("a group is founded");
     adr_note (self->effects, ADR_LEVEL_NOTE, "group %s is formed -> founded by %u voters, this node among them", group->name,
               group->founding.count);
-    adr_store_found (self->store, &group->founding);
+    adr_store_found (self->store, &founding);
 }

@@ -354,7 +354,7 @@ s_read_forming (adr_map_group_t *to, const Adr__Group *group)
     to->forming_count = (uint32_t) group->n_forming_voter;
     for (uint32_t i = 0; i < to->forming_count; i++)
         to->forming[i] = (adr_voter_t){ adr_id_of (group->forming_voter[i]->node), group->forming_voter[i]->incarnation };
-    return true;
+    return to->forming_count == 0 || to->forming_count < to->forming_zone_count; /* with the last one it is formed */
 }
 
 static bool

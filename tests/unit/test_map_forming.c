@@ -355,6 +355,23 @@ it_is_encoded_whole (void **state)
     adr_map_destroy (&read);
 }
 
+/* No bytes make one in which more have come than can. */
+static void
+nobody_comes_too_much (void **state)
+{
+    (void) state;
+    adr_map_group_t *group = s_add_group (s_next, "data2", ADR_NODE_DATA, 3);
+    group->forming_count = 2;
+    for (int more = 0; more < 2; more++) {
+        adr_map_unseal (s_next);
+        adr_map_seal (s_next);
+        adr_map_t *read = adr_registry_read (adr_bytes (s_next->sealed, s_next->sealed_size));
+        assert_int_equal (read != NULL, more == 0);
+        adr_map_destroy (&read);
+        group->forming_count++;
+    }
+}
+
 int
 main (void)
 {
@@ -371,6 +388,7 @@ main (void)
         S_TEST (partitions_are_not_taken),
         S_TEST (a_second_group_owns_nothing),
         S_TEST (it_is_encoded_whole),
+        S_TEST (nobody_comes_too_much),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -37,7 +37,7 @@ s_hear (uint32_t come, uint64_t own_incarnation)
     adr_voter_t voter[3];
     for (uint32_t i = 0; i < 3; i++)
         voter[i] = (adr_voter_t){ fixture_meta (i + 1, 0).node, i == 0 ? own_incarnation : fixture.incarnation[i + 1] };
-    group->founding = (adr_voters_t){ .quorum = 2, .count = come == 3 ? 3 : 0 };
+    group->founding = (adr_voters_t){ .at = { 5, 5 }, .quorum = 2, .count = come == 3 ? 3 : 0 }; /* an entry that is none */
     group->forming_zone_count = 3;
     group->forming_count = come == 3 ? 0 : come;
     for (uint32_t i = 0; i < 3; i++) {
