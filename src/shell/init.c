@@ -588,6 +588,10 @@ s_report (const s_options_t *options, const adr_founding_t *founding)
                 cluster, made->zones, made->zones == 1 ? "" : "s", made->quorum,
                 made->zones < 3 ? ", not redundant: three zones survive the loss of one" : "", http,
                 options->directory);
+    for (unsigned type = ADR_NODE_META; type <= ADR_NODE_DATA && !options->json; type++)
+        if (!adr_founding_has (founding, (adr_node_type_t) type))
+            printf ("no %s nodes yet: adrestia group create %s\n", adr_node_type_name ((adr_node_type_t) type),
+                    adr_node_type_name ((adr_node_type_t) type));
 }
 
 static int
