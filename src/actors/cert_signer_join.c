@@ -144,8 +144,9 @@ s_why_not (const adr_map_t *held, const change_t *change, int64_t wall_ms)
         return "the group has a node in that zone already";
     if (s_group_size (held, &token->group) == 2 * ADR_VOTERS_MAX)
         return "the group has too many nodes";
-    if (s_why_no_founder (held, change))
-        return s_why_no_founder (held, change);
+    const char *no_founder = s_why_no_founder (held, change);
+    if (no_founder)
+        return no_founder;
     if (s_is_endpoint_taken (held, change))
         return "another node listens at one of these addresses";
     if (!change_zone (held, token->zone_name) && held->zone_count == ADR_ZONES_MAX)
