@@ -125,8 +125,8 @@ adr_map_forming_leave (adr_map_t *map, const adr_map_node_t *node)
 
 /* --- what others may say -------------------------------------------------------------------------------------------- */
 
-/* Each is a node of the group, in a zone of its own among those that the group is founded in, and has an incarnation. Nobody comes by
- * eviction: `evicted` counts those that were since. */
+/* Each is a node of the group, in a zone of its own among those that the group is founded in, and has an incarnation. `evicted` counts
+ * those that have been evicted since. */
 static bool
 s_are_its_nodes (const adr_map_t *map, const adr_map_group_t *group, const adr_voter_t *voter, uint32_t count, uint64_t *evicted)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* The folder of a node that joins: see join.h.
  *
- * Makes durable: node.id, node.key and, of a founder, incarnation before anybody is asked, so that whatever is interrupted is asked for again by the same keys;
+ * Makes durable: node.id, node.key and, of a founder, incarnation before anybody is asked, so that whatever is interrupted is asked for
+ * again by the same keys;
  * then each file whole, beside its place, synced, renamed, the folder synced. Assumes: nobody else writes there; other joins are kept
  * out by a lock. */
 
