@@ -197,6 +197,32 @@ adr_result_t adr_token_list (adr_client_t *self, adr_token_row_fn *row, void *ar
  * come in by it; TIMEOUT, UNKNOWN: no PKI node answered, and it may be done. */
 adr_result_t adr_token_withdraw (adr_client_t *self, const uint8_t id[32]);
 
+/* --- new groups, for admins (docs/protocol/groups.md) --- */
+
+/* What a group is to be whose nodes come in by a set of tokens, one a zone; texts are the caller's, names of 1 to 63 bytes. */
+typedef struct {
+    const char *type;        /* "meta" or "data" */
+    const char *name;        /* NULL: its type, and the first number that is free: data2 */
+    const char *const *zone; /* names of zones that there are, each once */
+    size_t zone_count;       /* one more than the quorum at least, or all zones of a cluster that has fewer; 7 at most */
+    uint64_t valid_ms;       /* how long each token admits its node, from 1 ms to a week */
+} adr_group_terms_t;
+
+#define ADR_GROUP_ZONES_MAX 7
+typedef struct {
+    char name[64];                               /* the group's */
+    size_t token_count;                          /* as many as zones, in their order */
+    adr_token_made_t token[ADR_GROUP_ZONES_MAX]; /* each a secret */
+} adr_group_made_t;
+
+/* Makes a group that is forming until a node has come in by each of its tokens, and then founded by these. Draws the secrets here, and
+ * asks the PKI group to keep group and tokens: all of it, or nothing. OK, and `made` is filled in; it is the caller's, who wipes it.
+ * INVALID: the terms cannot be, or there is no such zone; REFUSED: the PKI group says why not (the name is taken, too few zones, it is
+ * busy); NOT_FOUND: no PKI node lets anybody in; DENIED: who asks is no admin; TIMEOUT, UNKNOWN: nobody answered in time; the group may
+ * have been made then, and nobody has its tokens' texts: others are made by adr_token_create. UNREACHABLE, DAMAGED: no edge, or one whose
+ * answer makes no sense. `made` is all zeros but for OK. */
+adr_result_t adr_group_create (adr_client_t *self, const adr_group_terms_t *terms, adr_group_made_t *made);
+
 /* --- S3 credentials, for admins (docs/protocol/credentials.md) --- */
 
 typedef enum {

@@ -149,6 +149,8 @@ s_on_control (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effe
         cert_signer_on_node (self, CHANGE_PROMOTE, event, effects);
     else if (control->action == ADR__CONTROL_ACTION__TOKEN || control->action == ADR__CONTROL_ACTION__TOKEN_WITHDRAW)
         cert_signer_on_token (self, event, effects);
+    else if (control->action == ADR__CONTROL_ACTION__GROUP_CREATE)
+        cert_signer_on_group (self, event, effects);
     else if (control->action >= ADR__CONTROL_ACTION__KEY_CREATE && control->action <= ADR__CONTROL_ACTION__KEY_REVOKE)
         cert_signer_on_key (self, event, effects);
     else

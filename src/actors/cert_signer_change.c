@@ -82,6 +82,8 @@ s_about (const change_t *change, const char *node)
 {
     if (change->kind == CHANGE_KEY)
         return change->key.asked.access_key;
+    if (change->kind == CHANGE_GROUP)
+        return change->set.kept[0].type ? change->set.kept[0].group_name : change->set.asked[0].group_name;
     return change->kind == CHANGE_TOKEN || change->kind == CHANGE_JOIN ? change->token.name : node;
 }
 
@@ -98,7 +100,8 @@ void
 change_end (cert_signer_t *self, adr_status_t status, const char *text, adr_effects_t *effects)
 {
     static const char *const s_names[] = { [CHANGE_EVICT] = "eviction", [CHANGE_DEMOTE] = "demotion", [CHANGE_PROMOTE] = "promotion", [CHANGE_RENEW] = "renewal",
-                                          [CHANGE_TOKEN] = "token", [CHANGE_JOIN] = "adoption", [CHANGE_KEY] = "change" };
+                                          [CHANGE_TOKEN] = "token", [CHANGE_JOIN] = "adoption", [CHANGE_KEY] = "change",
+                                          [CHANGE_GROUP] = "making" };
     change_t *change = cert_signer_change (self);
     char id[ADR_ID_TEXT_SIZE];
     adr_id_format (&change->node, id);
@@ -109,6 +112,8 @@ change_end (cert_signer_t *self, adr_status_t status, const char *text, adr_effe
     else if (change->kind == CHANGE_KEY)
         cert_signer_answer_key (change->asker, change->asked_number, status, text,
                                 done && *change->key.kept.access_key ? &change->key.kept : NULL, effects);
+    else if (change->kind == CHANGE_GROUP)
+        cert_signer_answer_group (change->asker, change->asked_number, status, text, done ? change : NULL, effects);
     else if (change->kind != CHANGE_RENEW) /* that nobody has asked for */
         cert_signer_answer (change->asker, change->asked_number, status, text,
                             done && change->kind == CHANGE_TOKEN ? &change->token : NULL, effects);
@@ -155,6 +160,8 @@ static adr_bytes_t
 s_key_of (const change_t *change, change_phase_t phase, uint8_t room[CERT_SIGNER_KEY_MAX], uint8_t *table)
 {
     *table = phase == CHANGE_READING_TOKEN ? ADR_TABLE_TOKEN : phase == CHANGE_READING ? ADR_TABLE_REGISTRY : ADR_TABLE_CREDENTIAL;
+    if (phase == CHANGE_READING_TOKEN && change->kind == CHANGE_GROUP)
+        return adr_bytes (change->set.asked[change->set.read].key, ADR_KEY_SIZE);
     if (phase == CHANGE_READING_TOKEN)
         return adr_bytes (change->asked.key, sizeof change->asked.key);
     if (phase == CHANGE_READING_GENERATION)
@@ -188,7 +195,7 @@ s_next_phase (change_kind_t kind)
     static const change_phase_t s_next[] = { [CHANGE_EVICT] = CHANGE_READING, [CHANGE_DEMOTE] = CHANGE_READING,
                                              [CHANGE_PROMOTE] = CHANGE_READING, [CHANGE_RENEW] = CHANGE_READING,
                                              [CHANGE_TOKEN] = CHANGE_READING_TOKEN, [CHANGE_JOIN] = CHANGE_READING_TOKEN,
-                                             [CHANGE_KEY] = CHANGE_READING_CREDENTIAL };
+                                             [CHANGE_KEY] = CHANGE_READING_CREDENTIAL, [CHANGE_GROUP] = CHANGE_READING_TOKEN };
     return s_next[kind];
 }
 
@@ -203,7 +210,9 @@ s_first_phase (const change_t *change)
 static void
 s_read_first (cert_signer_t *self, int64_t now_ns, adr_effects_t *effects)
 {
-    s_read (self, s_first_phase (cert_signer_change (self)), now_ns, effects);
+    change_t *change = cert_signer_change (self);
+    change->set.read = 0;
+    s_read (self, s_first_phase (change), now_ns, effects);
 }
 
 static void
@@ -347,6 +356,9 @@ s_decide (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_ef
     case CHANGE_JOIN:
         cert_signer_decide_join (self, held, event, effects);
         break;
+    case CHANGE_GROUP:
+        cert_signer_decide_group (self, held, event, effects);
+        break;
     case CHANGE_KEY: /* it reads no registry */
         break;
     }
@@ -421,6 +433,20 @@ s_on_token_record (cert_signer_t *self, const adr_event_t *event, adr_effects_t 
     s_read (self, CHANGE_READING, event->now_ns, effects);
 }
 
+/* One of a set; the registry is read behind the last. */
+static void
+s_on_set_record (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
+{
+    change_t *change = cert_signer_change (self);
+    change_token_t *kept = &change->set.kept[change->set.read];
+    *kept = (change_token_t){ 0 };
+    if (!(s_is_there ((const Adr__Answer *) event->message.header) && change_token_decode (kept, event->message.payload))
+        && !s_is_absent (change, event))
+        return;
+    change->set.read++;
+    s_read (self, change->set.read < change->set.count ? CHANGE_READING_TOKEN : CHANGE_READING, event->now_ns, effects);
+}
+
 static void
 s_on_generation_record (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
@@ -484,7 +510,9 @@ cert_signer_on_change_answer (cert_signer_t *self, const adr_event_t *event, adr
     if (change->phase == CHANGE_NONE || answer->number != change->number || !change->awaits)
         return false;
     change->awaits = false;
-    if (change->phase == CHANGE_READING_TOKEN)
+    if (change->phase == CHANGE_READING_TOKEN && change->kind == CHANGE_GROUP)
+        s_on_set_record (self, event, effects);
+    else if (change->phase == CHANGE_READING_TOKEN)
         s_on_token_record (self, event, effects);
     else if (change->phase == CHANGE_READING_GENERATION)
         s_on_generation_record (self, event, effects);
@@ -504,7 +532,8 @@ s_is_same (const change_t *change, const change_t *asked)
 {
     return change->phase != CHANGE_NONE && change->kind == asked->kind && adr_id_equal (&change->node, &asked->node)
            && adr_id_equal (&change->key.question, &asked->key.question)
-           && change->asked.withdrawn == asked->asked.withdrawn
+           && change->asked.withdrawn == asked->asked.withdrawn && change_is_same_set (change, asked)
+           && change->incarnation == asked->incarnation
            && memcmp (change->asked.key, asked->asked.key, sizeof asked->asked.key) == 0;
 }
 

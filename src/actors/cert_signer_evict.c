@@ -3,6 +3,7 @@
  * Who is *leaving* is taken out of its group's voters, and stays so until it is promoted; only who votes nowhere is *evicted*. */
 
 #include "actors/cert_signer_private.h"
+#include "core/map_forming.h"
 #include "core/map_trust.h"
 #include "store/store.h"
 
@@ -82,7 +83,16 @@ s_write_evicted (cert_signer_t *self, adr_map_t *held, adr_map_node_t *node, con
 {
     node->leaving = node->evicted = true;
     node->certificate_size = 0;
+    adr_map_forming_leave (held, node);
     s_write_next (self, held, node, "evict", event, effects);
+}
+
+/* [GROUP-4] Nobody votes there yet. */
+static bool
+s_is_in_forming_group (const adr_map_t *map, const adr_map_node_t *node)
+{
+    const adr_map_group_t *group = adr_map_group (map, &node->group);
+    return group && adr_map_is_forming (group);
 }
 
 void
@@ -97,7 +107,7 @@ cert_signer_decide_evict (cert_signer_t *self, adr_map_t *held, const adr_event_
         change_end (self, ADR_STATUS_OK, "evicted", effects);
     else if (node->evicted)
         change_wait (change, "it is committed, and too few PKI nodes have signed it yet: ask again", event->now_ns);
-    else if (node->type == ADR_NODE_EDGE)
+    else if (node->type == ADR_NODE_EDGE || s_is_in_forming_group (held, node))
         s_write_evicted (self, held, node, event, effects);
     else {
         const adr_group_status_t *status = s_status (seen, node);
@@ -123,6 +133,8 @@ cert_signer_decide_demote (cert_signer_t *self, adr_map_t *held, const adr_event
     const adr_group_status_t *status = node ? s_status (seen, node) : NULL;
     if (node == NULL || node->evicted || node->type == ADR_NODE_EDGE)
         change_end (self, ADR_STATUS_REFUSED, "it is in no group, or was evicted", effects);
+    else if (s_is_in_forming_group (held, node))
+        change_end (self, ADR_STATUS_REFUSED, "its group is forming: nobody votes there yet", effects);
     else if (status == NULL)
         change_wait (change, "nothing is known of its group, or for too long: ask again", event->now_ns);
     else if (!node->leaving && s_is_needed (held, status, node))
@@ -144,6 +156,8 @@ cert_signer_decide_promote (cert_signer_t *self, adr_map_t *held, const adr_even
     const adr_group_status_t *status = node ? s_status (seen, node) : NULL;
     if (node == NULL || node->evicted || node->type == ADR_NODE_EDGE)
         change_end (self, ADR_STATUS_REFUSED, "it is in no group, or was evicted", effects);
+    else if (s_is_in_forming_group (held, node))
+        change_end (self, ADR_STATUS_REFUSED, "its group is forming: nobody votes there yet", effects);
     else if (node->leaving && adr_map_peer_in_zone (held, &node->group, &node->zone))
         change_end (self, ADR_STATUS_REFUSED, "its group has another node in that zone", effects);
     else if (node->leaving) {

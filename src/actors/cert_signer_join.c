@@ -3,6 +3,7 @@
 
 #include "actors/cert_signer_private.h"
 
+#include "core/map_forming.h"
 #include "core/map_trust.h"
 #include "core/token.h"
 
@@ -59,7 +60,11 @@ static void
 s_answer_member (cert_signer_t *self, const adr_map_node_t *node, uint64_t epoch, const adr_event_t *event, adr_effects_t *effects)
 {
     change_t *change = cert_signer_change (self);
-    if (node->evicted)
+    const adr_voter_t *founder = adr_map_founder (cert_signer_map (self), node);
+    if (founder && change->incarnation && founder->incarnation != change->incarnation)
+        change_end (self, ADR_STATUS_DENIED, "the registry has it with another incarnation, which this folder has lost: evict the node",
+                    effects);
+    else if (node->evicted)
         change_end (self, ADR_STATUS_DENIED, "the node was evicted: it needs another token and other keys", effects);
     else if (cert_signer_map (self)->epoch < epoch)
         change_wait (change, "it is committed, and too few PKI nodes have signed it yet: ask again", event->now_ns);
@@ -105,13 +110,16 @@ s_group_size (const adr_map_t *map, const adr_id_t *group)
     return adr_id_is_none (group) ? 0 : adr_map_group_nodes (map, group, nodes, 2 * ADR_VOTERS_MAX);
 }
 
-static const adr_map_zone_t *
-s_zone_of (const adr_map_t *map, const change_token_t *token)
+/* [GROUP-3] Whoever is to found it says as which store, and comes for a zone that it is founded in. */
+static const char *
+s_why_no_founder (const adr_map_t *held, const change_t *change)
 {
-    for (uint32_t i = 0; i < map->zone_count; i++)
-        if (strcmp (map->zone[i].name, token->zone_name) == 0)
-            return &map->zone[i];
-    return NULL;
+    const adr_map_group_t *group = adr_map_group (held, &change->token.group);
+    if (group == NULL || !adr_map_is_forming (group))
+        return NULL;
+    if (change->incarnation == 0)
+        return "the group is forming, and this node does not tell its incarnation: it needs a token that says so";
+    return adr_map_forms_in (group, &change->token.zone) ? NULL : "the group is founded in other zones";
 }
 
 /* NULL, or why the registry takes no such node. */
@@ -136,9 +144,12 @@ s_why_not (const adr_map_t *held, const change_t *change, int64_t wall_ms)
         return "the group has a node in that zone already";
     if (s_group_size (held, &token->group) == 2 * ADR_VOTERS_MAX)
         return "the group has too many nodes";
+    const char *no_founder = s_why_no_founder (held, change);
+    if (no_founder)
+        return no_founder;
     if (s_is_endpoint_taken (held, change))
         return "another node listens at one of these addresses";
-    if (!s_zone_of (held, token) && held->zone_count == ADR_ZONES_MAX)
+    if (!change_zone (held, token->zone_name) && held->zone_count == ADR_ZONES_MAX)
         return "there can be no more zones";
     if (token->type == ADR_NODE_PKI && held->authority_count == ADR_ZONES_MAX)
         return "there can be no more authorities";
@@ -149,7 +160,7 @@ static void
 s_add_node (cert_signer_t *self, adr_map_t *map, int64_t wall_ms)
 {
     change_t *change = cert_signer_change (self);
-    if (s_zone_of (map, &change->token) == NULL) {
+    if (change_zone (map, change->token.zone_name) == NULL) {
         adr_map_zone_t *zone = &map->zone[map->zone_count++];
         *zone = (adr_map_zone_t){ .id = change->token.zone };
         snprintf (zone->name, sizeof zone->name, "%s", change->token.zone_name);
@@ -175,14 +186,25 @@ s_add_node (cert_signer_t *self, adr_map_t *map, int64_t wall_ms)
     snprintf (node->http, sizeof node->http, "%s", change->http);
 }
 
+/* [GROUP-4] Into a forming group; the last one of its nodes forms it. `more` gets what the audit says of it. */
+static void
+s_add_founder (cert_signer_t *self, adr_map_t *map, const adr_map_node_t *node, char *more, size_t room)
+{
+    adr_map_group_t *group = adr_map_group (map, &node->group);
+    if (group && adr_map_is_forming (group)
+        && adr_map_forming_join (map, group, &(adr_voter_t){ node->id, cert_signer_change (self)->incarnation }))
+        snprintf (more, room, ", \"formed\": \"%s\"", group->name);
+}
+
 /* The token bound, the registry with the node, its bindings and the audit's row: together or not at all. */
 static void
 s_adopt (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects)
 {
     change_t *change = cert_signer_change (self);
-    char id[ADR_ID_TEXT_SIZE], more[ADR_NAME_MAX + ADR_ID_TEXT_SIZE + 32];
+    char id[ADR_ID_TEXT_SIZE], more[2 * ADR_NAME_MAX + ADR_ID_TEXT_SIZE + 64], formed[ADR_NAME_MAX + 32] = "";
     s_add_node (self, held, event->wall_ms);
     const adr_map_node_t *node = &held->node[held->node_count - 1];
+    s_add_founder (self, held, node, formed, sizeof formed);
     adr_cert_t certificate;
     bool good = adr_cert_decode (&certificate, adr_bytes (node->certificate, node->certificate_size));
     adr_assert (good); /* made here */
@@ -199,7 +221,7 @@ s_adopt (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_eff
                    ADR_PLANT (TRUST_5_TOKEN_NOT_BOUND) ? NULL : &change->token_held);
     adr_buffer_free (&record);
     adr_id_format (&node->id, id);
-    snprintf (more, sizeof more, "\"name\": \"%s\", \"node\": \"%s\"", node->name, id);
+    snprintf (more, sizeof more, "\"name\": \"%s\", \"node\": \"%s\"%s", node->name, id, formed);
     change_add_audit (change, held->epoch, 0, "join", more, event->wall_ms);
     for (unsigned i = 0; i < CERT_SIGNER_BINDINGS; i++) {
         uint8_t key[CERT_SIGNER_KEY_MAX];
@@ -281,7 +303,7 @@ s_read_join (const cert_signer_t *self, change_t *asked, const Adr__Join *join, 
         || !s_take_endpoint (asked->client, join->client, true, edge || pki) || !s_take_endpoint (asked->http, join->http, false, edge))
         return "a node names where it listens, by IPv4 addresses: control and bulk, an edge client and http, a PKI node client as well";
     const char *const endpoints[] = { join->control, join->bulk, join->client, join->http };
-    if (!adr_token_join_signed (join->token_key.data, &environment->cluster, bytes, endpoints, join->signature.data))
+    if (!adr_token_join_signed (join->token_key.data, &environment->cluster, bytes, endpoints, join->incarnation, join->signature.data))
         return "the token's secret did not sign the request";
     if (!adr_cert_signed_by (request, request->sign_key))
         return "the request's own key did not sign it";
@@ -289,6 +311,7 @@ s_read_join (const cert_signer_t *self, change_t *asked, const Adr__Join *join, 
         return "a PKI node brings an authority's certificate, for itself and of the root; others bring none";
     memcpy (asked->asked.key, join->token_key.data, ADR_KEY_SIZE);
     asked->node = request->node;
+    asked->incarnation = join->incarnation;
     return adr_id_is_none (&request->node) ? "no nodeId" : NULL;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* What cert_signer's files share. cert_signer.c: certificates; cert_signer_change.c: how a change becomes a record of the group;
- * cert_signer_evict.c, cert_signer_renew.c, cert_signer_token.c, cert_signer_join.c and cert_signer_key.c: what is changed;
+ * cert_signer_evict.c, cert_signer_renew.c, cert_signer_token.c, cert_signer_group.c, cert_signer_join.c and cert_signer_key.c: what is changed;
  * cert_signer_credentials.c: what edges are told. */
 
 #ifndef ADR_CERT_SIGNER_PRIVATE_H
@@ -30,7 +30,8 @@ typedef enum {
     CHANGE_WAITING  /* for what `why` says */
 } change_phase_t;
 
-typedef enum { CHANGE_EVICT, CHANGE_DEMOTE, CHANGE_PROMOTE, CHANGE_RENEW, CHANGE_TOKEN, CHANGE_JOIN, CHANGE_KEY } change_kind_t;
+typedef enum { CHANGE_EVICT, CHANGE_DEMOTE, CHANGE_PROMOTE, CHANGE_RENEW, CHANGE_TOKEN, CHANGE_JOIN, CHANGE_KEY,
+               CHANGE_GROUP } change_kind_t;
 
 /* A token's record: its terms, and who used it. */
 typedef struct {
@@ -76,7 +77,9 @@ typedef struct {
     adr_version_t version; /* ... that it is this one still; index 0: on none */
 } change_op_t;
 
-#define CHANGE_OPS_MAX (3 + CERT_SIGNER_BINDINGS)
+/* A set of tokens: the registry, one a zone, the audit's row. */
+#define CHANGE_OPS_MAX (ADR_ZONES_MAX + 2)
+static_assert (CHANGE_OPS_MAX >= 3 + CERT_SIGNER_BINDINGS, "a node that comes in has its registry, token, audit and bindings");
 
 /* One change of the PKI group's tables at a time; what others ask meanwhile is refused as busy. */
 typedef struct {
@@ -104,8 +107,14 @@ typedef struct {
     change_token_t asked;      /* TOKEN, JOIN: its key, and the terms that are asked for */
     change_token_t token;      /* ... the record that was read or is written; type 0: there is none */
     adr_version_t token_held;
+    struct {                   /* GROUP: a token a zone */
+        uint32_t count, read;  /* how many there are, and of how many the record was read */
+        change_token_t asked[ADR_ZONES_MAX];
+        change_token_t kept[ADR_ZONES_MAX]; /* the records; type 0: there is none */
+    } set;
     change_key_t key;          /* KEY */
-    adr_cert_t certificate;    /* JOIN: the request; signed once the registry has it */
+    uint64_t incarnation;      /* JOIN: as it was told; 0: it was not [GROUP-3] */
+    adr_cert_t certificate;    /* ... the request; signed once the registry has it */
     uint8_t authority[ADR_CERTIFICATE_MAX]; /* ... of a PKI node: signed by the root */
     size_t authority_size;
     char control[ADR_ENDPOINT_MAX + 1], bulk[ADR_ENDPOINT_MAX + 1], client[ADR_ENDPOINT_MAX + 1], http[ADR_ENDPOINT_MAX + 1];
@@ -193,6 +202,7 @@ void cert_signer_decide_evict (cert_signer_t *self, adr_map_t *held, const adr_e
 void cert_signer_decide_demote (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_decide_promote (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_decide_renewal (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
+void cert_signer_decide_group (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_decide_token (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_decide_join (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 /* The same, given what change->key has read. */
@@ -204,8 +214,12 @@ void cert_signer_begin_renewal (cert_signer_t *self, const adr_event_t *event, a
 /* What operators and strangers ask. */
 void cert_signer_on_node (cert_signer_t *self, change_kind_t kind, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_on_key (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
+void cert_signer_on_group (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_on_token (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_on_join (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
+/* GROUP's answer; `change` NULL: it is refused. */
+void cert_signer_answer_group (adr_address_t asker, uint64_t number, adr_status_t status, const char *text, const change_t *change,
+                               adr_effects_t *effects);
 /* JOIN's answer; `map` and `certificate` NULL: it is refused. */
 void cert_signer_answer_join (cert_signer_t *self, adr_address_t asker, uint64_t number, adr_status_t status, const char *text,
                               const adr_cert_t *certificate, const adr_map_t *map, adr_effects_t *effects);
@@ -226,5 +240,11 @@ ADR_WARN_UNUSED bool change_token_decode (change_token_t *token, adr_bytes_t byt
 /* Lends; of a message that lives as long as the token. */
 void change_token_message (const change_token_t *token, Adr__Token *message);
 ADR_WARN_UNUSED bool change_token_read (change_token_t *token, const Adr__Token *message);
+/* Fills in a name that was left open: `<group>@<zone>`; an edge is edge1, or the next that is free. */
+void change_token_name (change_token_t *token, const adr_map_t *map);
+/* What was asked for is what is kept; what was left open fits anything. */
+ADR_WARN_UNUSED bool change_token_is_as_asked (const change_token_t *asked, const change_token_t *kept);
+const adr_map_zone_t *change_zone (const adr_map_t *map, const char *name); /* NULL: there is none */
+bool change_is_same_set (const change_t *a, const change_t *b);
 
 #endif

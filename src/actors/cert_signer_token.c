@@ -3,6 +3,7 @@
 
 #include "actors/cert_signer_private.h"
 
+#include "core/map_forming.h"
 #include "core/map_trust.h"
 #include "core/token.h"
 #include "wire/bounds.h"
@@ -88,8 +89,8 @@ change_token_decode (change_token_t *token, adr_bytes_t bytes)
 
 /* --- terms -------------------------------------------------------------------------------------------------------- */
 
-static const adr_map_zone_t *
-s_zone (const adr_map_t *map, const char *name)
+const adr_map_zone_t *
+change_zone (const adr_map_t *map, const char *name)
 {
     for (uint32_t i = 0; i < map->zone_count; i++)
         if (strcmp (map->zone[i].name, name) == 0)
@@ -113,9 +114,8 @@ s_group (const adr_map_t *map, adr_node_type_t type, const char *name)
     return found;
 }
 
-/* `<group>@<zone>`; an edge is edge1, or the next that is free. */
-static void
-s_name_node (change_token_t *token, const adr_map_t *map)
+void
+change_token_name (change_token_t *token, const adr_map_t *map)
 {
     if (*token->name)
         return;
@@ -137,7 +137,7 @@ s_new_zone (const adr_id_t *cluster, const char *name)
 static adr_status_t
 s_settle_terms (change_token_t *token, const adr_map_t *held, const char **text)
 {
-    const adr_map_zone_t *zone = s_zone (held, token->zone_name);
+    const adr_map_zone_t *zone = change_zone (held, token->zone_name);
     const adr_map_group_t *group = token->type == ADR_NODE_EDGE ? NULL : s_group (held, token->type, token->group_name);
     *text = "there can be no more zones";
     if (!zone && held->zone_count == ADR_ZONES_MAX)
@@ -149,18 +149,20 @@ s_settle_terms (change_token_t *token, const adr_map_t *held, const char **text)
         token->zone = zone->id;
     else
         token->zone = s_new_zone (&held->cluster, token->zone_name);
+    *text = "the group is founded in other zones";
+    if (group && adr_map_is_forming (group) && !adr_map_forms_in (group, &token->zone))
+        return ADR_STATUS_REFUSED;
     if (group) {
         token->group = group->id;
         snprintf (token->group_name, sizeof token->group_name, "%s", group->name);
     }
-    s_name_node (token, held);
+    change_token_name (token, held);
     *text = "a node of that name is in the registry";
     return adr_map_node_by_name (held, token->name) ? ADR_STATUS_REFUSED : ADR_STATUS_OK;
 }
 
-/* What was asked for is what is kept; what was left open fits anything. */
-static bool
-s_is_as_asked (const change_token_t *asked, const change_token_t *kept)
+bool
+change_token_is_as_asked (const change_token_t *asked, const change_token_t *kept)
 {
     return asked->type == kept->type && strcmp (asked->zone_name, kept->zone_name) == 0
            && (*asked->group_name == 0 || strcmp (asked->group_name, kept->group_name) == 0)
@@ -212,7 +214,7 @@ cert_signer_decide_token (cert_signer_t *self, adr_map_t *held, const adr_event_
         return;
     }
     if (change->token.type) { /* this very question, asked again, or somebody who draws keys badly */
-        bool same = s_is_as_asked (&change->asked, &change->token);
+        bool same = change_token_is_as_asked (&change->asked, &change->token);
         change_end (self, same ? ADR_STATUS_OK : ADR_STATUS_DENIED, same ? "" : "another token has that key", effects);
         return;
     }

@@ -196,7 +196,7 @@ s_turn_away (edge_router_t *self, const adr_event_t *event, const s_asked_t *ask
         *why = self->stopping ? "this edge is stopping" : "busy: this edge holds as many requests as it may";
         return ADR_STATUS_REFUSED;
     }
-    *why = "no group owns this partition";
+    *why = "no group of that type owns this partition yet";
     return adr_routes_owner (&self->routes, asked->type, asked->partition) < 0 ? ADR_STATUS_REFUSED : ADR_STATUS_OK;
 }
 

@@ -10,12 +10,9 @@
 static const adr_bytes_t s_nothing;
 
 static void
-s_answer (edge_router_t *self, adr_address_t asker, uint64_t number, adr_status_t status, const char *text, Adr__Token *token,
-          Adr__Credential *credential)
+s_answer (edge_router_t *self, adr_address_t asker, uint64_t number, adr_status_t status, const char *text)
 {
     Adr__ControlAnswer answer = ADR__CONTROL_ANSWER__INIT;
-    answer.token = token;
-    answer.credential = credential;
     answer.number = number;
     answer.status = status;
     answer.text = (char *) text;
@@ -71,7 +68,7 @@ s_find_actor (const edge_router_t *self, const Adr__Control *ask, uint32_t tries
     adr_id_t id = adr_id_of (ask->node);
     const adr_map_node_t *node = adr_map_node (self->map, &id);
     bool nobody = ask->action == ADR__CONTROL_ACTION__TOKEN || ask->action == ADR__CONTROL_ACTION__TOKEN_WITHDRAW
-                  || s_is_key (ask->action); /* these are about no node */
+                  || ask->action == ADR__CONTROL_ACTION__GROUP_CREATE || s_is_key (ask->action); /* these are about no node */
     bool changes = ask->action >= ADR__CONTROL_ACTION__EVICT;
     if (changes && (node || nobody))
         node = s_choose_pki (self, &id, tries);
@@ -121,18 +118,17 @@ edge_router_on_control (edge_router_t *self, const adr_event_t *event)
         const char *why = s_may (ADR_NODE_OPERATOR, ask.action) ? "this is for operators and admins" : "this is for admins";
         ADR_MARK ("edge: a user's role does not let him do it");
         edge_router_note_denied (self, event, why);
-        s_answer (self, asker, ask.number, ADR_STATUS_DENIED, why, NULL, NULL);
+        s_answer (self, asker, ask.number, ADR_STATUS_DENIED, why);
         return;
     }
     if (!s_find_actor (self, &ask, 0, &to) || ask.limit_ms == 0 || ask.limit_ms > ADR_REQUEST_TIME_MAX_MS) {
-        s_answer (self, asker, ask.number, ADR_STATUS_INVALID, "no such node that holds copies, or a limit outside 1 to 60000 ms",
-                  NULL, NULL);
+        s_answer (self, asker, ask.number, ADR_STATUS_INVALID, "no such node that holds copies, or a limit outside 1 to 60000 ms");
         return;
     }
     edge_control_t *control = s_place (self, asker, ask.number);
     if (control == NULL) {
         ADR_MARK ("edge: too many operators' questions wait");
-        s_answer (self, asker, ask.number, ADR_STATUS_REFUSED, "busy: too many such questions wait for their answers", NULL, NULL);
+        s_answer (self, asker, ask.number, ADR_STATUS_REFUSED, "busy: too many such questions wait for their answers");
         return;
     }
     bool again = control->limit_ns > self->now_ns;
@@ -156,8 +152,10 @@ edge_router_on_control_answer (edge_router_t *self, const adr_event_t *event)
         if (control->limit_ns <= self->now_ns || control->number != answer->number
             || !adr_id_equal (&control->node, &event->message.from.node))
             continue;
-        s_answer (self, control->asker, control->asker_number, (adr_status_t) answer->status, answer->text, answer->token,
-                  answer->credential);
+        Adr__ControlAnswer passed = *answer;
+        passed.base.n_unknown_fields = 0;
+        passed.number = control->asker_number;
+        self->effects->send (self->effects, control->asker, ADR__KIND__CONTROL_ANSWER, &passed.base, s_nothing);
         control->limit_ns = 0;
         return;
     }

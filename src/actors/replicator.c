@@ -217,6 +217,7 @@ s_on_map_changed (replicator_t *self, const Adr__MapChanged *changed)
     adr_map_destroy (&self->map);
     self->map = map;
     replicator_learn_peers (self);
+    replicator_tend_founding (self);
 }
 
 /* --- turns ---------------------------------------------------------------------------------------------------- */
@@ -282,6 +283,7 @@ s_start (replicator_t *self)
               (unsigned long long) adr_store_last (self->store).index,
               (unsigned long long) adr_store_commit (self->store), (unsigned long long) self->fence,
               (unsigned long long) self->environment->incarnation, (unsigned long long) self->environment->boot);
+    replicator_tend_founding (self);
     replicator_tend_state (self);
     if (self->ids_unread)
         replicator_note_damage (self, "entries of the log cannot be read -> requests of their time are not executed");

@@ -144,6 +144,8 @@ typedef struct replicator {
     adr_effects_t *effects; /* of the current event */
     int64_t now_ns, wall_ms;
 
+    uint32_t forming_lacks; /* of a forming group: in how many zones nobody has joined, as it was said last */
+
     /* The fence: appends and leads of a lower term are refused [ELECT-4]. */
     uint64_t fence;         /* in memory; never falls */
     uint64_t fence_durable; /* what the state environment holds */
@@ -385,6 +387,9 @@ current_t replicator_current (replicator_t *self, uint8_t table, adr_bytes_t key
 adr_address_t replicator_asker (replicator_t *self, const adr_id_t *origin);
 void replicator_answer (replicator_t *self, const adr_id_t *origin, uint64_t number, adr_status_t status,
                         const adr_version_t *version, const char *text);
+
+/* --- replicator_found.c */
+void replicator_tend_founding (replicator_t *self); /* at its start, and with each newer registry */
 
 /* --- replicator_expire.c */
 void replicator_tidy (replicator_t *self); /* a master's, each tick */

@@ -141,7 +141,7 @@ s_place (replicator_t *self)
         self->repair.queue_at += size;
         self->repair.admitted += size;
     }
-    if (self->repair.queue_at > QUEUE_DONE_MAX || self->repair.queue_at == queue->size) {
+    if (self->repair.queue_at > QUEUE_DONE_MAX || (self->repair.queue_at && self->repair.queue_at == queue->size)) {
         memmove (queue->data, queue->data + self->repair.queue_at, queue->size - self->repair.queue_at);
         queue->size -= self->repair.queue_at;
         self->repair.queue_at = 0;

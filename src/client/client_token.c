@@ -4,10 +4,10 @@
  * The secret is drawn here, and leaves in the token's text only; the PKI group hears of its public half. What an edge answers is
  * checked, and may make a call fail, nothing else. */
 
-#include "client/client.h"
+#include "client/client_token.h"
 
 #include "core/cert.h"
-#include "core/token.h"
+#include "core/map_forming.h"
 #include "wire/bounds.h"
 #include "wire/map_codec.h"
 
@@ -20,9 +20,9 @@ static_assert (sizeof ((adr_token_made_t *) NULL)->name == ADR_NAME_MAX + 1, "th
 
 /* --- what is asked for -------------------------------------------------------------------------------------------- */
 
-/* Printable ASCII, as certificates hold it. */
-static bool
-s_name_fits (const char *name)
+/* As certificates hold it. */
+bool
+adr_client_name_fits (const char *name)
 {
     size_t size = strnlen (name, ADR_NAME_MAX + 1);
     for (size_t i = 0; i < size; i++)
@@ -37,8 +37,8 @@ s_terms_wrong (const adr_token_terms_t *terms, adr_node_type_t *type)
 {
     if (!terms->type || !adr_node_type_parse (type, terms->type) || *type > ADR_NODE_PKI)
         return "the type of a node that is to come in is edge, meta, data or pki";
-    if (!terms->zone || !s_name_fits (terms->zone) || (terms->group && !s_name_fits (terms->group))
-        || (terms->name && !s_name_fits (terms->name)))
+    if (!terms->zone || !adr_client_name_fits (terms->zone) || (terms->group && !adr_client_name_fits (terms->group))
+        || (terms->name && !adr_client_name_fits (terms->name)))
         return "names of zones, groups and nodes are 1 to 63 printable ASCII characters";
     if (terms->group && *type == ADR_NODE_EDGE)
         return "an edge is in no group";
@@ -47,25 +47,23 @@ s_terms_wrong (const adr_token_terms_t *terms, adr_node_type_t *type)
     return NULL;
 }
 
-/* The name of the group that is meant, "" of an edge; NULL: there is none, or more than one, and `*text` says so. */
-static const char *
+/* The group that is meant; NULL of an edge, or if there is none, or more than one, and `*text` says so. */
+static const adr_map_group_t *
 s_choose_group (const adr_map_t *map, const adr_token_terms_t *terms, adr_node_type_t type, const char **text)
 {
-    const char *chosen = NULL;
+    const adr_map_group_t *chosen = NULL;
     uint32_t count = 0;
-    if (type == ADR_NODE_EDGE)
-        return "";
     for (uint32_t i = 0; i < map->group_count; i++) {
         const adr_map_group_t *group = &map->group[i];
         if (group->type != type || (terms->group && strcmp (group->name, terms->group) != 0))
             continue;
-        chosen = group->name;
+        chosen = group;
         count++;
     }
     *text = terms->group ? "there is no group of that name and type" : "there is no group of that type";
     if (count > 1)
         *text = "there are several groups of that type: name one";
-    return count == 1 && s_name_fits (chosen) ? chosen : NULL;
+    return count == 1 && adr_client_name_fits (chosen->name) ? chosen : NULL;
 }
 
 /* PKI nodes that let strangers in and are to stay. */
@@ -124,9 +122,8 @@ s_fetch_map (adr_client_t *self, adr_result_t *result)
     return map;
 }
 
-/* Takes over what the PKI group keeps; false if that is not what was asked for. */
-static bool
-s_take_terms (adr_token_t *token, const Adr__Token *asked, const Adr__Token *kept)
+bool
+adr_client_token_take (adr_token_t *token, const Adr__Token *asked, const Adr__Token *kept)
 {
     token->zone = adr_id_of (kept->zone);
     token->group = adr_id_of (kept->group);
@@ -136,7 +133,7 @@ s_take_terms (adr_token_t *token, const Adr__Token *asked, const Adr__Token *kep
     snprintf (token->node_name, sizeof token->node_name, "%s", kept->name);
     return kept->token_key.len == ADR_KEY_SIZE && memcmp (kept->token_key.data, asked->token_key.data, ADR_KEY_SIZE) == 0
            && kept->type == asked->type && strcmp (kept->zone_name, asked->zone_name) == 0
-           && strcmp (kept->group_name, asked->group_name) == 0 && (!*asked->name || strcmp (kept->name, asked->name) == 0)
+           && (!*asked->group_name || strcmp (kept->group_name, asked->group_name) == 0) && (!*asked->name || strcmp (kept->name, asked->name) == 0)
            && adr_token_is_sound (token);
 }
 
@@ -149,7 +146,7 @@ s_ask (adr_client_t *self, const Adr__Token *asked, adr_token_t *token)
     adr_result_t result = adr_call_wait (&call);
     if (result == ADR_OK) {
         Adr__Token *kept = call.value.size ? adr__token__unpack (NULL, call.value.size, call.value.data) : NULL;
-        if (!kept || !s_take_terms (token, asked, kept))
+        if (!kept || !adr_client_token_take (token, asked, kept))
             result = adr_call_fail (self, ADR_DAMAGED, "the answer is not for the token that was asked for");
         if (kept)
             adr__token__free_unpacked (kept, NULL);
@@ -158,28 +155,58 @@ s_ask (adr_client_t *self, const Adr__Token *asked, adr_token_t *token)
     return result;
 }
 
-static adr_result_t
-s_create (adr_client_t *self, const adr_token_terms_t *terms, const adr_map_t *map, adr_token_t *token)
+bool
+adr_client_token_draw (adr_token_t *token, const adr_map_t *map)
 {
-    const char *text = NULL, *group = s_choose_group (map, terms, token->type, &text);
-    uint8_t key[ADR_KEY_SIZE];
     s_choose_doors (token, map);
-    if (!group)
-        return adr_call_fail (self, ADR_NOT_FOUND, text);
-    if (token->door_count == 0)
-        return adr_call_fail (self, ADR_NOT_FOUND, "no PKI node of the cluster lets new nodes in");
     token->cluster = map->cluster;
     adr_token_hash_root (adr_bytes (map->root_certificate, map->root_certificate_size), token->root_hash);
     randombytes_buf (token->secret, sizeof token->secret);
+    return token->door_count > 0;
+}
+
+static adr_result_t
+s_create (adr_client_t *self, const adr_token_terms_t *terms, const adr_map_t *map, adr_token_t *token)
+{
+    const char *text = NULL;
+    const adr_map_group_t *group = s_choose_group (map, terms, token->type, &text);
+    uint8_t key[ADR_KEY_SIZE];
+    if (!group && token->type != ADR_NODE_EDGE)
+        return adr_call_fail (self, ADR_NOT_FOUND, text);
+    if (!adr_client_token_draw (token, map))
+        return adr_call_fail (self, ADR_NOT_FOUND, "no PKI node of the cluster lets new nodes in");
+    token->founds = group && adr_map_is_forming (group); /* [GROUP-3] */
     adr_token_public (token, key);
     Adr__Token asked = ADR__TOKEN__INIT;
     asked.token_key = (ProtobufCBinaryData){ sizeof key, key };
     asked.type = token->type;
     asked.zone_name = (char *) terms->zone;
-    asked.group_name = (char *) group;
+    asked.group_name = (char *) (group ? group->name : "");
     asked.name = (char *) (terms->name ? terms->name : "");
     asked.valid_ms = terms->valid_ms;
     return s_ask (self, &asked, token);
+}
+
+adr_map_t *
+adr_client_token_map (adr_client_t *self, adr_result_t *result)
+{
+    adr_map_t *map = s_fetch_map (self, result);
+    const char *wrong = map ? s_map_wrong (&self->profile, map) : NULL;
+    if (wrong) {
+        *result = adr_call_fail (self, ADR_DAMAGED, wrong);
+        adr_map_destroy (&map);
+    }
+    return map;
+}
+
+void
+adr_client_token_made (adr_token_made_t *made, const adr_token_t *token)
+{
+    adr_token_format (token, made->text);
+    snprintf (made->zone, sizeof made->zone, "%s", token->zone_name);
+    snprintf (made->group, sizeof made->group, "%s", token->group_name);
+    snprintf (made->name, sizeof made->name, "%s", token->node_name);
+    made->expires_ms = (uint64_t) token->expires_ms;
 }
 
 adr_result_t
@@ -191,18 +218,12 @@ adr_token_create (adr_client_t *self, const adr_token_terms_t *terms, adr_token_
     const char *wrong = s_terms_wrong (terms, &token.type);
     if (wrong)
         return adr_call_fail (self, ADR_INVALID, wrong);
-    adr_map_t *map = s_fetch_map (self, &result);
-    wrong = map ? s_map_wrong (&self->profile, map) : NULL;
+    adr_map_t *map = adr_client_token_map (self, &result);
     if (map)
-        result = wrong ? adr_call_fail (self, ADR_DAMAGED, wrong) : s_create (self, terms, map, &token);
+        result = s_create (self, terms, map, &token);
     adr_map_destroy (&map);
-    if (result == ADR_OK) {
-        adr_token_format (&token, made->text);
-        snprintf (made->zone, sizeof made->zone, "%s", token.zone_name);
-        snprintf (made->group, sizeof made->group, "%s", token.group_name);
-        snprintf (made->name, sizeof made->name, "%s", token.node_name);
-        made->expires_ms = (uint64_t) token.expires_ms;
-    }
+    if (result == ADR_OK)
+        adr_client_token_made (made, &token);
     adr_token_forget (&token);
     return result;
 }

@@ -4,6 +4,7 @@
 
 #include "client/client.h"
 
+#include "core/map_forming.h"
 #include "wire/map_codec.h"
 
 #include <jansson.h>
@@ -130,6 +131,19 @@ s_zone_count (const adr_map_t *map, const adr_map_group_t *group)
     return adr_map_group_nodes (map, &group->id, node, ADR_VOTERS_MAX * 2);
 }
 
+/* Names of the zones from which nobody has come into a forming group. */
+static json_t *
+s_waits_for (const adr_map_t *map, const adr_map_group_t *group)
+{
+    json_t *zones = json_array ();
+    for (uint32_t i = 0; adr_map_is_forming (group) && i < group->forming_zone_count; i++) {
+        const adr_map_zone_t *zone = adr_map_zone (map, &group->forming_zone[i]);
+        if (adr_map_forming_node (map, group, &group->forming_zone[i]) == NULL)
+            json_array_append_new (zones, json_string (zone ? zone->name : ""));
+    }
+    return zones;
+}
+
 static json_t *
 s_group (const adr_map_t *map, const adr_map_group_t *group)
 {
@@ -144,7 +158,11 @@ s_group (const adr_map_t *map, const adr_map_group_t *group)
     json_object_set_new (json, "voters", s_number (status->voter_count));
     json_object_set_new (json, "quorum", s_number (status->quorum));
     json_object_set_new (json, "zones", s_number (s_zone_count (map, group)));
-    json_object_set_new (json, "redundant", json_boolean (s_zone_count (map, group) >= 2));
+    bool forming = adr_map_is_forming (group);
+    json_object_set_new (json, "redundant", json_boolean ((forming ? group->forming_zone_count : s_zone_count (map, group)) >= 2));
+    json_object_set_new (json, "state", json_string (forming ? "forming" : "formed"));
+    json_object_set_new (json, "waits_for", s_waits_for (map, group));
+    json_object_set_new (json, "partitions", s_number (adr_map_owned (map, group)));
     json_object_set_new (json, "age_ms", s_number (status->age_ms));
     json_object_set_new (json, "members", s_members (map, status));
     return json;

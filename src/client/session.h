@@ -90,6 +90,10 @@ void adr_session_control (adr_session_t *self, const adr_id_t *node, Adr__Contro
  * terms again are answered as before, so that a retry is harmless. */
 void adr_session_token (adr_session_t *self, Adr__ControlAction action, const Adr__Token *terms, uint32_t limit_ms, adr_reply_fn *done, void *argument);
 
+/* The same for a set of tokens, which makes a group: all or none (lent for the call); on OK `value` is an encoded Adr__ControlAnswer,
+ * whose token_set says what is kept of each. */
+void adr_session_group (adr_session_t *self, const Adr__Token *terms, size_t count, uint32_t limit_ms, adr_reply_fn *done, void *argument);
+
 /* Asks the PKI group to change a credential (lent for the call; its secret is wiped with the request); `value` is the encoded
  * Adr__Credential that it keeps now, if it has one. `question` tells this question from others, so that a retry is harmless [KEY-3]. */
 void adr_session_key (adr_session_t *self, Adr__ControlAction action, const adr_credential_t *credential, const adr_id_t *question,

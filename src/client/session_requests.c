@@ -205,17 +205,16 @@ s_own_text (session_request_t *request, const char *text)
     return at;
 }
 
-void
-adr_session_token (adr_session_t *self, Adr__ControlAction action, const Adr__Token *terms, uint32_t limit_ms, adr_reply_fn *done,
-                   void *argument)
+/* What a token's terms take there. */
+static size_t
+s_token_size (const Adr__Token *terms)
 {
-    size_t size = sizeof *terms + terms->token_key.len + strlen (terms->zone_name) + strlen (terms->group_name) + strlen (terms->name) + 3;
-    session_request_t *request = session_begin (self, ADR__KIND__CONTROL, size, limit_ms, done, argument);
-    if (!request)
-        return;
-    (void) adr_buffer_grow (&request->bytes, size); /* now, so that what points into it stays true */
-    adr_buffer_clear (&request->bytes);
-    Adr__Token *token = (Adr__Token *) (void *) adr_buffer_grow (&request->bytes, sizeof *token);
+    return terms->token_key.len + strlen (terms->zone_name) + strlen (terms->group_name) + strlen (terms->name) + 3;
+}
+
+static void
+s_own_token (session_request_t *request, Adr__Token *token, const Adr__Token *terms)
+{
     adr__token__init (token);
     token->token_key = (ProtobufCBinaryData){ terms->token_key.len, request->bytes.data + request->bytes.size };
     adr_buffer_append (&request->bytes, terms->token_key.data, terms->token_key.len);
@@ -224,11 +223,51 @@ adr_session_token (adr_session_t *self, Adr__ControlAction action, const Adr__To
     token->zone_name = s_own_text (request, terms->zone_name);
     token->group_name = s_own_text (request, terms->group_name);
     token->name = s_own_text (request, terms->name);
+}
+
+void
+adr_session_token (adr_session_t *self, Adr__ControlAction action, const Adr__Token *terms, uint32_t limit_ms, adr_reply_fn *done,
+                   void *argument)
+{
+    size_t size = sizeof *terms + s_token_size (terms);
+    session_request_t *request = session_begin (self, ADR__KIND__CONTROL, size, limit_ms, done, argument);
+    if (!request)
+        return;
+    (void) adr_buffer_grow (&request->bytes, size); /* now, so that what points into it stays true */
+    adr_buffer_clear (&request->bytes);
+    Adr__Token *token = (Adr__Token *) (void *) adr_buffer_grow (&request->bytes, sizeof *token);
+    s_own_token (request, token, terms);
     Adr__Control *control = &request->header.control;
     adr__control__init (control);
     control->number = request->number;
     control->action = action;
     control->token = token;
+    session_ask (self, request);
+}
+
+void
+adr_session_group (adr_session_t *self, const Adr__Token *terms, size_t count, uint32_t limit_ms, adr_reply_fn *done, void *argument)
+{
+    size_t size = count * (sizeof *terms + sizeof (Adr__Token *));
+    for (size_t i = 0; i < count; i++)
+        size += s_token_size (&terms[i]);
+    session_request_t *request = session_begin (self, ADR__KIND__CONTROL, size, limit_ms, done, argument);
+    if (!request)
+        return;
+    (void) adr_buffer_grow (&request->bytes, size); /* now, so that what points into it stays true */
+    adr_buffer_clear (&request->bytes);
+    Adr__Token *token = (Adr__Token *) (void *) adr_buffer_grow (&request->bytes, count * sizeof *token);
+    Adr__Token **pointer = (Adr__Token **) (void *) adr_buffer_grow (&request->bytes, count * sizeof *pointer);
+    for (size_t i = 0; i < count; i++) {
+        pointer[i] = &token[i];
+        s_own_token (request, &token[i], &terms[i]);
+    }
+    Adr__Control *control = &request->header.control;
+    adr__control__init (control);
+    control->number = request->number;
+    control->action = ADR__CONTROL_ACTION__GROUP_CREATE;
+    control->n_token_set = count;
+    control->token_set = pointer;
     session_ask (self, request);
 }
 

@@ -63,6 +63,17 @@ s_same_node (const adr_map_node_t *a, const adr_map_node_t *b)
 }
 
 static bool
+s_same_forming (const adr_map_group_t *a, const adr_map_group_t *b)
+{
+    bool same = a->forming_zone_count == b->forming_zone_count && a->forming_count == b->forming_count;
+    for (uint32_t i = 0; same && i < a->forming_zone_count; i++)
+        same = adr_id_equal (&a->forming_zone[i], &b->forming_zone[i]);
+    for (uint32_t i = 0; same && i < a->forming_count; i++)
+        same = adr_id_equal (&a->forming[i].node, &b->forming[i].node) && a->forming[i].incarnation == b->forming[i].incarnation;
+    return same;
+}
+
+static bool
 s_same_group (const adr_map_group_t *a, const adr_map_group_t *b)
 {
     bool same = adr_id_equal (&a->id, &b->id) && a->type == b->type && strcmp (a->name, b->name) == 0
@@ -71,7 +82,7 @@ s_same_group (const adr_map_group_t *a, const adr_map_group_t *b)
     for (uint32_t i = 0; same && i < a->founding.count; i++)
         same = adr_id_equal (&a->founding.voter[i].node, &b->founding.voter[i].node)
                && a->founding.voter[i].incarnation == b->founding.voter[i].incarnation;
-    return same;
+    return same && s_same_forming (a, b);
 }
 
 static bool

@@ -73,7 +73,12 @@ typedef struct {
     adr_id_t id;
     adr_node_type_t type;
     char name[ADR_NAME_MAX + 1]; /* "meta1" */
-    adr_voters_t founding;
+    adr_voters_t founding; /* no voters: it is forming, and nobody founds it yet [GROUP-3] */
+    /* Of a group that a set of tokens makes (map_forming.h); none of any other. */
+    uint32_t forming_zone_count;
+    adr_id_t forming_zone[ADR_ZONES_MAX];
+    uint32_t forming_count; /* who has come, until it is formed */
+    adr_voter_t forming[ADR_VOTERS_MAX];
     adr_group_status_t status;
 } adr_map_group_t;
 

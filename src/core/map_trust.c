@@ -3,6 +3,8 @@
 
 #include "core/map_trust.h"
 
+#include "core/map_forming.h"
+
 #include <sodium.h>
 
 #define S_PURPOSE "adrestia registry" /* so that no other signature of an authority is one of these */
@@ -21,6 +23,7 @@ adr_map_fault_name (adr_map_fault_t fault)
         [ADR_MAP_TOO_LARGE] = "it is too large to be told",
         [ADR_MAP_NO_STEP] = "it changes what is not to be changed",
         [ADR_MAP_FORGETFUL] = "it lacks a node, or gives it other keys",
+        [ADR_MAP_REFOUNDED] = "it lacks a group, or has it founded by others",
     };
     return (unsigned) fault < ADR_MAP_FAULT_COUNT ? names[fault] : "unknown";
 }
@@ -330,7 +333,8 @@ adr_map_is_step (const adr_map_t *held, const adr_map_t *offered)
     adr_cert_chain_t chain = adr_cert_chain_of_map (expected);
     for (uint32_t i = 0; i < held->node_count && same; i++)
         same = s_node_steps (&expected->node[i], &offered->node[i], expected, &chain);
-    same = same && s_newcomers_step (expected, &chain, offered) && adr_map_same_registry (expected, offered);
+    same = same && s_newcomers_step (expected, &chain, offered) && adr_map_groups_step (expected, held, offered)
+           && adr_map_same_registry (expected, offered);
     adr_map_destroy (&expected);
     return same;
 }
@@ -353,5 +357,7 @@ adr_map_judge (const adr_map_t *held, const adr_map_t *offered, int64_t wall_ms)
         if (s_forgets (&held->node[i], offered))
             return ADR_MAP_FORGETFUL;
     }
+    if (!adr_map_keeps_groups (held, offered))
+        return ADR_MAP_REFOUNDED;
     return s_nodes_are_sound (held, offered, wall_ms) ? ADR_MAP_BELIEVED : ADR_MAP_BAD_NODE;
 }

@@ -27,6 +27,7 @@ typedef enum {
     ADR_MAP_TOO_LARGE,     /* it could not be told (of whoever knows how it is told) */
     ADR_MAP_NO_STEP,       /* it says more than PKI nodes change: not signed here */
     ADR_MAP_FORGETFUL,     /* it lacks a node that was there, evicted or not, or gives it other keys */
+    ADR_MAP_REFOUNDED,     /* it lacks a group, or has one founded by others than founded it [GROUP-4] */
     ADR_MAP_FAULT_COUNT
 } adr_map_fault_t;
 
@@ -49,7 +50,7 @@ bool adr_map_name_is_plain (const char *text);
 /* A node of the group in that zone that is to stay; NULL: none. An edge is in no group. */
 const adr_map_node_t *adr_map_peer_in_zone (const adr_map_t *map, const adr_id_t *group, const adr_id_t *zone);
 /* Whether the offered registry differs from the held one by no more than PKI nodes do: nodes that come, behind the others, with
- * certificates of their authorities, and their zones; nodes that leave or are evicted, and have no certificate any more then; and an
+ * certificates of their authorities, and their zones; groups that come, and are formed; nodes that leave or are evicted, and have no certificate any more then; and an
  * epoch that is not absurdly higher. `offered` and `held` are sealed; both are decoded. */
 #define ADR_MAP_EPOCHS_MAX 1000000
 ADR_WARN_UNUSED bool adr_map_is_step (const adr_map_t *held, const adr_map_t *offered);

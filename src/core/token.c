@@ -6,6 +6,7 @@
 #include <sodium.h>
 
 #define S_FORMAT 1
+#define S_FORMAT_FOUNDS 2 /* the same, of a node that is to found its group: who knows no such thing takes it for no token */
 #define S_CHECK_SIZE 4
 #define S_PREFIX "adr1."
 #define S_PREFIX_SIZE (sizeof S_PREFIX - 1)
@@ -13,7 +14,7 @@
 #define S_SCHEME "tcp://"
 
 #define S_PURPOSE "adrestia join" /* so that no other signature of this key is one of these */
-#define S_SIGNED_MAX (sizeof S_PURPOSE + ADR_ID_SIZE + ADR_CERTIFICATE_MAX + ADR_JOIN_ENDPOINTS * (ADR_ENDPOINT_MAX + 1))
+#define S_SIGNED_MAX (sizeof S_PURPOSE + ADR_ID_SIZE + ADR_CERTIFICATE_MAX + ADR_JOIN_ENDPOINTS * (ADR_ENDPOINT_MAX + 1) + 8)
 
 static_assert (ADR_TOKEN_BYTES_MAX <= 800, "a token fits a line that people still copy");
 static_assert (ADR_NAME_MAX <= 255 && ADR_ENDPOINT_MAX <= 255, "the size of a text is one byte");
@@ -60,6 +61,8 @@ static bool
 s_is_well_formed (const adr_token_t *token)
 {
     bool in_group = token->type != ADR_NODE_EDGE;
+    if (token->founds && token->type != ADR_NODE_META && token->type != ADR_NODE_DATA)
+        return false;
     return token->type >= ADR_NODE_EDGE && token->type <= ADR_NODE_PKI && !adr_id_is_none (&token->cluster)
            && !adr_id_is_none (&token->zone) && in_group != adr_id_is_none (&token->group) && token->expires_ms > 0
            && s_name_fits (token->zone_name, true) && s_name_fits (token->group_name, in_group)
@@ -106,7 +109,7 @@ static size_t
 s_encode (const adr_token_t *token, uint8_t start[ADR_TOKEN_BYTES_MAX])
 {
     uint8_t *at = start;
-    *at++ = S_FORMAT;
+    *at++ = token->founds ? S_FORMAT_FOUNDS : S_FORMAT;
     at = s_put (at, token->cluster.bytes, ADR_ID_SIZE);
     *at++ = (uint8_t) token->type;
     at = s_put (at, token->zone.bytes, ADR_ID_SIZE);
@@ -196,10 +199,12 @@ s_decode (adr_token_t *token, adr_bytes_t bytes)
         return false;
     adr_bytes_t rest = adr_bytes (bytes.data, bytes.size - S_CHECK_SIZE);
     s_check_of (rest.data, rest.size, check);
-    if (memcmp (check, rest.data + rest.size, S_CHECK_SIZE) != 0 || !s_take (&rest, &format, 1) || format != S_FORMAT
+    if (memcmp (check, rest.data + rest.size, S_CHECK_SIZE) != 0 || !s_take (&rest, &format, 1)
+        || (format != S_FORMAT && format != S_FORMAT_FOUNDS)
         || !s_take (&rest, token->cluster.bytes, ADR_ID_SIZE) || !s_take (&rest, &type, 1))
         return false;
     token->type = (adr_node_type_t) type;
+    token->founds = format == S_FORMAT_FOUNDS;
     return s_take (&rest, token->zone.bytes, ADR_ID_SIZE) && s_take (&rest, token->group.bytes, ADR_ID_SIZE)
            && s_take_time (&rest, &token->expires_ms) && s_take (&rest, token->secret, sizeof token->secret)
            && s_take (&rest, token->root_hash, sizeof token->root_hash)
@@ -267,11 +272,11 @@ adr_token_hash_root (adr_bytes_t certificate, uint8_t hash[ADR_TOKEN_HASH_SIZE])
     crypto_generichash (hash, ADR_TOKEN_HASH_SIZE, certificate.data, certificate.size, NULL, 0);
 }
 
-/* What is signed; 0: it is larger than anything that is right. The request's own bytes say where it ends, and no endpoint holds a
- * zero, so that what is signed can be read in one way only. */
+/* What is signed; 0: it is larger than anything that is right. The request's own bytes say where it ends, no endpoint holds a
+ * zero, and an incarnation has eight bytes or, if there is none, none: so what is signed can be read in one way only. */
 static size_t
 s_signed_bytes (uint8_t start[S_SIGNED_MAX], const adr_id_t *cluster, adr_bytes_t request,
-                const char *const endpoint[ADR_JOIN_ENDPOINTS])
+                const char *const endpoint[ADR_JOIN_ENDPOINTS], uint64_t incarnation)
 {
     if (request.size == 0 || request.size > ADR_CERTIFICATE_MAX)
         return 0;
@@ -284,15 +289,17 @@ s_signed_bytes (uint8_t start[S_SIGNED_MAX], const adr_id_t *cluster, adr_bytes_
             return 0;
         at = s_put (at, endpoint[i], size + 1);
     }
-    return (size_t) (at - start);
+    if (incarnation)
+        adr_put_u64 (at, incarnation);
+    return (size_t) (at - start) + (incarnation ? 8 : 0);
 }
 
 void
 adr_token_sign_join (const adr_token_t *token, adr_bytes_t request, const char *const endpoint[ADR_JOIN_ENDPOINTS],
-                     uint8_t signature[ADR_SIGNATURE_SIZE])
+                     uint64_t incarnation, uint8_t signature[ADR_SIGNATURE_SIZE])
 {
     uint8_t bytes[S_SIGNED_MAX], public_key[crypto_sign_PUBLICKEYBYTES], secret[crypto_sign_SECRETKEYBYTES];
-    size_t size = s_signed_bytes (bytes, &token->cluster, request, endpoint);
+    size_t size = s_signed_bytes (bytes, &token->cluster, request, endpoint, incarnation);
     adr_assert (size);
     crypto_sign_seed_keypair (public_key, secret, token->secret);
     crypto_sign_detached (signature, NULL, bytes, size, secret);
@@ -301,9 +308,9 @@ adr_token_sign_join (const adr_token_t *token, adr_bytes_t request, const char *
 
 bool
 adr_token_join_signed (const uint8_t token_key[ADR_KEY_SIZE], const adr_id_t *cluster, adr_bytes_t request,
-                       const char *const endpoint[ADR_JOIN_ENDPOINTS], const uint8_t signature[ADR_SIGNATURE_SIZE])
+                       const char *const endpoint[ADR_JOIN_ENDPOINTS], uint64_t incarnation, const uint8_t signature[ADR_SIGNATURE_SIZE])
 {
     uint8_t bytes[S_SIGNED_MAX];
-    size_t size = s_signed_bytes (bytes, cluster, request, endpoint);
+    size_t size = s_signed_bytes (bytes, cluster, request, endpoint, incarnation);
     return size && crypto_sign_verify_detached (signature, bytes, size, token_key) == 0;
 }

@@ -30,6 +30,7 @@ typedef struct {
     adr_id_t cluster, zone;
     adr_id_t group;       /* none of an edge */
     adr_node_type_t type; /* EDGE to PKI */
+    bool founds;          /* its node is to found its group, and tells its incarnation [GROUP-3] */
     int64_t expires_ms;   /* since 1970 */
     uint8_t secret[32];   /* an Ed25519 seed */
     uint8_t root_hash[ADR_TOKEN_HASH_SIZE]; /* of the encoded root certificate */
@@ -54,12 +55,13 @@ void adr_token_hash_root (adr_bytes_t certificate, uint8_t hash[ADR_TOKEN_HASH_S
 /* Where a node that joins will listen, in this order: control, bulk, client, http; "" for what it has not. */
 #define ADR_JOIN_ENDPOINTS 4
 
-/* Proves the token's secret for this signing request and these endpoints, without telling it. Asserts the sizes. */
+/* Proves the token's secret for this signing request, these endpoints and, if it is not 0, this incarnation, without telling it. Asserts
+ * the sizes. */
 void adr_token_sign_join (const adr_token_t *token, adr_bytes_t request, const char *const endpoint[ADR_JOIN_ENDPOINTS],
-                          uint8_t signature[ADR_SIGNATURE_SIZE]);
+                          uint64_t incarnation, uint8_t signature[ADR_SIGNATURE_SIZE]);
 /* True if who signed knows the secret of `token_key`. Total. */
 ADR_WARN_UNUSED bool adr_token_join_signed (const uint8_t token_key[ADR_KEY_SIZE], const adr_id_t *cluster, adr_bytes_t request,
-                                            const char *const endpoint[ADR_JOIN_ENDPOINTS],
+                                            const char *const endpoint[ADR_JOIN_ENDPOINTS], uint64_t incarnation,
                                             const uint8_t signature[ADR_SIGNATURE_SIZE]);
 
 #endif

@@ -49,7 +49,7 @@ s_path (char path[PATH_MAX], const char *folder, const char *name, char *error, 
 
 /* --- opening ---------------------------------------------------------------------------------------------------- */
 
-/* The first incarnation that the founding voters name, from the file that init wrote; 0 where there is none. The file
+/* The first incarnation that the founding voters name, from the file that init or join wrote; 0 where there is none. The file
  * goes when the store exists: a disk that is lost later must never found again. */
 static bool
 s_read_first_incarnation (const char *path, uint64_t *incarnation, char *error, size_t error_size)
@@ -122,9 +122,10 @@ s_store_options (const adr_node_t *self, const adr_map_t *map, const adr_config_
                                     .cache_bytes = store->cache_bytes,
                                     .memory_max_bytes = store->memory_max_bytes,
                                     .first_incarnation = incarnation };
-    /* Only who was there at the founding starts with its voters; a node that lost its disk asks to be admitted. */
+    /* [GROUP-6] Only whom the founding voters name, as that very store, starts with them; a node that lost its disk asks to be admitted. */
     for (uint32_t i = 0; incarnation && i < map->group_count; i++)
-        if (adr_id_equal (&map->group[i].id, &options.group))
+        if (adr_id_equal (&map->group[i].id, &options.group)
+            && adr_voters_find (&map->group[i].founding, &options.node, incarnation) >= 0)
             options.founding = map->group[i].founding;
     return options;
 }

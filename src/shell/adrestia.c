@@ -27,6 +27,7 @@ static const struct {
     { "scrub", adr_shell_scrub, NULL, "read everything now, and have what is damaged mended" },
     { "node", adr_shell_node, NULL, "evict: the cluster hears a node no more, and never again; demote, promote: its vote" },
     { "token", adr_shell_token, NULL, "create: let a new node in, once (adrestiad join); list, withdraw" },
+    { "group", adr_shell_group, NULL, "create: a new group of nodes, by a token a zone; list" },
     { "key", adr_shell_key, NULL, "S3 access keys: create, list, show, disable, enable, delete, rotate, grant, revoke" },
     { "user", adr_shell_user, NULL, "who may use and steer the cluster: profile, create, list, show, disable, enable, delete, rotate" },
     { "audit", adr_shell_audit, NULL, "who changed what in the registry, whose keys, and which users" },
@@ -55,6 +56,8 @@ s_help (FILE *to)
            "  node evict|demote|promote NAME|ID               audit [--since TIME]\n"
            "  token create --type T --zone Z [--group G] [--name N] [--expires TIME]   prints a secret: 1h if not given\n"
            "  token list                                      token withdraw ID\n"
+           "  group create meta|data --zones Z1,Z2,Z3 [--name N] [--expires TIME]   prints a secret a zone: 24h if not given\n"
+           "  group list\n"
            "  key create --owner NAME [--access-key K] [--right BUCKET:LEVEL]...   prints its secret, once\n"
            "  key list                                        key show K\n"
            "  key disable K                                   key enable K\n"

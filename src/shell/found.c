@@ -50,6 +50,32 @@ s_draw_text (char *text, size_t length, const char *alphabet)
     text[length] = 0;
 }
 
+/* --- which nodes there are -------------------------------------------------------------------------------------- */
+
+bool
+adr_founding_has (const adr_founding_t *self, adr_node_type_t type)
+{
+    return (self->types & ADR_ROLE_BIT (type)) != 0;
+}
+
+/* How many of the first `count` types of nodes each zone has. */
+static uint32_t
+s_roles (const adr_founding_t *self, uint32_t count)
+{
+    uint32_t roles = 0;
+    for (uint32_t i = 0; i < count; i++)
+        roles += adr_founding_has (self, (adr_node_type_t) (ADR_NODE_EDGE + i));
+    return roles;
+}
+
+/* In the map they stand by zone, then by type. */
+static adr_map_node_t *
+s_node (const adr_founding_t *self, uint32_t zone, adr_node_type_t type)
+{
+    adr_assert (zone < self->map->zone_count && type >= ADR_NODE_EDGE && type <= ADR_NODE_PKI && adr_founding_has (self, type));
+    return &self->map->node[zone * s_roles (self, ADR_ROLES) + s_roles (self, (uint32_t) type - 1)];
+}
+
 /* --- names, endpoints and groups of the map ------------------------------------------------------------------- */
 
 static void
@@ -69,38 +95,52 @@ s_make_endpoints (adr_map_node_t *node, const adr_founding_options_t *options, u
 }
 
 static void
-s_make_groups (adr_map_t *map)
+s_make_group (adr_map_t *map, adr_node_type_t type)
 {
-    map->group_count = map->range_count = ADR_ROLES - 1;
-    map->group = adr_alloc (map->group_count * sizeof *map->group);
-    map->range = adr_alloc (map->range_count * sizeof *map->range);
-    for (uint32_t i = 0; i < map->group_count; i++) {
-        adr_map_group_t *group = &map->group[i];
-        group->id = s_draw_id ();
-        group->type = (adr_node_type_t) (ADR_NODE_META + i);
-        snprintf (group->name, sizeof group->name, "%s1", adr_node_type_name (group->type));
-        group->founding.quorum = map->quorum;
-        map->range[i] = (adr_map_range_t){ .type = group->type, .last = map->partition_count - 1,
-                                           .group = group->id, .epoch = 1 };
-    }
+    adr_map_group_t *group = &map->group[map->group_count++];
+    group->id = s_draw_id ();
+    group->type = type;
+    snprintf (group->name, sizeof group->name, "%s1", adr_node_type_name (type));
+    group->founding.quorum = map->quorum;
+    map->range[map->range_count++] = (adr_map_range_t){ .type = type, .last = map->partition_count - 1, .group = group->id, .epoch = 1 };
 }
 
 static void
-s_make_node (adr_founding_t *self, const adr_founding_options_t *options, uint32_t zone, uint32_t role)
+s_make_groups (adr_founding_t *self)
 {
     adr_map_t *map = self->map;
-    adr_map_node_t *node = &map->node[zone * ADR_ROLES + role];
-    adr_founded_t *founded = &self->node[zone][role];
+    map->group = adr_alloc ((ADR_ROLES - 1) * sizeof *map->group);
+    map->range = adr_alloc ((ADR_ROLES - 1) * sizeof *map->range);
+    for (unsigned type = ADR_NODE_META; type <= ADR_NODE_PKI; type++)
+        if (adr_founding_has (self, (adr_node_type_t) type))
+            s_make_group (map, (adr_node_type_t) type);
+}
+
+static adr_map_group_t *
+s_group_of (adr_map_t *map, adr_node_type_t type)
+{
+    for (uint32_t i = 0; i < map->group_count; i++)
+        if (map->group[i].type == type)
+            return &map->group[i];
+    return NULL;
+}
+
+static void
+s_make_node (adr_founding_t *self, const adr_founding_options_t *options, uint32_t zone, adr_node_type_t type)
+{
+    adr_map_t *map = self->map;
+    adr_map_node_t *node = &map->node[map->node_count++];
+    adr_founded_t *founded = &self->node[zone][type - 1];
     node->id = s_draw_id ();
-    node->type = (adr_node_type_t) (ADR_NODE_EDGE + role);
+    node->type = type;
     node->zone = map->zone[zone].id;
     snprintf (node->name, sizeof node->name, "%s1@%.32s", adr_node_type_name (node->type), map->zone[zone].name);
     s_make_endpoints (node, options, zone);
     s_draw_keys (&founded->keys, true);
     adr_keys_public (&founded->keys, node->curve_key, node->sign_key);
-    if (node->type == ADR_NODE_EDGE)
+    adr_map_group_t *group = s_group_of (map, type);
+    if (group == NULL) /* an edge's */
         return;
-    adr_map_group_t *group = &map->group[role - 1];
     node->group = group->id;
     founded->incarnation = s_draw_number ();
     group->founding.voter[group->founding.count++] = (adr_voter_t){ node->id, founded->incarnation };
@@ -122,12 +162,12 @@ s_make_map (adr_founding_t *self, const adr_founding_options_t *options)
         map->zone[i].id = s_draw_id ();
         snprintf (map->zone[i].name, sizeof map->zone[i].name, "z%u", i + 1);
     }
-    s_make_groups (map);
-    map->node_count = options->zones * ADR_ROLES;
-    map->node = adr_alloc (map->node_count * sizeof *map->node);
+    s_make_groups (self);
+    map->node = adr_alloc (options->zones * ADR_ROLES * sizeof *map->node);
     for (uint32_t zone = 0; zone < options->zones; zone++)
-        for (uint32_t role = 0; role < ADR_ROLES; role++)
-            s_make_node (self, options, zone, role);
+        for (unsigned type = ADR_NODE_EDGE; type <= ADR_NODE_PKI; type++)
+            if (adr_founding_has (self, (adr_node_type_t) type))
+                s_make_node (self, options, zone, (adr_node_type_t) type);
 }
 
 /* --- certificates --------------------------------------------------------------------------------------------- */
@@ -197,10 +237,10 @@ s_fill_peers (adr_cert_t *cert, const adr_map_t *map)
 }
 
 static void
-s_certify_node (adr_founding_t *self, uint32_t zone, uint32_t role, uint64_t authority_serial, int64_t now_ms)
+s_certify_node (adr_founding_t *self, uint32_t zone, adr_node_type_t type, uint64_t authority_serial, int64_t now_ms)
 {
-    adr_map_node_t *node = &self->map->node[zone * ADR_ROLES + role];
-    adr_founded_t *founded = &self->node[zone][role];
+    adr_map_node_t *node = s_node (self, zone, type);
+    adr_founded_t *founded = &self->node[zone][type - 1];
     adr_cert_t cert = s_blank (self, ADR_CERT_NODE, node->type, now_ms, S_LEAF_YEARS);
     cert.issuer_serial = authority_serial;
     cert.zone = node->zone;
@@ -242,8 +282,9 @@ s_make_certificates (adr_founding_t *self, int64_t now_ms)
     uint64_t root_serial = s_make_root (self, now_ms);
     for (uint32_t zone = 0; zone < self->map->zone_count; zone++) {
         uint64_t serial = s_make_authority (self, zone, root_serial, now_ms);
-        for (uint32_t role = 0; role < ADR_ROLES; role++)
-            s_certify_node (self, zone, role, serial, now_ms);
+        for (unsigned type = ADR_NODE_EDGE; type <= ADR_NODE_PKI; type++)
+            if (adr_founding_has (self, (adr_node_type_t) type))
+                s_certify_node (self, zone, (adr_node_type_t) type, serial, now_ms);
         if (zone == 0)
             s_make_clients (self, serial, now_ms);
     }
@@ -259,7 +300,8 @@ s_check (const adr_founding_t *self, int64_t now_ms)
         const adr_map_node_t *node = &self->map->node[i];
         adr_bytes_t bytes = adr_bytes (node->certificate, node->certificate_size);
         adr_assert (adr_cert_verify (&cert, bytes, &chain, now_ms, true) == ADR_CERT_SOUND);
-        adr_assert (adr_keys_fit (&self->node[i / ADR_ROLES][i % ADR_ROLES].keys, &cert));
+        uint32_t zone = i / s_roles (self, ADR_ROLES);
+        adr_assert (adr_keys_fit (&self->node[zone][node->type - 1].keys, &cert));
     }
     const adr_founded_t *const clients[] = { &self->client, &self->operator };
     for (size_t i = 0; i < sizeof clients / sizeof clients[0]; i++) {
@@ -273,6 +315,8 @@ adr_founding_new (const adr_founding_options_t *options)
 {
     adr_assert (options->zones >= 1 && options->zones <= ADR_ZONES_MAX);
     adr_founding_t *self = adr_alloc (sizeof *self);
+    self->types = options->types ? options->types : ADR_ROLES_ALL;
+    adr_assert ((self->types & ADR_ROLES_NEEDED) == ADR_ROLES_NEEDED && (self->types & ~ADR_ROLES_ALL) == 0);
     s_make_map (self, options);
     s_make_certificates (self, options->now_ms);
     s_draw_text (self->access_key, sizeof self->access_key - 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567");
@@ -296,6 +340,5 @@ adr_founding_destroy (adr_founding_t **self)
 const adr_map_node_t *
 adr_founding_node (const adr_founding_t *self, uint32_t zone, adr_node_type_t type)
 {
-    adr_assert (zone < self->map->zone_count && type >= ADR_NODE_EDGE && type <= ADR_NODE_PKI);
-    return &self->map->node[zone * ADR_ROLES + (uint32_t) type - 1];
+    return s_node (self, zone, type);
 }

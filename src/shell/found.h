@@ -11,12 +11,17 @@
 
 #define ADR_PORTS_A_ZONE 16
 #define ADR_ROLES 4 /* edge, meta, data, pki: one node of each a zone */
+#define ADR_ROLE_BIT(type) (1u << (type))
+#define ADR_ROLES_ALL (ADR_ROLE_BIT (ADR_NODE_EDGE) | ADR_ROLE_BIT (ADR_NODE_META) | ADR_ROLE_BIT (ADR_NODE_DATA) | ADR_ROLE_BIT (ADR_NODE_PKI))
+/* Without these nobody can reach it, or come in. */
+#define ADR_ROLES_NEEDED (ADR_ROLE_BIT (ADR_NODE_EDGE) | ADR_ROLE_BIT (ADR_NODE_PKI))
 
 typedef struct {
     const char *name;    /* the cluster's */
     const char *address; /* where every host listens: an IPv4 address */
     uint32_t zones;      /* 1 to ADR_ZONES_MAX */
     uint32_t quorum;
+    uint32_t types;      /* of nodes, a bit each: ADR_ROLE_BIT; 0: all. Others come in groups of their own [GROUP-5] */
     uint32_t base_port;  /* zone i listens on base_port + 16 i and the ports behind it */
     int64_t now_ms;
 } adr_founding_options_t;
@@ -30,6 +35,7 @@ typedef struct {
 
 typedef struct {
     adr_map_t *map;
+    uint32_t types;                       /* that it has: ADR_ROLE_BIT */
     adr_founded_t root, client, operator; /* the first of each */
     adr_id_t client_node, operator_node;
     uint8_t hash_key[32]; /* of the hash trees: every replicating node has it, nobody else */
@@ -42,7 +48,8 @@ typedef struct {
 /* Draws and signs everything. The caller destroys it. */
 adr_founding_t *adr_founding_new (const adr_founding_options_t *options);
 void adr_founding_destroy (adr_founding_t **self);
-/* The node of this zone and type in the map. */
+bool adr_founding_has (const adr_founding_t *self, adr_node_type_t type);
+/* The node of this zone and type, which it has, in the map. */
 const adr_map_node_t *adr_founding_node (const adr_founding_t *self, uint32_t zone, adr_node_type_t type);
 
 #endif

@@ -51,6 +51,8 @@ static const char S_HELP[]
       "  --zones N        1 to 7 availability zones, a host each (3)\n"
       "  --base-port P    zone i listens on P + 16 i and the ports behind it (7400)\n"
       "  --quorum Q       disks that hold a write before it is acknowledged, below N (2); never below a majority\n"
+      "  --types LIST     which nodes each zone has: edge,meta,data,pki (all); meta and data may be left out, and come\n"
+      "                   in by `adrestia group create` later\n"
       "  --name NAME      the cluster's name (adrestia)\n"
       "  --split          one host a node, in place of one host a zone\n"
       "  --ca-passphrase-file F  seals ca/root.key under the first line of F; -: of standard input\n"
@@ -97,6 +99,24 @@ s_parse_name (const char *text, const char **name)
     return true;
 }
 
+/* "pki,edge,meta": each once, edge and pki among them. */
+static bool
+s_parse_types (const char *text, uint32_t *types)
+{
+    char copy[64], *rest = copy;
+    *types = 0;
+    snprintf (copy, sizeof copy, "%s", text);
+    for (char *word; (word = strsep (&rest, ",")) != NULL;) {
+        adr_node_type_t type;
+        if (!adr_node_type_parse (&type, word) || type > ADR_NODE_PKI || (*types & ADR_ROLE_BIT (type)))
+            return s_complain ("--types %s: expected edge, meta, data and pki, each once, with commas between them", text);
+        *types |= ADR_ROLE_BIT (type);
+    }
+    if ((*types & ADR_ROLES_NEEDED) != ADR_ROLES_NEEDED)
+        return s_complain ("--types %s: edge and pki cannot be left out: nobody could reach the cluster, or come in", text);
+    return true;
+}
+
 /* Where the folder will stand, absolute, however it was written; its parent must be there. */
 static bool
 s_parse_directory (const char *text, s_options_t *options)
@@ -138,6 +158,8 @@ s_take_option (int option, s_options_t *options)
                                &founding->base_port);
     case 'q':
         return s_parse_number ("quorum", optarg, 1, ADR_ZONES_MAX, &founding->quorum);
+    case 't':
+        return s_parse_types (optarg, &founding->types);
     case 'n':
         return s_parse_name (optarg, &founding->name);
     case 'c':
@@ -174,6 +196,7 @@ s_parse (int argc, char **argv, s_options_t *options)
     static const struct option known[] = {
         { "dir", required_argument, NULL, 'd' },    { "zones", required_argument, NULL, 'z' },
         { "base-port", required_argument, NULL, 'p' }, { "quorum", required_argument, NULL, 'q' },
+        { "types", required_argument, NULL, 't' },
         { "name", required_argument, NULL, 'n' },   { "split", no_argument, NULL, 's' },
         { "ca-passphrase-file", required_argument, NULL, 'c' },
         { "json", no_argument, NULL, 'j' },         { "help", no_argument, NULL, 'h' },
@@ -372,6 +395,8 @@ static bool
 s_write_split_hosts (const s_options_t *options, const adr_founding_t *founding, uint32_t zone)
 {
     for (unsigned type = ADR_NODE_EDGE; type <= ADR_NODE_PKI; type++) {
+        if (!adr_founding_has (founding, (adr_node_type_t) type))
+            continue;
         const adr_map_node_t *node = adr_founding_node (founding, zone, (adr_node_type_t) type);
         char name[ADR_NAME_MAX + 1], folder[2 * ADR_NAME_MAX + 2];
         s_folder_name (node, name);
@@ -382,18 +407,34 @@ s_write_split_hosts (const s_options_t *options, const adr_founding_t *founding,
     return true;
 }
 
+/* "edge1, meta1, data1, pki1". */
+static void
+s_list_folders (const adr_founding_t *founding, uint32_t zone, char *text, size_t room)
+{
+    size_t used = 0;
+    for (unsigned type = ADR_NODE_EDGE; type <= ADR_NODE_PKI; type++) {
+        char name[ADR_NAME_MAX + 1];
+        if (!adr_founding_has (founding, (adr_node_type_t) type))
+            continue;
+        s_folder_name (adr_founding_node (founding, zone, (adr_node_type_t) type), name);
+        used += (size_t) snprintf (text + used, room - used, "%s%s", used ? ", " : "", name);
+    }
+}
+
 static bool
 s_write_zone (const s_options_t *options, const adr_founding_t *founding, uint32_t zone)
 {
     const char *name = founding->map->zone[zone].name;
+    char nodes[ADR_ROLES * (ADR_NAME_MAX + 3)];
     if (!s_make_folder (options, name))
         return false;
     for (unsigned type = ADR_NODE_EDGE; type <= ADR_NODE_PKI; type++)
-        if (!s_write_node (options, founding, zone, (adr_node_type_t) type))
+        if (adr_founding_has (founding, (adr_node_type_t) type) && !s_write_node (options, founding, zone, (adr_node_type_t) type))
             return false;
     if (options->split)
         return s_write_split_hosts (options, founding, zone);
-    return s_write_host (options, founding, name, "edge1, meta1, data1, pki1", "..", true);
+    s_list_folders (founding, zone, nodes, sizeof nodes);
+    return s_write_host (options, founding, name, nodes, "..", true);
 }
 
 /* --- what belongs to the whole cluster ------------------------------------------------------------------------ */
@@ -547,6 +588,10 @@ s_report (const s_options_t *options, const adr_founding_t *founding)
                 cluster, made->zones, made->zones == 1 ? "" : "s", made->quorum,
                 made->zones < 3 ? ", not redundant: three zones survive the loss of one" : "", http,
                 options->directory);
+    for (unsigned type = ADR_NODE_META; type <= ADR_NODE_DATA && !options->json; type++)
+        if (!adr_founding_has (founding, (adr_node_type_t) type))
+            printf ("no %s nodes yet: adrestia group create %s\n", adr_node_type_name ((adr_node_type_t) type),
+                    adr_node_type_name ((adr_node_type_t) type));
 }
 
 static int

@@ -271,7 +271,7 @@ s_prepare (s_join_t *self)
         return code;
     if (!adr_join_config_make (&self->token, &self->options.edge, self->config_path, &self->config, &self->credentials, self->error,
                                sizeof self->error)
-        || !adr_join_folder_identity (&self->folder, &self->identity, self->error, sizeof self->error))
+        || !adr_join_folder_identity (&self->folder, self->token.founds, &self->identity, self->error, sizeof self->error))
         return adr_join_say (ADR_EXIT_CONFIG, "%s", self->error);
     s_make_endpoints (self);
     code = s_check_ports (self);

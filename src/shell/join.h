@@ -32,6 +32,7 @@ int adr_join (int argc, char **argv);
 typedef struct {
     adr_id_t node;
     adr_keys_t keys;
+    uint64_t incarnation; /* its store's first one, where it is to found its group [GROUP-3]; else 0 */
 } adr_join_identity_t;
 
 /* --- join_door.c -------------------------------------------------------------------------------------------------- */
@@ -81,9 +82,9 @@ bool adr_join_folder_has (const adr_join_folder_t *self, const char *name);
 /* The file appears whole, durably, or not at all; one of that name is replaced. */
 ADR_WARN_UNUSED bool adr_join_folder_put (const adr_join_folder_t *self, const char *name, mode_t mode, adr_bytes_t bytes, char *error,
                                           size_t error_size);
-/* The identity that stands there, or a new one, which then does, durably: asked again, it is the same. Refuses the folder of a node
- * that did not join. */
-ADR_WARN_UNUSED bool adr_join_folder_identity (const adr_join_folder_t *self, adr_join_identity_t *identity, char *error,
+/* The identity that stands there, or a new one, which then does, durably: asked again, it is the same; of a node that `founds` its
+ * group with an incarnation. Refuses the folder of a node that did not join. */
+ADR_WARN_UNUSED bool adr_join_folder_identity (const adr_join_folder_t *self, bool founds, adr_join_identity_t *identity, char *error,
                                                size_t error_size);
 
 /* --- join_authority.c --------------------------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 
 #include "shell/join.h"
 
+#include "core/map_forming.h"
 #include "core/map_trust.h"
 #include "runtime/failure.h"
 #include "wire/map_codec.h"
@@ -56,11 +57,14 @@ s_check_certificate (adr_cert_t *cert, const adr_join_answer_t *answer, const ad
 }
 
 static bool
-s_check_place (const adr_map_t *map, const adr_cert_t *cert, const adr_failure_t *error)
+s_check_place (const adr_map_t *map, const adr_cert_t *cert, uint64_t incarnation, const adr_failure_t *error)
 {
     const adr_map_node_t *node = adr_map_node (map, &cert->node);
     if (node == NULL || !adr_map_node_fits (cert, node) || strcmp (node->name, cert->name) != 0)
         return adr_fail (error, "its clusterMap does not list this node as its certificate does");
+    const adr_voter_t *founder = adr_map_founder (map, node);
+    if (founder && incarnation && founder->incarnation != incarnation)
+        return adr_fail (error, "its clusterMap has this node with another incarnation than this folder");
     if (node->evicted || node->leaving)
         return adr_fail (error, "this node is being evicted, or was: it needs another token and another folder");
     return true;
@@ -77,7 +81,7 @@ adr_join_answer_check (const adr_join_answer_t *answer, const adr_token_t *token
         return false;
     adr_cert_chain_t chain = adr_cert_chain_of_map (answer->map);
     adr_cert_t cert;
-    if (!s_check_certificate (&cert, answer, &chain, token, identity, now_ms, &place) || !s_check_place (answer->map, &cert, &place)
+    if (!s_check_certificate (&cert, answer, &chain, token, identity, now_ms, &place) || !s_check_place (answer->map, &cert, identity->incarnation, &place)
         || !s_check_map (answer->map, &chain, now_ms, &place))
         return false;
     if (answer->has_sealing_key && token->type != ADR_NODE_PKI)

@@ -86,7 +86,7 @@ s_make_pack (const adr_join_ask_t *ask, uint64_t number, adr_buffer_t *pack)
     adr_envelope_t envelope = { .cluster = ask->token->cluster, .sender = ask->identity->node, .from_actor = ADR_ACTOR_CLIENT,
                                 .to_actor = ADR_ACTOR_CERT_SIGNER, .boot = number };
     adr_token_public (ask->token, token_key);
-    adr_token_sign_join (ask->token, request_bytes, ask->endpoint, signature);
+    adr_token_sign_join (ask->token, request_bytes, ask->endpoint, ask->identity->incarnation, signature);
     Adr__Join join = ADR__JOIN__INIT;
     join.number = number;
     join.token_key = adr_bytes_view (adr_bytes (token_key, sizeof token_key));
@@ -96,6 +96,7 @@ s_make_pack (const adr_join_ask_t *ask, uint64_t number, adr_buffer_t *pack)
     join.bulk = (char *) ask->endpoint[1];
     join.client = (char *) ask->endpoint[2];
     join.http = (char *) ask->endpoint[3];
+    join.incarnation = ask->identity->incarnation;
     join.authority = adr_bytes_view (ask->authority);
     adr_pack_begin (pack, &envelope);
     adr_pack_add (pack, ADR__KIND__JOIN, &join.base, adr_bytes (NULL, 0));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* The folder of a node that joins: see join.h.
  *
- * Makes durable: node.id and node.key before anybody is asked, so that whatever is interrupted is asked for again by the same keys;
+ * Makes durable: node.id, node.key and, of a founder, incarnation before anybody is asked, so that whatever is interrupted is asked for
+ * again by the same keys;
  * then each file whole, beside its place, synced, renamed, the folder synced. Assumes: nobody else writes there; other joins are kept
  * out by a lock. */
 
@@ -15,12 +16,14 @@
 #include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define S_ID "node.id"
 #define S_KEY "node.key"
+#define S_INCARNATION "incarnation" /* as init writes it: the first start takes it over, and removes it */
 #define S_SMALL 1024 /* of files that are read here */
 
 /* --- the folder itself ---------------------------------------------------------------------------------------------- */
@@ -172,21 +175,45 @@ s_draw_keys (const adr_join_folder_t *self, adr_keys_t *keys, const adr_failure_
     return good;
 }
 
+static bool
+s_get_incarnation (const adr_join_folder_t *self, uint64_t *incarnation, const adr_failure_t *error)
+{
+    char text[S_SMALL], *end;
+    if (!s_get (self, S_INCARNATION, false, text, error))
+        return false;
+    errno = 0;
+    *incarnation = strtoull (text, &end, 10);
+    return (errno == 0 && *incarnation && *text >= '0' && *text <= '9' && (*end == 0 || (*end == '\n' && end[1] == 0)))
+           || adr_fail (error, "%s/" S_INCARNATION ": expected a decimal number above zero", self->path);
+}
+
+/* Never zero, and positive where a reader has signed numbers only. */
+static bool
+s_draw_incarnation (const adr_join_folder_t *self, uint64_t *incarnation, const adr_failure_t *error)
+{
+    char text[32];
+    randombytes_buf (incarnation, sizeof *incarnation);
+    *incarnation = (*incarnation >> 1) | 1;
+    int size = snprintf (text, sizeof text, "%llu\n", (unsigned long long) *incarnation);
+    return adr_join_folder_put (self, S_INCARNATION, 0600, adr_bytes (text, (size_t) size), error->text, error->size);
+}
+
 /* What a join never makes, or not before the id: the folder is some other node's [TRUST-6]. */
 static bool
 s_is_ours (const adr_join_folder_t *self, const adr_failure_t *error)
 {
-    static const char *const others[] = { "incarnation", "journal", "state.mdb", "index.mdb" };
+    static const char *const others[] = { "journal", "state.mdb", "index.mdb" };
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         if (adr_join_folder_has (self, others[i]))
             return adr_fail (error, "%s: holds %s, so it is a node's already -> choose another folder", self->path, others[i]);
-    if ((adr_join_folder_has (self, S_KEY) || adr_join_folder_has (self, "authority.key")) && !adr_join_folder_has (self, S_ID))
-        return adr_fail (error, "%s: holds a key that no join made -> choose another folder", self->path);
+    if ((adr_join_folder_has (self, S_KEY) || adr_join_folder_has (self, "authority.key") || adr_join_folder_has (self, S_INCARNATION))
+        && !adr_join_folder_has (self, S_ID))
+        return adr_fail (error, "%s: holds a key or an incarnation that no join made -> choose another folder", self->path);
     return true;
 }
 
 bool
-adr_join_folder_identity (const adr_join_folder_t *self, adr_join_identity_t *identity, char *error, size_t error_size)
+adr_join_folder_identity (const adr_join_folder_t *self, bool founds, adr_join_identity_t *identity, char *error, size_t error_size)
 {
     const adr_failure_t place = { error, error_size };
     *identity = (adr_join_identity_t){ 0 };
@@ -195,5 +222,7 @@ adr_join_folder_identity (const adr_join_folder_t *self, adr_join_identity_t *id
     /* The id first: keys without one are not ours. */
     return (adr_join_folder_has (self, S_ID) ? s_get_id (self, &identity->node, &place) : s_draw_id (self, &identity->node, &place))
            && (adr_join_folder_has (self, S_KEY) ? s_get_keys (self, &identity->keys, &place)
-                                                 : s_draw_keys (self, &identity->keys, &place));
+                                                 : s_draw_keys (self, &identity->keys, &place))
+           && (!founds || (adr_join_folder_has (self, S_INCARNATION) ? s_get_incarnation (self, &identity->incarnation, &place)
+                                                                     : s_draw_incarnation (self, &identity->incarnation, &place)));
 }

@@ -26,6 +26,7 @@ int adr_shell_repair (adr_shell_t *self, int argc, char **argv);
 int adr_shell_scrub (adr_shell_t *self, int argc, char **argv);
 int adr_shell_node (adr_shell_t *self, int argc, char **argv);
 int adr_shell_token (adr_shell_t *self, int argc, char **argv);
+int adr_shell_group (adr_shell_t *self, int argc, char **argv);
 int adr_shell_key (adr_shell_t *self, int argc, char **argv);
 int adr_shell_user (adr_shell_t *self, int argc, char **argv);
 int adr_shell_user_profile (adr_shell_t *self, int argc, char **argv);

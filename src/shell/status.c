@@ -64,6 +64,55 @@ s_parse (adr_shell_t *self, int argc, char **argv, const char *flag, bool *given
 /* A master says each second how its group is, and it takes two more to come here at the latest. */
 #define S_SILENT_S 5
 
+/* "z2, z3". */
+static void
+s_join_names (const json_t *zones, char *text, size_t room)
+{
+    const json_t *zone;
+    size_t i, used = 0;
+    text[0] = '\0';
+    json_array_foreach (zones, i, zone)
+        if (used < room)
+            used += (size_t) snprintf (text + used, room - used, "%s%s", used ? ", " : "", json_string_value (zone));
+}
+
+static bool
+s_is_forming (const json_t *group)
+{
+    return strcmp (s_text (group, "state"), "forming") == 0;
+}
+
+static bool
+s_has_owner (const json_t *map, const char *type)
+{
+    const json_t *owner;
+    size_t i;
+    json_array_foreach (json_object_get (map, "owners"), i, owner)
+        if (strcmp (s_text (owner, "type"), type) == 0)
+            return true;
+    return false;
+}
+
+/* [GROUP-5] What the cluster cannot do while nobody owns partitions of a type. */
+static void
+s_note_types_without_owner (const json_t *map, json_t *why)
+{
+    if (!s_has_owner (map, "meta"))
+        json_array_append_new (why, json_string ("no group of meta nodes owns partitions -> nothing can be read or written (group create meta)"));
+    if (!s_has_owner (map, "data"))
+        json_array_append_new (why, json_string ("no group of data nodes owns partitions -> objects can be neither read nor written (group create data)"));
+}
+
+/* It lacks nothing that others do not have, unless nobody else owns partitions of its type. */
+static void
+s_note_forming (const json_t *map, const json_t *group, json_t *why)
+{
+    char zones[ADR_GROUP_ZONES_MAX * 66];
+    s_join_names (json_object_get (group, "waits_for"), zones, sizeof zones);
+    if (!s_has_owner (map, s_text (group, "type")))
+        json_array_append_new (why, json_sprintf ("%s is forming: nobody has joined in %s", s_text (group, "name"), zones));
+}
+
 /* The cluster is ready when each group has a master, of which one has heard lately, and each member is a voter that is online-ready. What is not is
  * told in a line each. */
 static bool
@@ -71,9 +120,14 @@ s_is_ready (const json_t *map, json_t *why)
 {
     const json_t *group, *member;
     size_t i, j;
+    s_note_types_without_owner (map, why);
     json_array_foreach (json_object_get (map, "groups"), i, group) {
         const json_t *members = json_object_get (group, "members");
         json_int_t age_s = s_number (group, "age_ms") / 1000;
+        if (s_is_forming (group)) {
+            s_note_forming (map, group, why);
+            continue;
+        }
         if (age_s >= S_SILENT_S)
             json_array_append_new (why, json_sprintf ("%s: its master was heard of %" JSON_INTEGER_FORMAT " s ago",
                                                       s_text (group, "name"), age_s));
@@ -98,11 +152,19 @@ s_print_group (const json_t *group)
 {
     const json_t *member;
     size_t i;
+    if (s_is_forming (group)) {
+        char zones[ADR_GROUP_ZONES_MAX * 66];
+        s_join_names (json_object_get (group, "waits_for"), zones, sizeof zones);
+        printf ("group %-8s forming: %" JSON_INTEGER_FORMAT " nodes have joined, waits for %s\n", s_text (group, "name"),
+                s_number (group, "zones"), zones);
+        return;
+    }
     printf ("group %-8s master %-14s term %-6" JSON_INTEGER_FORMAT " commit %-10" JSON_INTEGER_FORMAT " voters %"
-            JSON_INTEGER_FORMAT " quorum %" JSON_INTEGER_FORMAT "%s\n",
+            JSON_INTEGER_FORMAT " quorum %" JSON_INTEGER_FORMAT "%s%s\n",
             s_text (group, "name"), s_text (group, "master"), s_number (group, "term"), s_number (group, "commit"),
             s_number (group, "voters"), s_number (group, "quorum"),
-            json_is_true (json_object_get (group, "redundant")) ? "" : "  not redundant");
+            json_is_true (json_object_get (group, "redundant")) ? "" : "  not redundant",
+            s_number (group, "partitions") || !json_object_get (group, "partitions") ? "" : "  owns no partitions");
     json_array_foreach (json_object_get (group, "members"), i, member)
         printf ("  %-14s %-17s %-8s lag %-7" JSON_INTEGER_FORMAT " start %" JSON_INTEGER_FORMAT "\n", s_text (member, "name"),
                 s_text (member, "state"), json_is_true (json_object_get (member, "voter")) ? "voter" : "standby",

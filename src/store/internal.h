@@ -127,6 +127,7 @@ typedef enum {
     ADR_JOB_SEGMENT,
     ADR_JOB_FLUSH,
     ADR_JOB_START,
+    ADR_JOB_FOUND,
     ADR_JOB_SEAL,
     ADR_JOB_SPACE,
     ADR_JOB_REINDEX,
@@ -268,6 +269,7 @@ typedef struct {
     uint64_t current;       /* where batches go */
     uint64_t offset;        /* where the next one goes */
     uint64_t scan_segment;  /* no entry of the log stands before it; noted */
+    uint64_t scan_batch;    /* ... nor before that batch */
     uint64_t seal_next;     /* segments below it are as small as they get [STORE-11] */
     uint64_t save_next;     /* accounts of segments below it are whole in the index */
     uint64_t next_batch;
@@ -352,6 +354,7 @@ struct adr_store {
     uint64_t proof_from;          /* roots noted up to here prove nothing: since then this copy was in doubt */
     adr_position_t sync_base;     /* where the log is to start; index 0: where it does */
     adr_voters_t sync_voters;
+    adr_voters_t founding_wanted; /* count 0: nothing is to be founded */
     adr_job_t batch, background;
     int64_t flush_at;   /* 0: nothing to flush */
     int64_t retry_at, rows_retry_at; /* after a full disk; 0: none */
@@ -505,6 +508,9 @@ bool adr_heal_next (adr_store_t *self);
 int adr_heal_write (adr_store_t *self, adr_job_t *job);
 int adr_heal_commit (adr_store_t *self, adr_job_t *job);
 void adr_heal_done (adr_store_t *self);
+/* --- found.c */
+bool adr_found_next (adr_store_t *self);
+void adr_found_done (adr_store_t *self);
 /* --- sync.c */
 bool adr_sync_next (adr_store_t *self);
 int adr_sync_write (adr_store_t *self, adr_job_t *job);

@@ -178,7 +178,17 @@ s_start_done (adr_store_t *self)
     adr_log_trim (&self->log, job->start.index);
     self->history = job->history;
     self->journal.scan_segment = job->scan_segment;
+    self->journal.scan_batch = job->scan_batch;
     adr_compaction_look (self);
+}
+
+static bool
+s_found_next (adr_store_t *self)
+{
+    if (!adr_found_next (self))
+        return false;
+    s_background (self, ADR_JOB_FOUND, "found");
+    return true;
 }
 
 static bool
@@ -240,7 +250,7 @@ s_background_next (adr_store_t *self, int64_t now_ns)
     bool may_flush = s_may_try (self->rows_starved, &self->rows_retry_at, now_ns);
     if (adr_store_index_is_lost (self)) /* [STORE-10] the process is about to stop; until then the journal goes on */
         return may_grow && s_segment_next (self);
-    return (may_grow && s_segment_next (self)) || s_seal_next (self) || s_sync_next (self)
+    return (may_grow && s_segment_next (self)) || s_seal_next (self) || s_found_next (self) || s_sync_next (self)
         || (may_flush && (s_heal_next (self) || s_flush_next (self, now_ns) || s_place_next (self))) || s_start_next (self)
         || s_remove_next (self) || s_reindex_next (self) || s_space_next (self, now_ns) || s_compact_next (self, now_ns);
 }
@@ -430,6 +440,7 @@ s_write (adr_store_t *self, adr_store_job_t *public_job)
         public_job->error = adr_compaction_walk (self, job);
         break;
     case ADR_JOB_START:
+    case ADR_JOB_FOUND:
     case ADR_JOB_SPACE:
     case ADR_JOB_REINDEX:
     case ADR_JOB_NONE:
@@ -472,6 +483,9 @@ s_sync (adr_store_t *self, adr_store_job_t *public_job)
     case ADR_JOB_START:
         if (!ADR_PLANT (STORE_8_START_AFTER_UNLINK))
             public_job->error = adr_store_note_start (self, job);
+        break;
+    case ADR_JOB_FOUND:
+        public_job->error = adr_store_note_start (self, job);
         break;
     case ADR_JOB_SEAL:
         public_job->error = s_seal_cut (self, job);
@@ -576,6 +590,9 @@ s_background_done (adr_store_t *self)
         break;
     case ADR_JOB_START:
         s_start_done (self);
+        break;
+    case ADR_JOB_FOUND:
+        adr_found_done (self);
         break;
     case ADR_JOB_REMOVE:
         adr_compaction_remove_done (self);

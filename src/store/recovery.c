@@ -70,7 +70,7 @@ s_make (adr_recovery_t *r, uint64_t incarnation, adr_store_opening_t opening)
     journal->segment_room = 0;
     journal->durable_index = 0;
     journal->first_segment = journal->newest = journal->current = journal->seal_next = 1;
-    journal->scan_segment = journal->save_next = 1;
+    journal->scan_segment = journal->scan_batch = journal->save_next = 1;
     adr_history_init (&self->history, 0);
     self->index_generation = self->gone_count = self->lost_segments = 0;
     self->was_rebuilt = false;

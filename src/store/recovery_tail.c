@@ -176,6 +176,7 @@ adr_recovery_secure_tail (adr_recovery_t *r)
     for (size_t i = tail; i < r->count; i++)
         needed += adr_batch_room (r->batch[i].header.payload_size);
     journal->seal_next = journal->scan_segment = r->scan_segment > r->note.first ? r->scan_segment : r->note.first;
+    journal->scan_batch = r->scan_batch;
     journal->save_next = r->rebuild ? r->note.first : journal->scan_segment;
     journal->current = r->last_segment + 1;
     if (journal->current < r->made_segment)

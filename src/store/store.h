@@ -71,6 +71,11 @@ uint64_t adr_store_flushed (const adr_store_t *self); /* applied, and durable in
 uint64_t adr_store_term (const adr_store_t *self);
 /* The newest voters entry in the log, or the base's, or the founding set. Lent until the next append, cut, apply. */
 const adr_voters_t *adr_store_voters (const adr_store_t *self);
+/* [GROUP-6] True if it was opened without voters, at the founding or later, no copy has told any since, and adr_store_found was not
+ * called. */
+ADR_WARN_UNUSED bool adr_store_lacks_voters (const adr_store_t *self);
+/* These are the voters at index 0, this node in this incarnation among them (asserted): adr_store_voters says so once that is durable. */
+void adr_store_found (adr_store_t *self, const adr_voters_t *voters);
 
 /* The term of the entry at `index` (log start included); false if it is not in the log. */
 ADR_WARN_UNUSED bool adr_store_term_at (const adr_store_t *self, uint64_t index, uint64_t *term);

@@ -191,6 +191,7 @@ s_move_base (adr_store_t *self, const adr_job_t *job)
     self->history = job->history;
     self->index_generation = job->generation;
     self->journal.scan_segment = job->scan_segment;
+    self->journal.scan_batch = job->scan_batch;
     while (self->frozen_count)
         adr_memtable_destroy (&self->frozen[--self->frozen_count].table);
     adr_memtable_destroy (&self->active);

@@ -85,12 +85,28 @@ s_fill_node (Adr__Node *to, const adr_map_node_t *node)
 }
 
 static void
+s_fill_forming (Adr__Group *to, const adr_map_group_t *group, adr_arena_t *arena)
+{
+    to->n_forming_zone = group->forming_zone_count;
+    to->forming_zone = s_take (arena, group->forming_zone_count, sizeof *to->forming_zone);
+    for (uint32_t i = 0; i < group->forming_zone_count; i++)
+        to->forming_zone[i] = s_id (&group->forming_zone[i]);
+    to->n_forming_voter = group->forming_count;
+    to->forming_voter = s_messages (arena, &adr__voter__descriptor, group->forming_count);
+    for (uint32_t i = 0; i < group->forming_count; i++) {
+        to->forming_voter[i]->node = s_id (&group->forming[i].node);
+        to->forming_voter[i]->incarnation = group->forming[i].incarnation;
+    }
+}
+
+static void
 s_fill_group (Adr__Group *to, const adr_map_group_t *group, adr_arena_t *arena)
 {
     to->id = s_id (&group->id);
     to->type = group->type;
     to->name = (char *) group->name;
     to->founding = adr_voter_set_fill (s_take (arena, 1, sizeof (adr_voter_set_t)), &group->founding);
+    s_fill_forming (to, group, arena);
 }
 
 static void
@@ -329,12 +345,26 @@ s_read_zones (adr_map_t *map, const Adr__Registry *from, s_ids_t *zones)
 }
 
 static bool
+s_read_forming (adr_map_group_t *to, const Adr__Group *group)
+{
+    if (group->n_forming_zone > ADR_ZONES_MAX || group->n_forming_voter > ADR_VOTERS_MAX)
+        return false;
+    to->forming_zone_count = (uint32_t) group->n_forming_zone;
+    for (uint32_t i = 0; i < to->forming_zone_count; i++)
+        to->forming_zone[i] = adr_id_of (group->forming_zone[i]);
+    to->forming_count = (uint32_t) group->n_forming_voter;
+    for (uint32_t i = 0; i < to->forming_count; i++)
+        to->forming[i] = (adr_voter_t){ adr_id_of (group->forming_voter[i]->node), group->forming_voter[i]->incarnation };
+    return to->forming_count == 0 || to->forming_count < to->forming_zone_count; /* with the last one it is formed */
+}
+
+static bool
 s_read_group (adr_map_group_t *to, const Adr__Group *group)
 {
     to->id = adr_id_of (group->id);
     return s_read_type (&to->type, group->type) && to->type != ADR_NODE_EDGE
            && s_read_text (to->name, ADR_NAME_MAX, group->name)
-           && adr_voter_set_read (&to->founding, group->founding);
+           && adr_voter_set_read (&to->founding, group->founding) && s_read_forming (to, group);
 }
 
 static bool

@@ -50,6 +50,6 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     if (size)
         s_parse ((const char *) data, size);
     s_parse_bytes (data, size);
-    adr_assert (!adr_token_join_signed (key, &cluster, adr_bytes (data, size), endpoints, signature));
+    adr_assert (!adr_token_join_signed (key, &cluster, adr_bytes (data, size), endpoints, 0, signature));
     return 0;
 }

@@ -159,7 +159,7 @@ s_is_proved (fake_door_t *self, const Adr__Join *join, adr_cert_t *request)
         snprintf (self->endpoint[i], sizeof self->endpoint[i], "%s", endpoints[i]);
     return join->token_key.len == sizeof key && memcmp (join->token_key.data, key, sizeof key) == 0
            && join->signature.len == ADR_SIGNATURE_SIZE
-           && adr_token_join_signed (key, &self->token.cluster, bytes, endpoints, join->signature.data)
+           && adr_token_join_signed (key, &self->token.cluster, bytes, endpoints, join->incarnation, join->signature.data)
            && adr_cert_decode (request, bytes) && request->kind == ADR_CERT_REQUEST && adr_cert_signed_by (request, request->sign_key)
            && adr_id_equal (&request->zone, &self->token.zone) && adr_id_equal (&request->group, &self->token.group)
            && request->type == self->token.type && strcmp (request->name, self->token.node_name) == 0;

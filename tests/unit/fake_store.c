@@ -381,12 +381,39 @@ s_token_answer (fake_store_t *self, const Adr__Control *control, adr_buffer_t *p
     s_answer_add (self, pack, ADR__KIND__CONTROL_ANSWER, &answer.base, (adr_bytes_t){ 0 });
 }
 
+/* A set of tokens: each as it would be alone, until the first that is refused. */
+static void
+s_group_answer (fake_store_t *self, const Adr__Control *control, adr_buffer_t *pack)
+{
+    Adr__ControlAnswer answer = ADR__CONTROL_ANSWER__INIT;
+    Adr__Token kept[8], *pointer[8];
+    const char *text = "";
+    if (!self->terms || control->limit_ms == 0)
+        return;
+    adr_assert (control->n_token_set <= 8);
+    answer.number = control->number;
+    answer.token_set = pointer;
+    for (size_t i = 0; i < control->n_token_set && answer.status == ADR_STATUS_OK; i++) {
+        kept[i] = *control->token_set[i];
+        answer.status = self->terms (self->terms_argument, control->token_set[i], &kept[i], &text);
+        pointer[answer.n_token_set++] = &kept[i];
+    }
+    answer.text = (char *) text;
+    if (answer.status != ADR_STATUS_OK)
+        answer.n_token_set = 0;
+    s_answer_add (self, pack, ADR__KIND__CONTROL_ANSWER, &answer.base, (adr_bytes_t){ 0 });
+}
+
 /* A node whose id begins with a zero is silent. */
 static void
 s_control_answer (fake_store_t *self, const Adr__Control *control, adr_buffer_t *pack)
 {
     if (control->token) {
         s_token_answer (self, control, pack);
+        return;
+    }
+    if (control->n_token_set) {
+        s_group_answer (self, control, pack);
         return;
     }
     Adr__ControlAnswer answer = ADR__CONTROL_ANSWER__INIT;

@@ -205,7 +205,7 @@ s_join (const adr_cert_t *request)
     uint8_t key[ADR_KEY_SIZE], bytes[ADR_CERTIFICATE_MAX], signature[ADR_SIGNATURE_SIZE];
     size_t size = adr_cert_encode (request, bytes);
     adr_token_public (&s_token, key);
-    adr_token_sign_join (&s_token, adr_bytes (bytes, size), s_endpoints, signature);
+    adr_token_sign_join (&s_token, adr_bytes (bytes, size), s_endpoints, 0, signature);
     join.number = 9;
     join.token_key = (ProtobufCBinaryData){ sizeof key, key };
     join.request = (ProtobufCBinaryData){ size, bytes };

@@ -296,6 +296,129 @@ groups_are_found (void **state)
     assert_string_equal (world->group, "data2");
 }
 
+/* [GROUP-3] Whoever founds is told so by the token's text. */
+static void
+a_forming_group_has_founders (void **state)
+{
+    s_world_t *world = *state;
+    adr_token_made_t made;
+    adr_token_t token;
+    s_add_group (world->map);
+    for (int forming = 0; forming < 2; forming++) {
+        world->map->group[3].forming_zone[0] = world->map->zone[0].id;
+        world->map->group[3].forming_zone_count = (uint32_t) forming;
+        s_tell_map (world);
+        assert_int_equal (s_create (world, "data", "z1", "data2", NULL, &made), ADR_OK);
+        assert_true (adr_token_parse (&token, made.text, strlen (made.text)));
+        assert_int_equal (token.founds, forming);
+    }
+}
+
+/* --- a set of them ---------------------------------------------------------------------------------------------------- */
+
+static const char *const s_three_zones[] = { "z1", "z2", "z3" };
+
+/* The PKI group makes up names, as it would of a new group. */
+static adr_status_t
+s_keep_set (void *argument, const Adr__Token *asked, Adr__Token *kept, const char **text)
+{
+    static char name[8][80];
+    static const adr_id_t s_id = { { 0xdd } };
+    s_world_t *world = argument;
+    adr_status_t status = s_keep (argument, asked, kept, text);
+    char *own = name[world->asked % 8];
+    snprintf (own, sizeof name[0], "data2@%s", asked->zone_name);
+    kept->group = adr_id_view (&s_id);
+    kept->group_name = (char *) "data2";
+    kept->name = own;
+    if (world->spoil)
+        world->spoil (kept);
+    return status;
+}
+
+static void
+a_set_has_a_token_a_zone (void **state)
+{
+    s_world_t *world = *state;
+    adr_group_terms_t terms = { "data", NULL, s_three_zones, 3, 60000 };
+    adr_group_made_t made;
+    adr_token_t token[3];
+    fake_store_set_terms (world->store, s_keep_set, world);
+    assert_int_equal (adr_group_create (world->client, &terms, &made), ADR_OK);
+    assert_int_equal (world->asked, 3);
+    assert_string_equal (made.name, "data2");
+    assert_int_equal (made.token_count, 3);
+    for (int i = 0; i < 3; i++) {
+        assert_true (adr_token_parse (&token[i], made.token[i].text, strlen (made.token[i].text)));
+        assert_true (token[i].founds);
+        assert_string_equal (made.token[i].zone, s_three_zones[i]);
+        assert_string_equal (token[i].zone_name, s_three_zones[i]);
+        assert_int_equal (token[i].expires_ms, S_NOW_MS + 60000);
+        assert_int_equal (token[i].door_count, 3);
+    }
+    assert_memory_not_equal (token[0].secret, token[1].secret, 32);
+    assert_memory_not_equal (token[1].secret, token[2].secret, 32);
+}
+
+static void
+s_third_in_other_zone (Adr__Token *kept)
+{
+    if (strcmp (kept->zone_name, "z3") == 0)
+        kept->zone_name = (char *) "z4";
+}
+
+static void
+s_third_in_other_group (Adr__Token *kept)
+{
+    static const adr_id_t s_id = { { 0xde } };
+    if (strcmp (kept->zone_name, "z3") == 0)
+        kept->group = adr_id_view (&s_id);
+}
+
+/* What an edge answers is not believed unseen. */
+static void
+a_set_is_what_was_asked_for (void **state)
+{
+    s_world_t *world = *state;
+    adr_group_terms_t terms = { "data", NULL, s_three_zones, 3, 60000 };
+    adr_group_made_t made;
+    void (*const spoils[]) (Adr__Token *kept) = { s_third_in_other_zone, s_third_in_other_group };
+    fake_store_set_terms (world->store, s_keep_set, world);
+    for (size_t i = 0; i < sizeof spoils / sizeof spoils[0]; i++) {
+        world->spoil = spoils[i];
+        assert_int_equal (adr_group_create (world->client, &terms, &made), ADR_DAMAGED);
+        assert_int_equal (made.token_count, 0);
+        assert_int_equal (made.token[0].text[0], 0);
+    }
+    world->spoil = NULL;
+    terms.name = "data7"; /* it is kept under another name */
+    assert_int_equal (adr_group_create (world->client, &terms, &made), ADR_DAMAGED);
+    terms.name = NULL;
+    world->status = ADR_STATUS_DENIED;
+    assert_int_equal (adr_group_create (world->client, &terms, &made), ADR_DENIED);
+}
+
+static void
+sets_that_cannot_be (void **state)
+{
+    s_world_t *world = *state;
+    adr_group_terms_t terms = { "pki", NULL, s_three_zones, 3, 60000 };
+    adr_group_made_t made;
+    assert_int_equal (adr_group_create (world->client, &terms, &made), ADR_INVALID);
+    terms.type = "data";
+    terms.zone_count = 0;
+    assert_int_equal (adr_group_create (world->client, &terms, &made), ADR_INVALID);
+    terms.zone_count = ADR_GROUP_ZONES_MAX + 1;
+    assert_int_equal (adr_group_create (world->client, &terms, &made), ADR_INVALID);
+    terms.zone_count = 3;
+    terms.name = "";
+    assert_int_equal (adr_group_create (world->client, &terms, &made), ADR_INVALID);
+    terms.name = NULL;
+    terms.valid_ms = 0;
+    assert_int_equal (adr_group_create (world->client, &terms, &made), ADR_INVALID);
+    assert_int_equal (world->asked, 0);
+}
+
 static void
 terms_that_cannot_be (void **state)
 {
@@ -430,7 +553,8 @@ main (void)
     const struct CMUnitTest tests[]
         = { S_TEST (a_token_says_where_to_go), S_TEST (a_pinned_root_is_the_only_one),
             S_TEST (under_a_pinned_root_doors_are_signed), S_TEST (each_token_has_its_own_secret), S_TEST (doors_are_open_ones),
-            S_TEST (groups_are_found), S_TEST (terms_that_cannot_be), S_TEST (the_group_says_no),
+            S_TEST (groups_are_found), S_TEST (a_forming_group_has_founders), S_TEST (a_set_has_a_token_a_zone),
+            S_TEST (a_set_is_what_was_asked_for), S_TEST (sets_that_cannot_be), S_TEST (terms_that_cannot_be), S_TEST (the_group_says_no),
             S_TEST (answers_are_not_believed_unseen), S_TEST (the_shell_prints_the_text_alone), S_TEST (the_shell_refuses) };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -1057,7 +1057,7 @@ test_a_role_does_what_it_may_and_nothing_else (void **state)
                    { ADR__CONTROL_ACTION__KEY_DISABLE, false }, { ADR__CONTROL_ACTION__KEY_ENABLE, false },
                    { ADR__CONTROL_ACTION__KEY_DELETE, false }, { ADR__CONTROL_ACTION__KEY_ROTATE, false },
                    { ADR__CONTROL_ACTION__KEY_GRANT, false },  { ADR__CONTROL_ACTION__KEY_REVOKE, false },
-                   { ADR__CONTROL_ACTION__TOKEN_WITHDRAW, false } };
+                   { ADR__CONTROL_ACTION__TOKEN_WITHDRAW, false }, { ADR__CONTROL_ACTION__GROUP_CREATE, false } };
     static const adr_node_type_t s_roles[] = { ADR_NODE_CLIENT, ADR_NODE_READER, ADR_NODE_OPERATOR, ADR_NODE_ADMIN };
     uint64_t number = 0;
     s_restart_in (2);
@@ -1072,6 +1072,36 @@ test_a_role_does_what_it_may_and_nothing_else (void **state)
                 assert_int_equal (s_told_status (), ADR_STATUS_DENIED);
             assert_int_equal (harness_count (&s_router, ADR__KIND__CONTROL) + s_told (), 1);
         }
+}
+
+/* [EDGE-7, GROUP-2] About no node: all of its tokens to a PKI node, and back. */
+static void
+test_a_set_of_tokens_goes_to_a_pki_node_and_back (void **state)
+{
+    (void) state;
+    Adr__Control control = ADR__CONTROL__INIT;
+    Adr__ControlAnswer kept = ADR__CONTROL_ANSWER__INIT;
+    Adr__Token token[2] = { ADR__TOKEN__INIT, ADR__TOKEN__INIT }, *pointer[2] = { &token[0], &token[1] };
+    token[0].zone_name = (char *) "z1";
+    token[1].zone_name = (char *) "z2";
+    control.number = 9;
+    control.action = ADR__CONTROL_ACTION__GROUP_CREATE;
+    control.limit_ms = 5000;
+    control.n_token_set = kept.n_token_set = 2;
+    control.token_set = kept.token_set = pointer;
+    s_restart_in (2);
+    harness_message (&s_router, s_operator, ADR_NODE_ADMIN, ADR__KIND__CONTROL, &control.base, s_nothing);
+    const Adr__Control *passed = s_passed_on (ADR_ACTOR_CERT_SIGNER);
+    assert_int_equal (passed->n_token_set, 2);
+    assert_string_equal (passed->token_set[1]->zone_name, "z2");
+    kept.number = passed->number;
+    token[1].name = (char *) "data2@z2";
+    harness_message (&s_router, harness_address (2, ADR_NODE_PKI, ADR_ACTOR_CERT_SIGNER), ADR_NODE_PKI, ADR__KIND__CONTROL_ANSWER,
+                     &kept.base, s_nothing);
+    const Adr__ControlAnswer *answer = (const Adr__ControlAnswer *) s_last (ADR__KIND__CONTROL_ANSWER)->header;
+    assert_int_equal (answer->number, 9);
+    assert_int_equal (answer->n_token_set, 2);
+    assert_string_equal (answer->token_set[1]->name, "data2@z2");
 }
 
 /* [EDGE-7, KEY-3] About no node: to our zone's PKI node, to another one when it is asked again, the question as it was; and back. */
@@ -1171,6 +1201,7 @@ main (void)
         S_TEST (test_a_stamp_is_what_was_known_when_the_token_was_given),
         S_TEST (test_a_write_that_is_refused_unread_goes_back),
         S_TEST (test_a_write_that_is_refused_unread_beside_an_open_try_is_unknown),
+        S_TEST (test_a_set_of_tokens_goes_to_a_pki_node_and_back),
         S_TEST (test_reads_end_in_a_timeout),
         S_TEST (test_a_list_answer_is_passed_on),
         S_TEST (test_a_list_goes_on_behind_tombstones),

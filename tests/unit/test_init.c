@@ -184,6 +184,32 @@ s_split_hosts (void **state)
 }
 
 /* [REPL-3] n > q is asked where both are set. */
+/* [GROUP-5] Neither their nodes nor owners of their partitions. */
+static void
+s_types_that_are_left_out (void **state)
+{
+    (void) state;
+    struct stat status;
+    uint8_t text[4096];
+    assert_int_equal (s_init ("--dir", s_in_folder ("c"), "--types", "pki,edge,meta", NULL), 0);
+    adr_map_t *map = s_read_map ("c/z2/cluster.map");
+    assert_int_equal (map->node_count, 9);
+    assert_int_equal (map->group_count, 2);
+    assert_int_equal (map->range_count, 2);
+    assert_null (adr_map_owner (map, ADR_NODE_DATA, 0));
+    assert_string_equal (adr_map_owner (map, ADR_NODE_PKI, 63)->name, "pki1");
+    assert_int_equal (adr_map_owner (map, ADR_NODE_META, 63)->founding.count, 3);
+    adr_map_destroy (&map);
+    assert_int_not_equal (stat (s_in_folder ("c/z2/data1"), &status), 0);
+    assert_int_equal (stat (s_in_folder ("c/z2/pki1/incarnation"), &status), 0);
+    text[s_read ("c/z2/adrestia.yaml", text, sizeof text - 1)] = 0;
+    assert_non_null (strstr ((const char *) text, "nodes: [edge1, meta1, pki1]\n"));
+    assert_int_equal (s_init ("--dir", s_in_folder ("d"), "--types", "edge,pki", "--zones", "1", "--split", NULL), 0);
+    map = s_read_map ("d/z1/pki1/cluster.map");
+    assert_int_equal (map->node_count, 2);
+    adr_map_destroy (&map);
+}
+
 static void
 s_wrong_command_lines (void **state)
 {
@@ -195,6 +221,11 @@ s_wrong_command_lines (void **state)
     assert_int_equal (s_init ("--dir", c, "--base-port", "65535", NULL), 64);
     assert_int_equal (s_init ("--dir", c, "--name", "Bad Name", NULL), 64);
     assert_int_equal (s_init ("--dir", c, "more", NULL), 64);
+    assert_int_equal (s_init ("--dir", c, "--types", "pki,meta", NULL), 64);
+    assert_int_equal (s_init ("--dir", c, "--types", "edge,meta,data", NULL), 64);
+    assert_int_equal (s_init ("--dir", c, "--types", "edge,pki,pki", NULL), 64);
+    assert_int_equal (s_init ("--dir", c, "--types", "edge,pki,client", NULL), 64);
+    assert_int_equal (s_init ("--dir", c, "--types", "", NULL), 64);
     assert_int_equal (s_init (NULL), 64);
     assert_int_equal (s_init ("--dir", s_in_folder ("no/parent"), NULL), 64);
     assert_int_equal (access (c, F_OK), -1);
@@ -206,6 +237,6 @@ main (void)
 {
 #define S_TEST(name) cmocka_unit_test_setup_teardown (name, s_make_folder, s_remove_folder)
     const struct CMUnitTest tests[] = { S_TEST (s_three_zones), S_TEST (s_pki_nodes_share_a_sealing_key), S_TEST (s_existing_folder_stays),
-                                        S_TEST (s_split_hosts), S_TEST (s_wrong_command_lines) };
+                                        S_TEST (s_split_hosts), S_TEST (s_types_that_are_left_out), S_TEST (s_wrong_command_lines) };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -232,6 +232,48 @@ folders_of_others_are_left_alone (void **state)
     assert_int_equal (fake_door_asked (join_world.door[0]), 0);
 }
 
+/* The registry names it as some other store. */
+static void
+s_name_another_store (adr_map_t *map)
+{
+    const adr_map_node_t *node = &map->node[map->node_count - 1];
+    adr_map_group_t *group = adr_map_group (map, &node->group);
+    group->founding.count = 0;
+    group->forming_zone[group->forming_zone_count++] = node->zone;
+    group->forming[group->forming_count++] = (adr_voter_t){ node->id, 5 };
+}
+
+/* [GROUP-3] Drawn once, told each time, and left for the first start. */
+static void
+a_founder_keeps_its_incarnation (void **state)
+{
+    (void) state;
+    char first[64], again[64];
+    adr_token_t token = join_world.token;
+    token.founds = true;
+    join_use_token (&token);
+    join_edit (&(fake_door_edits_t){ .status = ADR_STATUS_DENIED, .text = "no" });
+    assert_int_equal (join_now (), ADR_JOIN_REFUSED);
+    join_check_mode ("incarnation", 0600);
+    join_read ("incarnation", first, sizeof first);
+    assert_true (strtoull (first, NULL, 10) > 5);
+    join_write (join_in_node ("incarnation"), 0600, "-1\n");
+    assert_int_equal (join_now (), 78);
+    join_write (join_in_node ("incarnation"), 0600, "0\n");
+    assert_int_equal (join_now (), 78);
+    join_write (join_in_node ("incarnation"), 0600, first);
+    join_edit (&(fake_door_edits_t){ .map = s_name_another_store });
+    assert_int_equal (join_now (), ADR_JOIN_UNBELIEVED);
+    assert_false (join_has ("adrestia.yaml"));
+    join_edit (&(fake_door_edits_t){ .status = ADR_STATUS_OK });
+    assert_int_equal (join_now (), 0);
+    assert_true (fake_door_proved (join_world.door[0]));
+    join_read ("incarnation", again, sizeof again);
+    assert_string_equal (again, first);
+    adr_config_t *config = join_check ();
+    adr_config_destroy (&config);
+}
+
 static void
 keys_that_others_may_read (void **state)
 {
@@ -369,6 +411,7 @@ main (void)
         JOIN_TEST (who_has_joined_asks_nobody),
         JOIN_TEST (the_first_address_stays),
         JOIN_TEST (folders_of_others_are_left_alone),
+        JOIN_TEST (a_founder_keeps_its_incarnation),
         JOIN_TEST (keys_that_others_may_read),
         JOIN_TEST (one_join_at_a_time),
         JOIN_TEST (tokens_from_files),

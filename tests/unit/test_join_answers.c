@@ -171,7 +171,7 @@ what_is_said_is_printable (void **state)
 {
     (void) state;
     adr_join_answer_t answer;
-    const adr_join_identity_t identity = { { { 1 } }, { { 2 }, { 3 } } };
+    const adr_join_identity_t identity = { { { 1 } }, { { 2 }, { 3 } }, 0 };
     const adr_join_ask_t ask = { &join_world.token, &identity, { "tcp://127.0.0.1:1", "tcp://127.0.0.1:2", "", "" }, { NULL, 0 } };
     join_edit (&(fake_door_edits_t){ .status = ADR_STATUS_DENIED, .text = "used\x1b[2J\xff\n" });
     assert_true (adr_join_ask (&ask, &join_world.token.door[0], INT64_MAX, &answer));

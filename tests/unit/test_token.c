@@ -88,7 +88,11 @@ s_round_trip (void **state)
     (void) state;
     adr_token_t token = s_token ();
     s_round (&token);
+    token.founds = true; /* [GROUP-3] another format, and nothing else */
+    s_round (&token);
     token.type = ADR_NODE_PKI;
+    assert_false (adr_token_is_sound (&token)); /* which a PKI node does not */
+    token.founds = false;
     token.door_count = 1; /* what stands behind is not of the token */
     memset (&token.door[1], 0, sizeof token.door[1]);
     s_round (&token);
@@ -242,7 +246,8 @@ s_each_field (void **state)
     s_raw_t raw = s_raw ();
     assert_true (s_raw_parses (&raw));
     assert_false (s_patched (0, 1, "\0", 1)); /* formats that are not ours */
-    assert_false (s_patched (0, 1, "\2", 1));
+    assert_true (s_patched (0, 1, "\2", 1)); /* [GROUP-3] of a node that founds its group */
+    assert_false (s_patched (0, 1, "\3", 1));
     assert_false (s_patched (S_CLUSTER, 16, zeros, 16));
     assert_false (s_patched (S_ZONE, 16, zeros, 16));
     assert_false (s_patched (S_EXPIRES, 8, zeros, 8));
@@ -375,7 +380,7 @@ s_golden_keys (void **state)
     adr_token_public (&token, key);
     adr_hex_format (text, key, sizeof key);
     assert_string_equal (text, "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8");
-    adr_token_sign_join (&token, adr_bytes (s_request, sizeof s_request), s_endpoints, signature);
+    adr_token_sign_join (&token, adr_bytes (s_request, sizeof s_request), s_endpoints, 0, signature);
     adr_hex_format (text, signature, sizeof signature);
     assert_string_equal (text, "935c8d518a49fe35476735aee492a53103b02ff2b2dba34303273e153a8e2fc2"
                                "ec76e5764dbc8c40f0ddfe2bd8363f3f847202256000d9761636cf0c79435f09");
@@ -393,22 +398,22 @@ s_what_a_proof_covers (void **state)
     adr_bytes_t bytes = adr_bytes (request, sizeof request);
     memcpy (request, s_request, sizeof request);
     adr_token_public (&token, key);
-    adr_token_sign_join (&token, bytes, s_endpoints, signature);
-    assert_true (adr_token_join_signed (key, &token.cluster, bytes, s_endpoints, signature));
+    adr_token_sign_join (&token, bytes, s_endpoints, 0, signature);
+    assert_true (adr_token_join_signed (key, &token.cluster, bytes, s_endpoints, 0, signature));
     for (size_t i = 0; i < sizeof signature; i++) {
         signature[i] ^= 1;
-        assert_false (adr_token_join_signed (key, &token.cluster, bytes, s_endpoints, signature));
+        assert_false (adr_token_join_signed (key, &token.cluster, bytes, s_endpoints, 0, signature));
         signature[i] ^= 1;
     }
     for (size_t i = 0; i < sizeof request; i++) {
         request[i] ^= 1;
-        assert_false (adr_token_join_signed (key, &token.cluster, bytes, s_endpoints, signature));
+        assert_false (adr_token_join_signed (key, &token.cluster, bytes, s_endpoints, 0, signature));
         request[i] ^= 1;
     }
-    assert_false (adr_token_join_signed (key, &token.zone, bytes, s_endpoints, signature));
+    assert_false (adr_token_join_signed (key, &token.zone, bytes, s_endpoints, 0, signature));
     token.secret[0] ^= 1;
     adr_token_public (&token, key);
-    assert_false (adr_token_join_signed (key, &token.cluster, bytes, s_endpoints, signature));
+    assert_false (adr_token_join_signed (key, &token.cluster, bytes, s_endpoints, 0, signature));
 }
 
 static void
@@ -419,15 +424,15 @@ s_a_proof_covers_endpoints (void **state)
     uint8_t key[ADR_KEY_SIZE], signature[ADR_SIGNATURE_SIZE];
     adr_bytes_t bytes = adr_bytes (s_request, sizeof s_request);
     adr_token_public (&token, key);
-    adr_token_sign_join (&token, bytes, s_endpoints, signature);
+    adr_token_sign_join (&token, bytes, s_endpoints, 0, signature);
     for (int i = 0; i < ADR_JOIN_ENDPOINTS; i++) {
         const char *other[ADR_JOIN_ENDPOINTS];
         memcpy (other, s_endpoints, sizeof other);
         other[i] = "tcp://10.0.0.5:1";
-        assert_false (adr_token_join_signed (key, &token.cluster, bytes, other, signature));
+        assert_false (adr_token_join_signed (key, &token.cluster, bytes, other, 0, signature));
     }
     const char *shifted[ADR_JOIN_ENDPOINTS] = { s_endpoints[0], "", s_endpoints[1], "" };
-    assert_false (adr_token_join_signed (key, &token.cluster, bytes, shifted, signature));
+    assert_false (adr_token_join_signed (key, &token.cluster, bytes, shifted, 0, signature));
 }
 
 /* Verifies what was signed rightly, whatever its sizes, by who knows the secret: he is not to be trusted with them. */
@@ -444,9 +449,9 @@ s_signed (adr_bytes_t request, const char *const endpoint[ADR_JOIN_ENDPOINTS])
     for (int i = 0; i < ADR_JOIN_ENDPOINTS; i++)
         adr_buffer_append (&bytes, endpoint[i], strlen (endpoint[i]) + 1);
     crypto_sign_detached (signature, NULL, bytes.data, bytes.size, secret);
-    bool good = adr_token_join_signed (key, &token.cluster, request, endpoint, signature);
+    bool good = adr_token_join_signed (key, &token.cluster, request, endpoint, 0, signature);
     crypto_sign_detached (signature, NULL, NULL, 0, secret); /* nothing at all */
-    assert_false (adr_token_join_signed (key, &token.cluster, request, endpoint, signature));
+    assert_false (adr_token_join_signed (key, &token.cluster, request, endpoint, 0, signature));
     adr_buffer_free (&bytes);
     return good;
 }
