@@ -331,7 +331,7 @@ sim_joiner_wakes (sim_world_t *world, sim_joiner_t *joiner)
     const char *const endpoints[ADR_JOIN_ENDPOINTS] = { control, bulk, "", "" };
     adr_bytes_t bytes = adr_bytes (request, adr_cert_encode (&joiner->request, request));
     adr_token_public (&joiner->token, key);
-    adr_token_sign_join (&joiner->token, bytes, endpoints, signature);
+    adr_token_sign_join (&joiner->token, bytes, endpoints, 0, signature);
     Adr__Join join = ADR__JOIN__INIT;
     join.number = joiner->number = s_number (world);
     join.token_key = adr_bytes_view (adr_bytes (key, sizeof key));
