@@ -335,7 +335,7 @@ s_try_candidate (s_keeper_t *self)
             && adr_map_signed_by (self->map, map, &said->node, said->signature))
             s_add_signature (map, &said->node, said->signature);
     }
-    if (map->signature_count < adr_map_signatures_needed (self->map))
+    if (map->signature_count < adr_map_signatures_needed (self->map, map))
         return;
     self->candidate = NULL;
     s_offer (self, map);

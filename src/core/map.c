@@ -67,7 +67,8 @@ s_same_group (const adr_map_group_t *a, const adr_map_group_t *b)
 {
     bool same = adr_id_equal (&a->id, &b->id) && a->type == b->type && strcmp (a->name, b->name) == 0
                 && a->founding.count == b->founding.count && a->founding.quorum == b->founding.quorum
-                && a->founding.at.term == b->founding.at.term && a->founding.at.index == b->founding.at.index;
+                && a->founding.at.term == b->founding.at.term && a->founding.at.index == b->founding.at.index
+                && a->recovery_size == b->recovery_size && memcmp (a->recovery, b->recovery, a->recovery_size) == 0;
     for (uint32_t i = 0; same && i < a->founding.count; i++)
         same = adr_id_equal (&a->founding.voter[i].node, &b->founding.voter[i].node)
                && a->founding.voter[i].incarnation == b->founding.voter[i].incarnation;

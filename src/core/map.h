@@ -8,6 +8,7 @@
 #include "core/base.h"
 #include "core/bytes.h"
 #include "core/limits.h"
+#include "core/recovery_statement.h"
 
 #define ADR_NAME_MAX 63
 #define ADR_ENDPOINT_MAX 127
@@ -73,6 +74,8 @@ typedef struct {
     adr_node_type_t type;
     char name[ADR_NAME_MAX + 1]; /* "meta1" */
     adr_voters_t founding;
+    uint8_t recovery[ADR_RECOVERY_SIZE]; /* the statement by which one node of it went on alone [RECOVER-4] */
+    size_t recovery_size;                /* 0: it never lost its quorum for good */
     adr_group_status_t status;
 } adr_map_group_t;
 
