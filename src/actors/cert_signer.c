@@ -9,11 +9,12 @@
  * Mailbox
  *     ANSWER, LIST_ANSWER  own replicator   what was read, or written
  *     CONTROL       an edge          an operator wants the registry or a credential changed, or a token noted
+ *     CONTROL_ANSWER  a replicator   the survivor of a group that is to be recovered: whether it can be
  *     CREDENTIALS_ASK  an edge's credential_keeper  whether there are other credentials than it has, and which
  *     JOIN          a stranger       has a token, and wants to be a node
  *     MAP_CHANGED   own map_keeper   the newest map
  * Sends
- *     WRITE, READ, LIST to own replicator; CONTROL_ANSWER, JOIN_ANSWER, CREDENTIALS to who asked. */
+ *     WRITE, READ, LIST to own replicator; CONTROL (RECOVER_ASK) to a survivor's; CONTROL_ANSWER, JOIN_ANSWER, CREDENTIALS to who asked. */
 
 #include "actors/cert_signer_private.h"
 
@@ -149,6 +150,8 @@ s_on_control (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effe
         cert_signer_on_node (self, CHANGE_PROMOTE, event, effects);
     else if (control->action == ADR__CONTROL_ACTION__TOKEN || control->action == ADR__CONTROL_ACTION__TOKEN_WITHDRAW)
         cert_signer_on_token (self, event, effects);
+    else if (control->action == ADR__CONTROL_ACTION__RECOVER)
+        cert_signer_on_recover (self, event, effects);
     else if (control->action >= ADR__CONTROL_ACTION__KEY_CREATE && control->action <= ADR__CONTROL_ACTION__KEY_REVOKE)
         cert_signer_on_key (self, event, effects);
     else
@@ -166,6 +169,8 @@ s_on_message (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effe
         cert_signer_on_credentials_ask (self, event, effects);
     else if (event->message.kind == ADR__KIND__CONTROL)
         s_on_control (self, event, effects);
+    else if (event->message.kind == ADR__KIND__CONTROL_ANSWER)
+        cert_signer_on_survivor (self, event, effects);
     else if (event->message.kind == ADR__KIND__JOIN)
         cert_signer_on_join (self, event, effects);
     else if (event->message.kind == ADR__KIND__MAP_CHANGED)

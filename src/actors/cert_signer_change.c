@@ -11,7 +11,7 @@
  *                                                        ├──┴──▶ WAITING: for its group to let it go, or for signatures
  *                                                        └─────▶ WRITING
  *
- * What a user asks for begins with READING_GENERATION: an edge that does not know the newest users is not believed, and not answered
+ * A recovery begins with ASKING_SURVIVOR. What a user asks for begins with READING_GENERATION: an edge that does not know the newest users is not believed, and not answered
  * [USER-6]. A credential's change reads no registry: READING_GENERATION ──▶ READING_CREDENTIAL ──▶ WRITING, and again from the start.
  */
 
@@ -98,7 +98,7 @@ void
 change_end (cert_signer_t *self, adr_status_t status, const char *text, adr_effects_t *effects)
 {
     static const char *const s_names[] = { [CHANGE_EVICT] = "eviction", [CHANGE_DEMOTE] = "demotion", [CHANGE_PROMOTE] = "promotion", [CHANGE_RENEW] = "renewal",
-                                          [CHANGE_TOKEN] = "token", [CHANGE_JOIN] = "adoption", [CHANGE_KEY] = "change" };
+                                          [CHANGE_TOKEN] = "token", [CHANGE_JOIN] = "adoption", [CHANGE_KEY] = "change", [CHANGE_RECOVER] = "recovery" };
     change_t *change = cert_signer_change (self);
     char id[ADR_ID_TEXT_SIZE];
     adr_id_format (&change->node, id);
@@ -188,7 +188,7 @@ s_next_phase (change_kind_t kind)
     static const change_phase_t s_next[] = { [CHANGE_EVICT] = CHANGE_READING, [CHANGE_DEMOTE] = CHANGE_READING,
                                              [CHANGE_PROMOTE] = CHANGE_READING, [CHANGE_RENEW] = CHANGE_READING,
                                              [CHANGE_TOKEN] = CHANGE_READING_TOKEN, [CHANGE_JOIN] = CHANGE_READING_TOKEN,
-                                             [CHANGE_KEY] = CHANGE_READING_CREDENTIAL };
+                                             [CHANGE_KEY] = CHANGE_READING_CREDENTIAL, [CHANGE_RECOVER] = CHANGE_READING };
     return s_next[kind];
 }
 
@@ -196,6 +196,8 @@ static change_phase_t
 s_first_phase (const change_t *change)
 {
     bool asked_by_user = change->kind != CHANGE_RENEW && change->kind != CHANGE_JOIN;
+    if (change->kind == CHANGE_RECOVER && !change->survivor_agreed)
+        return CHANGE_ASKING_SURVIVOR; /* of the PKI group: nothing can be read before [RECOVER-8] */
     bool generation = change->kind == CHANGE_KEY || (asked_by_user && !change->judged);
     return generation ? CHANGE_READING_GENERATION : s_next_phase (change->kind);
 }
@@ -203,7 +205,22 @@ s_first_phase (const change_t *change)
 static void
 s_read_first (cert_signer_t *self, int64_t now_ns, adr_effects_t *effects)
 {
-    s_read (self, s_first_phase (cert_signer_change (self)), now_ns, effects);
+    change_t *change = cert_signer_change (self);
+    change_phase_t phase = s_first_phase (change);
+    if (phase != CHANGE_ASKING_SURVIVOR) {
+        s_read (self, phase, now_ns, effects);
+        return;
+    }
+    change->phase = phase;
+    change->number = cert_signer_number (self);
+    s_try_begins (self, now_ns);
+    cert_signer_ask_survivor (self, effects);
+}
+
+void
+cert_signer_go_on (cert_signer_t *self, int64_t now_ns, adr_effects_t *effects)
+{
+    s_read_first (self, now_ns, effects);
 }
 
 static void
@@ -346,6 +363,9 @@ s_decide (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_ef
         break;
     case CHANGE_JOIN:
         cert_signer_decide_join (self, held, event, effects);
+        break;
+    case CHANGE_RECOVER:
+        cert_signer_decide_recover (self, held, event, effects);
         break;
     case CHANGE_KEY: /* it reads no registry */
         break;
@@ -504,7 +524,8 @@ s_is_same (const change_t *change, const change_t *asked)
 {
     return change->phase != CHANGE_NONE && change->kind == asked->kind && adr_id_equal (&change->node, &asked->node)
            && adr_id_equal (&change->key.question, &asked->key.question)
-           && change->asked.withdrawn == asked->asked.withdrawn
+           && change->asked.withdrawn == asked->asked.withdrawn && change->recovery.number == asked->recovery.number
+           && memcmp (change->recovery.signature, asked->recovery.signature, sizeof asked->recovery.signature) == 0
            && memcmp (change->asked.key, asked->asked.key, sizeof asked->asked.key) == 0;
 }
 

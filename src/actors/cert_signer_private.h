@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* What cert_signer's files share. cert_signer.c: certificates; cert_signer_change.c: how a change becomes a record of the group;
- * cert_signer_evict.c, cert_signer_renew.c, cert_signer_token.c, cert_signer_join.c and cert_signer_key.c: what is changed;
+ * cert_signer_evict.c, cert_signer_recover.c, cert_signer_renew.c, cert_signer_token.c, cert_signer_join.c and cert_signer_key.c: what is changed;
  * cert_signer_credentials.c: what edges are told. */
 
 #ifndef ADR_CERT_SIGNER_PRIVATE_H
@@ -11,6 +11,7 @@
 #include "core/credential.h"
 #include "core/entry.h"
 #include "core/map.h"
+#include "core/map_recovery.h"
 #include "core/node_state.h"
 #include "wire/map_codec.h"
 #include "wire/pack.h"
@@ -22,6 +23,7 @@
 
 typedef enum {
     CHANGE_NONE,
+    CHANGE_ASKING_SURVIVOR, /* whether it can be, of a recovery */
     CHANGE_READING_TOKEN,
     CHANGE_READING_GENERATION, /* of the credentials */
     CHANGE_READING_CREDENTIAL,
@@ -30,7 +32,7 @@ typedef enum {
     CHANGE_WAITING  /* for what `why` says */
 } change_phase_t;
 
-typedef enum { CHANGE_EVICT, CHANGE_DEMOTE, CHANGE_PROMOTE, CHANGE_RENEW, CHANGE_TOKEN, CHANGE_JOIN, CHANGE_KEY } change_kind_t;
+typedef enum { CHANGE_EVICT, CHANGE_DEMOTE, CHANGE_PROMOTE, CHANGE_RENEW, CHANGE_TOKEN, CHANGE_JOIN, CHANGE_KEY, CHANGE_RECOVER } change_kind_t;
 
 /* A token's record: its terms, and who used it. */
 typedef struct {
@@ -105,6 +107,8 @@ typedef struct {
     change_token_t token;      /* ... the record that was read or is written; type 0: there is none */
     adr_version_t token_held;
     change_key_t key;          /* KEY */
+    adr_recovery_t recovery;   /* RECOVER: the statement */
+    bool survivor_agreed;      /* ... that its log ends there, and that it hears no master */
     adr_cert_t certificate;    /* JOIN: the request; signed once the registry has it */
     uint8_t authority[ADR_CERTIFICATE_MAX]; /* ... of a PKI node: signed by the root */
     size_t authority_size;
@@ -172,6 +176,8 @@ void cert_signer_ask_group (const cert_signer_t *self, uint16_t kind, const Prot
 bool cert_signer_on_change_answer (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 /* A newer map, or time has passed. */
 void cert_signer_tend_change (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
+/* Goes on with the change from its first step on. */
+void cert_signer_go_on (cert_signer_t *self, int64_t now_ns, adr_effects_t *effects);
 /* When it has to be tended; ADR_NEVER: not by itself. */
 int64_t cert_signer_change_due (const change_t *change);
 
@@ -195,6 +201,7 @@ void cert_signer_decide_promote (cert_signer_t *self, adr_map_t *held, const adr
 void cert_signer_decide_renewal (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_decide_token (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_decide_join (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
+void cert_signer_decide_recover (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 /* The same, given what change->key has read. */
 void cert_signer_decide_key (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 /* A PKI node that is pending votes now: that is for the registry. */
@@ -205,6 +212,10 @@ void cert_signer_begin_renewal (cert_signer_t *self, const adr_event_t *event, a
 void cert_signer_on_node (cert_signer_t *self, change_kind_t kind, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_on_key (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_on_token (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
+void cert_signer_on_recover (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
+/* Asks the survivor that the change names; and what it says. */
+void cert_signer_ask_survivor (cert_signer_t *self, adr_effects_t *effects);
+void cert_signer_on_survivor (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_on_join (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 /* JOIN's answer; `map` and `certificate` NULL: it is refused. */
 void cert_signer_answer_join (cert_signer_t *self, adr_address_t asker, uint64_t number, adr_status_t status, const char *text,

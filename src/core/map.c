@@ -210,6 +210,16 @@ adr_map_group_nodes (const adr_map_t *self, const adr_id_t *group, const adr_map
     return count;
 }
 
+uint32_t
+adr_map_epoch (const adr_map_t *self, const adr_id_t *group)
+{
+    uint32_t epoch = ADR_EPOCH;
+    for (uint32_t i = 0; i < self->range_count; i++)
+        if (adr_id_equal (&self->range[i].group, group) && self->range[i].epoch > epoch)
+            epoch = self->range[i].epoch;
+    return epoch;
+}
+
 adr_map_group_t *
 adr_map_owner (const adr_map_t *self, adr_node_type_t type, uint32_t partition)
 {

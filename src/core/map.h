@@ -135,6 +135,8 @@ adr_map_group_t *adr_map_group (const adr_map_t *self, const adr_id_t *id);
 /* Nodes of the group that are not evicted, in the order of the map, at most `room`; returns how many. */
 uint32_t adr_map_group_nodes (const adr_map_t *self, const adr_id_t *group, const adr_map_node_t **nodes,
                               uint32_t room);
+/* [PART-1] The epoch of what the group writes: the highest of its partitions', ADR_EPOCH if it has none. */
+uint32_t adr_map_epoch (const adr_map_t *self, const adr_id_t *group);
 /* The group that owns the partition of this node type; NULL if none does. */
 adr_map_group_t *adr_map_owner (const adr_map_t *self, adr_node_type_t type, uint32_t partition);
 /* Statuses become older by the time since `*since_ns`, which is moved up to now (to whole milliseconds). */

@@ -19,9 +19,8 @@ static const uint8_t s_magic[4] = { 'A', 'D', 'R', 'S' };
 
 /* --- bytes -------------------------------------------------------------------------------------------------------- */
 
-/* What decode admits. */
-static bool
-s_is_sound (const adr_recovery_t *recovery)
+bool
+adr_recovery_is_sound (const adr_recovery_t *recovery)
 {
     return !adr_id_is_none (&recovery->cluster) && !adr_id_is_none (&recovery->group) && !adr_id_is_none (&recovery->survivor)
            && recovery->number != 0 && recovery->incarnation != 0 && recovery->epoch != 0 && recovery->signed_ms >= 0
@@ -51,7 +50,7 @@ s_put_head (const adr_recovery_t *recovery, uint8_t at[ADR_RECOVERY_REQUEST_SIZE
 size_t
 adr_recovery_encode (const adr_recovery_t *recovery, uint8_t at[ADR_RECOVERY_SIZE])
 {
-    adr_assert (s_is_sound (recovery));
+    adr_assert (adr_recovery_is_sound (recovery));
     s_put_head (recovery, at);
     if (!recovery->is_signed)
         return ADR_RECOVERY_REQUEST_SIZE;
@@ -80,7 +79,7 @@ adr_recovery_decode (adr_recovery_t *recovery, adr_bytes_t bytes)
     recovery->signed_ms = (int64_t) adr_get_u64 (at + 96);
     if (recovery->is_signed)
         memcpy (recovery->signature, at + ADR_RECOVERY_REQUEST_SIZE, ADR_SIGNATURE_SIZE);
-    return s_is_sound (recovery);
+    return adr_recovery_is_sound (recovery);
 }
 
 /* --- signatures --------------------------------------------------------------------------------------------------- */
@@ -91,7 +90,7 @@ adr_recovery_sign (adr_recovery_t *recovery, int64_t signed_ms, const uint8_t se
     uint8_t bytes[ADR_RECOVERY_REQUEST_SIZE], public_key[crypto_sign_PUBLICKEYBYTES], secret[crypto_sign_SECRETKEYBYTES];
     recovery->is_signed = true;
     recovery->signed_ms = signed_ms;
-    adr_assert (s_is_sound (recovery));
+    adr_assert (adr_recovery_is_sound (recovery));
     s_put_head (recovery, bytes);
     crypto_sign_seed_keypair (public_key, secret, seed);
     crypto_sign_detached (recovery->signature, NULL, bytes, sizeof bytes, secret);

@@ -29,7 +29,9 @@ typedef struct {
     uint8_t signature[64];
 } adr_recovery_t;
 
-/* Writes the encoding, returns its size. Asserts that the values are within what decode admits. */
+/* Whether decode would admit these values: for who made them of what others told. */
+ADR_WARN_UNUSED bool adr_recovery_is_sound (const adr_recovery_t *recovery);
+/* Writes the encoding, returns its size. Asserts that it is sound. */
 size_t adr_recovery_encode (const adr_recovery_t *recovery, uint8_t at[ADR_RECOVERY_SIZE]);
 /* Reads exactly one request or statement. Total: any bytes are answered. No signature is checked. */
 ADR_WARN_UNUSED bool adr_recovery_decode (adr_recovery_t *recovery, adr_bytes_t bytes);
