@@ -68,7 +68,7 @@ s_refusal (cert_signer_t *self, const adr_map_t *held, const adr_recovery_t *sta
         return "that group was recovered by this number, or a higher one: ask again with `recover show`";
     if (statement->epoch > held->epoch && statement->epoch - held->epoch >= ADR_MAP_EPOCHS_MAX)
         return "the epoch that the statement names is absurdly high";
-    return group && s_has_master (self, group) ? "the group has a master: it has not lost its quorum" : NULL;
+    return group && s_has_master (self, group) ? "the group has a master, or had one a moment ago: ask again, if it has lost its quorum" : NULL;
 }
 
 /* [RECOVER-4] Ids of those that are evicted go into `list`, as JSON. */

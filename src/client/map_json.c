@@ -4,6 +4,7 @@
 
 #include "client/client.h"
 
+#include "core/map_recovery.h"
 #include "wire/map_codec.h"
 
 #include <jansson.h>
@@ -130,6 +131,18 @@ s_zone_count (const adr_map_t *map, const adr_map_group_t *group)
     return adr_map_group_nodes (map, &group->id, node, ADR_VOTERS_MAX * 2);
 }
 
+/* null: it never lost its quorum for good. */
+static json_t *
+s_recovery (const adr_map_t *map, const adr_map_group_t *group)
+{
+    adr_recovery_t recovery;
+    if (!adr_map_recovery (map, &group->id, &recovery))
+        return json_null ();
+    const adr_map_node_t *survivor = adr_map_node (map, &recovery.survivor);
+    return json_pack ("{s:o, s:s, s:o}", "number", s_number (recovery.number), "survivor", survivor ? survivor->name : "", "signed_ms",
+                      s_number ((uint64_t) recovery.signed_ms));
+}
+
 static json_t *
 s_group (const adr_map_t *map, const adr_map_group_t *group)
 {
@@ -145,6 +158,7 @@ s_group (const adr_map_t *map, const adr_map_group_t *group)
     json_object_set_new (json, "quorum", s_number (status->quorum));
     json_object_set_new (json, "zones", s_number (s_zone_count (map, group)));
     json_object_set_new (json, "redundant", json_boolean (s_zone_count (map, group) >= 2));
+    json_object_set_new (json, "recovery", s_recovery (map, group));
     json_object_set_new (json, "age_ms", s_number (status->age_ms));
     json_object_set_new (json, "members", s_members (map, status));
     return json;
