@@ -34,6 +34,7 @@ struct cert_signer {
     adr_map_t *map;
     uint64_t next_number;
     change_t change;
+    int64_t start_ns;
     int64_t look_ns; /* when certificates are looked at next, whether they end soon */
     credential_desk_t desk;
 };
@@ -216,6 +217,12 @@ cert_signer_map (cert_signer_t *self)
     return self->map;
 }
 
+int64_t
+cert_signer_start (const cert_signer_t *self)
+{
+    return self->start_ns;
+}
+
 uint64_t
 cert_signer_draw (cert_signer_t *self)
 {
@@ -272,6 +279,7 @@ s_receive (void *actor, const adr_event_t *event, adr_effects_t *effects)
         cert_signer_tend_desk (self, event->now_ns, effects);
         break;
     case ADR_EVENT_START:
+        self->start_ns = event->now_ns;
         self->look_ns = event->now_ns + S_FIRST_LOOK_NS;
         break;
     case ADR_EVENT_TURN_END:

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #define S_STATUS_MS 5000    /* a master says every second how its group is */
+#define S_GATHER_NS (10000 * ADR_MS) /* within it every node that reaches a PKI node tells it that it is behind: map_keeper's pulls */
 #define S_EVICTED_SHOWN 12  /* ids in the audit's row, which is 1,024 bytes at most */
 
 static const adr_bytes_t s_nothing;
@@ -138,6 +139,8 @@ cert_signer_decide_recover (cert_signer_t *self, adr_map_t *held, const adr_even
         change_wait (change, "it is committed, and too few PKI nodes have signed it yet: ask again", event->now_ns);
     else if (why)
         change_end (self, ADR_STATUS_REFUSED, why, effects);
+    else if (group->type == cert_signer_environment (self)->type && event->now_ns - cert_signer_start (self) < S_GATHER_NS)
+        change_wait (change, "it has just started, and hears first which registries others hold: ask again", event->now_ns); /* [RECOVER-9] */
     else
         s_write_recovered (self, held, event, effects);
 }
