@@ -63,6 +63,18 @@ s_has_master (const replicator_t *self)
 
 /* --- steps ---------------------------------------------------------------------------------------------------------- */
 
+/* [RECOVER-6] What the lost ones had committed behind this log's end is none of this group's any more, and its indexes come again: heard of
+ * as committed or unlocked, other entries would be applied, or shown, before they are. */
+static void
+s_forget_what_is_lost (replicator_t *self)
+{
+    uint64_t last = adr_store_last (self->store).index;
+    self->commit_heard = adr_store_commit (self->store);
+    if (self->unlocked > last)
+        self->unlocked = last;
+    adr_store_forget_unlocked (self->store);
+}
+
 /* [RECOVER-6] 1. */
 static void
 s_begin (replicator_t *self)
@@ -87,6 +99,7 @@ s_begin (replicator_t *self)
               (unsigned long long) statement->number, (unsigned long long) statement->end.index, (unsigned long long) self->recovery.term);
     self->effects->persist (self->effects, "recovery", adr_bytes (stored, sizeof stored), REPLICATOR_RECOVERY_TOKEN);
     replicator_raise_fence (self, self->recovery.term);
+    s_forget_what_is_lost (self);
 }
 
 /* What it appends is no master's entry yet: it is elected by it. */

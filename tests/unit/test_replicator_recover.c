@@ -316,6 +316,33 @@ the_lost_ones_change_nothing_any_more (void **state)
     assert_int_equal (s_last ().term, 5 + S_TERMS);
 }
 
+/* [REPL-2] They had committed more than this log holds: the same indexes hold other entries now, which nobody has committed. */
+static void
+what_they_had_committed_is_not_this_log_s (void **state)
+{
+    (void) state;
+    Adr__Evidence evidence = ADR__EVIDENCE__INIT;
+    adr_id_t master = fixture_meta (2, 0).node;
+    evidence.term = 5;
+    evidence.master = adr_id_view (&master);
+    evidence.since_ns = fixture.harness.now_ns;
+    evidence.commit = 50;
+    evidence.unlocked_known = true;
+    evidence.unlocked = 40;
+    fixture_tell (1, ADR_ACTOR_HEALTH_CHECKER, ADR__KIND__EVIDENCE, &evidence.base);
+    assert_int_equal (adr_store_commit (fixture.store), 1);
+    adr_recovery_t recovery = s_statement (1);
+    s_tell_recovered (&recovery);
+    s_settle ();
+    fixture_append (fixture_meta (2, ADR_ACTOR_REPLICATOR), 6 + S_TERMS, (adr_position_t){ 5 + S_TERMS, 2 }, 1);
+    fixture_sync ();
+    assert_int_equal (s_last ().index, 3);
+    assert_int_equal (adr_store_commit (fixture.store), 1);
+    Adr__Ping ping = ADR__PING__INIT;
+    fixture_tell (1, ADR_ACTOR_HEALTH_CHECKER, ADR__KIND__PING, &ping.base);
+    assert_in_range (((const Adr__Pong *) fixture_newest (ADR__KIND__PONG))->unlocked, 0, 1);
+}
+
 /* --- epochs --------------------------------------------------------------------------------------------------------- */
 
 /* [PART-1] Versions that are written afterwards are of the partitions' new epoch, under masters that have not heard of it, too. */
@@ -462,6 +489,7 @@ main (void)
         S_TEST (a_crash_before_the_fence_is_made_good),
         S_TEST (a_lost_entry_is_made_again),
         S_TEST (the_lost_ones_change_nothing_any_more),
+        S_TEST (what_they_had_committed_is_not_this_log_s),
         S_TEST (the_epoch_never_falls),
         S_TEST (it_says_whether_it_can_be),
         S_TEST (what_is_done_is_answered_as_done),
