@@ -63,7 +63,6 @@ replicator_note_entry (replicator_t *self, const adr_entry_t *entry, size_t size
     (void) size;
     if (entry->kind == ADR_ENTRY_CHECKPOINT)
         self->repair.checkpoint_index = entry->index;
-    replicator_learn_epoch (self, entry->epoch);
     if (self->repair.ids_unknown)
         adr_request_table_raise_horizon (self->requests, entry->time_ms);
     self->repair.ids_unknown = false;

@@ -56,11 +56,9 @@ s_may_come (const adr_map_t *held, const adr_map_t *offered, const adr_map_group
 bool
 adr_map_recoveries_hold (const adr_map_t *held, const adr_map_t *offered)
 {
-    for (uint32_t i = 0; i < held->group_count; i++) {
-        const adr_map_group_t *group = adr_map_group ((adr_map_t *) offered, &held->group[i].id);
-        if (held->group[i].recovery_size && (group == NULL || group->recovery_size == 0))
+    for (uint32_t i = 0; i < held->group_count; i++)
+        if (held->group[i].recovery_size && adr_map_group ((adr_map_t *) offered, &held->group[i].id) == NULL)
             return false;
-    }
     for (uint32_t i = 0; i < offered->group_count; i++) {
         const adr_map_group_t *group = &offered->group[i];
         if (!s_is_same (group, adr_map_group ((adr_map_t *) held, &group->id)) && !s_may_come (held, offered, group))

@@ -174,6 +174,11 @@ a_recovery_is_not_forgotten (void **state)
     adr_recovery_t held = s_statement (ADR_NODE_META, 1);
     s_put (s_founding->map, &held);
     s_assert_refused ();
+    adr_id_t id = held.group;
+    adr_map_group_t *group = adr_map_group (s_offered, &id);
+    group->id.bytes[0] ^= 1; /* not even with its group */
+    assert_int_equal (s_judge (), ADR_MAP_BAD_RECOVERY);
+    group->id = id;
     s_put (s_offered, &held); /* the same as before says nothing new: its voters may be others by now */
     assert_int_equal (s_judge (), ADR_MAP_BELIEVED);
     assert_true (s_is_step ());

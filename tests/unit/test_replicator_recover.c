@@ -181,6 +181,22 @@ the_survivor_goes_on_alone (void **state)
     assert_int_equal (((const Adr__Answer *) fixture_newest (ADR__KIND__ANSWER))->status, ADR_STATUS_OK);
 }
 
+/* [RECOVER-6] A number that is not stored would be carried out twice, a term that is not stored given twice. */
+static void
+both_are_durable_before_the_entry (void **state)
+{
+    (void) state;
+    adr_recovery_t recovery = s_statement (1);
+    s_tell_recovered (&recovery);
+    fixture.harness.token_count = 0;
+    harness_event (&fixture.harness, (adr_event_t){ .kind = ADR_EVENT_DURABLE, .token = 5 + S_TERMS });
+    s_tick ();
+    assert_int_equal (s_last ().index, 1);
+    harness_event (&fixture.harness, (adr_event_t){ .kind = ADR_EVENT_DURABLE, .token = UINT64_C (1) << 63 });
+    s_tick ();
+    assert_int_equal (s_last ().index, 2);
+}
+
 /* [RECOVER-6] As high a term again above a fence that is above the log. */
 static void
 the_term_is_above_the_fence (void **state)
@@ -220,6 +236,7 @@ another_life_or_node_does_nothing (void **state)
     adr_recovery_sign (&recovery, 1, s_root_seed);
     s_tell_recovered (&recovery);
     s_assert_untouched ();
+    assert_int_equal (fixture.harness.notes[ADR_LEVEL_ERROR], 0); /* the registry keeps statements, for those that came after, too */
     recovery = s_statement (2);
     recovery.survivor = fixture_meta (2, 0).node;
     adr_recovery_sign (&recovery, 1, s_root_seed);
@@ -481,6 +498,7 @@ main (void)
 #define S_TEST(name) cmocka_unit_test_setup_teardown (name, s_start, fixture_stop)
     const struct CMUnitTest tests[] = {
         S_TEST (the_survivor_goes_on_alone),
+        S_TEST (both_are_durable_before_the_entry),
         S_TEST (the_term_is_above_the_fence),
         S_TEST (a_log_whose_end_has_moved_does_nothing),
         S_TEST (another_life_or_node_does_nothing),
