@@ -28,8 +28,10 @@ s_unfit (const replicator_t *self)
         return "this copy is being made anew: it is not whole";
     if (adr_store_missing_from (self->store) != 0)
         return "entries of this log are missing: it is not whole";
-    if (last.index != 0 && last.index == adr_store_log_start (self->store).index)
-        return "this log holds no entry behind its copy";
+    if (adr_store_is_lossy (self->store) || adr_store_index_is_lost (self->store))
+        return "rows of this copy are lost: start its node again, which makes them anew of its journal";
+    if (last.index == adr_store_log_start (self->store).index)
+        return "this log is empty: it is a newcomer's";
     if (adr_store_synced (self->store) < last.index)
         return "this log waits for its disk: ask again";
     return NULL;
@@ -219,7 +221,7 @@ s_show (replicator_t *self, const adr_event_t *event)
     survivor.whole = unfit == NULL;
     if (!adr_id_is_none (master))
         survivor.master = adr_id_view (master);
-    s_answer (self, event, ADR_STATUS_OK, unfit ? unfit : "whole", &survivor);
+    s_answer (self, event, ADR_STATUS_OK, unfit ? unfit : replicator_is_exact (self) ? "whole" : "whole, not proven to be exact", &survivor);
 }
 
 /* [RECOVER-1, RECOVER-8] Whoever brings it: the root's signature is believed. The PKI group has nobody who could commit a registry

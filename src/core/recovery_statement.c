@@ -24,7 +24,7 @@ adr_recovery_is_sound (const adr_recovery_t *recovery)
 {
     return !adr_id_is_none (&recovery->cluster) && !adr_id_is_none (&recovery->group) && !adr_id_is_none (&recovery->survivor)
            && recovery->number != 0 && recovery->incarnation != 0 && recovery->epoch != 0 && recovery->signed_ms >= 0
-           && (recovery->end.term == 0) == (recovery->end.index == 0) && recovery->end.term <= ADR_TERM_MAX
+           && recovery->end.term != 0 && recovery->end.index != 0 && recovery->end.term <= ADR_TERM_MAX
            && recovery->is_signed == (recovery->signed_ms != 0);
 }
 

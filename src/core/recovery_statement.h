@@ -22,7 +22,7 @@ typedef struct {
     uint64_t number;      /* not 0; each recovery of a group has a higher one */
     adr_id_t survivor;    /* the only voter afterwards */
     uint64_t incarnation; /* ... this very life of it */
-    adr_position_t end;   /* of its log */
+    adr_position_t end;   /* of its log, which is not empty */
     uint64_t epoch;       /* the lowest of a registry that carries it */
     bool is_signed;       /* false: it only asks for a signature */
     int64_t signed_ms;    /* since 1970; 0: not signed */

@@ -537,7 +537,7 @@ s_recover (adr_node_type_t type)
     for (uint32_t i = 0; i < s_world.map->group_count; i++) {
         adr_map_group_t *group = &s_world.map->group[i];
         adr_recovery_t recovery = { .cluster = s_world.map->cluster, .group = group->id, .number = 1, .survivor = harness_id (0x12),
-                                    .incarnation = 1, .epoch = 2, .is_signed = true, .signed_ms = 1 };
+                                    .incarnation = 1, .end = { 1, 1 }, .epoch = 2, .is_signed = true, .signed_ms = 1 };
         if (group->type == type)
             group->recovery_size = adr_recovery_encode (&recovery, group->recovery);
     }

@@ -1025,7 +1025,7 @@ test_a_statement_goes_to_whoever_can_act_on_it (void **state)
     (void) state;
     uint8_t bytes[ADR_RECOVERY_SIZE];
     adr_recovery_t recovery = { .cluster = harness_id (0xc1), .group = harness_id (0xb0 + ADR_NODE_PKI), .number = 1, .survivor = s_pki (3),
-                                .incarnation = 1, .epoch = 1, .is_signed = true, .signed_ms = 1 };
+                                .incarnation = 1, .end = { 1, 1 }, .epoch = 1, .is_signed = true, .signed_ms = 1 };
     bool asked[4] = { false };
     for (int turn = 0; turn < 2; turn++) {
         adr_bytes_t statement = adr_bytes (bytes, adr_recovery_encode (&recovery, bytes));

@@ -143,13 +143,12 @@ static void
 nothing_is_left_out (void **state)
 {
     (void) state;
-    adr_recovery_t statement = s_statement (), empty = s_request ();
+    adr_recovery_t statement = s_statement ();
     static const struct {
         size_t at, size;
     } fields[] = { { 0, 4 }, { 4, 1 }, { 5, 1 }, { 8, 16 }, { 24, 16 }, { 40, 8 }, { 48, 16 }, { 64, 8 }, { 72, 8 }, { 80, 8 }, { 88, 8 }, { 96, 8 } };
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         assert_false (s_decodes_without (&statement, fields[i].at, fields[i].size));
-    assert_true (s_decodes_without (&empty, 72, 16)); /* an empty log has an end, too */
 }
 
 static void

@@ -217,7 +217,7 @@ a_log_whose_end_has_moved_does_nothing (void **state)
     (void) state;
     adr_recovery_t recovery = s_statement (1);
     for (int turn = 0; turn < 3; turn++) {
-        recovery.end = turn == 0 ? (adr_position_t){ 5, 2 } : turn == 1 ? (adr_position_t){ 4, 1 } : (adr_position_t){ 0, 0 };
+        recovery.end = turn == 0 ? (adr_position_t){ 5, 2 } : turn == 1 ? (adr_position_t){ 4, 1 } : (adr_position_t){ 5, 3 };
         recovery.number++;
         adr_recovery_sign (&recovery, 1, s_root_seed);
         size_t errors = fixture.harness.notes[ADR_LEVEL_ERROR];
@@ -477,6 +477,15 @@ the_pki_group_s_survivor_acts_at_once (void **state)
     assert_int_equal (s_last ().index, 2);
 }
 
+/* It came in by a token, and the group was lost before it had anything. */
+static void
+a_newcomer_is_no_survivor (void **state)
+{
+    (void) state;
+    const Adr__ControlAnswer *answer = s_ask (ADR__CONTROL_ACTION__RECOVER_SHOW, NULL, true);
+    assert_true (!answer->survivor->whole && strstr (answer->text, "newcomer"));
+}
+
 static void
 it_shows_what_there_is_of_it (void **state)
 {
@@ -513,6 +522,7 @@ main (void)
         S_TEST (what_is_done_is_answered_as_done),
         S_TEST (the_pki_group_s_survivor_acts_at_once),
         S_TEST (it_shows_what_there_is_of_it),
+        FIXTURE_TEST (a_newcomer_is_no_survivor),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
