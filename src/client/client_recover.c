@@ -79,7 +79,7 @@ s_end_row (s_show_t *show, uint32_t at, adr_call_t *call)
     snprintf (row->name, sizeof row->name, "%s", show->node[at]->name);
     adr_id_format (&show->node[at]->id, row->id);
     snprintf (row->text, sizeof row->text, "%s", row->result == ADR_TIMEOUT ? "no answer" : call->text);
-    if (row->result == ADR_OK && adr_bounds_hold (&adr__survivor__descriptor, value))
+    if (row->result == ADR_OK && value.size && adr_bounds_hold (&adr__survivor__descriptor, value))
         told = adr__survivor__unpack (NULL, value.size, value.data);
     if (told)
         s_take (show, row, told);
