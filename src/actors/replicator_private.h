@@ -272,6 +272,7 @@ typedef struct replicator {
     uint32_t epoch;            /* of what it writes: the highest that the registry or the log has told [PART-1] */
     struct {                   /* [RECOVER-6] */
         bool wanted;           /* `statement` names this very life of this node, and is to be carried out, or was just now */
+        bool by_registry;      /* ... as the registry says; else as a PKI node has asked, and the registry will */
         adr_recovery_t statement;
         uint64_t number, term; /* of the newest that it has begun: its voters entry has that term; 0: none */
         bool durable;          /* ... as the state environment says, too */

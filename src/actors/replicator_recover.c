@@ -63,6 +63,15 @@ s_has_master (const replicator_t *self)
     return self->role != ROLE_MEMBER || replicator_evidence_fresh (self);
 }
 
+/* [RECOVER-6] Whoever came in after the recovery may vote by now: a disk that was put back as it was before it must not go on alone once
+ * more, in the same terms. */
+static bool
+s_others_came (const replicator_t *self)
+{
+    const adr_map_node_t *nodes[PEERS_MAX];
+    return self->recovery.by_registry && adr_map_group_nodes (self->map, &self->environment->group, nodes, PEERS_MAX) > 1;
+}
+
 /* --- steps ---------------------------------------------------------------------------------------------------------- */
 
 /* [RECOVER-6] What the lost ones had committed behind this log's end is none of this group's any more, and its indexes come again: heard of
@@ -83,7 +92,8 @@ s_begin (replicator_t *self)
 {
     uint8_t stored[S_STATE_SIZE];
     const adr_recovery_t *statement = &self->recovery.statement;
-    const char *why = s_refusal (self, statement);
+    const char *why = s_others_came (self) ? "other nodes came in since: it was carried out, and this disk is older; else ask for another one"
+                                           : s_refusal (self, statement);
     if (why) {
         if (self->recovery.refused != statement->number)
             adr_note (self->effects, ADR_LEVEL_ERROR, "recovery %llu names this node -> not carried out: %s",
@@ -160,9 +170,10 @@ replicator_tend_recovery (replicator_t *self)
 /* --- what it learns ------------------------------------------------------------------------------------------------- */
 
 static void
-s_want (replicator_t *self, const adr_recovery_t *statement)
+s_want (replicator_t *self, const adr_recovery_t *statement, bool by_registry)
 {
     self->recovery.statement = *statement;
+    self->recovery.by_registry = by_registry;
     self->recovery.wanted = true;
 }
 
@@ -173,7 +184,7 @@ replicator_recovery_learn (replicator_t *self)
     if (adr_map_recovery (self->map, &self->environment->group, &statement)
         && adr_id_equal (&statement.survivor, &self->environment->node) && statement.incarnation == self->environment->incarnation
         && statement.number >= self->recovery.number)
-        s_want (self, &statement);
+        s_want (self, &statement, true);
 }
 
 void
@@ -242,7 +253,7 @@ s_on_ask (replicator_t *self, const adr_event_t *event, adr_bytes_t bytes)
     if (!begun && why == NULL && s_has_master (self))
         why = "its group has a master: it has not lost its quorum";
     if (why == NULL && self->environment->type == ADR_NODE_PKI) {
-        s_want (self, &statement);
+        s_want (self, &statement, false);
         replicator_tend_recovery (self);
     }
     s_answer (self, event, why ? ADR_STATUS_REFUSED : ADR_STATUS_OK, why ? why : "it goes on alone", NULL);

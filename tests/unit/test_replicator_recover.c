@@ -266,6 +266,26 @@ numbers_only_rise (void **state)
     assert_int_equal (s_last ().term, done.term + S_TERMS);
 }
 
+/* [RECOVER-6] A disk from before the recovery is put back, when the group has grown again: it would be a second master of the same term. */
+static void
+an_old_disk_does_not_go_on_alone (void **state)
+{
+    (void) state;
+    adr_recovery_t recovery = s_statement (1);
+    adr_id_t id = fixture_meta (2, 0).node;
+    s_group ()->recovery_size = adr_recovery_encode (&recovery, s_group ()->recovery);
+    adr_map_node_t *node = (adr_map_node_t *) adr_map_node (fixture.map, &id);
+    node->leaving = node->evicted = true; /* zone 3's node is one that came in since */
+    s_tell_map ();
+    s_assert_untouched ();
+    assert_int_equal (fixture.harness.notes[ADR_LEVEL_ERROR], 1);
+    recovery.number = 2; /* the way out: one more that evicts it, too */
+    adr_recovery_sign (&recovery, 1, s_root_seed);
+    s_tell_recovered (&recovery);
+    s_settle ();
+    assert_true (s_votes_alone ());
+}
+
 /* --- crashes ------------------------------------------------------------------------------------------------------- */
 
 /* Between number and term, and the voters entry. */
@@ -512,6 +532,7 @@ main (void)
         S_TEST (a_log_whose_end_has_moved_does_nothing),
         S_TEST (another_life_or_node_does_nothing),
         S_TEST (numbers_only_rise),
+        S_TEST (an_old_disk_does_not_go_on_alone),
         S_TEST (a_crash_before_the_entry_is_made_good),
         S_TEST (a_crash_before_the_fence_is_made_good),
         S_TEST (a_lost_entry_is_made_again),
