@@ -9,7 +9,9 @@
 #include <stdio.h>
 
 #define S_STATUS_MS 5000    /* a master says every second how its group is */
-#define S_GATHER_NS (10000 * ADR_MS) /* within it every node that reaches a PKI node tells it that it is behind: map_keeper's pulls */
+/* Within it every node that reaches a PKI node has told it that it is behind: map_keepers pull from one PKI node after the other, every
+ * 2 s, where they hear none. */
+#define S_GATHER_NS ((ADR_ZONES_MAX + 1) * 2000 * ADR_MS)
 #define S_EVICTED_SHOWN (2 * ADR_VOTERS_MAX - 1) /* ids in the audit's row, which is 1,024 bytes at most: all that a group may have, but one */
 
 static const adr_bytes_t s_nothing;

@@ -355,7 +355,7 @@ the_pki_group_leaps (void **state)
     s_apply (5, &recovery);
     s_read (&recovery, NULL);
     assert_int_equal (harness_count (&s_signer, ADR__KIND__WRITE), 0);
-    harness_advance (&s_signer, 9000 * ADR_MS);
+    harness_advance (&s_signer, 15000 * ADR_MS);
     s_reply (ADR__KIND__READ, ADR_STATUS_NOT_FOUND, 0, s_nothing);
     assert_int_equal (harness_count (&s_signer, ADR__KIND__WRITE), 0);
     adr_map_t *newer = registry_next (s_founding->map); /* somebody does */
