@@ -98,6 +98,23 @@ s_evict_others (adr_map_t *map, const adr_recovery_t *statement, char *list, siz
     }
 }
 
+/* [RECOVER-9] Credentials that were changed on the lost disks alone had generations, too, and an edge that slept since may hold one of them:
+ * no later one must have its number. And every edge judges by what is left before it steers again [USER-6]. */
+static void
+s_leap_generation (change_t *change)
+{
+    adr_buffer_t bytes = { 0 };
+    generation_t *generation = &change->key.generation;
+    bool first = change->key.generation_held.index == 0;
+    generation->number += ADR_RECOVERY_EPOCHS;
+    if (generation->users)
+        generation->users = generation->number;
+    generation_encode (generation, &bytes);
+    change_add_op (change, ADR_TABLE_CREDENTIAL, adr_bytes (GENERATION_KEY, strlen (GENERATION_KEY)), adr_bytes (bytes.data, bytes.size), first,
+                   first ? NULL : &change->key.generation_held);
+    adr_buffer_free (&bytes);
+}
+
 static void
 s_write_recovered (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects)
 {
@@ -119,6 +136,8 @@ s_write_recovered (cert_signer_t *self, adr_map_t *held, const adr_event_t *even
     snprintf (more, sizeof more, "\"group\": \"%s\", \"number\": %" PRIu64 ", \"survivor\": \"%s\", \"evicted\": [%s]", group,
               statement->number, survivor, evicted);
     change_add_audit (change, held->epoch, 0, "recover", more, event->wall_ms);
+    if (recovered->type == cert_signer_environment (self)->type)
+        s_leap_generation (change);
     change_write (self, event, effects);
 }
 

@@ -175,6 +175,8 @@ s_message_holds (const ProtobufCMessageDescriptor *message, adr_bytes_t rest, in
                 return false;
             continue;
         }
+        if (field.number > ADR_FIELD_NUMBER_MAX) /* no bound could be found for it */
+            return false;
         const s_bound_t *bound = &bounds[field.number];
         uint32_t most = type->label == PROTOBUF_C_LABEL_REPEATED ? bound->count : 1;
         if (++seen[field.number] > most || !s_field_holds (type, bound, &field, depth))

@@ -207,6 +207,7 @@ the_registry_says_it_all_at_once (void **state)
     assert_int_equal (harness_count (&s_signer, ADR__KIND__READ), 0); /* the survivor is asked first */
     s_read (&recovery, NULL);
     adr_map_t *next = s_written ();
+    assert_int_equal (((const Adr__Write *) harness_sent (&s_signer, ADR__KIND__WRITE, 0)->header)->n_op, 2); /* no credentials are in it */
     s_assert_recovered (next, ADR_NODE_DATA, &recovery);
     const harness_sent_t *sent = harness_sent (&s_signer, ADR__KIND__WRITE, 0);
     const Adr__Write *write = (const Adr__Write *) sent->header;
@@ -367,6 +368,12 @@ the_pki_group_leaps (void **state)
     s_reply (ADR__KIND__READ, ADR_STATUS_OK, 3, adr_bytes (s_founding->map->sealed, s_founding->map->sealed_size)); /* its own log does not */
     adr_map_t *next = s_written ();
     assert_int_equal (next->epoch, 1001);
+    const harness_sent_t *sent = harness_sent (&s_signer, ADR__KIND__WRITE, 0);
+    const Adr__Write *write = (const Adr__Write *) sent->header;
+    assert_int_equal (write->n_op, 3);
+    assert_true (write->op[2]->table == ADR_TABLE_CREDENTIAL && write->op[2]->condition == ADR__CONDITION__ABSENT);
+    const uint8_t *generation = sent->payload.data + write->op[0]->value_size + write->op[1]->value_size;
+    assert_int_equal (adr_get_u64 (generation + 1), 1000); /* behind its format */
     assert_true (registry_node (next, 2, ADR_NODE_EDGE)->evicted);
     assert_true (registry_node (next, 1, ADR_NODE_PKI)->evicted && !registry_node (next, 0, ADR_NODE_PKI)->evicted);
     assert_true (adr_map_is_step (newer, next));
