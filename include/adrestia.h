@@ -158,6 +158,35 @@ typedef struct {
  * of a pause, at most a day; 0: an hour. OK if all said OK, else the first other result. */
 adr_result_t adr_nodes_control (adr_client_t *self, adr_action_t action, uint32_t for_ms, adr_node_answer_t *nodes, size_t count);
 
+/* What a node of a group says of its copy (docs/protocol/recover.md). */
+typedef struct {
+    char name[64], id[37];
+    adr_result_t result;      /* OK: it has answered; else all behind `text` is zeros; TIMEOUT: no answer */
+    char text[240];           /* whether its copy is whole, or why not, or why there is no answer */
+    bool whole;               /* it could go on alone */
+    bool led;                 /* it leads, or hears who does: its group has not lost its quorum */
+    char state[24];
+    uint64_t incarnation, last_term, last_index; /* of its log */
+    uint64_t number;          /* of the newest recovery that it has carried out; 0: none */
+    bool best;                /* of those that are whole it has the longest log: the request names it */
+} adr_survivor_t;
+
+#define ADR_SURVIVORS_MAX 14        /* nodes of a group */
+#define ADR_RECOVERY_TEXT_SIZE 256  /* of a request or a statement, with its end */
+
+/* For admins: asks each node of the group (by its name or id) that is not evicted what there is of it, and makes the request that the
+ * holder of the root's key is to sign (`adrestia recover sign`). `rows` has ADR_SURVIVORS_MAX places, `*count` of which are filled in.
+ * OK: `request` is made; REFUSED: the group has a master, and needs none; NOT_FOUND: there is no such group, or nobody of it whose copy is
+ * whole has answered; DENIED: who asks is no admin; other results: no edge, or one whose answer makes no sense. Waits for those that do not
+ * answer until the time limit. */
+adr_result_t adr_recovery_show (adr_client_t *self, const char *group, adr_survivor_t rows[ADR_SURVIVORS_MAX], size_t *count,
+                                char request[ADR_RECOVERY_TEXT_SIZE]);
+/* For admins: has the group of the statement go on with its survivor alone. What only the others hold is lost, and they are evicted for
+ * good. OK: the registry says so, and the survivor acts; asked again it is OK again. INVALID: that is no statement; DENIED: not an admin, or
+ * the cluster's root has not signed it; REFUSED: the survivor's log has moved since, the group has a master, or a recovery of that or a
+ * higher number is done: adr_client_error says which; TIMEOUT, UNKNOWN: it may be done; ask again. */
+adr_result_t adr_recovery_apply (adr_client_t *self, const char *statement);
+
 /* What a node is to be that comes in by a token (docs/protocol/trust.md, TRUST-5); texts are the caller's, names of 1 to 63 bytes. */
 typedef struct {
     const char *type;  /* "edge", "meta" or "data"; PKI nodes cannot come in by a token yet */

@@ -9,11 +9,12 @@
  * Mailbox
  *     ANSWER, LIST_ANSWER  own replicator   what was read, or written
  *     CONTROL       an edge          an operator wants the registry or a credential changed, or a token noted
+ *     CONTROL_ANSWER  a replicator   the survivor of a group that is to be recovered: whether it can be
  *     CREDENTIALS_ASK  an edge's credential_keeper  whether there are other credentials than it has, and which
  *     JOIN          a stranger       has a token, and wants to be a node
  *     MAP_CHANGED   own map_keeper   the newest map
  * Sends
- *     WRITE, READ, LIST to own replicator; CONTROL_ANSWER, JOIN_ANSWER, CREDENTIALS to who asked. */
+ *     WRITE, READ, LIST to own replicator; CONTROL (RECOVER_ASK) to a survivor's; CONTROL_ANSWER, JOIN_ANSWER, CREDENTIALS to who asked. */
 
 #include "actors/cert_signer_private.h"
 
@@ -33,6 +34,7 @@ struct cert_signer {
     adr_map_t *map;
     uint64_t next_number;
     change_t change;
+    int64_t start_ns;
     int64_t look_ns; /* when certificates are looked at next, whether they end soon */
     credential_desk_t desk;
 };
@@ -151,6 +153,8 @@ s_on_control (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effe
         cert_signer_on_token (self, event, effects);
     else if (control->action == ADR__CONTROL_ACTION__GROUP_CREATE)
         cert_signer_on_group (self, event, effects);
+    else if (control->action == ADR__CONTROL_ACTION__RECOVER)
+        cert_signer_on_recover (self, event, effects);
     else if (control->action >= ADR__CONTROL_ACTION__KEY_CREATE && control->action <= ADR__CONTROL_ACTION__KEY_REVOKE)
         cert_signer_on_key (self, event, effects);
     else
@@ -168,6 +172,8 @@ s_on_message (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effe
         cert_signer_on_credentials_ask (self, event, effects);
     else if (event->message.kind == ADR__KIND__CONTROL)
         s_on_control (self, event, effects);
+    else if (event->message.kind == ADR__KIND__CONTROL_ANSWER)
+        cert_signer_on_survivor (self, event, effects);
     else if (event->message.kind == ADR__KIND__JOIN)
         cert_signer_on_join (self, event, effects);
     else if (event->message.kind == ADR__KIND__MAP_CHANGED)
@@ -211,6 +217,12 @@ adr_map_t *
 cert_signer_map (cert_signer_t *self)
 {
     return self->map;
+}
+
+int64_t
+cert_signer_start (const cert_signer_t *self)
+{
+    return self->start_ns;
 }
 
 uint64_t
@@ -269,6 +281,7 @@ s_receive (void *actor, const adr_event_t *event, adr_effects_t *effects)
         cert_signer_tend_desk (self, event->now_ns, effects);
         break;
     case ADR_EVENT_START:
+        self->start_ns = event->now_ns;
         self->look_ns = event->now_ns + S_FIRST_LOOK_NS;
         break;
     case ADR_EVENT_TURN_END:

@@ -11,7 +11,7 @@
  *                                                        ├──┴──▶ WAITING: for its group to let it go, or for signatures
  *                                                        └─────▶ WRITING
  *
- * What a user asks for begins with READING_GENERATION: an edge that does not know the newest users is not believed, and not answered
+ * A recovery begins with ASKING_SURVIVOR. What a user asks for begins with READING_GENERATION: an edge that does not know the newest users is not believed, and not answered
  * [USER-6]. A credential's change reads no registry: READING_GENERATION ──▶ READING_CREDENTIAL ──▶ WRITING, and again from the start.
  */
 
@@ -101,7 +101,7 @@ change_end (cert_signer_t *self, adr_status_t status, const char *text, adr_effe
 {
     static const char *const s_names[] = { [CHANGE_EVICT] = "eviction", [CHANGE_DEMOTE] = "demotion", [CHANGE_PROMOTE] = "promotion", [CHANGE_RENEW] = "renewal",
                                           [CHANGE_TOKEN] = "token", [CHANGE_JOIN] = "adoption", [CHANGE_KEY] = "change",
-                                          [CHANGE_GROUP] = "making" };
+                                          [CHANGE_GROUP] = "making", [CHANGE_RECOVER] = "recovery" };
     change_t *change = cert_signer_change (self);
     char id[ADR_ID_TEXT_SIZE];
     adr_id_format (&change->node, id);
@@ -195,7 +195,8 @@ s_next_phase (change_kind_t kind)
     static const change_phase_t s_next[] = { [CHANGE_EVICT] = CHANGE_READING, [CHANGE_DEMOTE] = CHANGE_READING,
                                              [CHANGE_PROMOTE] = CHANGE_READING, [CHANGE_RENEW] = CHANGE_READING,
                                              [CHANGE_TOKEN] = CHANGE_READING_TOKEN, [CHANGE_JOIN] = CHANGE_READING_TOKEN,
-                                             [CHANGE_KEY] = CHANGE_READING_CREDENTIAL, [CHANGE_GROUP] = CHANGE_READING_TOKEN };
+                                             [CHANGE_KEY] = CHANGE_READING_CREDENTIAL, [CHANGE_GROUP] = CHANGE_READING_TOKEN,
+                                             [CHANGE_RECOVER] = CHANGE_READING };
     return s_next[kind];
 }
 
@@ -203,6 +204,8 @@ static change_phase_t
 s_first_phase (const change_t *change)
 {
     bool asked_by_user = change->kind != CHANGE_RENEW && change->kind != CHANGE_JOIN;
+    if (change->kind == CHANGE_RECOVER && !change->survivor_agreed)
+        return CHANGE_ASKING_SURVIVOR; /* of the PKI group: nothing can be read before [RECOVER-8] */
     bool generation = change->kind == CHANGE_KEY || (asked_by_user && !change->judged);
     return generation ? CHANGE_READING_GENERATION : s_next_phase (change->kind);
 }
@@ -212,7 +215,21 @@ s_read_first (cert_signer_t *self, int64_t now_ns, adr_effects_t *effects)
 {
     change_t *change = cert_signer_change (self);
     change->set.read = 0;
-    s_read (self, s_first_phase (change), now_ns, effects);
+    change_phase_t phase = s_first_phase (change);
+    if (phase != CHANGE_ASKING_SURVIVOR) {
+        s_read (self, phase, now_ns, effects);
+        return;
+    }
+    change->phase = phase;
+    change->number = cert_signer_number (self);
+    s_try_begins (self, now_ns);
+    cert_signer_ask_survivor (self, effects);
+}
+
+void
+cert_signer_go_on (cert_signer_t *self, int64_t now_ns, adr_effects_t *effects)
+{
+    s_read_first (self, now_ns, effects);
 }
 
 static void
@@ -358,6 +375,9 @@ s_decide (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_ef
         break;
     case CHANGE_GROUP:
         cert_signer_decide_group (self, held, event, effects);
+        break;
+    case CHANGE_RECOVER:
+        cert_signer_decide_recover (self, held, event, effects);
         break;
     case CHANGE_KEY: /* it reads no registry */
         break;
@@ -534,6 +554,8 @@ s_is_same (const change_t *change, const change_t *asked)
            && adr_id_equal (&change->key.question, &asked->key.question)
            && change->asked.withdrawn == asked->asked.withdrawn && change_is_same_set (change, asked)
            && change->incarnation == asked->incarnation
+           && change->recovery.number == asked->recovery.number
+           && memcmp (change->recovery.signature, asked->recovery.signature, sizeof asked->recovery.signature) == 0
            && memcmp (change->asked.key, asked->asked.key, sizeof asked->asked.key) == 0;
 }
 

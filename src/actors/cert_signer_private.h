@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* What cert_signer's files share. cert_signer.c: certificates; cert_signer_change.c: how a change becomes a record of the group;
- * cert_signer_evict.c, cert_signer_renew.c, cert_signer_token.c, cert_signer_group.c, cert_signer_join.c and cert_signer_key.c: what is changed;
+ * cert_signer_evict.c, cert_signer_recover.c, cert_signer_renew.c, cert_signer_token.c, cert_signer_group.c, cert_signer_join.c and cert_signer_key.c: what is changed;
  * cert_signer_credentials.c: what edges are told. */
 
 #ifndef ADR_CERT_SIGNER_PRIVATE_H
@@ -11,6 +11,7 @@
 #include "core/credential.h"
 #include "core/entry.h"
 #include "core/map.h"
+#include "core/map_recovery.h"
 #include "core/node_state.h"
 #include "wire/map_codec.h"
 #include "wire/pack.h"
@@ -22,6 +23,7 @@
 
 typedef enum {
     CHANGE_NONE,
+    CHANGE_ASKING_SURVIVOR, /* whether it can be, of a recovery */
     CHANGE_READING_TOKEN,
     CHANGE_READING_GENERATION, /* of the credentials */
     CHANGE_READING_CREDENTIAL,
@@ -31,7 +33,7 @@ typedef enum {
 } change_phase_t;
 
 typedef enum { CHANGE_EVICT, CHANGE_DEMOTE, CHANGE_PROMOTE, CHANGE_RENEW, CHANGE_TOKEN, CHANGE_JOIN, CHANGE_KEY,
-               CHANGE_GROUP } change_kind_t;
+               CHANGE_GROUP, CHANGE_RECOVER } change_kind_t;
 
 /* A token's record: its terms, and who used it. */
 typedef struct {
@@ -114,7 +116,9 @@ typedef struct {
     } set;
     change_key_t key;          /* KEY */
     uint64_t incarnation;      /* JOIN: as it was told; 0: it was not [GROUP-3] */
-    adr_cert_t certificate;    /* ... the request; signed once the registry has it */
+    adr_recovery_t recovery;   /* RECOVER: the statement */
+    bool survivor_agreed;      /* ... that its log ends there, and that it hears no master */
+    adr_cert_t certificate;    /* JOIN: the request; signed once the registry has it */
     uint8_t authority[ADR_CERTIFICATE_MAX]; /* ... of a PKI node: signed by the root */
     size_t authority_size;
     char control[ADR_ENDPOINT_MAX + 1], bulk[ADR_ENDPOINT_MAX + 1], client[ADR_ENDPOINT_MAX + 1], http[ADR_ENDPOINT_MAX + 1];
@@ -158,6 +162,7 @@ const uint8_t *cert_signer_sealing_key (const cert_signer_t *self);
 adr_map_t *cert_signer_map (cert_signer_t *self); /* the newest */
 void cert_signer_draw_request (cert_signer_t *self, uint8_t request[ADR_REQUEST_ID_SIZE], uint64_t number);
 uint64_t cert_signer_draw (cert_signer_t *self);
+int64_t cert_signer_start (const cert_signer_t *self); /* when it began */
 /* [TRUST-4] The key under which one of a certificate's records stands: its nodeId, its two keys, its serial. */
 size_t cert_signer_binding_key (const adr_cert_t *certificate, unsigned binding, uint8_t key[CERT_SIGNER_KEY_MAX]);
 /* A node's certificate from its request: peers as the map says, serial and validity, signed by this node's authority. */
@@ -181,6 +186,8 @@ void cert_signer_ask_group (const cert_signer_t *self, uint16_t kind, const Prot
 bool cert_signer_on_change_answer (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 /* A newer map, or time has passed. */
 void cert_signer_tend_change (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
+/* Goes on with the change from its first step on. */
+void cert_signer_go_on (cert_signer_t *self, int64_t now_ns, adr_effects_t *effects);
 /* When it has to be tended; ADR_NEVER: not by itself. */
 int64_t cert_signer_change_due (const change_t *change);
 
@@ -205,6 +212,7 @@ void cert_signer_decide_renewal (cert_signer_t *self, adr_map_t *held, const adr
 void cert_signer_decide_group (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_decide_token (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_decide_join (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
+void cert_signer_decide_recover (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 /* The same, given what change->key has read. */
 void cert_signer_decide_key (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 /* A PKI node that is pending votes now: that is for the registry. */
@@ -216,6 +224,10 @@ void cert_signer_on_node (cert_signer_t *self, change_kind_t kind, const adr_eve
 void cert_signer_on_key (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_on_group (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_on_token (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
+void cert_signer_on_recover (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
+/* Asks the survivor that the change names; and what it says. */
+void cert_signer_ask_survivor (cert_signer_t *self, adr_effects_t *effects);
+void cert_signer_on_survivor (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_on_join (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 /* GROUP's answer; `change` NULL: it is refused. */
 void cert_signer_answer_group (adr_address_t asker, uint64_t number, adr_status_t status, const char *text, const change_t *change,

@@ -190,6 +190,15 @@ s_waited (const collector_t *self, uint64_t time_ms, uint64_t now_ms)
     return (now_ms >= time_ms && now_ms - time_ms >= grace_ms) || ADR_PLANT (OBJECT_4_NO_GRACE);
 }
 
+/* [RECOVER-10] The record may have been there, and lost: a group that was recovered cannot say that nobody names the object. */
+static bool
+s_may_have_lost_record (const collector_t *self, const collector_row_t *row)
+{
+    uint32_t partition = adr_partition_of (ADR_TABLE_META, adr_bytes (row->record, row->record_size), self->map->partition_count);
+    const adr_map_group_t *owner = adr_map_owner (self->map, ADR_NODE_META, partition);
+    return owner && owner->recovery_size;
+}
+
 /* [OBJECT-1] */
 static s_due_t
 s_born_due (const collector_t *self, const collector_row_t *row)
@@ -206,6 +215,8 @@ s_born_due (const collector_t *self, const collector_row_t *row)
 static s_due_t
 s_due (const collector_t *self, const collector_row_t *row, uint64_t time_ms, uint64_t now_ms)
 {
+    if (self->range != RANGE_GARBAGE && s_may_have_lost_record (self, row))
+        return ROW_LATER;
     switch (self->range) {
     case RANGE_BORN:
         return s_born_due (self, row);
@@ -360,7 +371,16 @@ s_place_of (collector_place_t *place, uint32_t count, const adr_id_t *group)
     return NULL;
 }
 
-/* Groups keep what is known of their rows. */
+static uint32_t
+s_count_recovered (const adr_map_t *map)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < map->group_count; i++)
+        count += map->group[i].recovery_size != 0;
+    return count;
+}
+
+/* Groups keep what is known of their rows; those that were recovered are none [RECOVER-10]. */
 static void
 s_learn_places (collector_t *self)
 {
@@ -370,7 +390,7 @@ s_learn_places (collector_t *self)
     for (uint32_t i = 0; i < self->map->range_count; i++) {
         const adr_map_range_t *range = &self->map->range[i];
         const adr_map_group_t *group = adr_map_group (self->map, &range->group);
-        if (group == NULL || range->type == ADR_NODE_PKI || s_place_of (place, count, &range->group))
+        if (group == NULL || range->type == ADR_NODE_PKI || group->recovery_size || s_place_of (place, count, &range->group))
             continue;
         const collector_place_t *known = s_place_of (old, self->place_count, &range->group);
         place[count] = known ? *known : (collector_place_t){ .group = range->group, .type = range->type };
@@ -396,6 +416,8 @@ s_on_map_changed (collector_t *self, const Adr__MapChanged *changed)
         adr_map_destroy (&map);
         return;
     }
+    if (self->look >= 0 && s_count_recovered (map) > s_count_recovered (self->map))
+        s_end_look (self); /* what is in work may be among what is not to be done any more */
     adr_map_destroy (&self->map);
     self->map = map;
     s_learn_places (self);

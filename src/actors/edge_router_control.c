@@ -55,6 +55,18 @@ s_choose_pki (const edge_router_t *self, const adr_id_t *about, uint32_t tries)
     return count ? found[tries % count] : NULL;
 }
 
+/* [RECOVER-8] The PKI group's recovery goes to its survivor: nobody else could make it. */
+static const adr_map_node_t *
+s_choose_for_recovery (const edge_router_t *self, const Adr__Control *ask, uint32_t tries)
+{
+    static const adr_id_t s_nobody;
+    adr_recovery_t statement;
+    if (!adr_recovery_decode (&statement, adr_bytes (ask->recovery.data, ask->recovery.len)))
+        return s_choose_pki (self, &s_nobody, tries); /* which says what is wrong with it */
+    const adr_map_node_t *survivor = adr_map_node (self->map, &statement.survivor);
+    return survivor && survivor->type == ADR_NODE_PKI ? survivor : s_choose_pki (self, &s_nobody, tries);
+}
+
 static bool
 s_is_key (Adr__ControlAction action)
 {
@@ -69,12 +81,16 @@ s_find_actor (const edge_router_t *self, const Adr__Control *ask, uint32_t tries
     const adr_map_node_t *node = adr_map_node (self->map, &id);
     bool nobody = ask->action == ADR__CONTROL_ACTION__TOKEN || ask->action == ADR__CONTROL_ACTION__TOKEN_WITHDRAW
                   || ask->action == ADR__CONTROL_ACTION__GROUP_CREATE || s_is_key (ask->action); /* these are about no node */
-    bool changes = ask->action >= ADR__CONTROL_ACTION__EVICT;
-    if (changes && (node || nobody))
+    bool shows = ask->action == ADR__CONTROL_ACTION__RECOVER_SHOW;
+    bool changes = ask->action >= ADR__CONTROL_ACTION__EVICT && !shows;
+    if (ask->action == ADR__CONTROL_ACTION__RECOVER)
+        node = s_choose_for_recovery (self, ask, tries);
+    else if (changes && (node || nobody))
         node = s_choose_pki (self, &id, tries);
     if (node == NULL || node->type == ADR_NODE_EDGE)
         return false;
     *to = (adr_address_t){ node->id, changes                                     ? ADR_ACTOR_CERT_SIGNER
+                                     : shows                                     ? ADR_ACTOR_REPLICATOR
                                      : ask->action == ADR__CONTROL_ACTION__SCRUB ? ADR_ACTOR_SCRUBBER
                                                                                  : ADR_ACTOR_INVENTORY_SYNCER };
     return true;
@@ -146,16 +162,15 @@ edge_router_on_control (edge_router_t *self, const adr_event_t *event)
 void
 edge_router_on_control_answer (edge_router_t *self, const adr_event_t *event)
 {
-    const Adr__ControlAnswer *answer = (const Adr__ControlAnswer *) event->message.header;
+    Adr__ControlAnswer answer = *(const Adr__ControlAnswer *) event->message.header;
     for (size_t i = 0; i < CONTROLS_MAX; i++) {
         edge_control_t *control = &self->control[i];
-        if (control->limit_ns <= self->now_ns || control->number != answer->number
+        if (control->limit_ns <= self->now_ns || control->number != answer.number
             || !adr_id_equal (&control->node, &event->message.from.node))
             continue;
-        Adr__ControlAnswer passed = *answer;
-        passed.base.n_unknown_fields = 0;
-        passed.number = control->asker_number;
-        self->effects->send (self->effects, control->asker, ADR__KIND__CONTROL_ANSWER, &passed.base, s_nothing);
+        answer.base.n_unknown_fields = 0;
+        answer.number = control->asker_number;
+        self->effects->send (self->effects, control->asker, ADR__KIND__CONTROL_ANSWER, &answer.base, s_nothing);
         control->limit_ns = 0;
         return;
     }

@@ -243,7 +243,7 @@ syncer_may_be_applied (const inventory_syncer_t *self, uint64_t applied)
 bool
 syncer_may_be_version (const inventory_syncer_t *self, const adr_version_t *version)
 {
-    return version->epoch == ADR_EPOCH && version->term <= self->term && syncer_may_be_applied (self, version->index);
+    return version->epoch >= ADR_EPOCH && version->epoch <= self->epoch && version->term <= self->term && syncer_may_be_applied (self, version->index);
 }
 
 void
@@ -555,11 +555,24 @@ s_on_base (inventory_syncer_t *self, const adr_event_t *event)
     self->base_ns = self->now_ns + PATIENCE_NS; /* asked again if nothing comes of it */
 }
 
+/* [PART-1] The highest of the group's partitions: whoever writes there has heard of it before we do, or will. */
+static void
+s_learn_epoch (inventory_syncer_t *self, const Adr__ClusterMap *map)
+{
+    for (size_t i = 0; map && map->registry && i < map->registry->n_partition; i++) {
+        const Adr__PartitionRange *range = map->registry->partition[i];
+        adr_id_t group = adr_id_of (range->group);
+        if (adr_id_equal (&group, &self->environment.group) && range->epoch > self->epoch)
+            self->epoch = range->epoch;
+    }
+}
+
 static void
 s_on_map_changed (inventory_syncer_t *self, const Adr__MapChanged *changed)
 {
     adr_group_t old = self->group;
     adr_group_update (&self->group, changed->map);
+    s_learn_epoch (self, changed->map);
     if (old.count == self->group.count && memcmp (old.node, self->group.node, old.count * sizeof old.node[0]) == 0)
         return;
     /* Lanes, the question for a base, an operator's comparison and what peers lack name them by their place. */
@@ -693,6 +706,7 @@ s_create (const adr_environment_t *environment)
     self->reader = environment->reader;
     self->random.state = environment->seed;
     adr_group_init (&self->group, environment);
+    self->epoch = environment->map ? adr_map_epoch (environment->map, &environment->group) : ADR_EPOCH;
     self->part_count = adr_reader_partitions (self->reader) + 1;
     self->part = adr_alloc (self->part_count * sizeof *self->part);
     /* Answers to questions of a former life find no lane. */

@@ -88,6 +88,7 @@ typedef struct inventory_syncer {
     adr_environment_t environment;
     adr_reader_t *reader;
     adr_group_t group;
+    uint32_t epoch;            /* the highest that a version of this group may have [PART-1] */
     int64_t bad_until_ns[ADR_GROUP_NODES_MAX]; /* in the order of group.node: it gave nothing, lately */
     adr_random_t random;
     adr_effects_t *effects; /* of the current event */

@@ -6,7 +6,7 @@
  * PKI group's log to every node [TRUST-3].
  *
  * Mailbox: GROUP_STATUS (own replicator, while it leads; and, on a PKI node, the map-keepers of masters), MASTER (own
- *   election), MAP_PULL (any map-keeper, on a PKI node), MAP_PUSH (map-keepers of PKI nodes), REGISTRY_NOTED (own replicator,
+ *   election), MAP_PULL (any map-keeper, on a PKI node; those of PKI nodes, on others), MAP_PUSH (map-keepers of PKI nodes; any, on one), REGISTRY_NOTED (own replicator,
  *   on a PKI node), REGISTRY_SIGNED (map-keepers of PKI nodes, on one).
  * Sends: GROUP_STATUS and MAP_PULL (map-keepers of PKI nodes), MAP_PUSH (map-keepers of its zone, of zones without a PKI node,
  *   who pulled; a new registry to all),
@@ -67,6 +67,7 @@ typedef struct {
     int64_t told_ns;            /* when our own actors were told last */
     int64_t pushed_ns;
     uint64_t refused_epoch;     /* of a registry that was offered and not believed; said once */
+    int64_t told_newer_ns;      /* when a PKI node that is behind was sent our registry last; 0: never */
     uint64_t dropped;           /* statuses that their sender had no right to */
 } s_keeper_t;
 
@@ -335,7 +336,7 @@ s_try_candidate (s_keeper_t *self)
             && adr_map_signed_by (self->map, map, &said->node, said->signature))
             s_add_signature (map, &said->node, said->signature);
     }
-    if (map->signature_count < adr_map_signatures_needed (self->map))
+    if (map->signature_count < adr_map_signatures_needed (self->map, map))
         return;
     self->candidate = NULL;
     s_offer (self, map);
@@ -433,6 +434,16 @@ s_on_registry_signed (s_keeper_t *self, const adr_event_t *event)
         s_try_candidate (self);
 }
 
+/* [RECOVER-9] */
+static void
+s_ask_for_newer (s_keeper_t *self, const adr_id_t *node)
+{
+    Adr__MapPull pull = ADR__MAP_PULL__INIT;
+    pull.number = ++self->pulls;
+    pull.epoch = self->map->epoch;
+    s_send_keeper (self, node, ADR__KIND__MAP_PULL, &pull.base);
+}
+
 /* [MAP-5] Who pushes has a newer registry, and did not send it along. */
 static void
 s_pull_newer (s_keeper_t *self, const adr_id_t *from)
@@ -440,6 +451,31 @@ s_pull_newer (s_keeper_t *self, const adr_id_t *from)
     for (uint32_t i = 0; i < self->pki_count; i++)
         if (adr_id_equal (&self->pki[i], from))
             s_pull (self, i);
+}
+
+/* [RECOVER-9] Nobody else may be left who could tell that PKI node: what it signs next must know of whoever was evicted. */
+static void
+s_tell_newer (s_keeper_t *self, const adr_map_node_t *from, uint64_t epoch)
+{
+    bool soon = self->told_newer_ns && self->now_ns - self->told_newer_ns < S_PULL_NS;
+    if (s_is_pki (self) || from->type != ADR_NODE_PKI || epoch == 0 || epoch >= self->map->epoch || soon)
+        return;
+    ADR_MARK ("map: a PKI node is behind, and hears of a newer registry");
+    self->told_newer_ns = self->now_ns;
+    s_push_whole (self, &from->id, 0);
+}
+
+/* What a PKI node's map says of the groups. */
+static void
+s_learn_statuses (s_keeper_t *self, const Adr__ClusterMap *map)
+{
+    for (size_t i = 0; i < map->n_status; i++) {
+        adr_id_t group;
+        adr_group_status_t status;
+        if (adr_group_status_read (&group, &status, map->status[i]) && status.term <= ADR_TERM_MAX
+            && !s_is_of_a_leaver (self->map, &status))
+            s_learn (self, &group, &status);
+    }
 }
 
 static void
@@ -454,26 +490,36 @@ s_on_push (s_keeper_t *self, const adr_event_t *event)
     if (push->map == NULL)
         return;
     adr_map_t *offered = push->map->registry && push->map->registry->epoch > self->map->epoch ? adr_map_read (push->map) : NULL;
+    bool tells = from->type == ADR_NODE_PKI; /* of the groups; others bring a registry alone, which is believed by who has signed it */
+    s_tell_newer (self, from, push->epoch);
     if (offered)
         s_offer (self, offered);
     else if (push->epoch > self->map->epoch)
         s_pull_newer (self, &event->message.from.node);
-    for (size_t i = 0; i < push->map->n_status; i++) {
-        adr_id_t group;
-        adr_group_status_t status;
-        if (adr_group_status_read (&group, &status, push->map->status[i]) && status.term <= ADR_TERM_MAX
-            && !s_is_of_a_leaver (self->map, &status))
-            s_learn (self, &group, &status);
-    }
+    if (tells)
+        s_learn_statuses (self, push->map);
 }
 
-/* Whoever holds the same registry gets the statuses, others the whole map. */
+/* [RECOVER-9] By other nodes PKI nodes are told of registries alone, if they have missed one. */
+static void
+s_answer_pki (s_keeper_t *self, const adr_event_t *event)
+{
+    const adr_map_node_t *from = adr_map_node (self->map, &event->message.from.node);
+    if (from && from->type == ADR_NODE_PKI && !from->evicted && ((const Adr__MapPull *) event->message.header)->epoch < self->map->epoch)
+        s_push_whole (self, &from->id, ((const Adr__MapPull *) event->message.header)->number);
+}
+
+/* Whoever holds the same registry gets the statuses, others the whole map; and one that is newer is asked for. */
 static void
 s_on_pull (s_keeper_t *self, const adr_event_t *event)
 {
     const Adr__MapPull *pull = (const Adr__MapPull *) event->message.header;
-    if (!s_is_pki (self))
+    if (!s_is_pki (self)) {
+        s_answer_pki (self, event);
         return;
+    }
+    if (pull->epoch > self->map->epoch)
+        s_ask_for_newer (self, &event->message.from.node);
     adr_arena_t arena;
     adr_arena_init (&arena, 16 * 1024, 64 * 1024 * 1024);
     Adr__MapPush push = ADR__MAP_PUSH__INIT;

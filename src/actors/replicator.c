@@ -6,10 +6,10 @@
  * before anything of a higher term is acknowledged.
  *
  * Mailbox, from this node: FENCE, LEAD, MASTER, STOOD_DOWN (election); PING, EVIDENCE, ANSWERED (health-checker);
- *   MAP_CHANGED (map-keeper). From peers' replicators: APPEND, APPEND_ACK, APPEND_REFUSED, READ_INDEX,
+ *   MAP_CHANGED (map-keeper), CONTROL (a PKI node's cert-signer; edge-routers). From peers' replicators: APPEND, APPEND_ACK, APPEND_REFUSED, READ_INDEX,
  *   READ_INDEX_ANSWER, WRITE (relayed). From edge-routers: WRITE, READ, LIST.
  * Sends: FENCED, VOTERS, HIGHER_TERM, RESIGN (own election), PONG (own health-checker), the peers' messages above,
- *   ANSWER and LIST_ANSWER (edge-routers), GROUP_STATUS (own map-keeper).
+ *   ANSWER and LIST_ANSWER (edge-routers), GROUP_STATUS (own map-keeper), CONTROL_ANSWER (who asked).
  *
  *              LEAD (T = fence)                    STOOD_DOWN {lease_only}
  *    MEMBER ---------------------> MASTER ------------------------------> LEAVING
@@ -218,6 +218,8 @@ s_on_map_changed (replicator_t *self, const Adr__MapChanged *changed)
     self->map = map;
     replicator_learn_peers (self);
     replicator_tend_founding (self);
+    replicator_learn_epoch (self, adr_map_epoch (map, &self->environment->group));
+    replicator_recovery_learn (self);
 }
 
 /* --- turns ---------------------------------------------------------------------------------------------------- */
@@ -253,6 +255,7 @@ s_tick (replicator_t *self)
     if (replicator_leads (self))
         replicator_tidy (self);
     replicator_tend_lost (self);
+    replicator_tend_recovery (self);
     replicator_tell_registry (self);
     replicator_reads_expire (self);
     s_note_disk (self);
@@ -400,6 +403,9 @@ s_receive_message (replicator_t *self, const adr_event_t *event)
     case ADR__KIND__MAP_CHANGED:
         s_on_map_changed (self, (const Adr__MapChanged *) header);
         break;
+    case ADR__KIND__CONTROL:
+        replicator_on_control (self, event);
+        break;
     default: /* kinds that wire/table.c never lets through to this actor */
         break;
     }
@@ -424,7 +430,9 @@ s_receive (void *object, const adr_event_t *event, adr_effects_t *effects)
             s_tick (self); /* others only cause the turn */
         break;
     case ADR_EVENT_DURABLE:
-        if (self->fence_durable < event->token)
+        if (event->token == REPLICATOR_RECOVERY_TOKEN)
+            self->recovery.durable = true;
+        else if (self->fence_durable < event->token)
             self->fence_durable = event->token;
         self->ack_due |= self->confirmed > self->acked;
         break;
@@ -470,6 +478,8 @@ s_create (const adr_environment_t *environment)
         self->question_number = self->question_answered = (environment->incarnation + environment->boot) << 32;
     replicator_learn_peers (self);
     replicator_log_open (self);
+    replicator_learn_epoch (self, adr_map_epoch (self->map, &environment->group));
+    replicator_recovery_open (self);
     return self;
 }
 

@@ -44,15 +44,18 @@ s_take_over_entry (replicator_t *self, const adr_entry_t *entry, size_t size)
         adr_pending_keys_add (self->pending, entry);
 }
 
-/* [PART-4] Log time goes on from the log's last entry: one that was cut since may have carried a wall clock's whim. */
+/* [PART-4] Log time goes on from the log's last entry: one that was cut since may have carried a wall clock's whim. So does the
+ * epoch [PART-1], whatever this node's registry says. */
 static void
-s_time_of_last (replicator_t *self)
+s_go_on_from_last (replicator_t *self)
 {
     adr_status_t status;
     adr_buffer_clear (&self->scratch);
     if (adr_store_read_log (self->store, adr_store_last (self->store).index, 1, &self->scratch, &status) == 1
-        && adr_entry_decode (&self->entry, adr_bytes (self->scratch.data, self->scratch.size)))
+        && adr_entry_decode (&self->entry, adr_bytes (self->scratch.data, self->scratch.size))) {
         self->time_last_ms = self->entry.time_ms;
+        replicator_learn_epoch (self, self->entry.epoch);
+    }
 }
 
 /* Expiry and grace times are late by so much, and dates of new records: an operator should know. */
@@ -85,7 +88,7 @@ replicator_become_streaming (replicator_t *self)
     self->own_waits_index = 0;
     self->stamp_count = 0;
     memset (&self->tidy, 0, sizeof self->tidy);
-    s_time_of_last (self);
+    s_go_on_from_last (self);
     self->time_base_ns = self->now_ns;
     /* One more than the last, and than the horizon, which entries that were cut since may have raised: what is as old as
      * that is refused unread, and somebody must begin [REPL-5]. */
@@ -137,7 +140,7 @@ replicator_append_own (replicator_t *self)
     entry->term = replicator_lead_term (self);
     entry->index = adr_store_last (self->store).index + 1;
     entry->time_ms = self->time_last_ms = replicator_log_time (self);
-    entry->epoch = ADR_EPOCH;
+    entry->epoch = self->epoch;
     size_t size = adr_entry_size (entry);
     adr_buffer_clear (&self->scratch);
     adr_entry_encode (entry, adr_buffer_grow (&self->scratch, size));

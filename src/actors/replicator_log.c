@@ -48,6 +48,15 @@ s_note_origin (replicator_t *self, uint64_t index, const uint8_t *request, uint6
         self->time_committed_ms = time_ms;
 }
 
+/* [PART-1] It never falls from one entry of the log to the next: a master whose registry is older than its predecessor's was would
+ * write versions that look older than what they replace. */
+void
+replicator_learn_epoch (replicator_t *self, uint32_t epoch)
+{
+    if (self->epoch < epoch)
+        self->epoch = epoch;
+}
+
 void
 replicator_note_entry (replicator_t *self, const adr_entry_t *entry, size_t size)
 {

@@ -13,6 +13,7 @@
  *     replicator_repair.c   checkpoints, copies from peers, whether this copy is sick
  *     replicator_expire.c   what a master deletes when its time has come, and which tombstones go; sweep epochs
  *     replicator_read.c     reads
+ *     replicator_recover.c  what it does when its group has lost its quorum for good
  *     replicator_waits.c    how long clients wait, and whether repair is to yield */
 
 #ifndef ADR_REPLICATOR_PRIVATE_H
@@ -23,6 +24,7 @@
 #include "actors/wait_meter.h"
 #include "core/actor.h"
 #include "core/map.h"
+#include "core/map_recovery.h"
 #include "core/node_state.h"
 #include "store/reader.h"
 #include "store/store.h"
@@ -269,6 +271,15 @@ typedef struct replicator {
         int64_t master_ns;        /* when the master said last that its clients wait; 0: never */
     } waits;
     bool ids_unread;           /* request ids of entries that could not be read at the start are unknown */
+    uint32_t epoch;            /* of what it writes: the highest that the registry or the log has told [PART-1] */
+    struct {                   /* [RECOVER-6] */
+        bool wanted;           /* `statement` names this very life of this node, and is to be carried out, or was just now */
+        bool by_registry;      /* ... as the registry says; else as a PKI node has asked, and the registry will */
+        adr_recovery_t statement;
+        uint64_t number, term; /* of the newest that it has begun: its voters entry has that term; 0: none */
+        bool durable;          /* ... as the state environment says, too */
+        uint64_t refused;      /* number of the one that it has said to be impossible */
+    } recovery;
 } replicator_t;
 
 /* --- replicator.c */
@@ -280,6 +291,13 @@ void replicator_tell_election (replicator_t *self, uint16_t kind, const Protobuf
 void replicator_resign (replicator_t *self, const char *why, const adr_id_t *successor);
 void replicator_note_damage (replicator_t *self, const char *what);
 adr_address_t replicator_address (adr_id_t node);
+
+/* --- replicator_recover.c */
+#define REPLICATOR_RECOVERY_TOKEN (UINT64_C (1) << 63) /* of what it persists; the fence's tokens are terms */
+void replicator_recovery_open (replicator_t *self);  /* what a former life has begun */
+void replicator_recovery_learn (replicator_t *self); /* from its map */
+void replicator_tend_recovery (replicator_t *self);  /* each tick */
+void replicator_on_control (replicator_t *self, const adr_event_t *event);
 
 /* --- replicator_status.c */
 adr_node_state_facts_t replicator_observe (const replicator_t *self);
@@ -305,6 +323,7 @@ typedef void (replicator_entry_fn) (replicator_t *self, const adr_entry_t *entry
 bool replicator_each_entry (replicator_t *self, uint64_t first, replicator_entry_fn *each);
 /* The entry is in the log now: its request id and log time. */
 void replicator_note_entry (replicator_t *self, const adr_entry_t *entry, size_t size);
+void replicator_learn_epoch (replicator_t *self, uint32_t epoch); /* of an entry of the log, or of the registry */
 void replicator_note_unreadable (replicator_t *self, uint64_t index); /* an entry, when it was to be applied or sent */
 void replicator_tend_lost (replicator_t *self);                       /* each tick */
 /* A PKI node tells its map_keeper which registry its copy holds [TRUST-3]. */

@@ -5,6 +5,7 @@
 #include "client/client.h"
 
 #include "core/map_forming.h"
+#include "core/map_recovery.h"
 #include "wire/map_codec.h"
 
 #include <jansson.h>
@@ -144,6 +145,18 @@ s_waits_for (const adr_map_t *map, const adr_map_group_t *group)
     return zones;
 }
 
+/* null: it never lost its quorum for good. */
+static json_t *
+s_recovery (const adr_map_t *map, const adr_map_group_t *group)
+{
+    adr_recovery_t recovery;
+    if (!adr_map_recovery (map, &group->id, &recovery))
+        return json_null ();
+    const adr_map_node_t *survivor = adr_map_node (map, &recovery.survivor);
+    return json_pack ("{s:o, s:s, s:o}", "number", s_number (recovery.number), "survivor", survivor ? survivor->name : "", "signed_ms",
+                      s_number ((uint64_t) recovery.signed_ms));
+}
+
 static json_t *
 s_group (const adr_map_t *map, const adr_map_group_t *group)
 {
@@ -163,6 +176,7 @@ s_group (const adr_map_t *map, const adr_map_group_t *group)
     json_object_set_new (json, "state", json_string (forming ? "forming" : "formed"));
     json_object_set_new (json, "waits_for", s_waits_for (map, group));
     json_object_set_new (json, "partitions", s_number (adr_map_owned (map, group)));
+    json_object_set_new (json, "recovery", s_recovery (map, group));
     json_object_set_new (json, "age_ms", s_number (status->age_ms));
     json_object_set_new (json, "members", s_members (map, status));
     return json;

@@ -86,6 +86,8 @@ void adr_session_map (adr_session_t *self, uint32_t limit_ms, adr_reply_fn *done
 /* Asks a node to do that; `text` is what it said, whatever its status. */
 void adr_session_control (adr_session_t *self, const adr_id_t *node, Adr__ControlAction action, uint32_t for_ms,
                           uint32_t limit_ms, adr_reply_fn *done, void *argument);
+/* Asks the PKI group to recover a group by this encoded statement (lent for the call); asked again it is answered as done. */
+void adr_session_recover (adr_session_t *self, adr_bytes_t statement, uint32_t limit_ms, adr_reply_fn *done, void *argument);
 /* Asks the PKI group to keep these terms of a token (lent for the call); on OK `value` holds what it keeps now. The same key and
  * terms again are answered as before, so that a retry is harmless. */
 void adr_session_token (adr_session_t *self, Adr__ControlAction action, const Adr__Token *terms, uint32_t limit_ms, adr_reply_fn *done, void *argument);

@@ -175,6 +175,10 @@ s_receive_control_answer (adr_session_t *self, const Adr__ControlAnswer *answer)
         size_t size = adr__control_answer__get_packed_size (answer);
         adr__control_answer__pack (answer, adr_buffer_grow (&value, size));
         reply.value = adr_bytes (value.data, value.size);
+    } else if (answer->survivor) {
+        size_t size = adr__survivor__get_packed_size (answer->survivor);
+        adr__survivor__pack (answer->survivor, adr_buffer_grow (&value, size));
+        reply.value = adr_bytes (value.data, value.size);
     } else if (answer->credential) {
         size_t size = adr__credential__get_packed_size (answer->credential);
         adr__credential__pack (answer->credential, adr_buffer_grow (&value, size));

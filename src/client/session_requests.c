@@ -196,6 +196,21 @@ adr_session_control (adr_session_t *self, const adr_id_t *node, Adr__ControlActi
     session_ask (self, request);
 }
 
+void
+adr_session_recover (adr_session_t *self, adr_bytes_t statement, uint32_t limit_ms, adr_reply_fn *done, void *argument)
+{
+    session_request_t *request = session_begin (self, ADR__KIND__CONTROL, statement.size, limit_ms, done, argument);
+    if (!request)
+        return;
+    adr_buffer_append (&request->bytes, statement.data, statement.size);
+    Adr__Control *control = &request->header.control;
+    adr__control__init (control);
+    control->number = request->number;
+    control->action = ADR__CONTROL_ACTION__RECOVER;
+    control->recovery = (ProtobufCBinaryData){ statement.size, request->bytes.data };
+    session_ask (self, request);
+}
+
 /* A text of the request's own, at the end of its buffer, which has room for it. */
 static char *
 s_own_text (session_request_t *request, const char *text)

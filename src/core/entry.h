@@ -73,7 +73,7 @@ typedef struct {
     adr_op_t op[ADR_OPS_MAX];
 } adr_entry_t;
 
-#define ADR_EPOCH 1 /* of every partition: none has moved yet [PART-1] */
+#define ADR_EPOCH 1 /* of a partition whose group was never recovered [PART-1]; docs/protocol/partitions.md */
 #define ADR_ENTRY_HEADER_SIZE 52
 #define ADR_OP_HEADER_SIZE 24
 

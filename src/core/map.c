@@ -78,7 +78,8 @@ s_same_group (const adr_map_group_t *a, const adr_map_group_t *b)
 {
     bool same = adr_id_equal (&a->id, &b->id) && a->type == b->type && strcmp (a->name, b->name) == 0
                 && a->founding.count == b->founding.count && a->founding.quorum == b->founding.quorum
-                && a->founding.at.term == b->founding.at.term && a->founding.at.index == b->founding.at.index;
+                && a->founding.at.term == b->founding.at.term && a->founding.at.index == b->founding.at.index
+                && a->recovery_size == b->recovery_size && memcmp (a->recovery, b->recovery, a->recovery_size) == 0;
     for (uint32_t i = 0; same && i < a->founding.count; i++)
         same = adr_id_equal (&a->founding.voter[i].node, &b->founding.voter[i].node)
                && a->founding.voter[i].incarnation == b->founding.voter[i].incarnation;
@@ -218,6 +219,16 @@ adr_map_group_nodes (const adr_map_t *self, const adr_id_t *group, const adr_map
         if (adr_id_equal (&self->node[i].group, group) && !self->node[i].evicted)
             nodes[count++] = &self->node[i];
     return count;
+}
+
+uint32_t
+adr_map_epoch (const adr_map_t *self, const adr_id_t *group)
+{
+    uint32_t epoch = ADR_EPOCH;
+    for (uint32_t i = 0; i < self->range_count; i++)
+        if (adr_id_equal (&self->range[i].group, group) && self->range[i].epoch > epoch)
+            epoch = self->range[i].epoch;
+    return epoch;
 }
 
 adr_map_group_t *

@@ -8,6 +8,7 @@
 #include "core/base.h"
 #include "core/bytes.h"
 #include "core/limits.h"
+#include "core/recovery_statement.h"
 
 #define ADR_NAME_MAX 63
 #define ADR_ENDPOINT_MAX 127
@@ -79,6 +80,8 @@ typedef struct {
     adr_id_t forming_zone[ADR_ZONES_MAX];
     uint32_t forming_count; /* who has come, until it is formed */
     adr_voter_t forming[ADR_VOTERS_MAX];
+    uint8_t recovery[ADR_RECOVERY_SIZE]; /* the statement by which one node of it went on alone [RECOVER-4] */
+    size_t recovery_size;                /* 0: it never lost its quorum for good */
     adr_group_status_t status;
 } adr_map_group_t;
 
@@ -138,6 +141,8 @@ adr_map_group_t *adr_map_group (const adr_map_t *self, const adr_id_t *id);
 /* Nodes of the group that are not evicted, in the order of the map, at most `room`; returns how many. */
 uint32_t adr_map_group_nodes (const adr_map_t *self, const adr_id_t *group, const adr_map_node_t **nodes,
                               uint32_t room);
+/* [PART-1] The epoch of what the group writes: the highest of its partitions', ADR_EPOCH if it has none. */
+uint32_t adr_map_epoch (const adr_map_t *self, const adr_id_t *group);
 /* The group that owns the partition of this node type; NULL if none does. */
 adr_map_group_t *adr_map_owner (const adr_map_t *self, adr_node_type_t type, uint32_t partition);
 /* Statuses become older by the time since `*since_ns`, which is moved up to now (to whole milliseconds). */

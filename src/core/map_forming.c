@@ -208,6 +208,7 @@ s_bare (const adr_map_group_t *offered)
     adr_map_group_t group = *offered;
     group.founding = (adr_voters_t){ .quorum = offered->founding.quorum };
     group.forming_count = 0;
+    group.recovery_size = 0; /* who was never founded has lost nothing */
     group.status = (adr_group_status_t){ 0 };
     return group;
 }

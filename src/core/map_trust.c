@@ -4,6 +4,7 @@
 #include "core/map_trust.h"
 
 #include "core/map_forming.h"
+#include "core/map_recovery.h"
 
 #include <sodium.h>
 
@@ -24,6 +25,7 @@ adr_map_fault_name (adr_map_fault_t fault)
         [ADR_MAP_NO_STEP] = "it changes what is not to be changed",
         [ADR_MAP_FORGETFUL] = "it lacks a node, or gives it other keys",
         [ADR_MAP_REFOUNDED] = "it lacks a group, or has it founded by others",
+        [ADR_MAP_BAD_RECOVERY] = "it recovers a group, or forgets a recovery, without the root's leave",
     };
     return (unsigned) fault < ADR_MAP_FAULT_COUNT ? names[fault] : "unknown";
 }
@@ -85,10 +87,24 @@ adr_map_signed_by (const adr_map_t *held, const adr_map_t *offered, const adr_id
     return crypto_sign_verify_detached (signature, bytes, sizeof bytes, authority.sign_key) == 0;
 }
 
+/* [RECOVER-8] The root says that this PKI node is the only voter, and its authority has signed. */
+static bool
+s_sole_signer_has_signed (const adr_map_t *held, const adr_map_t *offered)
+{
+    const adr_map_node_t *sole = adr_map_sole_signer (held, offered);
+    for (uint32_t i = 0; sole && i < offered->signature_count; i++)
+        if (adr_id_equal (&offered->signature[i].node, &sole->id)
+            && adr_map_signed_by (held, offered, &sole->id, offered->signature[i].signature))
+            return true;
+    return false;
+}
+
 uint32_t
-adr_map_signatures_needed (const adr_map_t *held)
+adr_map_signatures_needed (const adr_map_t *held, const adr_map_t *offered)
 {
     uint32_t pki = 0;
+    if (s_sole_signer_has_signed (held, offered))
+        return 1;
     for (uint32_t i = 0; i < held->node_count; i++)
         pki += held->node[i].type == ADR_NODE_PKI && !held->node[i].evicted && !held->node[i].leaving && !held->node[i].pending;
     return pki > 1 ? 2 : 1;
@@ -105,7 +121,7 @@ s_is_signed (const adr_map_t *held, const adr_map_t *offered)
             again |= adr_id_equal (&offered->signature[before].node, &offered->signature[i].node);
         good += !again && adr_map_signed_by (held, offered, &offered->signature[i].node, offered->signature[i].signature);
     }
-    return good >= adr_map_signatures_needed (held);
+    return good >= adr_map_signatures_needed (held, offered);
 }
 
 /* --- nodes -------------------------------------------------------------------------------------------------------- */
@@ -329,7 +345,7 @@ adr_map_is_step (const adr_map_t *held, const adr_map_t *offered)
     adr_map_t *expected = adr_map_copy (held);
     bool same;
     expected->epoch = offered->epoch;
-    same = s_authorities_step (expected, held, offered);
+    same = s_authorities_step (expected, held, offered) && adr_map_recoveries_step (expected, held, offered);
     adr_cert_chain_t chain = adr_cert_chain_of_map (expected);
     for (uint32_t i = 0; i < held->node_count && same; i++)
         same = s_node_steps (&expected->node[i], &offered->node[i], expected, &chain);
@@ -351,6 +367,8 @@ adr_map_judge (const adr_map_t *held, const adr_map_t *offered, int64_t wall_ms)
         return ADR_MAP_NOT_NEWER;
     if (!s_is_signed (held, offered))
         return ADR_MAP_UNSIGNED;
+    if (!adr_map_recoveries_hold (held, offered))
+        return ADR_MAP_BAD_RECOVERY;
     for (uint32_t i = 0; i < held->node_count; i++) {
         if (held->node[i].evicted && s_revives (&held->node[i], offered))
             return ADR_MAP_REVIVED;

@@ -28,6 +28,7 @@ typedef enum {
     ADR_MAP_NO_STEP,       /* it says more than PKI nodes change: not signed here */
     ADR_MAP_FORGETFUL,     /* it lacks a node that was there, evicted or not, or gives it other keys */
     ADR_MAP_REFOUNDED,     /* it lacks a group, or has one founded by others than founded it [GROUP-4] */
+    ADR_MAP_BAD_RECOVERY,  /* a group goes on alone in it without the root's leave, or an older leave than was used */
     ADR_MAP_FAULT_COUNT
 } adr_map_fault_t;
 
@@ -38,8 +39,9 @@ const char *adr_map_fault_name (adr_map_fault_t fault);
 ADR_WARN_UNUSED bool adr_map_signed_by (const adr_map_t *held, const adr_map_t *offered, const adr_id_t *node,
                                         const uint8_t signature[ADR_MAP_SIGNATURE_SIZE]);
 /* How many such signatures a newer registry takes: two, or one where the held one has one PKI node that votes and is to stay: two had
- * to sign that another leaves, and one that has joined may never be started. */
-uint32_t adr_map_signatures_needed (const adr_map_t *held);
+ * to sign that another leaves, and one that has joined may never be started; or one, of the only voter that a newer statement of the
+ * root names, where the offered one recovers the PKI group [RECOVER-8]. */
+uint32_t adr_map_signatures_needed (const adr_map_t *held, const adr_map_t *offered);
 /* Whether the offered registry may take the place of the one that is held; it is sealed. */
 ADR_WARN_UNUSED adr_map_fault_t adr_map_judge (const adr_map_t *held, const adr_map_t *offered, int64_t wall_ms);
 

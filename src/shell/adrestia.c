@@ -31,6 +31,7 @@ static const struct {
     { "key", adr_shell_key, NULL, "S3 access keys: create, list, show, disable, enable, delete, rotate, grant, revoke" },
     { "user", adr_shell_user, NULL, "who may use and steer the cluster: profile, create, list, show, disable, enable, delete, rotate" },
     { "audit", adr_shell_audit, NULL, "who changed what in the registry, whose keys, and which users" },
+    { "recover", adr_shell_recover, NULL, "a group that has lost its quorum for good: show what is left, sign (offline), apply" },
     { "object", adr_shell_object, NULL, "put, get, stat, delete, make-bucket" },
     { "kv", adr_shell_kv, NULL, "put, get, delete, list of small records" },
     { "init", NULL, adr_shell_init, "found a cluster: keys, certificates, the folders of its hosts" },
@@ -71,6 +72,8 @@ s_help (FILE *to)
            "  user delete NAME                                user rotate NAME --key PUBLIC [--expires TIME|never]\n"
            "  ROLE: client: objects and records | reader: sees all, changes nothing | operator: a client who repairs, demotes, promotes\n"
            "    | admin: everything. `init` makes the first of them, operator.yaml\n"
+           "  recover show GROUP                              recover sign --ca DIR REQUEST [--passphrase-file FILE]\n"
+           "  recover apply STATEMENT --i-accept-loss   what only the other nodes of the group hold is lost\n"
            "  WHOM: --node NAME|ID | --zone Z; left out: everybody. For operators\n"
            "  CONDITION: --if-absent | --if-exists | --if-version E.T.I; kv put takes --ttl TIME, too: 10s, 5m, 2h, 7d\n"
            "  A FILE that is left out, or -, is standard input or output.\n"

@@ -261,26 +261,24 @@ s_verify_by_ca (const s_options_t *options)
 
 /* The key as it is, or what a passphrase opens. */
 static bool
-s_open_key (const s_options_t *options, adr_bytes_t text, adr_keys_t *keys)
+s_open_key (const char *passphrase_file, adr_bytes_t text, adr_keys_t *keys)
 {
     char passphrase[ADR_PASSPHRASE_MAX + 1];
     if (!adr_sealed_key_is ((const char *) text.data, text.size))
         return adr_keys_parse (keys, (const char *) text.data, text.size);
-    if (!options->passphrase) {
-        fprintf (stderr, "adrestia cert: the root's key is sealed: --passphrase-file FILE\n");
+    if (!passphrase_file) {
+        fprintf (stderr, "adrestia: the root's key is sealed: --passphrase-file FILE\n");
         return false;
     }
-    bool good = adr_passphrase_read (options->passphrase, passphrase)
+    bool good = adr_passphrase_read (passphrase_file, passphrase)
                 && adr_sealed_key_open (keys, (const char *) text.data, text.size, passphrase);
     sodium_memzero (passphrase, sizeof passphrase);
     return good;
 }
 
-/* The root's certificate and keys, which must fit each other. */
-static bool
-s_read_root (const s_options_t *options, adr_cert_t *root, adr_keys_t *keys)
+bool
+adr_shell_read_root (const char *ca, const char *passphrase_file, adr_cert_t *root, adr_keys_t *keys)
 {
-    const char *ca = options->ca;
     adr_buffer_t cert = { 0 }, key = { 0 };
     char path[PATH_MAX + 16];
     snprintf (path, sizeof path, "%.*s/root.cert", PATH_MAX, ca);
@@ -289,9 +287,9 @@ s_read_root (const s_options_t *options, adr_cert_t *root, adr_keys_t *keys)
     good = good && s_read_file (path, &key);
     if (good) {
         good = adr_cert_decode (root, adr_bytes (cert.data, cert.size)) && root->kind == ADR_CERT_ROOT
-               && s_open_key (options, adr_bytes (key.data, key.size), keys) && adr_keys_fit (keys, root);
+               && s_open_key (passphrase_file, adr_bytes (key.data, key.size), keys) && adr_keys_fit (keys, root);
         if (!good)
-            fprintf (stderr, "adrestia cert: %s: these are not the keys of the root that root.cert names, or it is another passphrase\n", path);
+            fprintf (stderr, "adrestia: %s: these are not the keys of the root that root.cert names, or it is another passphrase\n", path);
     }
     adr_buffer_free (&cert);
     adr_buffer_wipe (&key);
@@ -344,7 +342,7 @@ s_sign (const s_options_t *options)
     adr_cert_t request, root;
     adr_keys_t keys = { 0 };
     uint8_t bytes[ADR_CERTIFICATE_MAX];
-    if (!s_read_request (options->file, &request) || !s_read_root (options, &root, &keys))
+    if (!s_read_request (options->file, &request) || !adr_shell_read_root (options->ca, options->passphrase, &root, &keys))
         return S_INVALID;
     if (!adr_id_equal (&request.cluster, &root.cluster)) {
         sodium_memzero (&keys, sizeof keys);

@@ -160,11 +160,12 @@ s_print_group (const json_t *group)
         return;
     }
     printf ("group %-8s master %-14s term %-6" JSON_INTEGER_FORMAT " commit %-10" JSON_INTEGER_FORMAT " voters %"
-            JSON_INTEGER_FORMAT " quorum %" JSON_INTEGER_FORMAT "%s%s\n",
+            JSON_INTEGER_FORMAT " quorum %" JSON_INTEGER_FORMAT "%s%s%s\n",
             s_text (group, "name"), s_text (group, "master"), s_number (group, "term"), s_number (group, "commit"),
             s_number (group, "voters"), s_number (group, "quorum"),
             json_is_true (json_object_get (group, "redundant")) ? "" : "  not redundant",
-            s_number (group, "partitions") || !json_object_get (group, "partitions") ? "" : "  owns no partitions");
+            s_number (group, "partitions") || !json_object_get (group, "partitions") ? "" : "  owns no partitions",
+            json_is_object (json_object_get (group, "recovery")) ? "  recovered: nothing of it is swept or collected" : "");
     json_array_foreach (json_object_get (group, "members"), i, member)
         printf ("  %-14s %-17s %-8s lag %-7" JSON_INTEGER_FORMAT " start %" JSON_INTEGER_FORMAT "\n", s_text (member, "name"),
                 s_text (member, "state"), json_is_true (json_object_get (member, "voter")) ? "voter" : "standby",

@@ -313,6 +313,13 @@ adr_store_set_unlocked (adr_store_t *self, uint64_t unlocked)
         self->unlocked = unlocked;
 }
 
+void
+adr_store_forget_unlocked (adr_store_t *self)
+{
+    if (self->unlocked > self->log.last.index)
+        self->unlocked = self->log.last.index;
+}
+
 uint64_t
 adr_store_compacted (const adr_store_t *self)
 {

@@ -124,6 +124,8 @@ uint32_t adr_store_read_log (adr_store_t *self, uint64_t from, size_t max, adr_b
 void adr_store_set_commit (adr_store_t *self, uint64_t commit);
 /* Tells the unlocked index: older versions below it are no longer needed, memory tables below it may be flushed. */
 void adr_store_set_unlocked (adr_store_t *self, uint64_t unlocked);
+/* What lies behind the log's end is not unlocked any more: those entries are lost for good, and their indexes come again [RECOVER-6]. */
+void adr_store_forget_unlocked (adr_store_t *self);
 /* True if the index was made anew, at this start or an earlier one: it may lack records that other copies have, and have
  * some that they purged [STORE-9]. */
 bool adr_store_was_rebuilt (const adr_store_t *self);

@@ -17,7 +17,7 @@
 #define S_DEPTH_MAX 8    /* MapPush, ClusterMap, Registry, Group, VoterSet, Voter are six */
 #define S_TEXT_MAX 512   /* strings for people */
 
-#define S_FIELDS_MAX 32 /* highest number of a field that we know, and one */
+#define S_FIELDS_MAX (ADR_FIELD_NUMBER_MAX + 1)
 
 /* What a field may hold. All zeros: a bytes field is an id (16 bytes or none), a string has at most S_TEXT_MAX bytes,
  * a number is any of its type, a repeated field is left out. */
@@ -59,7 +59,7 @@ static const s_bounds_t s_messages[] = {
     S_MESSAGE (node, S_SIZE (2, ADR_NAME_MAX), S_BELOW (3, ADR_NODE_TYPE_COUNT), S_EXACT (6, 32), S_EXACT (7, 32),
                S_SIZE (8, ADR_CERTIFICATE_MAX), S_SIZE (9, ADR_ENDPOINT_MAX), S_SIZE (10, ADR_ENDPOINT_MAX),
                S_SIZE (11, ADR_ENDPOINT_MAX), S_SIZE (12, ADR_ENDPOINT_MAX)),
-    S_MESSAGE (group, S_BELOW (2, ADR_NODE_TYPE_COUNT), S_SIZE (4, ADR_NAME_MAX), S_COUNT (8, ADR_ZONES_MAX), S_COUNT (9, ADR_VOTERS_MAX)),
+    S_MESSAGE (group, S_BELOW (2, ADR_NODE_TYPE_COUNT), S_SIZE (4, ADR_NAME_MAX), S_SIZE (6, ADR_RECOVERY_SIZE), S_COUNT (8, ADR_ZONES_MAX), S_COUNT (9, ADR_VOTERS_MAX)),
     S_MESSAGE (partition_range, S_BELOW (1, ADR_NODE_TYPE_COUNT), S_BELOW (2, ADR_PARTITIONS_MAX),
                S_BELOW (3, ADR_PARTITIONS_MAX)),
     S_MESSAGE (registry, S_SIZE (2, ADR_NAME_MAX), S_BELOW (4, ADR_PARTITIONS_MAX + 1), S_COUNT (6, ADR_ZONES_MAX),
@@ -70,8 +70,9 @@ static const s_bounds_t s_messages[] = {
     S_MESSAGE (registry_signed, S_EXACT (2, 32), S_EXACT (3, ADR_MAP_SIGNATURE_SIZE)),
     S_MESSAGE (root, S_EXACT (3, 32)),
     S_MESSAGE (checkpoint_noted, S_EXACT (3, 32)),
-    S_MESSAGE (control, S_SIZE (9, ADR_CREDENTIAL_ACCESS_MAX), S_COUNT (25, ADR_ZONES_MAX)),
+    S_MESSAGE (control, S_SIZE (9, ADR_CREDENTIAL_ACCESS_MAX), S_SIZE (20, ADR_RECOVERY_SIZE), S_COUNT (25, ADR_ZONES_MAX)),
     S_MESSAGE (control_answer, S_BELOW (2, ADR_STATUS_COUNT), S_COUNT (15, ADR_ZONES_MAX)),
+    S_MESSAGE (survivor, S_BELOW (5, ADR_STATE_COUNT)),
     S_MESSAGE (token, S_EXACT (1, 32), S_BELOW (2, ADR_NODE_TYPE_COUNT), S_SIZE (4, ADR_NAME_MAX), S_SIZE (6, ADR_NAME_MAX),
                S_SIZE (7, ADR_NAME_MAX), S_EXACT (10, 32), S_EXACT (11, 32)),
     S_MESSAGE (join, S_EXACT (2, 32), S_SIZE (3, ADR_CERTIFICATE_MAX), S_EXACT (4, 64), S_SIZE (5, ADR_ENDPOINT_MAX),
@@ -147,11 +148,11 @@ s_field_holds (const ProtobufCFieldDescriptor *type, const s_bound_t *bound, con
     return false;
 }
 
-/* Most messages number their fields from 1 without a gap, so that a number is a place. */
+/* Most of our messages number their fields from 1 without a gap, so that a number is a place; others are looked through. */
 static const ProtobufCFieldDescriptor *
-adr_field_type (const ProtobufCMessageDescriptor *message, uint32_t number)
+s_field_type (const ProtobufCMessageDescriptor *message, uint32_t number)
 {
-    if (number <= message->n_fields && message->fields[number - 1].id == number)
+    if (number >= 1 && number <= message->n_fields && message->fields[number - 1].id == number)
         return &message->fields[number - 1];
     return protobuf_c_message_descriptor_get_field (message, number);
 }
@@ -162,18 +163,20 @@ s_message_holds (const ProtobufCMessageDescriptor *message, adr_bytes_t rest, in
     const s_bound_t *bounds = s_bounds_of (message);
     uint32_t seen[S_FIELDS_MAX] = { 0 };
     uint32_t unknown = 0;
-    if (depth > S_DEPTH_MAX || message->n_fields >= S_FIELDS_MAX)
+    if (depth > S_DEPTH_MAX)
         return false;
     while (rest.size) {
         adr_field_t field;
         if (!adr_field_next (&rest, &field))
             return false;
-        const ProtobufCFieldDescriptor *type = adr_field_type (message, field.number);
+        const ProtobufCFieldDescriptor *type = s_field_type (message, field.number);
         if (type == NULL) {
             if (++unknown > ADR_FIELDS_UNKNOWN_MAX)
                 return false;
             continue;
         }
+        if (field.number > ADR_FIELD_NUMBER_MAX) /* no bound could be found for it */
+            return false;
         const s_bound_t *bound = &bounds[field.number];
         uint32_t most = type->label == PROTOBUF_C_LABEL_REPEATED ? bound->count : 1;
         if (++seen[field.number] > most || !s_field_holds (type, bound, &field, depth))

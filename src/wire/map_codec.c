@@ -107,6 +107,7 @@ s_fill_group (Adr__Group *to, const adr_map_group_t *group, adr_arena_t *arena)
     to->name = (char *) group->name;
     to->founding = adr_voter_set_fill (s_take (arena, 1, sizeof (adr_voter_set_t)), &group->founding);
     s_fill_forming (to, group, arena);
+    to->recovery = (ProtobufCBinaryData){ group->recovery_size, (uint8_t *) group->recovery };
 }
 
 static void
@@ -344,6 +345,21 @@ s_read_zones (adr_map_t *map, const Adr__Registry *from, s_ids_t *zones)
     return s_ids_settle (zones);
 }
 
+/* [RECOVER-4] None, or a statement about that very group; who has signed it is judged with the map. */
+static bool
+s_read_recovery (adr_map_group_t *to, ProtobufCBinaryData field)
+{
+    adr_recovery_t recovery;
+    if (field.len == 0)
+        return true;
+    if (!adr_recovery_decode (&recovery, adr_bytes (field.data, field.len)) || !recovery.is_signed
+        || !adr_id_equal (&recovery.group, &to->id))
+        return false;
+    memcpy (to->recovery, field.data, field.len);
+    to->recovery_size = field.len;
+    return true;
+}
+
 static bool
 s_read_forming (adr_map_group_t *to, const Adr__Group *group)
 {
@@ -364,7 +380,8 @@ s_read_group (adr_map_group_t *to, const Adr__Group *group)
     to->id = adr_id_of (group->id);
     return s_read_type (&to->type, group->type) && to->type != ADR_NODE_EDGE
            && s_read_text (to->name, ADR_NAME_MAX, group->name)
-           && adr_voter_set_read (&to->founding, group->founding) && s_read_forming (to, group);
+           && adr_voter_set_read (&to->founding, group->founding) && s_read_forming (to, group)
+           && s_read_recovery (to, group->recovery);
 }
 
 static bool

@@ -44,6 +44,8 @@ struct fake_store {
     const char *hint;
     fake_terms_fn *terms;
     void *terms_argument;
+    fake_survivor_fn *survivor;
+    void *survivor_argument;
     uint64_t token;
     bool released; /* held requests came late: every id is looked up from then on */
     pthread_mutex_t lock;
@@ -404,6 +406,25 @@ s_group_answer (fake_store_t *self, const Adr__Control *control, adr_buffer_t *p
     s_answer_add (self, pack, ADR__KIND__CONTROL_ANSWER, &answer.base, (adr_bytes_t){ 0 });
 }
 
+/* RECOVER_SHOW and RECOVER. */
+static void
+s_recovery_answer (fake_store_t *self, const Adr__Control *control, adr_buffer_t *pack)
+{
+    Adr__ControlAnswer answer = ADR__CONTROL_ANSWER__INIT;
+    Adr__Survivor survivor = ADR__SURVIVOR__INIT;
+    const char *text = "";
+    answer.number = control->number;
+    if (!self->survivor)
+        return;
+    answer.status = self->survivor (self->survivor_argument, control, &survivor, &text);
+    if (answer.status == ADR_STATUS_TIMEOUT)
+        return;
+    answer.text = (char *) text;
+    if (survivor.incarnation)
+        answer.survivor = &survivor;
+    s_answer_add (self, pack, ADR__KIND__CONTROL_ANSWER, &answer.base, (adr_bytes_t){ 0 });
+}
+
 /* A node whose id begins with a zero is silent. */
 static void
 s_control_answer (fake_store_t *self, const Adr__Control *control, adr_buffer_t *pack)
@@ -414,6 +435,10 @@ s_control_answer (fake_store_t *self, const Adr__Control *control, adr_buffer_t 
     }
     if (control->n_token_set) {
         s_group_answer (self, control, pack);
+        return;
+    }
+    if (control->action >= ADR__CONTROL_ACTION__RECOVER_SHOW && control->action <= ADR__CONTROL_ACTION__RECOVER) {
+        s_recovery_answer (self, control, pack);
         return;
     }
     Adr__ControlAnswer answer = ADR__CONTROL_ANSWER__INIT;
@@ -712,6 +737,15 @@ fake_store_spill (fake_store_t *self, int file)
     pthread_mutex_lock (&self->lock);
     adr_assert (self->count == 0);
     self->spill = file;
+    pthread_mutex_unlock (&self->lock);
+}
+
+void
+fake_store_set_survivor (fake_store_t *self, fake_survivor_fn *survivor, void *argument)
+{
+    pthread_mutex_lock (&self->lock);
+    self->survivor = survivor;
+    self->survivor_argument = argument;
     pthread_mutex_unlock (&self->lock);
 }
 

@@ -47,6 +47,9 @@ void fake_store_set_hint (fake_store_t *self, const char *endpoint);
  * the call); the status, and `*text` for people. */
 typedef adr_status_t (fake_terms_fn) (void *argument, const Adr__Token *asked, Adr__Token *kept, const char **text);
 void fake_store_set_terms (fake_store_t *self, fake_terms_fn *terms, void *argument); /* NULL: nobody answers */
+/* RECOVER_SHOW and RECOVER; without an incarnation the answer says nothing of a survivor, and TIMEOUT is none at all. */
+typedef adr_status_t (fake_survivor_fn) (void *argument, const Adr__Control *asked, Adr__Survivor *survivor, const char **text);
+void fake_store_set_survivor (fake_store_t *self, fake_survivor_fn *survivor, void *argument); /* NULL: nobody answers */
 
 /* The token of answers to writes from now on. */
 void fake_store_set_token (fake_store_t *self, uint64_t token);

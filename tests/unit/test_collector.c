@@ -5,6 +5,7 @@
 #include "actor_harness.h"
 #include "client/object.h"
 #include "fake_store.h"
+#include "wire/map_codec.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -527,6 +528,60 @@ test_a_row_that_waits_for_the_end_of_a_named_object (void **state)
     s_stop ();
 }
 
+/* The collectors hear that a group of that type goes on alone. */
+static void
+s_recover (adr_node_type_t type)
+{
+    adr_arena_t arena;
+    Adr__MapChanged changed = ADR__MAP_CHANGED__INIT;
+    for (uint32_t i = 0; i < s_world.map->group_count; i++) {
+        adr_map_group_t *group = &s_world.map->group[i];
+        adr_recovery_t recovery = { .cluster = s_world.map->cluster, .group = group->id, .number = 1, .survivor = harness_id (0x12),
+                                    .incarnation = 1, .end = { 1, 1 }, .epoch = 2, .is_signed = true, .signed_ms = 1 };
+        if (group->type == type)
+            group->recovery_size = adr_recovery_encode (&recovery, group->recovery);
+    }
+    adr_arena_init (&arena, 4096, 1 << 20);
+    adr_map_unseal (s_world.map);
+    s_world.map->epoch++;
+    changed.map = adr_map_message (s_world.map, &arena);
+    for (int i = 0; i < S_COLLECTORS; i++)
+        harness_message (&s_world.collector[i], (adr_address_t){ s_world.collector[i].environment.node, ADR_ACTOR_MAP_KEEPER }, ADR_NODE_EDGE,
+                         ADR__KIND__MAP_CHANGED, &changed.base, adr_bytes (NULL, 0));
+    adr_arena_free (&arena);
+}
+
+/* How many objects and released values stay, of writers some of whom gave up, when groups of that type were recovered, or none. */
+static void
+s_leave_lying (adr_node_type_t recovered, size_t *unnamed, size_t *garbage)
+{
+    s_start (3);
+    for (int i = 0; i < S_STEPS; i++)
+        s_step ();
+    s_world.faults = false;
+    if (recovered)
+        s_recover (recovered);
+    s_settle ();
+    s_assert_all_whole ();
+    *unnamed = fake_store_count (s_world.store, ADR_TABLE_OBJECT) - fake_store_count (s_world.store, ADR_TABLE_META);
+    *garbage = fake_store_count (s_world.store, ADR_TABLE_GARBAGE);
+    s_stop ();
+}
+
+/* [RECOVER-10] A meta group that was recovered may have lost the records that named them; a data group, which of its objects it had. */
+static void
+test_a_recovered_group_is_left_alone (void **state)
+{
+    (void) state;
+    size_t unnamed, garbage;
+    s_leave_lying ((adr_node_type_t) 0, &unnamed, &garbage);
+    assert_int_equal (unnamed + garbage, 0);
+    s_leave_lying (ADR_NODE_META, &unnamed, &garbage);
+    assert_true (unnamed > 0 && garbage > 0);
+    s_leave_lying (ADR_NODE_DATA, &unnamed, &garbage);
+    assert_true (unnamed > 0 && garbage == 0);
+}
+
 int
 main (void)
 {
@@ -534,6 +589,7 @@ main (void)
     adr_planted = getenv ("ADR_PLANTED");
 #endif
     const struct CMUnitTest tests[] = { cmocka_unit_test (test_a_row_that_waits_for_the_end_of_a_named_object),
+                                        cmocka_unit_test (test_a_recovered_group_is_left_alone),
                                         cmocka_unit_test (test_nothing_is_lost_and_nothing_stays) };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

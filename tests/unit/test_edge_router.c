@@ -1005,6 +1005,73 @@ test_an_edge_may_be_evicted_and_asked_nothing_else (void **state)
     assert_int_equal (harness_count (&s_router, ADR__KIND__CONTROL), 0);
 }
 
+/* --- recovery ----------------------------------------------------------------------------------------------------- */
+
+static void
+s_ask_to_recover (adr_node_type_t role, uint64_t number, adr_bytes_t statement)
+{
+    Adr__Control control = ADR__CONTROL__INIT;
+    control.number = number;
+    control.action = ADR__CONTROL_ACTION__RECOVER;
+    control.limit_ms = 5000;
+    control.recovery = (ProtobufCBinaryData){ statement.size, (uint8_t *) statement.data };
+    harness_message (&s_router, s_operator, role, ADR__KIND__CONTROL, &control.base, s_nothing);
+}
+
+/* [RECOVER-8] The PKI group's goes to its survivor, every time; others to any PKI node, in turn, and so does what is none. */
+static void
+test_a_statement_goes_to_whoever_can_act_on_it (void **state)
+{
+    (void) state;
+    uint8_t bytes[ADR_RECOVERY_SIZE];
+    adr_recovery_t recovery = { .cluster = harness_id (0xc1), .group = harness_id (0xb0 + ADR_NODE_PKI), .number = 1, .survivor = s_pki (3),
+                                .incarnation = 1, .end = { 1, 1 }, .epoch = 1, .is_signed = true, .signed_ms = 1 };
+    bool asked[4] = { false };
+    for (int turn = 0; turn < 2; turn++) {
+        adr_bytes_t statement = adr_bytes (bytes, adr_recovery_encode (&recovery, bytes));
+        for (int i = 0; i < 4; i++) {
+            s_ask_to_recover (ADR_NODE_ADMIN, 5 + (uint64_t) turn, statement);
+            const Adr__Control *passed = s_passed_on (ADR_ACTOR_CERT_SIGNER);
+            assert_true (passed->recovery.len == statement.size && memcmp (passed->recovery.data, bytes, statement.size) == 0);
+            for (unsigned zone = 1; zone <= 3; zone++) {
+                adr_id_t pki = s_pki (zone);
+                asked[zone] |= adr_id_equal (&s_last (ADR__KIND__CONTROL)->to.node, &pki);
+            }
+        }
+        assert_int_equal (asked[1] + asked[2] + asked[3], turn == 0 ? 1 : 3);
+        assert_true (asked[3]);
+        recovery.survivor = s_meta (1).node;
+    }
+    s_ask_to_recover (ADR_NODE_ADMIN, 9, s_nothing);
+    s_passed_on (ADR_ACTOR_CERT_SIGNER); /* which says what is wrong with it */
+}
+
+/* [RECOVER-11] And what there is of a node is told by its replicator. */
+static void
+test_recovery_is_for_admins (void **state)
+{
+    (void) state;
+    static const adr_node_type_t others[] = { ADR_NODE_OPERATOR, ADR_NODE_READER, ADR_NODE_CLIENT };
+    for (uint64_t i = 0; i < 3; i++) {
+        s_ask_to_recover (others[i], 5 + i, s_nothing);
+        assert_int_equal (s_told_status (), ADR_STATUS_DENIED);
+        s_ask_control_as (others[i], 15 + i, s_meta (2).node, ADR__CONTROL_ACTION__RECOVER_SHOW, 5000);
+        assert_int_equal (s_told_status (), ADR_STATUS_DENIED);
+    }
+    assert_int_equal (s_told (), 6);
+    assert_int_equal (harness_count (&s_router, ADR__KIND__CONTROL), 0);
+    s_ask_control (8, s_meta (2).node, ADR__CONTROL_ACTION__RECOVER_SHOW, 5000);
+    const Adr__Control *passed = s_passed_on (ADR_ACTOR_REPLICATOR);
+    Adr__ControlAnswer answer = ADR__CONTROL_ANSWER__INIT;
+    Adr__Survivor survivor = ADR__SURVIVOR__INIT;
+    answer.number = passed->number;
+    answer.survivor = &survivor;
+    survivor.last_index = 77;
+    harness_message (&s_router, s_meta (2), ADR_NODE_META, ADR__KIND__CONTROL_ANSWER, &answer.base, s_nothing);
+    const Adr__ControlAnswer *told = (const Adr__ControlAnswer *) s_last (ADR__KIND__CONTROL_ANSWER)->header;
+    assert_true (told->number == 8 && told->survivor && told->survivor->last_index == 77);
+}
+
 static void
 s_pki_answers (unsigned zone, uint64_t number, adr_status_t status, const char *text)
 {
@@ -1207,6 +1274,8 @@ main (void)
         S_TEST (test_a_list_goes_on_behind_tombstones),
         S_TEST (test_answers_of_strangers_are_dropped),
         S_TEST (test_what_is_wrong_is_said),
+        S_TEST (test_a_statement_goes_to_whoever_can_act_on_it),
+        S_TEST (test_recovery_is_for_admins),
         S_TEST (test_more_than_it_may_hold_is_refused_as_busy),
         S_TEST (test_a_client_pulls_the_newest_map),
         S_TEST (test_maps_given_out_in_a_turn_are_bounded),

@@ -343,6 +343,107 @@ a_leaver_speaks_for_no_group (void **state)
     }
 }
 
+/* --- what PKI nodes have missed [RECOVER-9] ----------------------------------------------------------------------------- */
+
+/* Signed by two, and taken by the node under test. */
+static void
+s_take_next (void)
+{
+    registry_sign (s_next, s_founding, 1);
+    registry_sign (s_next, s_founding, 2);
+    s_push (1, s_next, true);
+    assert_int_equal (s_told_host (), s_next->epoch);
+    harness_forget (&s_keeper);
+}
+
+static void
+a_pki_node_that_is_behind_is_told (void **state)
+{
+    (void) state;
+    s_start (ADR_NODE_META);
+    s_take_next ();
+    s_push (0, s_founding->map, false);
+    assert_int_equal (s_pushes_to (0, ADR_NODE_PKI), 1);
+    const Adr__MapPush *push = (const Adr__MapPush *) harness_sent (&s_keeper, ADR__KIND__MAP_PUSH, 0)->header;
+    assert_int_equal (push->map->registry->epoch, s_next->epoch);
+    assert_int_equal (push->map->n_signature, 2);
+    s_push (0, s_founding->map, false); /* at once again: not every second push is answered */
+    assert_int_equal (s_pushes_to (0, ADR_NODE_PKI), 1);
+    s_push (1, s_next, false);
+    assert_int_equal (s_pushes_to (1, ADR_NODE_PKI), 0);
+}
+
+static void
+s_pull_by (uint32_t zone, adr_node_type_t type, uint64_t epoch)
+{
+    Adr__MapPull pull = ADR__MAP_PULL__INIT;
+    pull.epoch = epoch;
+    harness_message (&s_keeper, s_at (zone, type, ADR_ACTOR_MAP_KEEPER), type, ADR__KIND__MAP_PULL, &pull.base, s_nothing);
+}
+
+static void
+a_pki_node_is_answered_by_any_node (void **state)
+{
+    (void) state;
+    s_start (ADR_NODE_DATA);
+    s_take_next ();
+    s_pull_by (0, ADR_NODE_PKI, s_founding->map->epoch);
+    assert_int_equal (s_pushes_to (0, ADR_NODE_PKI), 1);
+    s_pull_by (0, ADR_NODE_PKI, s_next->epoch);
+    s_pull_by (1, ADR_NODE_EDGE, s_founding->map->epoch); /* that has PKI nodes to ask */
+    assert_int_equal (harness_count (&s_keeper, ADR__KIND__MAP_PUSH), 1);
+}
+
+/* It takes what it has missed from whoever holds it, and nothing else of it: a master alone speaks for its group. */
+static void
+a_pki_node_asks_whoever_holds_a_newer_one (void **state)
+{
+    (void) state;
+    s_start (ADR_NODE_PKI);
+    s_pull_by (1, ADR_NODE_EDGE, s_next->epoch);
+    assert_int_equal (harness_count (&s_keeper, ADR__KIND__MAP_PULL), 1);
+    adr_id_t edge = s_at (1, ADR_NODE_EDGE, ADR_ACTOR_MAP_KEEPER).node;
+    assert_true (adr_id_equal (&harness_sent (&s_keeper, ADR__KIND__MAP_PULL, 0)->to.node, &edge));
+    adr_map_group_t *group = &s_next->group[0];
+    group->status = (adr_group_status_t){ .term = 9, .sequence = 1, .master = adr_founding_node (s_founding, 1, group->type)->id };
+    for (uint32_t signers = 1; signers <= 2; signers++) {
+        registry_sign (s_next, s_founding, signers);
+        Adr__MapPush push = ADR__MAP_PUSH__INIT;
+        push.map = adr_map_message (s_next, &s_arena);
+        push.epoch = s_next->epoch;
+        harness_message (&s_keeper, s_at (1, ADR_NODE_EDGE, ADR_ACTOR_MAP_KEEPER), ADR_NODE_EDGE, ADR__KIND__MAP_PUSH, &push.base, s_nothing);
+        assert_int_equal (s_told_host (), signers == 2 ? s_next->epoch : 0);
+    }
+    harness_advance (&s_keeper, 1500 * ADR_MS);
+    assert_int_equal (s_told_term (&group->id), 0);
+}
+
+/* [RECOVER-8] The only voter signs, and takes it by its own signature; without the root's it waits for another one. */
+static void
+the_only_voter_of_a_recovered_group_signs_alone (void **state)
+{
+    (void) state;
+    const adr_map_node_t *survivor = adr_founding_node (s_founding, 0, ADR_NODE_PKI);
+    adr_recovery_t recovery = { .cluster = s_next->cluster, .group = survivor->group, .number = 1, .survivor = survivor->id,
+                                .incarnation = 1, .end = { 1, 1 }, .epoch = 1002 };
+    adr_map_group_t *group = adr_map_group (s_next, &survivor->group);
+    s_start (ADR_NODE_PKI);
+    s_next->epoch = 1002;
+    for (uint32_t i = 0; i < s_next->range_count; i++)
+        s_next->range[i].epoch += adr_id_equal (&s_next->range[i].group, &group->id);
+    for (uint32_t zone = 1; zone < 3; zone++)
+        registry_node (s_next, zone, ADR_NODE_PKI)->evicted = registry_node (s_next, zone, ADR_NODE_PKI)->leaving = true;
+    for (int turn = 0; turn < 2; turn++) {
+        adr_recovery_sign (&recovery, 1, turn == 0 ? s_founding->authority[0].keys.sign_seed : s_founding->root.keys.sign_seed);
+        group->recovery_size = adr_recovery_encode (&recovery, group->recovery);
+        s_next->epoch += (uint64_t) turn; /* one that was refused is not looked at again */
+        adr_map_unseal (s_next);
+        adr_map_seal (s_next);
+        s_note (s_next);
+        assert_int_equal (s_told_host (), turn == 0 ? 0 : s_next->epoch);
+    }
+}
+
 int
 main (void)
 {
@@ -359,6 +460,10 @@ main (void)
         S_TEST (what_a_leaver_has_said_counts_no_more),
         S_TEST (a_leaver_speaks_for_no_group),
         S_TEST (the_evicted_hear_nothing),
+        S_TEST (a_pki_node_that_is_behind_is_told),
+        S_TEST (a_pki_node_is_answered_by_any_node),
+        S_TEST (a_pki_node_asks_whoever_holds_a_newer_one),
+        S_TEST (the_only_voter_of_a_recovered_group_signs_alone),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
