@@ -17,7 +17,7 @@
 #define S_DEPTH_MAX 8    /* MapPush, ClusterMap, Registry, Group, VoterSet, Voter are six */
 #define S_TEXT_MAX 512   /* strings for people */
 
-#define S_FIELDS_MAX 24 /* highest number of a field that we know, and one */
+#define S_FIELDS_MAX 64 /* highest number of a field that we know, and one */
 
 /* What a field may hold. All zeros: a bytes field is an id (16 bytes or none), a string has at most S_TEXT_MAX bytes,
  * a number is any of its type, a repeated field is left out. */
@@ -64,13 +64,15 @@ static const s_bounds_t s_messages[] = {
                S_BELOW (3, ADR_PARTITIONS_MAX)),
     S_MESSAGE (registry, S_SIZE (2, ADR_NAME_MAX), S_BELOW (4, ADR_PARTITIONS_MAX + 1), S_COUNT (6, ADR_ZONES_MAX),
                S_COUNT (7, ADR_NODES_MAX), S_COUNT (8, ADR_GROUPS_MAX), S_COUNT (9, ADR_PARTITIONS_MAX * 3),
-               S_SIZE (10, ADR_CERTIFICATE_MAX), [11] = { true, false, ADR_CERTIFICATE_MAX, ADR_ZONES_MAX }),
+               S_SIZE (10, ADR_CERTIFICATE_MAX), [11] = { true, false, ADR_CERTIFICATE_MAX, ADR_ZONES_MAX },
+               S_COUNT (12, ADR_SETTINGS_MAX)),
+    S_MESSAGE (setting, S_SIZE (1, ADR_SETTING_NAME_MAX)),
     S_MESSAGE (map_signature, S_EXACT (2, ADR_MAP_SIGNATURE_SIZE)),
     S_MESSAGE (cluster_map, S_COUNT (2, ADR_GROUPS_MAX), S_COUNT (3, ADR_ZONES_MAX)),
     S_MESSAGE (registry_signed, S_EXACT (2, 32), S_EXACT (3, ADR_MAP_SIGNATURE_SIZE)),
     S_MESSAGE (root, S_EXACT (3, 32)),
     S_MESSAGE (checkpoint_noted, S_EXACT (3, 32)),
-    S_MESSAGE (control, S_SIZE (9, ADR_CREDENTIAL_ACCESS_MAX)),
+    S_MESSAGE (control, S_SIZE (9, ADR_CREDENTIAL_ACCESS_MAX), S_COUNT (30, ADR_SETTINGS_MAX)),
     S_MESSAGE (control_answer, S_BELOW (2, ADR_STATUS_COUNT)),
     S_MESSAGE (token, S_EXACT (1, 32), S_BELOW (2, ADR_NODE_TYPE_COUNT), S_SIZE (4, ADR_NAME_MAX), S_SIZE (6, ADR_NAME_MAX),
                S_SIZE (7, ADR_NAME_MAX), S_EXACT (10, 32), S_EXACT (11, 32)),
@@ -147,11 +149,14 @@ s_field_holds (const ProtobufCFieldDescriptor *type, const s_bound_t *bound, con
     return false;
 }
 
-/* Our messages number their fields from 1 without a gap (a test says so), so that a number is a place. */
+/* Most messages number their fields from 1 without a gap, and there a number is a place; behind a gap it is looked for. All
+ * numbers are below S_FIELDS_MAX (a test says so). */
 static const ProtobufCFieldDescriptor *
 adr_field_type (const ProtobufCMessageDescriptor *message, uint32_t number)
 {
-    return number <= message->n_fields ? &message->fields[number - 1] : NULL;
+    if (number <= message->n_fields && message->fields[number - 1].id == number)
+        return &message->fields[number - 1];
+    return number < S_FIELDS_MAX ? protobuf_c_message_descriptor_get_field (message, number) : NULL;
 }
 
 static bool
@@ -160,7 +165,7 @@ s_message_holds (const ProtobufCMessageDescriptor *message, adr_bytes_t rest, in
     const s_bound_t *bounds = s_bounds_of (message);
     uint32_t seen[S_FIELDS_MAX] = { 0 };
     uint32_t unknown = 0;
-    if (depth > S_DEPTH_MAX || message->n_fields >= S_FIELDS_MAX)
+    if (depth > S_DEPTH_MAX)
         return false;
     while (rest.size) {
         adr_field_t field;

@@ -435,16 +435,15 @@ test_a_header_of_small_parts_meets_the_arena_s_limit (void **state)
     adr_arena_free (&small);
 }
 
-/* bounds.c finds a field by its number alone. */
+/* bounds.c has a place for each field's number. */
 static void
-s_assert_dense (const ProtobufCMessageDescriptor *type)
+s_assert_bounded (const ProtobufCMessageDescriptor *type)
 {
-    assert_true (type->n_fields < 24);
     for (unsigned i = 0; i < type->n_fields; i++) {
-        if (type->fields[i].id != i + 1)
-            fail_msg ("%s: field %u is not number %u", type->name, type->fields[i].id, i + 1);
+        if (type->fields[i].id >= 64)
+            fail_msg ("%s: field %u has no place among the bounds", type->name, type->fields[i].id);
         if (type->fields[i].type == PROTOBUF_C_TYPE_MESSAGE)
-            s_assert_dense (type->fields[i].descriptor);
+            s_assert_bounded (type->fields[i].descriptor);
     }
 }
 
@@ -457,7 +456,7 @@ test_every_message_can_be_taken_with_every_field (void **state)
         const adr_kind_row_t *row = adr_kind_row (kind);
         if (row == NULL)
             continue;
-        s_assert_dense (row->descriptor);
+        s_assert_bounded (row->descriptor);
         adr_buffer_t pack = { 0 };
         golden_pack (kind, golden_fill (row->descriptor, &s_arena), &pack);
         adr_pack_reader_t reader;
