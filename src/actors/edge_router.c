@@ -191,7 +191,7 @@ s_turn_away (edge_router_t *self, const adr_event_t *event, const s_asked_t *ask
         return ADR_STATUS_UNKNOWN;
     }
     if (self->stopping || self->pending == PLACES_MAX
-        || self->held + asked->bytes > self->environment->settings.request_max_bytes) {
+        || self->held + asked->bytes > self->settings.request_max_bytes) {
         ADR_MARK ("edge: a request is refused because too many wait");
         *why = self->stopping ? "this edge is stopping" : "busy: this edge holds as many requests as it may";
         return ADR_STATUS_REFUSED;
@@ -213,8 +213,8 @@ s_on_request (edge_router_t *self, const adr_event_t *event, s_asked_t asked)
     edge_request_t *request = edge_router_place (self, place);
     bool write = asked.kind == ADR__KIND__WRITE;
     int64_t limit_ns = asked.limit_ms * ADR_MS;
-    if (write && limit_ns > self->environment->settings.write_timeout_ns)
-        limit_ns = self->environment->settings.write_timeout_ns;
+    if (write && limit_ns > self->settings.write_timeout_ns)
+        limit_ns = self->settings.write_timeout_ns;
     request->asker = event->message.from;
     request->asker_number = asked.number;
     request->kind = asked.kind;
@@ -257,6 +257,7 @@ s_on_map_changed (edge_router_t *self, const Adr__MapChanged *changed)
     adr_map_destroy (&self->map);
     self->map = map;
     self->map_ns = self->now_ns;
+    (void) adr_obeyed_update (&self->obeyed, &self->settings, changed->map); /* [SET-2] of requests from now on */
     int before[ADR_GROUPS_MAX];
     uint32_t count = self->routes.group_count;
     for (uint32_t i = 0; i < count; i++)
@@ -274,6 +275,7 @@ s_create (const adr_environment_t *environment)
 {
     edge_router_t *self = adr_alloc (sizeof *self);
     self->environment = environment;
+    adr_obeyed_init (&self->obeyed, environment, &self->settings);
     self->map = adr_map_copy (environment->map);
     self->random.state = environment->seed;
     /* Numbers of an earlier life of this edge must not fit. */

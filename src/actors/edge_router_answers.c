@@ -201,7 +201,7 @@ edge_router_on_answer (edge_router_t *self, const adr_event_t *event)
         s_on_read_answer (self, place, attempt, answer, event->message.payload);
         return;
     }
-    adr_route_learn_time (group, self->now_ns, answer->time_ms, self->environment->settings.request_window_ns / ADR_ROUTE_TIMES);
+    adr_route_learn_time (group, self->now_ns, answer->time_ms, self->settings.request_window_ns / ADR_ROUTE_TIMES);
     s_on_write_answer (self, place, attempt, from, answer, event->message.payload);
 }
 

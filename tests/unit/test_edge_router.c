@@ -4,6 +4,7 @@
 #include "actor_harness.h"
 
 #include "core/entry.h"
+#include "core/settings.h"
 #include "wire/map_codec.h"
 
 #include <setjmp.h>
@@ -1134,11 +1135,43 @@ test_operators_questions_are_bounded (void **state)
     assert_int_equal (harness_count (&s_router, ADR__KIND__CONTROL), 514);
 }
 
+static void
+s_assert_limit (uint32_t limit_ms)
+{
+    s_write_t *w = s_write ();
+    w->write.number++;
+    w->request[0]++;
+    w->write.limit_ms = 5000;
+    s_ask (w, 10);
+    assert_int_equal (((const Adr__Write *) s_last (ADR__KIND__WRITE)->header)->limit_ms, limit_ms);
+}
+
+/* [SET-2, SET-3] The cluster's limit of a write, from the next one on; set no more, this host's own. */
+static void
+test_a_write_has_the_cluster_s_limit (void **state)
+{
+    (void) state;
+    s_assert_limit (5000);
+    harness_tell_setting (&s_router, s_map, "timing.write-timeout", 2000);
+    s_assert_limit (2000);
+    harness_tell_setting (&s_router, s_map, "timing.write-timeout", 50); /* out of range: passed over */
+    s_assert_limit (5000);
+    harness_tell_setting (&s_router, s_map, "timing.write-timeout", 3000);
+    s_map->epoch -= 2; /* an old map, late */
+    adr_setting_remove (s_map, "timing.write-timeout");
+    harness_tell_map (&s_router, s_map);
+    s_assert_limit (3000);
+    s_map->epoch += 2;
+    harness_tell_map (&s_router, s_map);
+    s_assert_limit (5000);
+}
+
 int
 main (void)
 {
 #define S_TEST(name) cmocka_unit_test_setup_teardown (name, s_setup, s_teardown)
     const struct CMUnitTest tests[] = {
+        S_TEST (test_a_write_has_the_cluster_s_limit),
         S_TEST (test_a_role_reads_and_writes_what_it_may),
         S_TEST (test_a_role_does_what_it_may_and_nothing_else),
         S_TEST (test_an_operator_s_question_goes_to_the_node_and_back),
