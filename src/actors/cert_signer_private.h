@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* What cert_signer's files share. cert_signer.c: certificates; cert_signer_change.c: how a change becomes a record of the group;
- * cert_signer_evict.c, cert_signer_renew.c, cert_signer_token.c, cert_signer_join.c and cert_signer_key.c: what is changed;
+ * cert_signer_evict.c, cert_signer_renew.c, cert_signer_token.c, cert_signer_join.c, cert_signer_key.c and cert_signer_settings.c: what is changed;
  * cert_signer_credentials.c: what edges are told. */
 
 #ifndef ADR_CERT_SIGNER_PRIVATE_H
@@ -12,6 +12,7 @@
 #include "core/entry.h"
 #include "core/map.h"
 #include "core/node_state.h"
+#include "core/settings.h"
 #include "wire/map_codec.h"
 #include "wire/pack.h"
 
@@ -30,7 +31,7 @@ typedef enum {
     CHANGE_WAITING  /* for what `why` says */
 } change_phase_t;
 
-typedef enum { CHANGE_EVICT, CHANGE_DEMOTE, CHANGE_PROMOTE, CHANGE_RENEW, CHANGE_TOKEN, CHANGE_JOIN, CHANGE_KEY } change_kind_t;
+typedef enum { CHANGE_EVICT, CHANGE_DEMOTE, CHANGE_PROMOTE, CHANGE_RENEW, CHANGE_TOKEN, CHANGE_JOIN, CHANGE_KEY, CHANGE_SETTINGS } change_kind_t;
 
 /* A token's record: its terms, and who used it. */
 typedef struct {
@@ -65,6 +66,14 @@ typedef struct {
     generation_t generation;
     adr_version_t generation_held; /* index 0: there is none yet */
 } change_key_t;
+
+/* Settings that are to be set, or reset: all of them or none [SET-1]. */
+typedef struct {
+    bool reset;
+    uint64_t if_epoch; /* 0: whichever the registry has */
+    uint32_t count;
+    adr_setting_t setting[ADR_SETTINGS_KNOWN];
+} change_settings_t;
 
 /* What one op of a change's write says; its value stands in change->values. */
 typedef struct {
@@ -105,6 +114,8 @@ typedef struct {
     change_token_t token;      /* ... the record that was read or is written; type 0: there is none */
     adr_version_t token_held;
     change_key_t key;          /* KEY */
+    change_settings_t settings; /* SETTINGS */
+    bool written;              /* a try was committed */
     adr_cert_t certificate;    /* JOIN: the request; signed once the registry has it */
     uint8_t authority[ADR_CERTIFICATE_MAX]; /* ... of a PKI node: signed by the root */
     size_t authority_size;
@@ -195,6 +206,7 @@ void cert_signer_decide_promote (cert_signer_t *self, adr_map_t *held, const adr
 void cert_signer_decide_renewal (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_decide_token (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_decide_join (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
+void cert_signer_decide_settings (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 /* The same, given what change->key has read. */
 void cert_signer_decide_key (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 /* A PKI node that is pending votes now: that is for the registry. */
@@ -204,6 +216,8 @@ void cert_signer_begin_renewal (cert_signer_t *self, const adr_event_t *event, a
 /* What operators and strangers ask. */
 void cert_signer_on_node (cert_signer_t *self, change_kind_t kind, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_on_key (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
+void cert_signer_on_settings (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
+bool change_settings_same (const change_settings_t *a, const change_settings_t *b);
 void cert_signer_on_token (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_on_join (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 /* JOIN's answer; `map` and `certificate` NULL: it is refused. */

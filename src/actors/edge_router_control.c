@@ -64,6 +64,12 @@ s_is_key (Adr__ControlAction action)
     return action >= ADR__CONTROL_ACTION__KEY_CREATE && action <= ADR__CONTROL_ACTION__KEY_REVOKE;
 }
 
+static bool
+s_is_settings (Adr__ControlAction action)
+{
+    return action == ADR__CONTROL_ACTION__SETTINGS_SET || action == ADR__CONTROL_ACTION__SETTINGS_RESET;
+}
+
 /* Which node and actor it goes to; false: none. */
 static bool
 s_find_actor (const edge_router_t *self, const Adr__Control *ask, uint32_t tries, adr_address_t *to)
@@ -71,7 +77,7 @@ s_find_actor (const edge_router_t *self, const Adr__Control *ask, uint32_t tries
     adr_id_t id = adr_id_of (ask->node);
     const adr_map_node_t *node = adr_map_node (self->map, &id);
     bool nobody = ask->action == ADR__CONTROL_ACTION__TOKEN || ask->action == ADR__CONTROL_ACTION__TOKEN_WITHDRAW
-                  || s_is_key (ask->action); /* these are about no node */
+                  || s_is_key (ask->action) || s_is_settings (ask->action); /* these are about no node */
     bool changes = ask->action >= ADR__CONTROL_ACTION__EVICT;
     if (changes && (node || nobody))
         node = s_choose_pki (self, &id, tries);

@@ -95,6 +95,11 @@ void adr_session_token (adr_session_t *self, Adr__ControlAction action, const Ad
 void adr_session_key (adr_session_t *self, Adr__ControlAction action, const adr_credential_t *credential, const adr_id_t *question,
                       uint32_t limit_ms, adr_reply_fn *done, void *argument);
 
+/* Asks the PKI group to set, or reset, these settings of the whole cluster (lent for the call), all or none. What is so already is
+ * answered with OK, so that a retry is harmless [SET-1]. */
+void adr_session_settings (adr_session_t *self, Adr__ControlAction action, const adr_setting_t *settings, uint32_t count, uint64_t if_epoch,
+                           uint32_t limit_ms, adr_reply_fn *done, void *argument);
+
 /* Calls back with OK, by the next tick: for who must answer from there and has nothing to ask. */
 void adr_session_defer (adr_session_t *self, adr_reply_fn *done, void *argument);
 

@@ -196,7 +196,7 @@ adr_host_start (const adr_config_t *config, const adr_role_t *roles, uint32_t ro
         s_tear_down (&self);
         return NULL;
     }
-    self->map_taker = adr_map_taker_new (self->directory, self->post, config->cluster_map);
+    self->map_taker = adr_map_taker_new (self->directory, self->post, config, self->map);
     adr_directory_set_host (self->directory, adr_map_taker_mailbox (self->map_taker));
     s_start_credential_taker (self);
     for (uint32_t i = 0; i < self->node_count; i++)

@@ -6,6 +6,7 @@
 #include "core/limits.h"
 #include "runtime/file.h"
 #include "runtime/log.h"
+#include "runtime/settings_log.h"
 #include "wire/map_codec.h"
 #include "wire/pack.h"
 
@@ -18,6 +19,7 @@ struct adr_map_taker {
     adr_directory_t *directory;
     adr_post_t *const *post;
     const char *path;
+    adr_settings_log_t settings_log;
     adr_mailbox_t *mailbox;
     zactor_t *actor;
 };
@@ -52,6 +54,7 @@ s_take (adr_map_taker_t *self, const adr_map_t *map)
             adr_post_hang_up (self->post[lane]);
     adr_log (ADR_LEVEL_NOTE, S_WHO, "a newer registry -> its nodes are heard, and nobody else epoch=%llu nodes=%u",
              (unsigned long long) map->epoch, map->node_count);
+    adr_settings_log (&self->settings_log, map);
     s_keep (self, map);
 }
 
@@ -97,10 +100,12 @@ s_run (zsock_t *pipe, void *argument)
 /* --- life --------------------------------------------------------------------------------------------------------- */
 
 adr_map_taker_t *
-adr_map_taker_new (adr_directory_t *directory, adr_post_t *const *post, const char *path)
+adr_map_taker_new (adr_directory_t *directory, adr_post_t *const *post, const adr_config_t *config, const adr_map_t *map)
 {
     adr_map_taker_t *self = adr_alloc (sizeof *self);
-    *self = (adr_map_taker_t){ .directory = directory, .post = post, .path = path };
+    *self = (adr_map_taker_t){ .directory = directory, .post = post, .path = config->cluster_map,
+                               .settings_log = { .config = config } };
+    adr_settings_log (&self->settings_log, map);
     self->mailbox = adr_mailbox_new (4 * ADR_PACK_MAX);
     self->actor = zactor_new (s_run, self);
     adr_assert (self->actor);

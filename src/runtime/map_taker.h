@@ -8,12 +8,14 @@
 #ifndef ADR_MAP_TAKER_H
 #define ADR_MAP_TAKER_H
 
+#include "runtime/config.h"
 #include "runtime/post.h"
 
 typedef struct adr_map_taker adr_map_taker_t;
 
-/* `path`: of the file; lent. `post`: ADR_POST_COUNT doors, NULL where there is none; lent. */
-adr_map_taker_t *adr_map_taker_new (adr_directory_t *directory, adr_post_t *const *post, const char *path);
+/* `config`: where the file is, and what the host's own settings are; `map`: the first one; both lent. `post`: ADR_POST_COUNT doors, NULL
+ * where there is none; lent. */
+adr_map_taker_t *adr_map_taker_new (adr_directory_t *directory, adr_post_t *const *post, const adr_config_t *config, const adr_map_t *map);
 /* Takes what waits, then ends. Takes and nulls. */
 void adr_map_taker_destroy (adr_map_taker_t **self);
 adr_mailbox_t *adr_map_taker_mailbox (adr_map_taker_t *self);

@@ -29,6 +29,7 @@ static const struct {
     { "token", adr_shell_token, NULL, "create: let a new node in, once (adrestiad join); list, withdraw" },
     { "key", adr_shell_key, NULL, "S3 access keys: create, list, show, disable, enable, delete, rotate, grant, revoke" },
     { "user", adr_shell_user, NULL, "who may use and steer the cluster: profile, create, list, show, disable, enable, delete, rotate" },
+    { "settings", adr_shell_settings, NULL, "of the whole cluster: show; set, reset: several in one step, or none" },
     { "audit", adr_shell_audit, NULL, "who changed what in the registry, whose keys, and which users" },
     { "object", adr_shell_object, NULL, "put, get, stat, delete, make-bucket" },
     { "kv", adr_shell_kv, NULL, "put, get, delete, list of small records" },
