@@ -1058,7 +1058,8 @@ test_a_role_does_what_it_may_and_nothing_else (void **state)
                    { ADR__CONTROL_ACTION__KEY_DISABLE, false }, { ADR__CONTROL_ACTION__KEY_ENABLE, false },
                    { ADR__CONTROL_ACTION__KEY_DELETE, false }, { ADR__CONTROL_ACTION__KEY_ROTATE, false },
                    { ADR__CONTROL_ACTION__KEY_GRANT, false },  { ADR__CONTROL_ACTION__KEY_REVOKE, false },
-                   { ADR__CONTROL_ACTION__TOKEN_WITHDRAW, false } };
+                   { ADR__CONTROL_ACTION__TOKEN_WITHDRAW, false }, { ADR__CONTROL_ACTION__SETTINGS_SET, false },
+                   { ADR__CONTROL_ACTION__SETTINGS_RESET, false } };
     static const adr_node_type_t s_roles[] = { ADR_NODE_CLIENT, ADR_NODE_READER, ADR_NODE_OPERATOR, ADR_NODE_ADMIN };
     uint64_t number = 0;
     s_restart_in (2);
@@ -1110,6 +1111,36 @@ test_a_key_s_change_goes_to_a_pki_node_and_back (void **state)
         const Adr__ControlAnswer *told = (const Adr__ControlAnswer *) s_last (ADR__KIND__CONTROL_ANSWER)->header;
         assert_int_equal (told->number, control.number);
         assert_string_equal (told->credential->access_key, "ALICE");
+    }
+}
+
+/* [EDGE-7, SET-1] The same of settings. */
+static void
+test_settings_go_to_a_pki_node_as_they_were_asked (void **state)
+{
+    (void) state;
+    Adr__Control control = ADR__CONTROL__INIT;
+    Adr__Setting setting[2] = { ADR__SETTING__INIT, ADR__SETTING__INIT }, *pointer[2] = { &setting[0], &setting[1] };
+    setting[0].name = (char *) "gc.grace";
+    setting[1].name = (char *) "timing.of-tomorrow"; /* PKI nodes judge names, not edges */
+    setting[1].value = 7;
+    control.number = 9;
+    control.action = ADR__CONTROL_ACTION__SETTINGS_SET;
+    control.limit_ms = 5000;
+    control.n_setting = 2;
+    control.setting = pointer;
+    control.if_epoch = 4;
+    s_restart_in (2);
+    for (int again = 0; again < 2; again++) {
+        harness_message (&s_router, s_operator, ADR_NODE_ADMIN, ADR__KIND__CONTROL, &control.base, s_nothing);
+        const Adr__Control *passed = s_passed_on (ADR_ACTOR_CERT_SIGNER);
+        adr_id_t to = s_last (ADR__KIND__CONTROL)->to.node, home = s_pki (2);
+        assert_int_equal (adr_id_equal (&to, &home), again == 0);
+        assert_int_equal (passed->n_setting, 2);
+        assert_string_equal (passed->setting[1]->name, "timing.of-tomorrow");
+        assert_int_equal (passed->setting[1]->value, 7);
+        assert_int_equal (passed->if_epoch, 4);
+        assert_memory_equal (passed->asker.data, s_operator.node.bytes, ADR_ID_SIZE);
     }
 }
 
@@ -1177,6 +1208,7 @@ main (void)
         S_TEST (test_an_operator_s_question_goes_to_the_node_and_back),
         S_TEST (test_what_an_operator_cannot_ask),
         S_TEST (test_a_key_s_change_goes_to_a_pki_node_and_back),
+        S_TEST (test_settings_go_to_a_pki_node_as_they_were_asked),
         S_TEST (test_operators_questions_are_bounded),
         S_TEST (test_an_eviction_goes_to_the_own_zone_s_pki_node),
         S_TEST (test_an_eviction_that_is_asked_again_goes_to_another_pki_node),
