@@ -144,8 +144,8 @@ typedef enum {
     ADR_ACTION_REPAIR_PAUSE = 1, /* pulls no copies and gives none for a time; a restart ends it */
     ADR_ACTION_SCRUB = 2,        /* begins to read everything now */
     ADR_ACTION_EVICT = 3,        /* the cluster hears that node no more, and never again */
-    ADR_ACTION_DEMOTE = 5,       /* its group takes it out of its voters; its copy is kept up to date all the same */
-    ADR_ACTION_PROMOTE = 6       /* ... and in again */
+    ADR_ACTION_DEMOTE = 5,       /* its group takes it out of its voters; its copy is kept up to date all the same. An edge: it is drained */
+    ADR_ACTION_PROMOTE = 6       /* ... and in again; an edge serves again */
 } adr_action_t;
 
 typedef struct {

@@ -107,6 +107,19 @@ cert_signer_decide_evict (cert_signer_t *self, adr_map_t *held, const adr_event_
     }
 }
 
+/* [EDGE-9] An edge has no group: it is told by the registry that it drains, or no more. */
+static void
+s_decide_edge (cert_signer_t *self, adr_map_t *held, adr_map_node_t *node, bool leaving, const adr_event_t *event, adr_effects_t *effects)
+{
+    if (node->leaving != leaving) {
+        node->leaving = leaving;
+        s_write_next (self, held, node, leaving ? "drain" : "undrain", event, effects);
+    } else if (cert_signer_map (self)->epoch < held->epoch)
+        change_wait (cert_signer_change (self), "it is committed, and too few PKI nodes have signed it yet: ask again", event->now_ns);
+    else
+        change_end (self, ADR_STATUS_OK, leaving ? "drains: what it has begun ends there, new requests go to others" : "serves", effects);
+}
+
 void
 cert_signer_decide_demote (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects)
 {
@@ -114,8 +127,10 @@ cert_signer_decide_demote (cert_signer_t *self, adr_map_t *held, const adr_event
     const adr_map_t *seen = cert_signer_map (self);
     adr_map_node_t *node = change_node (held, &change->node);
     const adr_group_status_t *status = node ? s_status (seen, node) : NULL;
-    if (node == NULL || node->evicted || node->type == ADR_NODE_EDGE)
-        change_end (self, ADR_STATUS_REFUSED, "it is in no group, or was evicted", effects);
+    if (node == NULL || node->evicted)
+        change_end (self, ADR_STATUS_REFUSED, "there is no such node, or it was evicted", effects);
+    else if (node->type == ADR_NODE_EDGE)
+        s_decide_edge (self, held, node, true, event, effects);
     else if (status == NULL)
         change_wait (change, "nothing is known of its group, or for too long: ask again", event->now_ns);
     else if (!node->leaving && s_is_needed (held, status, node))
@@ -135,8 +150,10 @@ cert_signer_decide_promote (cert_signer_t *self, adr_map_t *held, const adr_even
     const adr_map_t *seen = cert_signer_map (self);
     adr_map_node_t *node = change_node (held, &change->node);
     const adr_group_status_t *status = node ? s_status (seen, node) : NULL;
-    if (node == NULL || node->evicted || node->type == ADR_NODE_EDGE)
-        change_end (self, ADR_STATUS_REFUSED, "it is in no group, or was evicted", effects);
+    if (node == NULL || node->evicted)
+        change_end (self, ADR_STATUS_REFUSED, "there is no such node, or it was evicted", effects);
+    else if (node->type == ADR_NODE_EDGE)
+        s_decide_edge (self, held, node, false, event, effects);
     else if (node->leaving && adr_map_peer_in_zone (held, &node->group, &node->zone))
         change_end (self, ADR_STATUS_REFUSED, "its group has another node in that zone", effects);
     else if (node->leaving) {

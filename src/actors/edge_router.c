@@ -52,6 +52,7 @@ edge_router_answer (edge_router_t *self, uint16_t asked, adr_address_t asker, ui
         answer.status = status;
         answer.text = (char *) text;
         answer.token = edge_router_token (self);
+        answer.draining = self->draining;
         self->effects->send (self->effects, asker, ADR__KIND__LIST_ANSWER, &answer.base, s_nothing);
         return;
     }
@@ -60,6 +61,7 @@ edge_router_answer (edge_router_t *self, uint16_t asked, adr_address_t asker, ui
     answer.status = status;
     answer.text = (char *) text;
     answer.token = edge_router_token (self);
+    answer.draining = self->draining;
     self->effects->send (self->effects, asker, ADR__KIND__ANSWER, &answer.base, s_nothing);
 }
 
@@ -248,6 +250,17 @@ s_on_map_pull (edge_router_t *self, const adr_event_t *event)
     adr_arena_free (&arena);
 }
 
+/* [EDGE-9] Nothing is refused for it: whoever has begun something in several requests ends it here, or goes on by another edge. */
+static void
+s_learn_draining (edge_router_t *self)
+{
+    const adr_map_node_t *own = adr_map_node (self->map, &self->environment->node);
+    bool draining = own && own->leaving && !own->evicted;
+    if (draining != self->draining && self->effects)
+        adr_note (self->effects, ADR_LEVEL_NOTE, draining ? "this edge is drained -> clients are told to ask others" : "this edge is taken back -> clients may stay");
+    self->draining = draining;
+}
+
 static void
 s_on_map_changed (edge_router_t *self, const Adr__MapChanged *changed)
 {
@@ -257,6 +270,7 @@ s_on_map_changed (edge_router_t *self, const Adr__MapChanged *changed)
     adr_map_destroy (&self->map);
     self->map = map;
     self->map_ns = self->now_ns;
+    s_learn_draining (self);
     (void) adr_obeyed_update (&self->obeyed, &self->settings, changed->map); /* [SET-2] of requests from now on */
     int before[ADR_GROUPS_MAX];
     uint32_t count = self->routes.group_count;
@@ -277,6 +291,7 @@ s_create (const adr_environment_t *environment)
     self->environment = environment;
     adr_obeyed_init (&self->obeyed, environment, &self->settings);
     self->map = adr_map_copy (environment->map);
+    s_learn_draining (self);
     self->random.state = environment->seed;
     /* Numbers of an earlier life of this edge must not fit. */
     self->serial = adr_random_next (&self->random) >> (PLACE_BITS + TRY_BITS + 1);

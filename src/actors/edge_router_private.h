@@ -95,6 +95,7 @@ typedef struct {
     int64_t denied_ns;    /* when a denial was noted last */
     adr_random_t random;
     bool stopping;
+    bool draining;        /* our own node is leaving [EDGE-9] */
     uint64_t dropped;     /* answers that nobody waited for */
 } edge_router_t;
 

@@ -63,6 +63,7 @@ s_node (adr_map_t *map, const adr_map_node_t *node)
     json_object_set_new (json, "group", group ? json_string (group->name) : json_null ());
     const char *state = node->evicted ? adr_node_state_name (ADR_STATE_EVICTED) : member ? adr_node_state_name (member->state) : NULL;
     json_object_set_new (json, "state", state ? json_string (state) : json_null ());
+    json_object_set_new (json, "leaving", json_boolean (node->leaving));
     json_object_set_new (json, "control", json_string (node->control));
     json_object_set_new (json, "bulk", json_string (node->bulk));
     if (node->client[0])

@@ -117,6 +117,8 @@ void adr_session_send_again (adr_session_t *self);
  * in. Strong reads cost as many trips between zones by either edge. Each window is told once. */
 #define ADR_SESSION_HINT_WINDOW 256
 bool adr_session_take_hint (adr_session_t *self, char endpoint[ADR_ENDPOINT_MAX + 1]);
+/* [EDGE-9] True if an answer since the last such question said that its edge is being drained. */
+bool adr_session_take_draining (adr_session_t *self);
 /* True if something that was sent has no answer yet. */
 bool adr_session_awaits (adr_session_t *self);
 /* Requests that wait for their answer. */

@@ -286,6 +286,14 @@ adr_host_use_credentials (adr_host_t *self, adr_credentials_use_fn *use, void *a
         adr_credential_taker_use (self->credential_taker, use, argument);
 }
 
+void
+adr_host_use_drain (adr_host_t *self, adr_drain_use_fn *use, void *argument)
+{
+    const adr_map_node_t *edge = adr_host_node (self, ADR_NODE_EDGE);
+    if (edge)
+        adr_map_taker_use_drain (self->map_taker, &edge->id, use, argument);
+}
+
 adr_directory_t *
 adr_host_directory (adr_host_t *self)
 {

@@ -579,6 +579,58 @@ test_a_list_answer_is_passed_on (void **state)
     assert_int_equal (sent->payload.size, 4);
 }
 
+static adr_map_node_t *
+s_edge_node (unsigned zone)
+{
+    adr_id_t id = harness_id ((uint8_t) (0x10 * zone + ADR_NODE_EDGE));
+    return (adr_map_node_t *) adr_map_node (s_map, &id);
+}
+
+/* The newest answers to a write and to a list say this of their edge; and that to the write names this edge as the master's. */
+static void
+s_assert_draining (bool draining, const char *endpoint)
+{
+    s_write_t *w = s_write ();
+    w->write.number = 900 + s_map->epoch;
+    w->request[0] = (uint8_t) s_map->epoch;
+    s_ask (w, 10);
+    s_reply (2, s_tried ()->number, (s_say_t){ .status = ADR_STATUS_OK });
+    const Adr__Answer *answer = (const Adr__Answer *) s_last (ADR__KIND__ANSWER)->header;
+    assert_int_equal (answer->status, ADR_STATUS_OK); /* nothing is refused for it */
+    assert_int_equal (answer->draining, draining);
+    assert_string_equal (answer->endpoint, endpoint);
+    Adr__List list = ADR__LIST__INIT;
+    list.table = ADR_TABLE_KV;
+    list.limit_ms = 1;
+    harness_message (&s_router, s_client, ADR_NODE_CLIENT, ADR__KIND__LIST, &list.base, s_nothing);
+    Adr__ListAnswer rows = ADR__LIST_ANSWER__INIT;
+    rows.number = ((const Adr__List *) s_last (ADR__KIND__LIST)->header)->number;
+    harness_message (&s_router, s_meta (1), ADR_NODE_META, ADR__KIND__LIST_ANSWER, &rows.base, s_nothing);
+    assert_int_equal (((const Adr__ListAnswer *) s_last (ADR__KIND__LIST_ANSWER)->header)->draining, draining);
+    Adr__Read wrong = ADR__READ__INIT; /* of no table: what it answers by itself says it, too */
+    wrong.table = ADR_TABLE_COUNT - 1;
+    harness_message (&s_router, s_client, ADR_NODE_CLIENT, ADR__KIND__READ, &wrong.base, s_nothing);
+    assert_int_equal (((const Adr__Answer *) s_last (ADR__KIND__ANSWER)->header)->draining, draining);
+}
+
+/* [EDGE-9] */
+static void
+test_a_drained_edge_says_so_and_serves_on (void **state)
+{
+    (void) state;
+    s_lead (2, 5);
+    s_assert_draining (false, "tcp://127.0.0.2:7002");
+    s_edge_node (1)->leaving = true;
+    harness_tell_map (&s_router, s_map);
+    s_assert_draining (true, "tcp://127.0.0.2:7002");
+    s_edge_node (2)->leaving = true; /* nobody is sent to an edge that is drained */
+    harness_tell_map (&s_router, s_map);
+    s_assert_draining (true, "");
+    s_edge_node (1)->leaving = s_edge_node (2)->leaving = false;
+    harness_tell_map (&s_router, s_map);
+    s_assert_draining (false, "tcp://127.0.0.2:7002");
+}
+
 /* An answer counts only from a node of the group that was asked, with a number that we gave. */
 static void
 test_answers_of_strangers_are_dropped (void **state)
@@ -1238,6 +1290,7 @@ main (void)
         S_TEST (test_a_write_that_is_refused_unread_beside_an_open_try_is_unknown),
         S_TEST (test_reads_end_in_a_timeout),
         S_TEST (test_a_list_answer_is_passed_on),
+        S_TEST (test_a_drained_edge_says_so_and_serves_on),
         S_TEST (test_a_list_goes_on_behind_tombstones),
         S_TEST (test_answers_of_strangers_are_dropped),
         S_TEST (test_what_is_wrong_is_said),
