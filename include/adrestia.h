@@ -284,7 +284,7 @@ adr_result_t adr_settings_set (adr_client_t *self, const adr_setting_value_t *se
 adr_result_t adr_settings_reset (adr_client_t *self, const char *const *names, size_t count, uint64_t if_epoch);
 
 /* For readers, operators and admins: who changed what in the registry, whose S3 keys and which users, oldest first. Calls `row` for
- * each line of JSON (epoch, time_ms, action, node, by, by_user; not ended by a zero), with the log's time of the change, until it returns
+ * each line of JSON (epoch, time_ms, action, node or settings, by, by_user; not ended by a zero), with the log's time of the change, until it returns
  * false. Strong reads; DENIED to others. */
 typedef bool (adr_audit_row_fn) (void *argument, const char *line, size_t size, uint64_t time_ms);
 adr_result_t adr_audit_list (adr_client_t *self, adr_audit_row_fn *row, void *argument);
