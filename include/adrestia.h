@@ -144,8 +144,8 @@ typedef enum {
     ADR_ACTION_REPAIR_PAUSE = 1, /* pulls no copies and gives none for a time; a restart ends it */
     ADR_ACTION_SCRUB = 2,        /* begins to read everything now */
     ADR_ACTION_EVICT = 3,        /* the cluster hears that node no more, and never again */
-    ADR_ACTION_DEMOTE = 5,       /* its group takes it out of its voters; its copy is kept up to date all the same */
-    ADR_ACTION_PROMOTE = 6       /* ... and in again */
+    ADR_ACTION_DEMOTE = 5,       /* its group takes it out of its voters; its copy is kept up to date all the same. An edge: it is drained */
+    ADR_ACTION_PROMOTE = 6       /* ... and in again; an edge serves again */
 } adr_action_t;
 
 typedef struct {
@@ -322,8 +322,24 @@ typedef bool (adr_user_row_fn) (void *argument, const adr_user_info_t *user);
 adr_result_t adr_user_list (adr_client_t *self, adr_user_row_fn *row, void *argument);
 adr_result_t adr_user_show (adr_client_t *self, const char *name, adr_user_info_t *user);
 
+/* --- settings of the whole cluster, for admins (docs/protocol/settings.md, SET-1 to SET-6) --- */
+
+typedef struct {
+    const char *name; /* "timing.poll": section and key of a host's configuration; the caller's */
+    uint64_t value;   /* durations in ms, sizes in bytes, rates in bytes a second */
+} adr_setting_value_t;
+
+/* Sets all of these (12 at most, each once), or none: every node that runs obeys them within two seconds, whatever its host's
+ * configuration says, and the others when they start. `if_epoch`: only if the registry still has this epoch, as adr_cluster_map tells
+ * it; 0: whichever it has. OK: it is done, or was so; INVALID: an unknown name, a value out of its range, or values that do not go together; CONFLICT: the
+ * epoch is another one; REFUSED: another change is under way, ask again; DENIED: who asks is no admin; TIMEOUT, UNKNOWN: no PKI node answered, or too few, and
+ * it may be done. The error's text says which and why. */
+adr_result_t adr_settings_set (adr_client_t *self, const adr_setting_value_t *settings, size_t count, uint64_t if_epoch);
+/* Takes all of these back, or none: each host obeys its own configuration again. The results are the same. */
+adr_result_t adr_settings_reset (adr_client_t *self, const char *const *names, size_t count, uint64_t if_epoch);
+
 /* For readers, operators and admins: who changed what in the registry, whose S3 keys and which users, oldest first. Calls `row` for
- * each line of JSON (epoch, time_ms, action, node, by, by_user; not ended by a zero), with the log's time of the change, until it returns
+ * each line of JSON (epoch, time_ms, action, node or settings, by, by_user; not ended by a zero), with the log's time of the change, until it returns
  * false. Strong reads; DENIED to others. */
 typedef bool (adr_audit_row_fn) (void *argument, const char *line, size_t size, uint64_t time_ms);
 adr_result_t adr_audit_list (adr_client_t *self, adr_audit_row_fn *row, void *argument);

@@ -114,6 +114,7 @@ static void
 s_stop_http (s_http_t *self)
 {
     adr_host_use_credentials (self->host, NULL, NULL);
+    adr_host_use_drain (self->host, NULL, NULL);
     if (self->edge && self->client)
         adr_edge_stop (self->edge);
     adr_local_client_destroy (&self->client);
@@ -143,6 +144,7 @@ s_start_http (s_http_t *self, adr_host_t *host, adr_exit_t *code, char *error, s
     self->client = adr_host_local_client (host, adr_edge_receive, adr_edge_tick, self->edge);
     adr_assert (self->client);
     adr_host_use_credentials (host, adr_edge_take_credentials, self->edge);
+    adr_host_use_drain (host, adr_edge_drain, self->edge);
     adr_id_t id = adr_local_client_id (self->client);
     *code = ADR_EXIT_UNAVAILABLE;
     if (adr_edge_start (self->edge, &adr_host_map (host)->cluster, &id, adr_local_client_send,
@@ -151,6 +153,7 @@ s_start_http (s_http_t *self, adr_host_t *host, adr_exit_t *code, char *error, s
         return true;
     }
     adr_host_use_credentials (host, NULL, NULL);
+    adr_host_use_drain (host, NULL, NULL);
     adr_local_client_destroy (&self->client);
     adr_edge_destroy (&self->edge);
     return false;

@@ -157,6 +157,8 @@ s_on_control (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effe
         cert_signer_on_recover (self, event, effects);
     else if (control->action >= ADR__CONTROL_ACTION__KEY_CREATE && control->action <= ADR__CONTROL_ACTION__KEY_REVOKE)
         cert_signer_on_key (self, event, effects);
+    else if (control->action == ADR__CONTROL_ACTION__SETTINGS_SET || control->action == ADR__CONTROL_ACTION__SETTINGS_RESET)
+        cert_signer_on_settings (self, event, effects);
     else
         cert_signer_answer (event->message.from, control->number, ADR_STATUS_INVALID, "no change of the registry", NULL, effects);
 }

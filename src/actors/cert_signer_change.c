@@ -25,6 +25,7 @@
 #include <stdio.h>
 
 #define S_LIMIT_MS 10000 /* of one try */
+#define S_AUDIT_MAX 4096 /* of a row: all settings that there are, with their old and new values */
 #define S_SILENT_NS (2000 * ADR_MS) /* whoever it was relayed to may be gone */
 
 static const adr_bytes_t s_nothing;
@@ -84,6 +85,8 @@ s_about (const change_t *change, const char *node)
         return change->key.asked.access_key;
     if (change->kind == CHANGE_GROUP)
         return change->set.kept[0].type ? change->set.kept[0].group_name : change->set.asked[0].group_name;
+    if (change->kind == CHANGE_SETTINGS)
+        return change->settings.count ? change->settings.setting[0].name : "";
     return change->kind == CHANGE_TOKEN || change->kind == CHANGE_JOIN ? change->token.name : node;
 }
 
@@ -101,7 +104,7 @@ change_end (cert_signer_t *self, adr_status_t status, const char *text, adr_effe
 {
     static const char *const s_names[] = { [CHANGE_EVICT] = "eviction", [CHANGE_DEMOTE] = "demotion", [CHANGE_PROMOTE] = "promotion", [CHANGE_RENEW] = "renewal",
                                           [CHANGE_TOKEN] = "token", [CHANGE_JOIN] = "adoption", [CHANGE_KEY] = "change",
-                                          [CHANGE_GROUP] = "making", [CHANGE_RECOVER] = "recovery" };
+                                          [CHANGE_GROUP] = "making", [CHANGE_RECOVER] = "recovery", [CHANGE_SETTINGS] = "settings" };
     change_t *change = cert_signer_change (self);
     char id[ADR_ID_TEXT_SIZE];
     adr_id_format (&change->node, id);
@@ -196,7 +199,7 @@ s_next_phase (change_kind_t kind)
                                              [CHANGE_PROMOTE] = CHANGE_READING, [CHANGE_RENEW] = CHANGE_READING,
                                              [CHANGE_TOKEN] = CHANGE_READING_TOKEN, [CHANGE_JOIN] = CHANGE_READING_TOKEN,
                                              [CHANGE_KEY] = CHANGE_READING_CREDENTIAL, [CHANGE_GROUP] = CHANGE_READING_TOKEN,
-                                             [CHANGE_RECOVER] = CHANGE_READING };
+                                             [CHANGE_RECOVER] = CHANGE_READING, [CHANGE_SETTINGS] = CHANGE_READING };
     return s_next[kind];
 }
 
@@ -328,7 +331,7 @@ change_add_registry (cert_signer_t *self, adr_map_t *next, adr_effects_t *effect
 void
 change_add_audit (change_t *change, uint64_t epoch, uint64_t sub, const char *action, const char *more, int64_t wall_ms)
 {
-    char by[ADR_ID_TEXT_SIZE], row[1024];
+    char by[ADR_ID_TEXT_SIZE], row[S_AUDIT_MAX];
     uint8_t key[16];
     adr_id_format (&change->by, by);
     int size = snprintf (row, sizeof row, "{\"epoch\": %" PRIu64 ", \"time_ms\": %" PRId64 ", \"action\": \"%s\", %s, \"by\": \"%s\"%s%s%s}",
@@ -378,6 +381,9 @@ s_decide (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_ef
         break;
     case CHANGE_RECOVER:
         cert_signer_decide_recover (self, held, event, effects);
+        break;
+    case CHANGE_SETTINGS:
+        cert_signer_decide_settings (self, held, event, effects);
         break;
     case CHANGE_KEY: /* it reads no registry */
         break;
@@ -508,6 +514,7 @@ s_on_written (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effe
 {
     const Adr__Answer *answer = (const Adr__Answer *) event->message.header;
     change_t *change = cert_signer_change (self);
+    change->written |= answer->status == ADR_STATUS_OK;
     if (answer->status == ADR_STATUS_OK && change->denied != ADR_STATUS_OK)
         change_end (self, change->denied, change->why, effects);
     else if (answer->status == ADR_STATUS_OK)
@@ -556,6 +563,7 @@ s_is_same (const change_t *change, const change_t *asked)
            && change->incarnation == asked->incarnation
            && change->recovery.number == asked->recovery.number
            && memcmp (change->recovery.signature, asked->recovery.signature, sizeof asked->recovery.signature) == 0
+           && change_settings_same (&change->settings, &asked->settings)
            && memcmp (change->asked.key, asked->asked.key, sizeof asked->asked.key) == 0;
 }
 

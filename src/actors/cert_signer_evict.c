@@ -124,6 +124,19 @@ cert_signer_decide_evict (cert_signer_t *self, adr_map_t *held, const adr_event_
     }
 }
 
+/* [EDGE-9] An edge has no group: it is told by the registry that it drains, or no more. */
+static void
+s_decide_edge (cert_signer_t *self, adr_map_t *held, adr_map_node_t *node, bool leaving, const adr_event_t *event, adr_effects_t *effects)
+{
+    if (node->leaving != leaving) {
+        node->leaving = leaving;
+        s_write_next (self, held, node, leaving ? "drain" : "undrain", event, effects);
+    } else if (cert_signer_map (self)->epoch < held->epoch)
+        change_wait (cert_signer_change (self), "it is committed, and too few PKI nodes have signed it yet: ask again", event->now_ns);
+    else
+        change_end (self, ADR_STATUS_OK, leaving ? "drains: what it has begun ends there, new requests go to others" : "serves", effects);
+}
+
 void
 cert_signer_decide_demote (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects)
 {
@@ -131,8 +144,10 @@ cert_signer_decide_demote (cert_signer_t *self, adr_map_t *held, const adr_event
     const adr_map_t *seen = cert_signer_map (self);
     adr_map_node_t *node = change_node (held, &change->node);
     const adr_group_status_t *status = node ? s_status (seen, node) : NULL;
-    if (node == NULL || node->evicted || node->type == ADR_NODE_EDGE)
-        change_end (self, ADR_STATUS_REFUSED, "it is in no group, or was evicted", effects);
+    if (node == NULL || node->evicted)
+        change_end (self, ADR_STATUS_REFUSED, "there is no such node, or it was evicted", effects);
+    else if (node->type == ADR_NODE_EDGE)
+        s_decide_edge (self, held, node, true, event, effects);
     else if (s_is_in_forming_group (held, node))
         change_end (self, ADR_STATUS_REFUSED, "its group is forming: nobody votes there yet", effects);
     else if (status == NULL)
@@ -154,8 +169,10 @@ cert_signer_decide_promote (cert_signer_t *self, adr_map_t *held, const adr_even
     const adr_map_t *seen = cert_signer_map (self);
     adr_map_node_t *node = change_node (held, &change->node);
     const adr_group_status_t *status = node ? s_status (seen, node) : NULL;
-    if (node == NULL || node->evicted || node->type == ADR_NODE_EDGE)
-        change_end (self, ADR_STATUS_REFUSED, "it is in no group, or was evicted", effects);
+    if (node == NULL || node->evicted)
+        change_end (self, ADR_STATUS_REFUSED, "there is no such node, or it was evicted", effects);
+    else if (node->type == ADR_NODE_EDGE)
+        s_decide_edge (self, held, node, false, event, effects);
     else if (s_is_in_forming_group (held, node))
         change_end (self, ADR_STATUS_REFUSED, "its group is forming: nobody votes there yet", effects);
     else if (node->leaving && adr_map_peer_in_zone (held, &node->group, &node->zone))

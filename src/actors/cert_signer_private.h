@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* What cert_signer's files share. cert_signer.c: certificates; cert_signer_change.c: how a change becomes a record of the group;
- * cert_signer_evict.c, cert_signer_recover.c, cert_signer_renew.c, cert_signer_token.c, cert_signer_group.c, cert_signer_join.c and cert_signer_key.c: what is changed;
+ * cert_signer_evict.c, cert_signer_recover.c, cert_signer_renew.c, cert_signer_token.c, cert_signer_group.c, cert_signer_join.c, cert_signer_key.c and cert_signer_settings.c: what is changed;
  * cert_signer_credentials.c: what edges are told. */
 
 #ifndef ADR_CERT_SIGNER_PRIVATE_H
@@ -13,6 +13,7 @@
 #include "core/map.h"
 #include "core/map_recovery.h"
 #include "core/node_state.h"
+#include "core/settings.h"
 #include "wire/map_codec.h"
 #include "wire/pack.h"
 
@@ -33,7 +34,7 @@ typedef enum {
 } change_phase_t;
 
 typedef enum { CHANGE_EVICT, CHANGE_DEMOTE, CHANGE_PROMOTE, CHANGE_RENEW, CHANGE_TOKEN, CHANGE_JOIN, CHANGE_KEY,
-               CHANGE_GROUP, CHANGE_RECOVER } change_kind_t;
+               CHANGE_GROUP, CHANGE_RECOVER, CHANGE_SETTINGS } change_kind_t;
 
 /* A token's record: its terms, and who used it. */
 typedef struct {
@@ -68,6 +69,14 @@ typedef struct {
     generation_t generation;
     adr_version_t generation_held; /* index 0: there is none yet */
 } change_key_t;
+
+/* Settings that are to be set, or reset: all of them or none [SET-1]. */
+typedef struct {
+    bool reset;
+    uint64_t if_epoch; /* 0: whichever the registry has */
+    uint32_t count;
+    adr_setting_t setting[ADR_SETTINGS_KNOWN];
+} change_settings_t;
 
 /* What one op of a change's write says; its value stands in change->values. */
 typedef struct {
@@ -115,6 +124,8 @@ typedef struct {
         change_token_t kept[ADR_ZONES_MAX]; /* the records; type 0: there is none */
     } set;
     change_key_t key;          /* KEY */
+    change_settings_t settings; /* SETTINGS */
+    bool written;              /* a try was committed */
     uint64_t incarnation;      /* JOIN: as it was told; 0: it was not [GROUP-3] */
     adr_recovery_t recovery;   /* RECOVER: the statement */
     bool survivor_agreed;      /* ... that its log ends there, and that it hears no master */
@@ -213,6 +224,7 @@ void cert_signer_decide_group (cert_signer_t *self, adr_map_t *held, const adr_e
 void cert_signer_decide_token (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_decide_join (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_decide_recover (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
+void cert_signer_decide_settings (cert_signer_t *self, adr_map_t *held, const adr_event_t *event, adr_effects_t *effects);
 /* The same, given what change->key has read. */
 void cert_signer_decide_key (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 /* A PKI node that is pending votes now: that is for the registry. */
@@ -223,6 +235,8 @@ void cert_signer_begin_renewal (cert_signer_t *self, const adr_event_t *event, a
 void cert_signer_on_node (cert_signer_t *self, change_kind_t kind, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_on_key (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_on_group (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
+void cert_signer_on_settings (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
+bool change_settings_same (const change_settings_t *a, const change_settings_t *b);
 void cert_signer_on_token (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 void cert_signer_on_recover (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effects);
 /* Asks the survivor that the change names; and what it says. */

@@ -408,6 +408,16 @@ s_learn_places (collector_t *self)
     free (old);
 }
 
+/* [SET-2] A shorter grace time, or epoch, must not wait for a look that was planned by the longer one. */
+static void
+s_look_soon (collector_t *self)
+{
+    int64_t latest_ns = self->now_ns + s_interval_ns (self);
+    for (uint32_t i = 0; i < self->place_count; i++)
+        if (self->place[i].look_ns > latest_ns)
+            self->place[i].look_ns = latest_ns;
+}
+
 static void
 s_on_map_changed (collector_t *self, const Adr__MapChanged *changed)
 {
@@ -421,6 +431,8 @@ s_on_map_changed (collector_t *self, const Adr__MapChanged *changed)
     adr_map_destroy (&self->map);
     self->map = map;
     s_learn_places (self);
+    if (adr_obeyed_update (&self->obeyed, &self->environment.settings, changed->map))
+        s_look_soon (self);
     if (self->epochs_of >= self->place_count)
         self->epochs_of = 0;
 }
@@ -512,6 +524,7 @@ s_create (const adr_environment_t *environment)
 {
     collector_t *self = adr_alloc (sizeof *self);
     self->environment = *environment;
+    adr_obeyed_init (&self->obeyed, environment, &self->environment.settings);
     self->random.state = environment->seed;
     self->number = adr_random_next (&self->random) >> 1; /* no answer to an earlier life fits */
     self->map = adr_map_copy (environment->map);

@@ -5,6 +5,7 @@
 #ifndef ADR_COLLECTOR_PRIVATE_H
 #define ADR_COLLECTOR_PRIVATE_H
 
+#include "actors/obeyed.h"
 #include "core/actor.h"
 #include "core/entry.h"
 #include "core/map.h"
@@ -62,7 +63,8 @@ typedef struct {
 } collector_place_t;
 
 typedef struct {
-    adr_environment_t environment;
+    adr_environment_t environment; /* its settings are those that are obeyed now */
+    adr_obeyed_t obeyed;
     adr_effects_t *effects; /* of the current event */
     int64_t now_ns;
     adr_map_t *map;

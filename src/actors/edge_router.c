@@ -52,6 +52,7 @@ edge_router_answer (edge_router_t *self, uint16_t asked, adr_address_t asker, ui
         answer.status = status;
         answer.text = (char *) text;
         answer.token = edge_router_token (self);
+        answer.draining = self->draining;
         self->effects->send (self->effects, asker, ADR__KIND__LIST_ANSWER, &answer.base, s_nothing);
         return;
     }
@@ -60,6 +61,7 @@ edge_router_answer (edge_router_t *self, uint16_t asked, adr_address_t asker, ui
     answer.status = status;
     answer.text = (char *) text;
     answer.token = edge_router_token (self);
+    answer.draining = self->draining;
     self->effects->send (self->effects, asker, ADR__KIND__ANSWER, &answer.base, s_nothing);
 }
 
@@ -191,7 +193,7 @@ s_turn_away (edge_router_t *self, const adr_event_t *event, const s_asked_t *ask
         return ADR_STATUS_UNKNOWN;
     }
     if (self->stopping || self->pending == PLACES_MAX
-        || self->held + asked->bytes > self->environment->settings.request_max_bytes) {
+        || self->held + asked->bytes > self->settings.request_max_bytes) {
         ADR_MARK ("edge: a request is refused because too many wait");
         *why = self->stopping ? "this edge is stopping" : "busy: this edge holds as many requests as it may";
         return ADR_STATUS_REFUSED;
@@ -213,8 +215,8 @@ s_on_request (edge_router_t *self, const adr_event_t *event, s_asked_t asked)
     edge_request_t *request = edge_router_place (self, place);
     bool write = asked.kind == ADR__KIND__WRITE;
     int64_t limit_ns = asked.limit_ms * ADR_MS;
-    if (write && limit_ns > self->environment->settings.write_timeout_ns)
-        limit_ns = self->environment->settings.write_timeout_ns;
+    if (write && limit_ns > self->settings.write_timeout_ns)
+        limit_ns = self->settings.write_timeout_ns;
     request->asker = event->message.from;
     request->asker_number = asked.number;
     request->kind = asked.kind;
@@ -248,6 +250,17 @@ s_on_map_pull (edge_router_t *self, const adr_event_t *event)
     adr_arena_free (&arena);
 }
 
+/* [EDGE-9] Nothing is refused for it: whoever has begun something in several requests ends it here, or goes on by another edge. */
+static void
+s_learn_draining (edge_router_t *self)
+{
+    const adr_map_node_t *own = adr_map_node (self->map, &self->environment->node);
+    bool draining = own && own->leaving && !own->evicted;
+    if (draining != self->draining && self->effects)
+        adr_note (self->effects, ADR_LEVEL_NOTE, draining ? "this edge is drained -> clients are told to ask others" : "this edge is taken back -> clients may stay");
+    self->draining = draining;
+}
+
 static void
 s_on_map_changed (edge_router_t *self, const Adr__MapChanged *changed)
 {
@@ -257,6 +270,8 @@ s_on_map_changed (edge_router_t *self, const Adr__MapChanged *changed)
     adr_map_destroy (&self->map);
     self->map = map;
     self->map_ns = self->now_ns;
+    s_learn_draining (self);
+    (void) adr_obeyed_update (&self->obeyed, &self->settings, changed->map); /* [SET-2] of requests from now on */
     int before[ADR_GROUPS_MAX];
     uint32_t count = self->routes.group_count;
     for (uint32_t i = 0; i < count; i++)
@@ -274,7 +289,9 @@ s_create (const adr_environment_t *environment)
 {
     edge_router_t *self = adr_alloc (sizeof *self);
     self->environment = environment;
+    adr_obeyed_init (&self->obeyed, environment, &self->settings);
     self->map = adr_map_copy (environment->map);
+    s_learn_draining (self);
     self->random.state = environment->seed;
     /* Numbers of an earlier life of this edge must not fit. */
     self->serial = adr_random_next (&self->random) >> (PLACE_BITS + TRY_BITS + 1);

@@ -37,6 +37,7 @@ s_pass_answer (edge_router_t *self, uint32_t place, const Adr__Answer *from, adr
     answer.number = request->asker_number;
     answer.endpoint = (char *) "";
     answer.token = edge_router_token (self);
+    answer.draining = self->draining;
     if (request->kind == ADR__KIND__WRITE && group->master >= 0)
         answer.endpoint = (char *) group->node[group->master].endpoint;
     self->effects->send (self->effects, request->asker, ADR__KIND__ANSWER, &answer.base, payload);
@@ -55,6 +56,7 @@ s_answer_unread (edge_router_t *self, uint32_t place, const char *text)
     answer.text = (char *) text;
     answer.unread = true;
     answer.token = edge_router_token (self);
+    answer.draining = self->draining;
     self->effects->send (self->effects, request->asker, ADR__KIND__ANSWER, &answer.base, adr_bytes (NULL, 0));
     edge_router_give_place (self, place);
 }
@@ -201,7 +203,7 @@ edge_router_on_answer (edge_router_t *self, const adr_event_t *event)
         s_on_read_answer (self, place, attempt, answer, event->message.payload);
         return;
     }
-    adr_route_learn_time (group, self->now_ns, answer->time_ms, self->environment->settings.request_window_ns / ADR_ROUTE_TIMES);
+    adr_route_learn_time (group, self->now_ns, answer->time_ms, self->settings.request_window_ns / ADR_ROUTE_TIMES);
     s_on_write_answer (self, place, attempt, from, answer, event->message.payload);
 }
 
@@ -241,6 +243,7 @@ edge_router_on_list_answer (edge_router_t *self, const adr_event_t *event)
         answer.number = request->asker_number;
         answer.behind = (ProtobufCBinaryData){ 0 };
         answer.token = edge_router_token (self);
+        answer.draining = self->draining;
         self->effects->send (self->effects, request->asker, ADR__KIND__LIST_ANSWER, &answer.base,
                              event->message.payload);
         edge_router_give_place (self, place);

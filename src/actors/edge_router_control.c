@@ -73,6 +73,12 @@ s_is_key (Adr__ControlAction action)
     return action >= ADR__CONTROL_ACTION__KEY_CREATE && action <= ADR__CONTROL_ACTION__KEY_REVOKE;
 }
 
+static bool
+s_is_settings (Adr__ControlAction action)
+{
+    return action == ADR__CONTROL_ACTION__SETTINGS_SET || action == ADR__CONTROL_ACTION__SETTINGS_RESET;
+}
+
 /* Which node and actor it goes to; false: none. */
 static bool
 s_find_actor (const edge_router_t *self, const Adr__Control *ask, uint32_t tries, adr_address_t *to)
@@ -80,7 +86,7 @@ s_find_actor (const edge_router_t *self, const Adr__Control *ask, uint32_t tries
     adr_id_t id = adr_id_of (ask->node);
     const adr_map_node_t *node = adr_map_node (self->map, &id);
     bool nobody = ask->action == ADR__CONTROL_ACTION__TOKEN || ask->action == ADR__CONTROL_ACTION__TOKEN_WITHDRAW
-                  || ask->action == ADR__CONTROL_ACTION__GROUP_CREATE || s_is_key (ask->action); /* these are about no node */
+                  || ask->action == ADR__CONTROL_ACTION__GROUP_CREATE || s_is_key (ask->action) || s_is_settings (ask->action); /* these are about no node */
     bool shows = ask->action == ADR__CONTROL_ACTION__RECOVER_SHOW;
     bool changes = ask->action >= ADR__CONTROL_ACTION__EVICT && !shows;
     if (ask->action == ADR__CONTROL_ACTION__RECOVER)

@@ -7,6 +7,7 @@
 #define ADR_EDGE_ROUTER_PRIVATE_H
 
 #include "actors/deadlines.h"
+#include "actors/obeyed.h"
 #include "actors/routes.h"
 #include "core/actor.h"
 #include "core/entry.h"
@@ -74,6 +75,8 @@ typedef struct {
     int64_t now_ns;
     int64_t map_ns; /* up to when the map's statuses are as old as they say */
     adr_map_t *map;
+    adr_settings_t settings; /* those that are obeyed now */
+    adr_obeyed_t obeyed;
     adr_routes_t routes;
     edge_request_t *chunk[PLACES_MAX / CHUNK];
     uint32_t places;      /* made so far */
@@ -92,6 +95,7 @@ typedef struct {
     int64_t denied_ns;    /* when a denial was noted last */
     adr_random_t random;
     bool stopping;
+    bool draining;        /* our own node is leaving [EDGE-9] */
     uint64_t dropped;     /* answers that nobody waited for */
 } edge_router_t;
 

@@ -324,6 +324,7 @@ s_create (const adr_environment_t *environment)
 {
     election_t *self = adr_alloc (sizeof *self);
     self->environment = *environment;
+    adr_obeyed_init (&self->obeyed, environment, &self->environment.settings);
     self->environment.map = NULL; /* lent for now only */
     self->random.state = environment->seed;
     self->act_at_ns = self->limit_at_ns = ADR_NEVER;
@@ -433,7 +434,9 @@ s_timer (election_t *self, const adr_event_t *event, adr_effects_t *effects)
 static void
 s_on_map_changed (election_t *self, const adr_event_t *event)
 {
-    adr_group_update (&self->group, ((const Adr__MapChanged *) event->message.header)->map);
+    const Adr__ClusterMap *map = ((const Adr__MapChanged *) event->message.header)->map;
+    adr_group_update (&self->group, map);
+    (void) adr_obeyed_update (&self->obeyed, &self->environment.settings, map); /* [SET-2] from the next deadline on */
 }
 
 /* From the actors of this very node. */

@@ -6,6 +6,7 @@
 #define ADR_ELECTION_PRIVATE_H
 
 #include "actors/group.h"
+#include "actors/obeyed.h"
 #include "core/actor.h"
 #include "core/bytes.h"
 #include "core/entry.h"
@@ -54,7 +55,8 @@ typedef struct {
 } answer_t;
 
 typedef struct {
-    adr_environment_t environment;
+    adr_environment_t environment; /* its settings are those that are obeyed now */
+    adr_obeyed_t obeyed;
     adr_group_t group;
     adr_random_t random;
     election_role_t role;

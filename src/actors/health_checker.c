@@ -28,6 +28,7 @@
 #include "core/node_state.h"
 
 #include "actors/group.h"
+#include "actors/obeyed.h"
 #include "wire/pack.h"
 
 #include <stdlib.h>
@@ -73,7 +74,8 @@ typedef struct {
 } s_peer_t;
 
 typedef struct {
-    adr_environment_t environment;
+    adr_environment_t environment; /* its settings are those that are obeyed now */
+    adr_obeyed_t obeyed;
     adr_group_t group;
     s_peer_t peer[ADR_GROUP_NODES_MAX]; /* in the order of group.node */
     s_role_t role;
@@ -458,17 +460,24 @@ s_name_peers (s_health_checker_t *self)
 }
 
 static void
-s_on_map_changed (s_health_checker_t *self, const adr_event_t *event)
+s_on_map_changed (s_health_checker_t *self, const adr_event_t *event, adr_effects_t *effects)
 {
+    const Adr__ClusterMap *map = ((const Adr__MapChanged *) event->message.header)->map;
     s_peer_t old[ADR_GROUP_NODES_MAX];
     adr_group_t old_group = self->group;
     memcpy (old, self->peer, sizeof old);
-    adr_group_update (&self->group, ((const Adr__MapChanged *) event->message.header)->map);
+    adr_group_update (&self->group, map);
     s_name_peers (self);
     for (uint32_t i = 0; i < self->group.count; i++) {
         int at = adr_group_find (&old_group, &self->group.node[i]);
         if (at >= 0)
             self->peer[i] = old[at];
+    }
+    /* [SET-2] A shorter election timeout must not wait for the next of the polls that were rare. */
+    if (adr_obeyed_update (&self->obeyed, &self->environment.settings, map)
+        && self->tick_ns > event->now_ns + self->environment.settings.poll_ns) {
+        self->tick_ns = event->now_ns + self->environment.settings.poll_ns;
+        effects->wake (effects, S_TIMER_TICK, self->tick_ns);
     }
 }
 
@@ -479,6 +488,7 @@ s_create (const adr_environment_t *environment)
 {
     s_health_checker_t *self = adr_alloc (sizeof *self);
     self->environment = *environment;
+    adr_obeyed_init (&self->obeyed, environment, &self->environment.settings);
     self->environment.map = NULL; /* lent for now only */
     adr__pong__init (&self->pong);
     adr_group_init (&self->group, environment);
@@ -524,7 +534,7 @@ s_message (s_health_checker_t *self, const adr_event_t *event, adr_effects_t *ef
         s_on_poll_answer (self, event, effects);
         break;
     case ADR__KIND__MAP_CHANGED:
-        s_on_map_changed (self, event);
+        s_on_map_changed (self, event, effects);
         break;
     default: /* VOTERS, and kinds of a newer version */
         break;

@@ -571,6 +571,7 @@ static void
 s_on_map_changed (inventory_syncer_t *self, const Adr__MapChanged *changed)
 {
     adr_group_t old = self->group;
+    (void) adr_obeyed_update (&self->obeyed, &self->environment.settings, changed->map); /* [SET-2] */
     adr_group_update (&self->group, changed->map);
     s_learn_epoch (self, changed->map);
     if (old.count == self->group.count && memcmp (old.node, self->group.node, old.count * sizeof old.node[0]) == 0)
@@ -703,6 +704,7 @@ s_create (const adr_environment_t *environment)
 {
     inventory_syncer_t *self = adr_alloc (sizeof *self);
     self->environment = *environment;
+    adr_obeyed_init (&self->obeyed, environment, &self->environment.settings);
     self->reader = environment->reader;
     self->random.state = environment->seed;
     adr_group_init (&self->group, environment);

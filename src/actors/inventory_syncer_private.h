@@ -11,6 +11,7 @@
 #define ADR_INVENTORY_SYNCER_PRIVATE_H
 
 #include "actors/group.h"
+#include "actors/obeyed.h"
 #include "core/actor.h"
 #include "core/map.h"
 #include "store/reader.h"
@@ -85,7 +86,8 @@ typedef struct {
 } served_t;
 
 typedef struct inventory_syncer {
-    adr_environment_t environment;
+    adr_environment_t environment; /* its settings are those that are obeyed now */
+    adr_obeyed_t obeyed;
     adr_reader_t *reader;
     adr_group_t group;
     uint32_t epoch;            /* the highest that a version of this group may have [PART-1] */

@@ -11,7 +11,7 @@
  * Sends: GROUP_STATUS and MAP_PULL (map-keepers of PKI nodes), MAP_PUSH (map-keepers of its zone, of zones without a PKI node,
  *   who pulled; a new registry to all),
  *   REGISTRY_SIGNED (map-keepers of PKI nodes), MAP_CHANGED (edge-router, collector and credential-keeper, or replicator,
- *   election, health-checker, merkle-gossiper, inventory-syncer and cert-signer of its node; a registry that was taken to the host).
+ *   election, health-checker, merkle-gossiper, inventory-syncer and cert-signer of its node; a registry that was taken to the scrubber and the host).
  *
  *     master's replicator -> its map-keeper -> map-keepers of all PKI nodes -> map-keepers of their zones' nodes
  *     the PKI group's log -> each PKI node's map-keeper signs it -> each of them, when enough have -> their zones
@@ -115,6 +115,8 @@ s_tell_actors (s_keeper_t *self)
         s_tell (self, ADR_ACTOR_INVENTORY_SYNCER, &changed);
         if (s_is_pki (self))
             s_tell (self, ADR_ACTOR_CERT_SIGNER, &changed);
+        if (self->taken) /* which wants to know of nothing but settings */
+            s_tell (self, ADR_ACTOR_SCRUBBER, &changed);
     }
     if (self->taken)
         s_tell (self, ADR_ACTOR_HOST, &changed);

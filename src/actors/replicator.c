@@ -216,6 +216,7 @@ s_on_map_changed (replicator_t *self, const Adr__MapChanged *changed)
         return;
     adr_map_destroy (&self->map);
     self->map = map;
+    (void) adr_obeyed_update (&self->obeyed, &self->settings_now, changed->map); /* [SET-2] */
     replicator_learn_peers (self);
     replicator_tend_founding (self);
     replicator_learn_epoch (self, adr_map_epoch (map, &self->environment->group));
@@ -457,7 +458,8 @@ s_create (const adr_environment_t *environment)
 {
     replicator_t *self = adr_alloc (sizeof *self);
     self->environment = environment;
-    self->settings = &environment->settings;
+    self->settings = &self->settings_now;
+    adr_obeyed_init (&self->obeyed, environment, &self->settings_now);
     self->store = environment->store;
     self->map = adr_map_copy (environment->map);
     self->pending = adr_pending_keys_new (environment->seed);

@@ -19,6 +19,7 @@
 #ifndef ADR_REPLICATOR_PRIVATE_H
 #define ADR_REPLICATOR_PRIVATE_H
 
+#include "actors/obeyed.h"
 #include "actors/pending_keys.h"
 #include "actors/request_table.h"
 #include "actors/wait_meter.h"
@@ -140,7 +141,9 @@ typedef struct {
 
 typedef struct replicator {
     const adr_environment_t *environment;
-    const adr_settings_t *settings;
+    const adr_settings_t *settings; /* those that are obeyed now */
+    adr_settings_t settings_now;
+    adr_obeyed_t obeyed;
     adr_store_t *store;
     adr_map_t *map;        /* newest */
     adr_effects_t *effects; /* of the current event */

@@ -41,7 +41,7 @@ s_zone_endpoint (const adr_map_t *map, const adr_id_t *zone)
 {
     static const char s_none[ADR_ENDPOINT_MAX + 1];
     for (uint32_t i = 0; i < map->node_count; i++)
-        if (map->node[i].type == ADR_NODE_EDGE && !map->node[i].evicted && adr_id_equal (&map->node[i].zone, zone))
+        if (map->node[i].type == ADR_NODE_EDGE && !map->node[i].evicted && !map->node[i].leaving && adr_id_equal (&map->node[i].zone, zone))
             return map->node[i].client;
     return s_none;
 }

@@ -6,12 +6,14 @@
  * (STORE-10: each bucket's hash is computed anew from its rows; STORE-3: each value is what its row names).
  *
  * Mailbox
- *     CONTROL     an edge_router, for an operator: begin a pass now
+ *     CONTROL      an edge_router, for an operator: begin a pass now
+ *     MAP_CHANGED  own map_keeper, of a newer registry: how fast, and how often
  * Sends
  *     WOUNDS to own inventory_syncer: records whose values cannot be read; INDEX_DAMAGED, SCRUB_STATE to own replicator;
  *     CONTROL_ANSWER to the edge_router. */
 
 #include "actors/control.h"
+#include "actors/obeyed.h"
 #include "core/actor.h"
 #include "store/reader.h"
 #include "wire/adrestia.pb-c.h"
@@ -29,7 +31,8 @@
 enum { S_TIMER_TICK = 1 };
 
 typedef struct {
-    adr_environment_t environment;
+    adr_environment_t environment; /* its settings are those that are obeyed now */
+    adr_obeyed_t obeyed;
     adr_reader_t *reader;
     adr_effects_t *effects; /* of the current event */
     int64_t now_ns;
@@ -41,6 +44,7 @@ typedef struct {
     int64_t credit;             /* bytes that may still be read */
     int64_t credit_ns;
     int64_t pass_ns;            /* when this pass began, or the next one begins */
+    int64_t ended_ns;           /* when the last pass ended */
     bool resting;
     bool healing;               /* ... because an index is being healed, within a pass */
     uint32_t told_done;         /* to the replicator: partitions of this pass, and what was found */
@@ -65,6 +69,7 @@ s_end_pass (s_scrubber_t *self)
               (unsigned long long) self->read_bytes, (unsigned long long) self->damaged);
     self->resting = true;
     self->healing = false;
+    self->ended_ns = self->now_ns;
     self->pass_ns = self->now_ns + self->environment.settings.scrub_interval_ns;
 }
 
@@ -239,6 +244,18 @@ s_on_control (s_scrubber_t *self, const adr_event_t *event)
         s_tick (self);
 }
 
+/* [SET-2] A rest that has begun lasts as long as it would now. */
+static void
+s_on_map_changed (s_scrubber_t *self, const adr_event_t *event)
+{
+    const Adr__MapChanged *changed = (const Adr__MapChanged *) event->message.header;
+    if (!adr_obeyed_update (&self->obeyed, &self->environment.settings, changed->map))
+        return;
+    if (self->resting && !self->healing)
+        self->pass_ns = self->ended_ns + self->environment.settings.scrub_interval_ns;
+    s_tick (self);
+}
+
 static void
 s_receive (void *object, const adr_event_t *event, adr_effects_t *effects)
 {
@@ -251,6 +268,8 @@ s_receive (void *object, const adr_event_t *event, adr_effects_t *effects)
         s_tick (self);
     if (event->kind == ADR_EVENT_MESSAGE && event->message.kind == ADR__KIND__CONTROL)
         s_on_control (self, event);
+    if (event->kind == ADR_EVENT_MESSAGE && event->message.kind == ADR__KIND__MAP_CHANGED)
+        s_on_map_changed (self, event);
     self->effects = NULL;
 }
 
@@ -262,6 +281,7 @@ s_create (const adr_environment_t *environment)
     s_scrubber_t *self = adr_alloc (sizeof *self);
     adr_random_t random = { environment->seed };
     self->environment = *environment;
+    adr_obeyed_init (&self->obeyed, environment, &self->environment.settings);
     self->reader = environment->reader;
     self->left = s_partitions (self);
     self->partition = (uint32_t) (adr_random_next (&random) % self->left);

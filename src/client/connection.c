@@ -22,6 +22,8 @@
 #define S_KEEPALIVE_COUNT 2    /* ZeroMQ's heartbeats, which may abort either side [POST-10] */
 #define S_HIGH_WATER 1024
 #define S_MOVE_PAUSE_MS 10000  /* between two moves to a master's edge: masters that come and go are not run after */
+#define S_LEAVE_PAUSE_MS 1000  /* between two tries to leave an edge that is being drained */
+#define S_AVOID_MS 60000       /* who drains, or could not be reached then, is not moved to */
 #define S_MOVE_WAIT_MS 500     /* for the answers that the old edge still owes, with nothing new sent meanwhile */
 #define S_MOVE_STEP_MS 2       /* how often a move is looked at */
 
@@ -39,7 +41,9 @@ struct adr_connection {
     s_line_t line;        /* the one that is used */
     s_line_t next;        /* to the edge beside the master, while we move there */
     int64_t move_end_ns;  /* when that is given up */
-    int64_t move_at_ns;   /* no move before */
+    int64_t move_at_ns;   /* no move to a master's edge before */
+    int64_t leave_at_ns;  /* no move away from an edge that is being drained before */
+    int64_t avoid_ns[ADR_PROFILE_EDGES_MAX]; /* until then no move to it */
     uint32_t dials;
     int64_t now_ns;
     int64_t dial_at_ns;   /* without a socket: when to dial; with one that is not up: when to give it up */
@@ -195,7 +199,7 @@ s_read_monitor (adr_connection_t *self)
         s_heed (self, event);
 }
 
-/* --- moving to the master's edge ------------------------------------------------------------------------------ */
+/* --- moving to the master's edge, and away from one that is drained ----------------------------------------------- */
 
 /* The user's list is all that there is to choose from: only its edges' keys are known. */
 static bool
@@ -210,6 +214,15 @@ s_find_edge (const adr_profile_t *profile, const char *endpoint, uint32_t *edge)
 }
 
 static void
+s_move_to (adr_connection_t *self, uint32_t edge)
+{
+    self->move_end_ns = self->now_ns + S_DIAL_MS * ADR_MS;
+    self->next.edge = edge;
+    if (!s_open (self, &self->next))
+        s_close (&self->next);
+}
+
+static void
 s_consider_move (adr_connection_t *self)
 {
     char endpoint[ADR_ENDPOINT_MAX + 1];
@@ -218,10 +231,40 @@ s_consider_move (adr_connection_t *self)
         || !s_find_edge (self->profile, endpoint, &edge) || edge == self->line.edge)
         return;
     self->move_at_ns = self->now_ns + S_MOVE_PAUSE_MS * ADR_MS;
-    self->move_end_ns = self->now_ns + S_DIAL_MS * ADR_MS;
-    self->next.edge = edge;
-    if (!s_open (self, &self->next))
-        s_close (&self->next);
+    s_move_to (self, edge);
+}
+
+/* [EDGE-9] The profile's next edge that is not known to be drained, or gone. False: there is none, and this one serves on. */
+static bool
+s_find_other (const adr_connection_t *self, uint32_t *edge)
+{
+    for (uint32_t i = 1; i < self->profile->edge_count; i++) {
+        *edge = (self->line.edge + i) % self->profile->edge_count;
+        if (self->now_ns >= self->avoid_ns[*edge])
+            return true;
+    }
+    return false;
+}
+
+static void
+s_leave_drained (adr_connection_t *self)
+{
+    uint32_t edge;
+    if (self->now_ns < self->leave_at_ns || !adr_session_take_draining (self->session))
+        return;
+    self->leave_at_ns = self->now_ns + S_LEAVE_PAUSE_MS * ADR_MS;
+    self->avoid_ns[self->line.edge] = self->now_ns + S_AVOID_MS * ADR_MS;
+    if (s_find_other (self, &edge))
+        s_move_to (self, edge);
+}
+
+/* It is no fault of the new edge if the old one owed answers for too long. */
+static void
+s_give_up_move (adr_connection_t *self)
+{
+    if (!self->next.up)
+        self->avoid_ns[self->next.edge] = self->now_ns + S_AVOID_MS * ADR_MS;
+    s_close (&self->next);
 }
 
 /* The new line is used when it is up and the old one owes nothing: a request that went by both would be safe, but a
@@ -236,7 +279,7 @@ s_go_on_moving (adr_connection_t *self)
             self->move_end_ns = self->now_ns + S_MOVE_WAIT_MS * ADR_MS;
         }
         else
-            s_close (&self->next);
+            s_give_up_move (self);
     }
     if (self->next.up && !adr_session_awaits (self->session)) {
         s_close (&self->line);
@@ -245,7 +288,15 @@ s_go_on_moving (adr_connection_t *self)
         s_came_up (self);
     }
     else if (self->next.socket && self->now_ns >= self->move_end_ns)
-        s_close (&self->next);
+        s_give_up_move (self);
+}
+
+static void
+s_look_around (adr_connection_t *self)
+{
+    s_leave_drained (self);
+    if (!self->next.socket && self->profile->follow_master)
+        s_consider_move (self);
 }
 
 /* --- packs ---------------------------------------------------------------------------------------------------- */
@@ -294,8 +345,8 @@ adr_connection_tick (adr_connection_t *self, int64_t now_ns)
         s_give_up (self, "the edge answers nothing");
     if (self->next.socket)
         s_go_on_moving (self);
-    else if (self->line.up && self->profile->follow_master)
-        s_consider_move (self);
+    else if (self->line.up)
+        s_look_around (self);
 }
 
 int64_t

@@ -65,6 +65,7 @@ s_node (adr_map_t *map, const adr_map_node_t *node)
     json_object_set_new (json, "group", group ? json_string (group->name) : json_null ());
     const char *state = node->evicted ? adr_node_state_name (ADR_STATE_EVICTED) : member ? adr_node_state_name (member->state) : NULL;
     json_object_set_new (json, "state", state ? json_string (state) : json_null ());
+    json_object_set_new (json, "leaving", json_boolean (node->leaving));
     json_object_set_new (json, "control", json_string (node->control));
     json_object_set_new (json, "bulk", json_string (node->bulk));
     if (node->client[0])
@@ -206,6 +207,16 @@ s_ranges (adr_map_t *map)
     return ranges;
 }
 
+/* What the cluster decides for all; the rest is each host's own. */
+static json_t *
+s_settings (const adr_map_t *map)
+{
+    json_t *settings = json_array ();
+    for (uint32_t i = 0; i < map->setting_count; i++)
+        json_array_append_new (settings, json_pack ("{s:s, s:o}", "name", map->setting[i].name, "value", s_number (map->setting[i].value)));
+    return settings;
+}
+
 char *
 adr_map_json (adr_bytes_t encoded)
 {
@@ -216,6 +227,7 @@ adr_map_json (adr_bytes_t encoded)
     json_object_set_new (json, "epoch", s_number (map->epoch));
     json_object_set_new (json, "partitions", s_number (map->partition_count));
     json_object_set_new (json, "quorum", s_number (map->quorum));
+    json_object_set_new (json, "settings", s_settings (map));
     json_object_set_new (json, "zones", s_zones (map));
     json_object_set_new (json, "nodes", s_nodes (map));
     json_object_set_new (json, "groups", s_groups (map));

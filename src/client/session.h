@@ -101,6 +101,11 @@ void adr_session_group (adr_session_t *self, const Adr__Token *terms, size_t cou
 void adr_session_key (adr_session_t *self, Adr__ControlAction action, const adr_credential_t *credential, const adr_id_t *question,
                       uint32_t limit_ms, adr_reply_fn *done, void *argument);
 
+/* Asks the PKI group to set, or reset, these settings of the whole cluster (lent for the call), all or none. What is so already is
+ * answered with OK, so that a retry is harmless [SET-1]. */
+void adr_session_settings (adr_session_t *self, Adr__ControlAction action, const adr_setting_t *settings, uint32_t count, uint64_t if_epoch,
+                           uint32_t limit_ms, adr_reply_fn *done, void *argument);
+
 /* Calls back with OK, by the next tick: for who must answer from there and has nothing to ask. */
 void adr_session_defer (adr_session_t *self, adr_reply_fn *done, void *argument);
 
@@ -118,6 +123,8 @@ void adr_session_send_again (adr_session_t *self);
  * in. Strong reads cost as many trips between zones by either edge. Each window is told once. */
 #define ADR_SESSION_HINT_WINDOW 256
 bool adr_session_take_hint (adr_session_t *self, char endpoint[ADR_ENDPOINT_MAX + 1]);
+/* [EDGE-9] True if an answer since the last such question said that its edge is being drained. */
+bool adr_session_take_draining (adr_session_t *self);
 /* True if something that was sent has no answer yet. */
 bool adr_session_awaits (adr_session_t *self);
 /* Requests that wait for their answer. */

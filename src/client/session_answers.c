@@ -77,6 +77,16 @@ adr_session_take_hint (adr_session_t *self, char endpoint[ADR_ENDPOINT_MAX + 1])
     return given;
 }
 
+bool
+adr_session_take_draining (adr_session_t *self)
+{
+    pthread_mutex_lock (&self->lock);
+    bool draining = self->heard_draining;
+    self->heard_draining = false;
+    pthread_mutex_unlock (&self->lock);
+    return draining;
+}
+
 /* [EDGE-6] The edge's stamp for this try was too old to be read: the same again with the token that came with its answer. */
 static void
 s_ask_again (adr_session_t *self, session_request_t *request, adr_status_t status)
@@ -101,6 +111,7 @@ s_receive_answer (adr_session_t *self, const Adr__Answer *answer, adr_bytes_t pa
 {
     session_request_t *request = session_find (self, answer->number);
     s_note_token (self, answer->token);
+    self->heard_draining |= answer->draining;
     bool fits = request && (request->kind == ADR__KIND__WRITE || request->kind == ADR__KIND__READ);
     /* A list may be refused by an Answer, too, but never answered OK by one. */
     if (request && request->kind == ADR__KIND__LIST && answer->status != ADR_STATUS_OK)
@@ -130,6 +141,7 @@ s_receive_list_answer (adr_session_t *self, const Adr__ListAnswer *answer, adr_b
 {
     session_request_t *request = session_find (self, answer->number);
     s_note_token (self, answer->token);
+    self->heard_draining |= answer->draining;
     if (!request || request->kind != ADR__KIND__LIST || answer->status >= ADR_STATUS_COUNT) {
         self->dropped++;
         return;

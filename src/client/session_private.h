@@ -68,6 +68,7 @@ struct adr_session {
     char hint[ADR_ENDPOINT_MAX + 1];
     uint32_t hint_count, heard_count;
     bool heard_local; /* a local read was among them */
+    bool heard_draining; /* since the last look [EDGE-9] */
 };
 
 /* Takes the lock and a request with room for `size` bytes; the caller fills in its header and ends with session_ask.

@@ -313,6 +313,38 @@ adr_session_key (adr_session_t *self, Adr__ControlAction action, const adr_crede
     session_ask (self, request);
 }
 
+/* Messages, the array that points to them, and the settings that lend them their names. */
+typedef struct {
+    Adr__Setting message[ADR_SETTINGS_MAX], *pointer[ADR_SETTINGS_MAX];
+    adr_setting_t setting[ADR_SETTINGS_MAX];
+} s_settings_t;
+
+void
+adr_session_settings (adr_session_t *self, Adr__ControlAction action, const adr_setting_t *settings, uint32_t count, uint64_t if_epoch,
+                      uint32_t limit_ms, adr_reply_fn *done, void *argument)
+{
+    adr_assert (count <= ADR_SETTINGS_MAX);
+    session_request_t *request = session_begin (self, ADR__KIND__CONTROL, sizeof (s_settings_t), limit_ms, done, argument);
+    if (!request)
+        return;
+    s_settings_t *own = (s_settings_t *) (void *) adr_buffer_grow (&request->bytes, sizeof *own);
+    for (uint32_t i = 0; i < count; i++) {
+        own->setting[i] = settings[i];
+        own->pointer[i] = &own->message[i];
+        adr__setting__init (&own->message[i]);
+        own->message[i].name = own->setting[i].name;
+        own->message[i].value = settings[i].value;
+    }
+    Adr__Control *control = &request->header.control;
+    adr__control__init (control);
+    control->number = request->number;
+    control->action = action;
+    control->n_setting = count;
+    control->setting = own->pointer;
+    control->if_epoch = if_epoch;
+    session_ask (self, request);
+}
+
 void
 adr_session_defer (adr_session_t *self, adr_reply_fn *done, void *argument)
 {

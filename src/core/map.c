@@ -112,12 +112,21 @@ s_same_certificates (const adr_map_t *a, const adr_map_t *b)
 }
 
 bool
+adr_map_same_settings (const adr_map_t *a, const adr_map_t *b)
+{
+    bool same = a->setting_count == b->setting_count;
+    for (uint32_t i = 0; same && i < a->setting_count; i++)
+        same = strcmp (a->setting[i].name, b->setting[i].name) == 0 && a->setting[i].value == b->setting[i].value;
+    return same;
+}
+
+bool
 adr_map_same_registry (const adr_map_t *a, const adr_map_t *b)
 {
     bool same = adr_id_equal (&a->cluster, &b->cluster) && strcmp (a->name, b->name) == 0 && a->epoch == b->epoch
                 && a->partition_count == b->partition_count && a->quorum == b->quorum && a->zone_count == b->zone_count
                 && a->node_count == b->node_count && a->group_count == b->group_count && a->range_count == b->range_count
-                && s_same_places (a, b) && s_same_certificates (a, b);
+                && s_same_places (a, b) && s_same_certificates (a, b) && adr_map_same_settings (a, b);
     for (uint32_t i = 0; same && i < a->node_count; i++)
         same = s_same_node (&a->node[i], &b->node[i]);
     for (uint32_t i = 0; same && i < a->group_count; i++)

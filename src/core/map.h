@@ -92,6 +92,14 @@ typedef struct {
     uint32_t epoch;
 } adr_map_range_t;
 
+/* What the whole cluster obeys. core/settings.h says which names this version knows; it keeps those of newer ones. */
+#define ADR_SETTINGS_MAX 64
+#define ADR_SETTING_NAME_MAX 31
+typedef struct {
+    char name[ADR_SETTING_NAME_MAX + 1]; /* "timing.poll" */
+    uint64_t value;                      /* ms or bytes */
+} adr_setting_t;
+
 #define ADR_MAP_SIGNATURE_SIZE 64
 typedef struct {
     adr_id_t node; /* the PKI node whose authority signed */
@@ -113,6 +121,8 @@ typedef struct adr_map {
     uint8_t authority[ADR_ZONES_MAX][ADR_CERTIFICATE_MAX]; /* the intermediates' */
     size_t authority_size[ADR_ZONES_MAX];
     uint32_t authority_count;
+    adr_setting_t setting[ADR_SETTINGS_MAX]; /* by name */
+    uint32_t setting_count;
     /* The registry as it was encoded and signed, owned; whoever changes any of the above calls adr_map_unseal. NULL: not yet. */
     uint8_t *sealed;
     size_t sealed_size;
@@ -125,6 +135,7 @@ adr_map_t *adr_map_copy (const adr_map_t *map);
 void adr_map_destroy (adr_map_t **self);
 /* Whether both say the same, statuses, signatures and fields that we do not know aside. */
 bool adr_map_same_registry (const adr_map_t *a, const adr_map_t *b);
+bool adr_map_same_settings (const adr_map_t *a, const adr_map_t *b);
 /* Its registry is about to be changed: its bytes are made anew, and nobody has signed them. */
 void adr_map_unseal (adr_map_t *self);
 

@@ -5,6 +5,7 @@
 
 #include "core/map_forming.h"
 #include "core/map_recovery.h"
+#include "core/settings.h"
 
 #include <sodium.h>
 
@@ -335,6 +336,15 @@ s_newcomers_step (adr_map_t *expected, const adr_cert_chain_t *chain, const adr_
     return true;
 }
 
+/* [SET-5] */
+static bool
+s_settings_step (adr_map_t *expected, const adr_map_t *held, const adr_map_t *offered)
+{
+    memcpy (expected->setting, offered->setting, sizeof expected->setting);
+    expected->setting_count = offered->setting_count;
+    return adr_settings_are_step (held, offered);
+}
+
 bool
 adr_map_is_step (const adr_map_t *held, const adr_map_t *offered)
 {
@@ -349,7 +359,7 @@ adr_map_is_step (const adr_map_t *held, const adr_map_t *offered)
     adr_cert_chain_t chain = adr_cert_chain_of_map (expected);
     for (uint32_t i = 0; i < held->node_count && same; i++)
         same = s_node_steps (&expected->node[i], &offered->node[i], expected, &chain);
-    same = same && s_newcomers_step (expected, &chain, offered) && adr_map_groups_step (expected, held, offered)
+    same = same && s_settings_step (expected, held, offered) && s_newcomers_step (expected, &chain, offered) && adr_map_groups_step (expected, held, offered)
            && adr_map_same_registry (expected, offered);
     adr_map_destroy (&expected);
     return same;

@@ -52,8 +52,8 @@ bool adr_map_name_is_plain (const char *text);
 /* A node of the group in that zone that is to stay; NULL: none. An edge is in no group. */
 const adr_map_node_t *adr_map_peer_in_zone (const adr_map_t *map, const adr_id_t *group, const adr_id_t *zone);
 /* Whether the offered registry differs from the held one by no more than PKI nodes do: nodes that come, behind the others, with
- * certificates of their authorities, and their zones; groups that come, and are formed; nodes that leave or are evicted, and have no certificate any more then; and an
- * epoch that is not absurdly higher. `offered` and `held` are sealed; both are decoded. */
+ * certificates of their authorities, and their zones; groups that come, and are formed; nodes that leave or are evicted, and have no certificate any more then; settings
+ * that this version knows (core/settings.h); and an epoch that is not absurdly higher. `offered` and `held` are sealed; both are decoded. */
 #define ADR_MAP_EPOCHS_MAX 1000000
 ADR_WARN_UNUSED bool adr_map_is_step (const adr_map_t *held, const adr_map_t *offered);
 /* Why a node of the map is not to be believed: its certificate; ADR_CERT_WRONG_KIND, too, if that names other keys or another

@@ -66,6 +66,7 @@ struct adr_edge {
     adr_session_t *session; /* guarded by s3's lock; NULL once stopped */
     bool wakes;             /* the transport is told when to tick */
     bool stopping;          /* guarded by s3's lock */
+    bool draining;          /* for s3, when it comes to be */
     connection_t *first;    /* all connections, guarded by s3's lock */
     int64_t look_ns;        /* between two looks at them */
     int64_t look_at_ns;     /* guarded by s3's lock */
@@ -352,8 +353,8 @@ s_queue (connection_t *self, const adr_s3_answer_t *answer)
         MHD_add_response_header (response, name, value);
     MHD_add_response_header (response, "x-amz-request-id", adr_s3_call_id (self->call));
     MHD_add_response_header (response, "Server", "adrestia");
-    /* Where the next request begins is not sure. */
-    if (adr_s3_call_request (self->call)->malformed)
+    /* Where the next request begins is not sure; or it shall go elsewhere [EDGE-9]. */
+    if (adr_s3_call_request (self->call)->malformed || adr_s3_is_draining (self->edge->s3))
         MHD_add_response_header (response, "Connection", "close");
     enum MHD_Result result = MHD_queue_response (self->mhd, answer->status, response);
     MHD_destroy_response (response);
@@ -606,8 +607,10 @@ adr_edge_start (adr_edge_t *self, const adr_id_t *cluster, const adr_id_t *node,
     adr_s3_t *s3 = adr_s3_new (&settings, self->keyring, session);
     adr_s3_lock (s3);
     self->session = session;
-    __atomic_store_n (&self->s3, s3, __ATOMIC_RELEASE);
+    __atomic_store_n (&self->s3, s3, __ATOMIC_SEQ_CST);
     adr_s3_unlock (s3);
+    if (__atomic_load_n (&self->draining, __ATOMIC_SEQ_CST)) /* told before, or just now */
+        adr_s3_drain (s3, true);
     if (s_listen (self)) {
         if (wake)
             wake (transport); /* connections are looked at from now on */
@@ -659,6 +662,16 @@ adr_edge_take_credentials (void *argument, adr_bytes_t rows)
     adr_edge_t *self = argument;
     bool taken = adr_keyring_take (self->keyring, rows);
     (void) taken; /* the taker has read them; nonsense would change nothing */
+}
+
+void
+adr_edge_drain (void *argument, bool draining)
+{
+    adr_edge_t *self = argument;
+    __atomic_store_n (&self->draining, draining, __ATOMIC_SEQ_CST);
+    adr_s3_t *s3 = __atomic_load_n (&self->s3, __ATOMIC_SEQ_CST);
+    if (s3)
+        adr_s3_drain (s3, draining);
 }
 
 uint16_t

@@ -45,6 +45,10 @@ void adr_edge_destroy (adr_edge_t **self); /* after adr_edge_stop, or without a 
  * adr_edge_new to adr_edge_destroy. */
 void adr_edge_take_credentials (void *self, adr_bytes_t rows);
 
+/* [EDGE-9] From now on new requests are answered 503 and their connections closed, or not any more; those that have begun end. Any thread, from
+ * adr_edge_new to adr_edge_destroy. */
+void adr_edge_drain (void *self, bool draining);
+
 /* The port that it listens on. */
 uint16_t adr_edge_port (const adr_edge_t *self);
 

@@ -98,6 +98,23 @@ adr_s3_unlock (adr_s3_t *self)
     pthread_mutex_unlock (&self->lock);
 }
 
+void
+adr_s3_drain (adr_s3_t *self, bool draining)
+{
+    adr_s3_lock (self);
+    self->draining = draining;
+    adr_s3_unlock (self);
+}
+
+bool
+adr_s3_is_draining (adr_s3_t *self)
+{
+    adr_s3_lock (self);
+    bool draining = self->draining;
+    adr_s3_unlock (self);
+    return draining;
+}
+
 /* --- a call's life ------------------------------------------------------------------------------------------------ */
 
 adr_s3_call_t *
@@ -346,6 +363,10 @@ static void
 s_health_ready (adr_s3_call_t *call)
 {
     adr_s3_t *s3 = call->s3;
+    if (s3->draining) { /* [EDGE-9] a load balancer sends nothing here then */
+        s_answer_ready (call, false);
+        return;
+    }
     if (call->now_ms - s3->ready_asked_ms < READY_INTERVAL_MS && call->now_ms >= s3->ready_asked_ms) {
         s_answer_ready (call, s3->ready);
         return;
@@ -544,6 +565,10 @@ s_begin (adr_s3_call_t *call)
     }
     if (s_health (call))
         return;
+    if (call->s3->draining) {
+        adr_s3_fail (call, ADR_S3_SlowDown, "This edge is being drained. Ask another one.");
+        return;
+    }
     call->credentials = adr_keyring_hold (call->s3->keyring);
     call->who = adr_authenticate (call->credentials, call->s3->settings.region, &call->request, call->now_ms,
                                   &call->auth);

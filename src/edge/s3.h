@@ -39,6 +39,10 @@ typedef void (adr_s3_hook_fn) (void *argument);
 adr_s3_t *adr_s3_new (const adr_s3_settings_t *settings, adr_keyring_t *keyring, adr_session_t *session);
 /* No call may be left, except those that only wait for the session, which must have been destroyed. */
 void adr_s3_destroy (adr_s3_t **self);
+/* [EDGE-9] While it drains, calls that begin are answered SlowDown, and it is not ready; those that have begun end. Not to be called
+ * with the lock. */
+void adr_s3_drain (adr_s3_t *self, bool draining);
+bool adr_s3_is_draining (adr_s3_t *self);
 /* Around every use of the session: adr_session_receive, adr_session_tick. */
 void adr_s3_lock (adr_s3_t *self);
 void adr_s3_unlock (adr_s3_t *self);

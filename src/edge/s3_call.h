@@ -29,6 +29,7 @@ struct adr_s3 {
     uint32_t transfers;
     int64_t ready_asked_ms; /* the last health/ready that went to the cluster, and what came of it */
     bool ready;
+    bool draining; /* [EDGE-9] */
 };
 
 typedef enum { ADR_S3_SERVICE, ADR_S3_BUCKET, ADR_S3_OBJECT } adr_s3_target_t;

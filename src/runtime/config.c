@@ -4,6 +4,7 @@
 #include "runtime/config.h"
 
 #include "core/cert.h"
+#include "core/settings.h"
 #include "runtime/log.h"
 
 #include <errno.h>
@@ -50,7 +51,8 @@ static const s_row_t s_rows[] = {
     { "log", "file", S_PATH, S_AT (log_file), 0, 0 },
     { "timing", "poll", S_DURATION, S_AT (settings.poll_ns), 10 * S_MS, 10000 * S_MS },
     { "timing", "election-min", S_DURATION, S_AT (settings.election_min_ns), 50 * S_MS, 60000 * S_MS },
-    { "timing", "election-max", S_DURATION, S_AT (settings.election_max_ns), 100 * S_MS, 120000 * S_MS },
+    { "timing", "election-max", S_DURATION, S_AT (settings.election_max_ns), 100 * S_MS,
+      ADR_REQUEST_TIME_MAX_MS * S_MS }, /* a write may take as long */
     { "timing", "write-timeout", S_DURATION, S_AT (settings.write_timeout_ns), 100 * S_MS,
       ADR_REQUEST_TIME_MAX_MS * S_MS },
     { "timing", "read-timeout", S_DURATION, S_AT (settings.read_timeout_ns), 10 * S_MS,
@@ -93,59 +95,15 @@ typedef struct {
 
 /* --- values ----------------------------------------------------------------------------------------------------- */
 
-typedef struct {
-    const char *name;
-    uint64_t factor;
-} s_unit_t;
-
-static bool
-s_parse_unit (uint64_t *value, const char *text, const s_unit_t *units)
-{
-    if (*text < '0' || *text > '9')
-        return false;
-    char *end;
-    errno = 0;
-    uint64_t number = strtoull (text, &end, 10);
-    if (errno || end - text > 18)
-        return false;
-    for (; units->name; units++)
-        if (strcmp (end, units->name) == 0)
-            return !__builtin_mul_overflow (number, units->factor, value) && *value <= INT64_MAX;
-    return false;
-}
-
-bool
-adr_duration_parse (int64_t *duration_ns, const char *text)
-{
-    static const s_unit_t units[]
-        = { { "ms", S_MS }, { "s", 1000 * S_MS }, { "m", 60 * 1000 * S_MS }, { "h", 3600 * 1000 * S_MS }, { NULL, 0 } };
-    uint64_t value;
-    if (!s_parse_unit (&value, text, units))
-        return false;
-    *duration_ns = (int64_t) value;
-    return true;
-}
-
-bool
-adr_size_parse (uint64_t *size, const char *text)
-{
-    static const s_unit_t units[] = { { "B", 1 }, { "KiB", S_KIB }, { "MiB", S_MIB }, { "GiB", S_GIB }, { NULL, 0 } };
-    return s_parse_unit (size, text, units);
-}
-
 static void
-s_format_value (char *text, size_t size, s_kind_t kind, uint64_t value)
+s_format_value (char text[ADR_UNITS_TEXT_SIZE], s_kind_t kind, uint64_t value)
 {
-    if (kind == S_DURATION && value % (1000 * S_MS) == 0)
-        snprintf (text, size, "%" PRIu64 "s", value / (1000 * S_MS));
-    else if (kind == S_DURATION)
-        snprintf (text, size, "%" PRIu64 "ms", value / S_MS);
-    else if (kind == S_SIZE && value % S_MIB == 0)
-        snprintf (text, size, "%" PRIu64 "MiB", value / S_MIB);
+    if (kind == S_DURATION)
+        adr_duration_format (text, (int64_t) value);
     else if (kind == S_SIZE)
-        snprintf (text, size, "%" PRIu64 "KiB", value / S_KIB);
+        adr_size_format (text, value);
     else
-        snprintf (text, size, "%" PRIu64, value);
+        snprintf (text, ADR_UNITS_TEXT_SIZE, "%" PRIu64, value);
 }
 
 /* --- errors ----------------------------------------------------------------------------------------------------- */
@@ -166,9 +124,9 @@ s_refuse (s_reader_t *self, yaml_mark_t mark, const char *format, ...)
 static bool
 s_refuse_range (s_reader_t *self, yaml_mark_t mark, const s_row_t *row)
 {
-    char low[32], high[32];
-    s_format_value (low, sizeof low, row->kind, row->low);
-    s_format_value (high, sizeof high, row->kind, row->high);
+    char low[ADR_UNITS_TEXT_SIZE], high[ADR_UNITS_TEXT_SIZE];
+    s_format_value (low, row->kind, row->low);
+    s_format_value (high, row->kind, row->high);
     const char *what = row->kind == S_DURATION ? "a duration (100ms, 2s, 5m, 1h)"
                        : row->kind == S_SIZE   ? "a size (64KiB, 16MiB, 1GiB)"
                                                : "a whole number";
@@ -234,14 +192,13 @@ s_read_number (s_reader_t *self, const s_row_t *row, const yaml_node_t *node, vo
     uint64_t value = 0;
     int64_t duration_ns = 0;
     bool good = false;
-    static const s_unit_t pieces[] = { { "", 1 }, { NULL, 0 } };
     if (text && row->kind == S_DURATION) {
         good = adr_duration_parse (&duration_ns, text);
         value = (uint64_t) duration_ns;
     } else if (text && row->kind == S_SIZE)
         good = adr_size_parse (&value, text);
     else if (text)
-        good = s_parse_unit (&value, text, pieces);
+        good = adr_count_parse (&value, text);
     if (!good || value < row->low || value > row->high)
         return s_refuse_range (self, node->start_mark, row);
     if (row->kind == S_DURATION)
@@ -385,6 +342,16 @@ s_refuse_key (s_reader_t *self, yaml_mark_t mark, const char *section, const cha
                      names);
 }
 
+/* [SET-3] Of what the cluster may decide this host says something else, or the same: that is worth a line. */
+static void
+s_note_named (adr_config_t *config, const char *section, const char *key)
+{
+    char name[2 * ADR_SETTING_NAME_MAX];
+    snprintf (name, sizeof name, "%s.%s", section, key);
+    for (uint32_t i = 0; i < ADR_SETTINGS_KNOWN; i++)
+        config->named[i] |= strcmp (adr_setting_row (i)->name, name) == 0;
+}
+
 static bool s_read_mapping (s_reader_t *self, const char *section, const yaml_node_t *node);
 
 static bool
@@ -402,6 +369,7 @@ s_read_pair (s_reader_t *self, const char *section, const yaml_node_t *key_node,
         return s_refuse (self, key_node->start_mark, "repeated key %s; expected it once", key);
     self->seen[row] = true;
     self->mark[row] = node->start_mark;
+    s_note_named (self->config, section, key);
     return s_read_value (self, &s_rows[row], node);
 }
 

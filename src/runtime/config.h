@@ -10,6 +10,7 @@
 #define ADR_CONFIG_H
 
 #include "core/actor.h"
+#include "core/settings.h"
 
 #define ADR_HOST_NODES_MAX 16       /* nodes of one process: one of each type, several data nodes */
 #define ADR_CLIENT_KEYS_MAX 4096    /* client certificates of one host's list */
@@ -39,7 +40,8 @@ typedef struct {
     uint32_t node_count;
     adr_level_t log_level;
     char *log_file; /* NULL: stderr */
-    adr_settings_t settings; /* `quorum` stays 0: the map has it */
+    adr_settings_t settings; /* the host's own; `quorum` stays 0: the map has it */
+    bool named[ADR_SETTINGS_KNOWN]; /* ... which of those that the cluster may decide it names */
     adr_config_store_t store;
     adr_config_http_t http;
     uint32_t connections_max;
@@ -51,9 +53,5 @@ adr_config_t *adr_config_read (const char *path, char *error, size_t error_size)
 /* The same from memory; `path` names it in errors and anchors relative paths. */
 adr_config_t *adr_config_parse (const char *path, const void *text, size_t size, char *error, size_t error_size);
 void adr_config_destroy (adr_config_t **self);
-
-/* "100ms", "2s", "5m", "1h"; "64KiB", "16MiB", "1GiB", "512B". False for anything else, or beyond 64 bits. */
-ADR_WARN_UNUSED bool adr_duration_parse (int64_t *duration_ns, const char *text);
-ADR_WARN_UNUSED bool adr_size_parse (uint64_t *size, const char *text);
 
 #endif

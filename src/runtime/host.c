@@ -196,7 +196,7 @@ adr_host_start (const adr_config_t *config, const adr_role_t *roles, uint32_t ro
         s_tear_down (&self);
         return NULL;
     }
-    self->map_taker = adr_map_taker_new (self->directory, self->post, config->cluster_map);
+    self->map_taker = adr_map_taker_new (self->directory, self->post, config, self->map);
     adr_directory_set_host (self->directory, adr_map_taker_mailbox (self->map_taker));
     s_start_credential_taker (self);
     for (uint32_t i = 0; i < self->node_count; i++)
@@ -284,6 +284,14 @@ adr_host_use_credentials (adr_host_t *self, adr_credentials_use_fn *use, void *a
 {
     if (self->credential_taker)
         adr_credential_taker_use (self->credential_taker, use, argument);
+}
+
+void
+adr_host_use_drain (adr_host_t *self, adr_drain_use_fn *use, void *argument)
+{
+    const adr_map_node_t *edge = adr_host_node (self, ADR_NODE_EDGE);
+    if (edge)
+        adr_map_taker_use_drain (self->map_taker, &edge->id, use, argument);
 }
 
 adr_directory_t *

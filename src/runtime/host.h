@@ -14,6 +14,7 @@
 #include "runtime/config.h"
 #include "runtime/credential_taker.h"
 #include "runtime/log.h"
+#include "runtime/map_taker.h"
 #include "runtime/node.h"
 
 typedef struct adr_host adr_host_t;
@@ -40,6 +41,9 @@ const adr_map_node_t *adr_host_node (const adr_host_t *self, adr_node_type_t typ
 /* Has S3 credentials of the cluster used by whoever verifies requests, as adr_credential_taker_use does; nothing if this host runs no
  * edge. */
 void adr_host_use_credentials (adr_host_t *self, adr_credentials_use_fn *use, void *argument);
+
+/* [EDGE-9] Has it used whether this host's edge drains, as adr_map_taker_use_drain does; nothing if this host runs no edge. */
+void adr_host_use_drain (adr_host_t *self, adr_drain_use_fn *use, void *argument);
 
 /* --- a client inside the process: the HTTP edge -------------------------------------------------------------------- */
 

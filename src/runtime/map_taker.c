@@ -6,6 +6,7 @@
 #include "core/limits.h"
 #include "runtime/file.h"
 #include "runtime/log.h"
+#include "runtime/settings_log.h"
 #include "wire/map_codec.h"
 #include "wire/pack.h"
 
@@ -18,6 +19,13 @@ struct adr_map_taker {
     adr_directory_t *directory;
     adr_post_t *const *post;
     const char *path;
+    adr_settings_log_t settings_log;
+    pthread_mutex_t lock; /* of what follows */
+    adr_map_t *map;       /* the newest */
+    adr_id_t edge;
+    adr_drain_use_fn *use;
+    void *argument;
+    bool draining;        /* as it was told last */
     adr_mailbox_t *mailbox;
     zactor_t *actor;
 };
@@ -39,6 +47,41 @@ s_keep (const adr_map_taker_t *self, const adr_map_t *map)
     adr_buffer_free (&bytes);
 }
 
+/* --- who drains [EDGE-9] ---------------------------------------------------------------------------------------- */
+
+static bool
+s_drains (const adr_map_taker_t *self)
+{
+    const adr_map_node_t *node = adr_map_node (self->map, &self->edge);
+    return node && node->leaving && !node->evicted;
+}
+
+static void
+s_tell_drain (adr_map_taker_t *self, const adr_map_t *map)
+{
+    pthread_mutex_lock (&self->lock);
+    adr_map_destroy (&self->map);
+    self->map = adr_map_copy (map);
+    if (self->use && s_drains (self) != self->draining) {
+        self->draining = !self->draining;
+        self->use (self->argument, self->draining);
+    }
+    pthread_mutex_unlock (&self->lock);
+}
+
+void
+adr_map_taker_use_drain (adr_map_taker_t *self, const adr_id_t *edge, adr_drain_use_fn *use, void *argument)
+{
+    pthread_mutex_lock (&self->lock);
+    self->edge = *edge;
+    self->use = use;
+    self->argument = argument;
+    self->draining = s_drains (self);
+    if (use)
+        use (argument, self->draining);
+    pthread_mutex_unlock (&self->lock);
+}
+
 /* --- what comes ------------------------------------------------------------------------------------------------- */
 
 static void
@@ -52,6 +95,8 @@ s_take (adr_map_taker_t *self, const adr_map_t *map)
             adr_post_hang_up (self->post[lane]);
     adr_log (ADR_LEVEL_NOTE, S_WHO, "a newer registry -> its nodes are heard, and nobody else epoch=%llu nodes=%u",
              (unsigned long long) map->epoch, map->node_count);
+    adr_settings_log (&self->settings_log, map);
+    s_tell_drain (self, map);
     s_keep (self, map);
 }
 
@@ -97,10 +142,14 @@ s_run (zsock_t *pipe, void *argument)
 /* --- life --------------------------------------------------------------------------------------------------------- */
 
 adr_map_taker_t *
-adr_map_taker_new (adr_directory_t *directory, adr_post_t *const *post, const char *path)
+adr_map_taker_new (adr_directory_t *directory, adr_post_t *const *post, const adr_config_t *config, const adr_map_t *map)
 {
     adr_map_taker_t *self = adr_alloc (sizeof *self);
-    *self = (adr_map_taker_t){ .directory = directory, .post = post, .path = path };
+    *self = (adr_map_taker_t){ .directory = directory, .post = post, .path = config->cluster_map,
+                               .settings_log = { .config = config } };
+    adr_settings_log (&self->settings_log, map);
+    pthread_mutex_init (&self->lock, NULL);
+    self->map = adr_map_copy (map);
     self->mailbox = adr_mailbox_new (4 * ADR_PACK_MAX);
     self->actor = zactor_new (s_run, self);
     adr_assert (self->actor);
@@ -115,6 +164,8 @@ adr_map_taker_destroy (adr_map_taker_t **self)
     adr_mailbox_close ((*self)->mailbox);
     zactor_destroy (&(*self)->actor);
     adr_mailbox_destroy (&(*self)->mailbox);
+    adr_map_destroy (&(*self)->map);
+    pthread_mutex_destroy (&(*self)->lock);
     free (*self);
     *self = NULL;
 }

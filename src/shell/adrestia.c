@@ -30,6 +30,7 @@ static const struct {
     { "group", adr_shell_group, NULL, "create: a new group of nodes, by a token a zone; list" },
     { "key", adr_shell_key, NULL, "S3 access keys: create, list, show, disable, enable, delete, rotate, grant, revoke" },
     { "user", adr_shell_user, NULL, "who may use and steer the cluster: profile, create, list, show, disable, enable, delete, rotate" },
+    { "settings", adr_shell_settings, NULL, "of the whole cluster: show; set, reset: several in one step, or none" },
     { "audit", adr_shell_audit, NULL, "who changed what in the registry, whose keys, and which users" },
     { "recover", adr_shell_recover, NULL, "a group that has lost its quorum for good: show what is left, sign (offline), apply" },
     { "object", adr_shell_object, NULL, "put, get, stat, delete, make-bucket" },

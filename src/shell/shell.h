@@ -30,6 +30,7 @@ int adr_shell_group (adr_shell_t *self, int argc, char **argv);
 int adr_shell_key (adr_shell_t *self, int argc, char **argv);
 int adr_shell_user (adr_shell_t *self, int argc, char **argv);
 int adr_shell_user_profile (adr_shell_t *self, int argc, char **argv);
+int adr_shell_settings (adr_shell_t *self, int argc, char **argv);
 int adr_shell_audit (adr_shell_t *self, int argc, char **argv);
 int adr_shell_recover (adr_shell_t *self, int argc, char **argv);
 /* `repair run` and the like: asks nodes to do it, and prints what each says. */

@@ -190,7 +190,7 @@ s_print_status (const json_t *map, const json_t *why)
     printf ("\nedges  ");
     json_array_foreach (json_object_get (map, "nodes"), i, row)
         if (strcmp (s_text (row, "type"), "edge") == 0 && !s_is_evicted (row))
-            printf (" %s(%s)", s_text (row, "name"), s_text (row, "http"));
+            printf (" %s(%s)%s", s_text (row, "name"), s_text (row, "http"), json_is_true (json_object_get (row, "leaving")) ? " drains" : "");
     putchar ('\n');
     bool any = false;
     json_array_foreach (json_object_get (map, "nodes"), i, row)

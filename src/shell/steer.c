@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* `adrestia repair run`, `adrestia repair pause` and `adrestia scrub`: operators steer what nodes do by themselves else;
- * `adrestia node evict|demote|promote`, remove and drain: they end one, or make and unmake a voter; `adrestia audit`: what they did. */
+ * `adrestia node evict|demote|promote`, remove, drain and undrain: they end one, make and unmake a voter, or drain an edge; `adrestia audit`: what they did. */
 
 #include "core/limits.h"
 #include "shell/shell.h"
@@ -171,7 +171,8 @@ s_find_action (const char *word, adr_action_t *action)
         const char *word;
         adr_action_t action;
     } s_words[] = { { "evict", ADR_ACTION_EVICT },   { "demote", ADR_ACTION_DEMOTE }, { "promote", ADR_ACTION_PROMOTE },
-                    { "remove", ADR_ACTION_EVICT }, { "drain", ADR_ACTION_DEMOTE } }; /* the same, by the names that others have */
+                    { "remove", ADR_ACTION_EVICT }, { "drain", ADR_ACTION_DEMOTE }, { "undrain", ADR_ACTION_PROMOTE } };
+    /* the last three: the same, by the names that others have */
     for (size_t i = 0; i < sizeof s_words / sizeof s_words[0]; i++)
         if (strcmp (s_words[i].word, word) == 0) {
             *action = s_words[i].action;
@@ -186,7 +187,7 @@ adr_shell_node (adr_shell_t *self, int argc, char **argv)
 {
     adr_action_t action;
     if (argc < 3 || !s_find_action (argv[1], &action))
-        return adr_shell_usage ("node: expected `evict NAME`, `demote NAME` or `promote NAME` (remove and drain are the first two)");
+        return adr_shell_usage ("node: expected `evict NAME`, `demote NAME` or `promote NAME` (remove, drain and undrain are the same)");
     for (int index = 3; index < argc;) { /* which moves on behind what it takes, and says what is wrong with it */
         int taken = adr_shell_global (self, argc, argv, &index);
         if (taken <= 0)

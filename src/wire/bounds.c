@@ -64,13 +64,16 @@ static const s_bounds_t s_messages[] = {
                S_BELOW (3, ADR_PARTITIONS_MAX)),
     S_MESSAGE (registry, S_SIZE (2, ADR_NAME_MAX), S_BELOW (4, ADR_PARTITIONS_MAX + 1), S_COUNT (6, ADR_ZONES_MAX),
                S_COUNT (7, ADR_NODES_MAX), S_COUNT (8, ADR_GROUPS_MAX), S_COUNT (9, ADR_PARTITIONS_MAX * 3),
-               S_SIZE (10, ADR_CERTIFICATE_MAX), [11] = { true, false, ADR_CERTIFICATE_MAX, ADR_ZONES_MAX }),
+               S_SIZE (10, ADR_CERTIFICATE_MAX), [11] = { true, false, ADR_CERTIFICATE_MAX, ADR_ZONES_MAX },
+               S_COUNT (12, ADR_SETTINGS_MAX)),
+    S_MESSAGE (setting, S_SIZE (1, ADR_SETTING_NAME_MAX)),
     S_MESSAGE (map_signature, S_EXACT (2, ADR_MAP_SIGNATURE_SIZE)),
     S_MESSAGE (cluster_map, S_COUNT (2, ADR_GROUPS_MAX), S_COUNT (3, ADR_ZONES_MAX)),
     S_MESSAGE (registry_signed, S_EXACT (2, 32), S_EXACT (3, ADR_MAP_SIGNATURE_SIZE)),
     S_MESSAGE (root, S_EXACT (3, 32)),
     S_MESSAGE (checkpoint_noted, S_EXACT (3, 32)),
-    S_MESSAGE (control, S_SIZE (9, ADR_CREDENTIAL_ACCESS_MAX), S_SIZE (20, ADR_RECOVERY_SIZE), S_COUNT (25, ADR_ZONES_MAX)),
+    S_MESSAGE (control, S_SIZE (9, ADR_CREDENTIAL_ACCESS_MAX), S_SIZE (20, ADR_RECOVERY_SIZE), S_COUNT (25, ADR_ZONES_MAX),
+               S_COUNT (30, ADR_SETTINGS_MAX)),
     S_MESSAGE (control_answer, S_BELOW (2, ADR_STATUS_COUNT), S_COUNT (15, ADR_ZONES_MAX)),
     S_MESSAGE (survivor, S_BELOW (5, ADR_STATE_COUNT)),
     S_MESSAGE (token, S_EXACT (1, 32), S_BELOW (2, ADR_NODE_TYPE_COUNT), S_SIZE (4, ADR_NAME_MAX), S_SIZE (6, ADR_NAME_MAX),
@@ -154,7 +157,7 @@ s_field_type (const ProtobufCMessageDescriptor *message, uint32_t number)
 {
     if (number >= 1 && number <= message->n_fields && message->fields[number - 1].id == number)
         return &message->fields[number - 1];
-    return protobuf_c_message_descriptor_get_field (message, number);
+    return number < S_FIELDS_MAX ? protobuf_c_message_descriptor_get_field (message, number) : NULL;
 }
 
 static bool

@@ -3,6 +3,7 @@
 
 #include "wire/map_codec.h"
 
+#include "core/map_trust.h"
 #include "wire/bounds.h"
 
 #include <stdlib.h>
@@ -130,6 +131,17 @@ s_fill_certificates (Adr__Registry *to, const adr_map_t *map, adr_arena_t *arena
         to->authority[i] = s_certificate (map->authority[i], map->authority_size[i]);
 }
 
+static void
+s_fill_settings (Adr__Registry *to, const adr_map_t *map, adr_arena_t *arena)
+{
+    to->n_setting = map->setting_count;
+    to->setting = s_messages (arena, &adr__setting__descriptor, map->setting_count);
+    for (uint32_t i = 0; i < map->setting_count; i++) {
+        to->setting[i]->name = (char *) map->setting[i].name;
+        to->setting[i]->value = map->setting[i].value;
+    }
+}
+
 static Adr__Registry *
 s_registry (const adr_map_t *map, adr_arena_t *arena)
 {
@@ -157,6 +169,7 @@ s_registry (const adr_map_t *map, adr_arena_t *arena)
     for (uint32_t i = 0; i < map->range_count; i++)
         s_fill_range (registry->partition[i], &map->range[i]);
     s_fill_certificates (registry, map, arena);
+    s_fill_settings (registry, map, arena);
     return registry;
 }
 
@@ -476,6 +489,23 @@ s_read_certificates (adr_map_t *map, const Adr__Registry *from)
     return true;
 }
 
+/* [SET-5] Names of any version, each once, in one order: the same settings have the same bytes. */
+static bool
+s_read_settings (adr_map_t *map, const Adr__Registry *from)
+{
+    if (from->n_setting > ADR_SETTINGS_MAX)
+        return false;
+    map->setting_count = (uint32_t) from->n_setting;
+    for (uint32_t i = 0; i < map->setting_count; i++) {
+        adr_setting_t *to = &map->setting[i];
+        to->value = from->setting[i]->value;
+        if (!s_read_text (to->name, ADR_SETTING_NAME_MAX, from->setting[i]->name) || *to->name == 0
+            || !adr_map_name_is_plain (to->name) || (i > 0 && strcmp (to[-1].name, to->name) >= 0))
+            return false;
+    }
+    return true;
+}
+
 static bool
 s_read_registry (adr_map_t *map, const Adr__Registry *from)
 {
@@ -489,7 +519,7 @@ s_read_registry (adr_map_t *map, const Adr__Registry *from)
     bool read = !adr_id_is_none (&map->cluster) && from->partitions > 0 && from->partitions <= ADR_PARTITIONS_MAX
                 && s_read_text (map->name, ADR_NAME_MAX, from->name) && s_read_zones (map, from, &zones)
                 && s_read_groups (map, from, &groups) && s_read_nodes (map, from, &zones, &groups, &nodes)
-                && s_read_ranges (map, from) && s_read_certificates (map, from);
+                && s_read_ranges (map, from) && s_read_certificates (map, from) && s_read_settings (map, from);
     free (zones.id);
     free (groups.id);
     free (nodes.id);

@@ -3,6 +3,9 @@
 
 #include "actor_harness.h"
 
+#include "core/settings.h"
+#include "wire/map_codec.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -204,6 +207,28 @@ harness_durable (harness_t *self)
     self->token_count = 0;
     for (size_t i = 0; i < count; i++)
         harness_event (self, (adr_event_t){ .kind = ADR_EVENT_DURABLE, .token = token[i] });
+}
+
+void
+harness_tell_map (harness_t *self, adr_map_t *map)
+{
+    adr_arena_t arena;
+    adr_arena_init (&arena, 4096, 1 << 22);
+    Adr__MapChanged changed = ADR__MAP_CHANGED__INIT;
+    map->epoch++;
+    adr_map_unseal (map);
+    changed.map = adr_map_message (map, &arena);
+    harness_message (self, (adr_address_t){ self->environment.node, ADR_ACTOR_MAP_KEEPER }, self->environment.type,
+                     ADR__KIND__MAP_CHANGED, &changed.base, (adr_bytes_t){ 0 });
+    adr_arena_free (&arena);
+}
+
+void
+harness_tell_setting (harness_t *self, adr_map_t *map, const char *name, uint64_t value)
+{
+    bool room = adr_setting_enter (map, name, value);
+    adr_assert (room);
+    harness_tell_map (self, map);
 }
 
 void

@@ -63,6 +63,11 @@ void harness_advance (harness_t *self, int64_t ns);
 /* Tells the actor that all it persisted is durable. */
 void harness_durable (harness_t *self);
 
+/* The node's map_keeper tells of the map, after its registry got its next epoch. */
+void harness_tell_map (harness_t *self, adr_map_t *map);
+/* The same, with one more setting of the whole cluster. */
+void harness_tell_setting (harness_t *self, adr_map_t *map, const char *name, uint64_t value);
+
 /* Forgets the recorded messages. */
 void harness_forget (harness_t *self);
 /* The n-th (from 0) recorded message of this kind; NULL if there are fewer. */

@@ -42,6 +42,7 @@ typedef struct {
 
 struct fake_store {
     const char *hint;
+    bool draining;
     fake_terms_fn *terms;
     void *terms_argument;
     fake_survivor_fn *survivor;
@@ -459,6 +460,7 @@ s_do (fake_store_t *self, uint16_t kind, const ProtobufCMessage *header, adr_byt
         const Adr__Write *write = (const Adr__Write *) header;
         answer.number = write->number;
         answer.token = self->token;
+        answer.draining = self->draining;
         answer.unread = unread;
         if (refuse)
             answer.status = refuse;
@@ -755,6 +757,14 @@ fake_store_set_terms (fake_store_t *self, fake_terms_fn *terms, void *argument)
     pthread_mutex_lock (&self->lock);
     self->terms = terms;
     self->terms_argument = argument;
+    pthread_mutex_unlock (&self->lock);
+}
+
+void
+fake_store_set_draining (fake_store_t *self, bool draining)
+{
+    pthread_mutex_lock (&self->lock);
+    self->draining = draining;
     pthread_mutex_unlock (&self->lock);
 }
 

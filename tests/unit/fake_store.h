@@ -40,6 +40,8 @@ void fake_store_set_reachable (fake_store_t *self, bool reachable);
 /* The encoded Adr__ClusterMap that MAP_PULL is answered with; copied. */
 void fake_store_set_map (fake_store_t *self, adr_bytes_t map);
 
+/* Answers say from now on that their edge is being drained, or not any more. */
+void fake_store_set_draining (fake_store_t *self, bool draining);
 /* The edge that answers to writes name from now on as the one beside their master; lent. */
 void fake_store_set_hint (fake_store_t *self, const char *endpoint);
 

@@ -3,6 +3,8 @@
 
 #include "replicator_fixture.h"
 
+#include "actors/replicator_private.h"
+
 #include "core/entry.h"
 #include "core/limits.h"
 
@@ -61,6 +63,12 @@ fixture_restart (void)
 {
     harness_stop (&fixture.harness);
     s_begin ();
+}
+
+adr_settings_t *
+fixture_settings (void)
+{
+    return &((replicator_t *) fixture.harness.actor)->settings_now;
 }
 
 int

@@ -33,6 +33,9 @@ int fixture_stop (void **state);
 /* The actor alone, over the same store. */
 void fixture_restart (void);
 
+/* Those that the actor obeys now, to be changed behind its back. */
+adr_settings_t *fixture_settings (void);
+
 adr_address_t fixture_meta (unsigned zone, adr_actor_kind_t actor);
 /* A message without payload, from this actor of the zone's meta node. */
 void fixture_tell (unsigned zone, adr_actor_kind_t actor, uint16_t kind, const ProtobufCMessage *header);

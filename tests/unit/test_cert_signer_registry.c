@@ -260,16 +260,6 @@ a_voter_is_unmade_and_made (void **state)
 }
 
 static void
-an_edge_votes_nowhere (void **state)
-{
-    (void) state;
-    adr_id_t edge = registry_node (s_map, 2, ADR_NODE_EDGE)->id;
-    s_ask (ADR__CONTROL_ACTION__DEMOTE, &edge, 5, 10000);
-    s_reply (ADR__KIND__READ, ADR_STATUS_NOT_FOUND, 0, s_nothing);
-    s_assert_answered (ADR_STATUS_REFUSED, 5);
-}
-
-static void
 who_is_needed_stays_a_voter (void **state)
 {
     (void) state;
@@ -448,16 +438,56 @@ an_evicted_node_is_evicted (void **state)
     adr_map_destroy (&held);
 }
 
+/* [EDGE-9] The registry has the drained edge as leaving, with its certificate; taken back it serves; asked again it is so already. */
+static void
+an_edge_is_drained_and_taken_back (void **state)
+{
+    (void) state;
+    static const struct {
+        Adr__ControlAction action;
+        bool leaving;
+        const char *audit;
+    } s_steps[] = { { ADR__CONTROL_ACTION__DEMOTE, true, "\"action\": \"drain\"" }, { ADR__CONTROL_ACTION__PROMOTE, false, "\"action\": \"undrain\"" } };
+    adr_id_t edge = registry_node (s_map, 2, ADR_NODE_EDGE)->id;
+    for (uint64_t i = 0; i < 2; i++) {
+        s_ask (s_steps[i].action, &edge, 5 + i, 10000);
+        if (i == 0)
+            s_reply (ADR__KIND__READ, ADR_STATUS_NOT_FOUND, 0, s_nothing);
+        else
+            s_reply (ADR__KIND__READ, ADR_STATUS_OK, 7, adr_bytes (s_map->sealed, s_map->sealed_size));
+        adr_map_t *next = s_written (i == 0 ? ADR__CONDITION__ABSENT : ADR__CONDITION__VERSION);
+        const harness_sent_t *sent = harness_sent (&s_signer, ADR__KIND__WRITE, 0);
+        const Adr__Op *audit = ((const Adr__Write *) sent->header)->op[1];
+        assert_non_null (memmem (sent->payload.data + sent->payload.size - audit->value_size, audit->value_size, s_steps[i].audit,
+                                 strlen (s_steps[i].audit)));
+        assert_int_equal (registry_node (next, 2, ADR_NODE_EDGE)->leaving, s_steps[i].leaving);
+        assert_true (adr_map_is_step (s_map, next) && registry_node (next, 2, ADR_NODE_EDGE)->certificate_size > 0);
+        s_reply (ADR__KIND__WRITE, ADR_STATUS_OK, 7, s_nothing);
+        s_reply (ADR__KIND__READ, ADR_STATUS_OK, 7, adr_bytes (next->sealed, next->sealed_size));
+        assert_int_equal (harness_count (&s_signer, ADR__KIND__CONTROL_ANSWER), 0); /* too few have signed it */
+        s_tell_taken (next);
+        s_reply (ADR__KIND__READ, ADR_STATUS_OK, 7, adr_bytes (next->sealed, next->sealed_size));
+        s_assert_answered (ADR_STATUS_OK, 5 + i);
+        harness_forget (&s_signer);
+        s_ask (s_steps[i].action, &edge, 15 + i, 10000);
+        s_reply (ADR__KIND__READ, ADR_STATUS_OK, 7, adr_bytes (next->sealed, next->sealed_size));
+        s_assert_answered (ADR_STATUS_OK, 15 + i);
+        assert_int_equal (harness_count (&s_signer, ADR__KIND__WRITE), 0);
+        harness_forget (&s_signer);
+        adr_map_destroy (&next);
+    }
+}
+
 int
 main (void)
 {
 #define S_TEST(name) cmocka_unit_test_setup_teardown (name, s_setup, s_teardown)
     const struct CMUnitTest tests[] = {
         S_TEST (an_edge_is_evicted_in_one_step),
+        S_TEST (an_edge_is_drained_and_taken_back),
         S_TEST (a_voter_leaves_before_it_is_evicted),
         S_TEST (a_standby_leaves_before_it_is_evicted),
         S_TEST (a_voter_is_unmade_and_made),
-        S_TEST (an_edge_votes_nowhere),
         S_TEST (who_is_needed_stays_a_voter),
         S_TEST (who_is_needed_is_not_evicted),
         S_TEST (an_unknown_group_lets_nobody_go),

@@ -554,6 +554,46 @@ writers_move_to_the_masters_edge (void **state)
     assert_int_equal (fake_edge_packs (world->edge[0]), before);
 }
 
+/* [EDGE-9] Whoever hears that his edge is drained goes on by the next one, at once, and nothing is asked twice; where all are drained he stays. */
+static void
+clients_leave_an_edge_that_is_drained (void **state)
+{
+    s_world_t *world = *state;
+    double until = s_seconds () + 20;
+    uint32_t asked = 0;
+    assert_int_equal (s_flow (world->client, false, 8), 0);
+    assert_int_equal (fake_edge_packs (world->edge[1]), 0);
+    fake_store_set_draining (world->store, true);
+    for (; fake_edge_packs (world->edge[1]) == 0 && s_seconds () < until; asked += 8)
+        assert_int_equal (s_flow (world->client, false, 8), 0);
+    assert_true (fake_edge_packs (world->edge[1]) > 0);
+    assert_int_equal (fake_store_requests (world->store), asked + 8);
+    uint64_t before = fake_edge_packs (world->edge[0]);
+    until = s_seconds () + 1.5; /* longer than the pause between two such moves */
+    while (s_seconds () < until)
+        assert_int_equal (s_flow (world->client, false, 50), 0);
+    assert_int_equal (fake_edge_packs (world->edge[0]), before);
+}
+
+/* Who follows no master, too. */
+static void
+who_is_pinned_leaves_it_too (void **state)
+{
+    s_world_t *world = *state;
+    char error[256];
+    double until = s_seconds () + 20;
+    adr_client_destroy (&world->client);
+    FILE *profile = fopen (world->profile, "a");
+    fputs ("follow-master: no\n", profile);
+    fclose (profile);
+    world->client = adr_client_open (world->profile, error, sizeof error);
+    assert_non_null (world->client);
+    fake_store_set_draining (world->store, true);
+    while (fake_edge_packs (world->edge[1]) == 0 && s_seconds () < until)
+        assert_int_equal (s_flow (world->client, false, 8), 0);
+    assert_true (fake_edge_packs (world->edge[1]) > 0);
+}
+
 static void
 readers_and_those_who_are_pinned_stay (void **state)
 {
@@ -581,6 +621,8 @@ main (void)
 #define S_TEST(name) cmocka_unit_test_setup_teardown (name, s_set_up, s_tear_down)
     const struct CMUnitTest tests[] = {
         S_TEST (values_come_and_go),
+        S_TEST (clients_leave_an_edge_that_is_drained),
+        S_TEST (who_is_pinned_leaves_it_too),
         S_TEST (a_put_says_how_long_it_lives),
         S_TEST (wrong_calls_are_invalid),
         S_TEST (lists_cross_pages),

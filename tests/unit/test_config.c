@@ -135,7 +135,7 @@ static const struct {
     { S_LEAST "timing:\n  election-max: 510ms\n", ":4:17:", "1.25 times" },
     { S_LEAST "timing: 5\n", ":3:9:", "expected keys and values" },
     { S_LEAST "store:\n  flush-size: 64MiB\n", ":1:1:", "twice store.flush-size" },
-    { S_LEAST "store: { segment-size: 1MiB }\n", ":3:24:", "from 4MiB to 1024MiB" },
+    { S_LEAST "store: { segment-size: 1MiB }\n", ":3:24:", "from 4MiB to 1GiB" },
     { S_LEAST "limits: { connections: 5x }\n", ":3:24:", "a whole number from 16 to 65536" },
     { S_LEAST "reads: maybe\n", ":3:8:", "lease or quorum" },
     { S_LEAST "log: { level: loud }\n", ":3:15:", "error, warning, note or trace" },
@@ -196,6 +196,41 @@ test_units (void **state)
     assert_false (adr_size_parse (&size, "99999999999GiB"));
 }
 
+/* The value of one key; the error where it is refused. */
+static bool
+s_takes (const adr_setting_row_t *row, uint64_t value, char error[256])
+{
+    char text[256];
+    const char *dot = strchr (row->name, '.');
+    snprintf (text, sizeof text, S_LEAST "%.*s:\n  %s: %llu%s\n", (int) (dot - row->name), row->name, dot + 1, (unsigned long long) value,
+              row->kind == ADR_SETTING_SIZE ? "B" : "ms");
+    adr_config_t *config = s_parse (text, error);
+    for (uint32_t i = 0; config && adr_setting_row (i); i++)
+        assert_int_equal (config->named[i], adr_setting_row (i) == row);
+    adr_config_destroy (&config);
+    return strstr (error, "bad value") == NULL; /* else it may want another one beside it */
+}
+
+/* [SET-3] What the cluster may decide has the same range in a host's configuration, which notes that it was named. */
+static void
+test_the_cluster_s_settings_have_the_same_ranges (void **state)
+{
+    (void) state;
+    char error[256], range[80], low[ADR_UNITS_TEXT_SIZE], high[ADR_UNITS_TEXT_SIZE];
+    for (uint32_t i = 0; adr_setting_row (i); i++) {
+        const adr_setting_row_t *row = adr_setting_row (i);
+        adr_setting_format (row, low, row->low);
+        adr_setting_format (row, high, row->high);
+        snprintf (range, sizeof range, "from %s to %s", low, high);
+        assert_true (s_takes (row, row->low, error));
+        assert_true (s_takes (row, row->high, error));
+        assert_false (s_takes (row, row->low - 1, error));
+        assert_false (s_takes (row, row->high + 1, error));
+        if (strstr (error, range) == NULL)
+            fail_msg ("%s: \"%s\" does not say %s", row->name, error, range);
+    }
+}
+
 /* A clusterMap that could not be told once its groups have statuses is refused by name, before its certificates are
  * looked at. */
 static void
@@ -244,6 +279,7 @@ main (void)
         cmocka_unit_test (test_manual_shows_the_defaults), cmocka_unit_test (test_manual_names_every_key),
         cmocka_unit_test (test_values),                    cmocka_unit_test (test_what_is_wrong_is_refused),
         cmocka_unit_test (test_files),                     cmocka_unit_test (test_units),
+        cmocka_unit_test (test_the_cluster_s_settings_have_the_same_ranges),
         cmocka_unit_test (test_a_map_that_is_too_large_is_refused),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);

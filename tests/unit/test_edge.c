@@ -586,6 +586,38 @@ test_what_is_refused_leaves_nothing (void **state)
     assert_true (mallinfo2 ().uordblks < before + 500 * 1024); /* of a MiB and more if each left its request */
 }
 
+/* [EDGE-9] A connection that is kept alive asks once more, is told to go elsewhere, and closed; an upload that has begun ends, and then its
+ * connection, too. */
+static void
+test_draining (void **state)
+{
+    world_t *world = *state;
+    peer_t peers[] = { { .name = "an upload" }, { .name = "kept alive" } };
+    char more[64];
+    assert_int_equal (s_ask (world, "PUT", "/bucket", 0), 200);
+    snprintf (more, sizeof more, "Content-Length: %d\r\n", LARGE);
+    s_put (&peers[0], "/bucket/large", more, LARGE, LARGE / 2);
+    s_add_text (&peers[1], LIVE "\r\n");
+    peers[1].whole = peers[1].request.size;
+    for (int i = 0; i < 2; i++)
+        s_begin (world, &peers[i]);
+    int64_t deadline_ns = s_now () + DEADLINE;
+    while (s_now () < deadline_ns && (__atomic_load_n (&world->chunks, __ATOMIC_RELAXED) == 0 || !s_answer_has (&peers[1], "live\n")))
+        s_pace (peers, 2);
+    assert_false (peers[0].ended || peers[1].ended);
+    adr_edge_drain (world->edge, true);
+    s_head (&peers[1].request, "GET", "/bucket/large", "");
+    for (int i = 0; i < 2; i++)
+        peers[i].piece = SIZE_MAX;
+    s_run (peers, 2);
+    assert_true (s_answer_has (&peers[0], "HTTP/1.1 200 ") && s_answer_has (&peers[0], "Connection: close"));
+    assert_true (s_answer_has (&peers[1], "HTTP/1.1 503 ") && s_answer_has (&peers[1], "Connection: close"));
+    for (int i = 0; i < 2; i++)
+        s_free (&peers[i]);
+    adr_edge_drain (world->edge, false);
+    assert_int_equal (s_ask (world, "GET", "/bucket/large", 0), 200);
+}
+
 #define RATE(test) cmocka_unit_test_setup_teardown (test, s_setup_rate, s_teardown)
 #define IDLE(test) cmocka_unit_test_setup_teardown (test, s_setup_idle, s_teardown)
 
@@ -593,7 +625,7 @@ int
 main (void)
 {
     const struct CMUnitTest tests[] = {
-        RATE (test_slow_headers), RATE (test_slow_body), IDLE (test_silent_body),   RATE (test_slow_chunks),
+        IDLE (test_draining), RATE (test_slow_headers), RATE (test_slow_body), IDLE (test_silent_body),   RATE (test_slow_chunks),
         RATE (test_what_is_refused_leaves_nothing), RATE (test_slow_store),   RATE (test_steady),    RATE (test_slow_reader), IDLE (test_silent_reader),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);

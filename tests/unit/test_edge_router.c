@@ -4,6 +4,7 @@
 #include "actor_harness.h"
 
 #include "core/entry.h"
+#include "core/settings.h"
 #include "wire/map_codec.h"
 
 #include <setjmp.h>
@@ -578,6 +579,58 @@ test_a_list_answer_is_passed_on (void **state)
     assert_int_equal (sent->payload.size, 4);
 }
 
+static adr_map_node_t *
+s_edge_node (unsigned zone)
+{
+    adr_id_t id = harness_id ((uint8_t) (0x10 * zone + ADR_NODE_EDGE));
+    return (adr_map_node_t *) adr_map_node (s_map, &id);
+}
+
+/* The newest answers to a write and to a list say this of their edge; and that to the write names this edge as the master's. */
+static void
+s_assert_draining (bool draining, const char *endpoint)
+{
+    s_write_t *w = s_write ();
+    w->write.number = 900 + s_map->epoch;
+    w->request[0] = (uint8_t) s_map->epoch;
+    s_ask (w, 10);
+    s_reply (2, s_tried ()->number, (s_say_t){ .status = ADR_STATUS_OK });
+    const Adr__Answer *answer = (const Adr__Answer *) s_last (ADR__KIND__ANSWER)->header;
+    assert_int_equal (answer->status, ADR_STATUS_OK); /* nothing is refused for it */
+    assert_int_equal (answer->draining, draining);
+    assert_string_equal (answer->endpoint, endpoint);
+    Adr__List list = ADR__LIST__INIT;
+    list.table = ADR_TABLE_KV;
+    list.limit_ms = 1;
+    harness_message (&s_router, s_client, ADR_NODE_CLIENT, ADR__KIND__LIST, &list.base, s_nothing);
+    Adr__ListAnswer rows = ADR__LIST_ANSWER__INIT;
+    rows.number = ((const Adr__List *) s_last (ADR__KIND__LIST)->header)->number;
+    harness_message (&s_router, s_meta (1), ADR_NODE_META, ADR__KIND__LIST_ANSWER, &rows.base, s_nothing);
+    assert_int_equal (((const Adr__ListAnswer *) s_last (ADR__KIND__LIST_ANSWER)->header)->draining, draining);
+    Adr__Read wrong = ADR__READ__INIT; /* of no table: what it answers by itself says it, too */
+    wrong.table = ADR_TABLE_COUNT - 1;
+    harness_message (&s_router, s_client, ADR_NODE_CLIENT, ADR__KIND__READ, &wrong.base, s_nothing);
+    assert_int_equal (((const Adr__Answer *) s_last (ADR__KIND__ANSWER)->header)->draining, draining);
+}
+
+/* [EDGE-9] */
+static void
+test_a_drained_edge_says_so_and_serves_on (void **state)
+{
+    (void) state;
+    s_lead (2, 5);
+    s_assert_draining (false, "tcp://127.0.0.2:7002");
+    s_edge_node (1)->leaving = true;
+    harness_tell_map (&s_router, s_map);
+    s_assert_draining (true, "tcp://127.0.0.2:7002");
+    s_edge_node (2)->leaving = true; /* nobody is sent to an edge that is drained */
+    harness_tell_map (&s_router, s_map);
+    s_assert_draining (true, "");
+    s_edge_node (1)->leaving = s_edge_node (2)->leaving = false;
+    harness_tell_map (&s_router, s_map);
+    s_assert_draining (false, "tcp://127.0.0.2:7002");
+}
+
 /* An answer counts only from a node of the group that was asked, with a number that we gave. */
 static void
 test_answers_of_strangers_are_dropped (void **state)
@@ -1124,7 +1177,9 @@ test_a_role_does_what_it_may_and_nothing_else (void **state)
                    { ADR__CONTROL_ACTION__KEY_DISABLE, false }, { ADR__CONTROL_ACTION__KEY_ENABLE, false },
                    { ADR__CONTROL_ACTION__KEY_DELETE, false }, { ADR__CONTROL_ACTION__KEY_ROTATE, false },
                    { ADR__CONTROL_ACTION__KEY_GRANT, false },  { ADR__CONTROL_ACTION__KEY_REVOKE, false },
-                   { ADR__CONTROL_ACTION__TOKEN_WITHDRAW, false }, { ADR__CONTROL_ACTION__GROUP_CREATE, false } };
+                   { ADR__CONTROL_ACTION__TOKEN_WITHDRAW, false }, { ADR__CONTROL_ACTION__GROUP_CREATE, false },
+                   { ADR__CONTROL_ACTION__SETTINGS_SET, false },
+                   { ADR__CONTROL_ACTION__SETTINGS_RESET, false } };
     static const adr_node_type_t s_roles[] = { ADR_NODE_CLIENT, ADR_NODE_READER, ADR_NODE_OPERATOR, ADR_NODE_ADMIN };
     uint64_t number = 0;
     s_restart_in (2);
@@ -1209,6 +1264,36 @@ test_a_key_s_change_goes_to_a_pki_node_and_back (void **state)
     }
 }
 
+/* [EDGE-7, SET-1] The same of settings. */
+static void
+test_settings_go_to_a_pki_node_as_they_were_asked (void **state)
+{
+    (void) state;
+    Adr__Control control = ADR__CONTROL__INIT;
+    Adr__Setting setting[2] = { ADR__SETTING__INIT, ADR__SETTING__INIT }, *pointer[2] = { &setting[0], &setting[1] };
+    setting[0].name = (char *) "gc.grace";
+    setting[1].name = (char *) "timing.of-tomorrow"; /* PKI nodes judge names, not edges */
+    setting[1].value = 7;
+    control.number = 9;
+    control.action = ADR__CONTROL_ACTION__SETTINGS_SET;
+    control.limit_ms = 5000;
+    control.n_setting = 2;
+    control.setting = pointer;
+    control.if_epoch = 4;
+    s_restart_in (2);
+    for (int again = 0; again < 2; again++) {
+        harness_message (&s_router, s_operator, ADR_NODE_ADMIN, ADR__KIND__CONTROL, &control.base, s_nothing);
+        const Adr__Control *passed = s_passed_on (ADR_ACTOR_CERT_SIGNER);
+        adr_id_t to = s_last (ADR__KIND__CONTROL)->to.node, home = s_pki (2);
+        assert_int_equal (adr_id_equal (&to, &home), again == 0);
+        assert_int_equal (passed->n_setting, 2);
+        assert_string_equal (passed->setting[1]->name, "timing.of-tomorrow");
+        assert_int_equal (passed->setting[1]->value, 7);
+        assert_int_equal (passed->if_epoch, 4);
+        assert_memory_equal (passed->asker.data, s_operator.node.bytes, ADR_ID_SIZE);
+    }
+}
+
 /* [EDGE-7] A question that is repeated keeps its place; places are given up at the limit. */
 static void
 test_operators_questions_are_bounded (void **state)
@@ -1231,16 +1316,49 @@ test_operators_questions_are_bounded (void **state)
     assert_int_equal (harness_count (&s_router, ADR__KIND__CONTROL), 514);
 }
 
+static void
+s_assert_limit (uint32_t limit_ms)
+{
+    s_write_t *w = s_write ();
+    w->write.number++;
+    w->request[0]++;
+    w->write.limit_ms = 5000;
+    s_ask (w, 10);
+    assert_int_equal (((const Adr__Write *) s_last (ADR__KIND__WRITE)->header)->limit_ms, limit_ms);
+}
+
+/* [SET-2, SET-3] The cluster's limit of a write, from the next one on; set no more, this host's own. */
+static void
+test_a_write_has_the_cluster_s_limit (void **state)
+{
+    (void) state;
+    s_assert_limit (5000);
+    harness_tell_setting (&s_router, s_map, "timing.write-timeout", 2000);
+    s_assert_limit (2000);
+    harness_tell_setting (&s_router, s_map, "timing.write-timeout", 50); /* out of range: passed over */
+    s_assert_limit (5000);
+    harness_tell_setting (&s_router, s_map, "timing.write-timeout", 3000);
+    s_map->epoch -= 2; /* an old map, late */
+    adr_setting_remove (s_map, "timing.write-timeout");
+    harness_tell_map (&s_router, s_map);
+    s_assert_limit (3000);
+    s_map->epoch += 2;
+    harness_tell_map (&s_router, s_map);
+    s_assert_limit (5000);
+}
+
 int
 main (void)
 {
 #define S_TEST(name) cmocka_unit_test_setup_teardown (name, s_setup, s_teardown)
     const struct CMUnitTest tests[] = {
+        S_TEST (test_a_write_has_the_cluster_s_limit),
         S_TEST (test_a_role_reads_and_writes_what_it_may),
         S_TEST (test_a_role_does_what_it_may_and_nothing_else),
         S_TEST (test_an_operator_s_question_goes_to_the_node_and_back),
         S_TEST (test_what_an_operator_cannot_ask),
         S_TEST (test_a_key_s_change_goes_to_a_pki_node_and_back),
+        S_TEST (test_settings_go_to_a_pki_node_as_they_were_asked),
         S_TEST (test_operators_questions_are_bounded),
         S_TEST (test_an_eviction_goes_to_the_own_zone_s_pki_node),
         S_TEST (test_an_eviction_that_is_asked_again_goes_to_another_pki_node),
@@ -1271,6 +1389,7 @@ main (void)
         S_TEST (test_a_set_of_tokens_goes_to_a_pki_node_and_back),
         S_TEST (test_reads_end_in_a_timeout),
         S_TEST (test_a_list_answer_is_passed_on),
+        S_TEST (test_a_drained_edge_says_so_and_serves_on),
         S_TEST (test_a_list_goes_on_behind_tombstones),
         S_TEST (test_answers_of_strangers_are_dropped),
         S_TEST (test_what_is_wrong_is_said),

@@ -4,6 +4,8 @@
 
 #include "../scenario/world.h"
 
+#include "core/settings.h"
+#include "wire/map_codec.h"
 #include "wire/pack.h"
 #include "wire/table.h"
 
@@ -105,9 +107,33 @@ s_calm (world_t *world)
     }
 }
 
+/* A registry with another timing, of which one node hears now, its two actors one after the other, and others later or never. */
+static void
+s_change_timing (world_t *world)
+{
+    adr_arena_t arena;
+    adr_arena_init (&arena, 4096, 1 << 20);
+    Adr__MapChanged changed = ADR__MAP_CHANGED__INIT;
+    int64_t poll = s_some_time (world, 200) / ADR_MS + 19;
+    int64_t least = adr_random_between (&world->random, 3 * poll, 6 * poll), most = least + least / 4 + 1 + s_some_time (world, 1000) / ADR_MS;
+    int node = s_any_node (world);
+    bool room = adr_setting_enter (world->map, "timing.poll", (uint64_t) poll)
+                && adr_setting_enter (world->map, "timing.election-min", (uint64_t) least)
+                && adr_setting_enter (world->map, "timing.election-max", (uint64_t) most);
+    assert_true (room);
+    assert_null (adr_settings_wrong (world->map->setting, world->map->setting_count));
+    world->map->epoch++;
+    changed.map = adr_map_message (world->map, &arena);
+    if (world->node[node].up) {
+        world_send (world, node, ADR_ACTOR_MAP_KEEPER, node, ADR_ACTOR_ELECTION, ADR__KIND__MAP_CHANGED, &changed.base);
+        world_send (world, node, ADR_ACTOR_MAP_KEEPER, node, ADR_ACTOR_HEALTH_CHECKER, ADR__KIND__MAP_CHANGED, &changed.base);
+    }
+    adr_arena_free (&arena);
+}
+
 /* What is broken, or NULL; lent until the next call. */
 static const char *
-s_random_world (uint64_t seed, bool trace)
+s_random_world (uint64_t seed, bool trace, bool timing)
 {
     static char s_broken[128];
     static const char *const s_names[] = { "a", "b", "c", "d", "e" };
@@ -131,10 +157,12 @@ s_random_world (uint64_t seed, bool trace)
     while (world->time_ns < until_ns && world->broken[0] == '\0') {
         world_run (world, world->time_ns + s_some_time (world, 1500));
         s_disturb (world);
+        if (timing)
+            s_change_timing (world);
     }
     s_calm (world);
     /* Everybody is silent for the promise, then a few timeouts. */
-    until_ns = world->time_ns + 10000 * ADR_MS;
+    until_ns = world->time_ns + (timing ? 30000 : 10000) * ADR_MS;
     world_run (world, until_ns);
     int master = world_master (world);
     snprintf (s_broken, sizeof s_broken, "%s", world->broken);
@@ -145,18 +173,32 @@ s_random_world (uint64_t seed, bool trace)
 }
 
 static void
-test_random_worlds (void **state)
+s_random_worlds (bool timing)
 {
-    (void) state;
     const char *count = getenv ("ADR_SEEDS");
     const char *first = getenv ("ADR_SEED");
     uint64_t from = first ? strtoull (first, NULL, 10) : 1;
     uint64_t until = first ? from : count ? strtoull (count, NULL, 10) : 200;
     for (uint64_t seed = from; seed <= until; seed++) {
-        const char *broken = s_random_world (seed, first != NULL);
+        const char *broken = s_random_world (seed, first != NULL, timing);
         if (broken != NULL)
             fail_msg ("%s: replay with ADR_SEED=%llu", broken, (unsigned long long) seed);
     }
+}
+
+static void
+test_random_worlds (void **state)
+{
+    (void) state;
+    s_random_worlds (false);
+}
+
+/* [SET-2] Whatever timing each node obeys, and whenever it changes: no lease overlaps a newer mastership. */
+static void
+test_random_worlds_whose_timing_changes (void **state)
+{
+    (void) state;
+    s_random_worlds (true);
 }
 
 /* --- whatever a peer says -------------------------------------------------------------------------------------- */
@@ -307,6 +349,7 @@ main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (test_random_worlds),
+        cmocka_unit_test (test_random_worlds_whose_timing_changes),
         cmocka_unit_test (test_peers_that_say_anything),
         cmocka_unit_test (test_the_map_names_whom_to_poll),
         cmocka_unit_test (test_a_stored_vote_of_another_size),

@@ -3,6 +3,8 @@
 
 #include "syncer_fixture.h"
 
+#include "core/settings.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -699,10 +701,26 @@ test_a_source_says_that_it_is_busy (void **state)
     assert_true (((const Adr__Place *) sent->header)->runs);
 }
 
+/* [SET-2] */
+static void
+test_it_repairs_as_fast_as_the_cluster_says (void **state)
+{
+    (void) state;
+    adr_map_t *map = harness_map (TRIO_ZONES);
+    uint64_t own = trio_self ()->environment.settings.repair_rate;
+    harness_tell_setting (&trio_node[1].harness, map, "store.repair-rate", 64 * 1024);
+    assert_int_equal (trio_self ()->environment.settings.repair_rate, 64 * 1024);
+    adr_setting_remove (map, "store.repair-rate");
+    harness_tell_map (&trio_node[1].harness, map);
+    assert_int_equal (trio_self ()->environment.settings.repair_rate, own);
+    adr_map_destroy (&map);
+}
+
 int
 main (void)
 {
     const struct CMUnitTest tests[] = {
+        TRIO_TEST (test_it_repairs_as_fast_as_the_cluster_says),
         TRIO_TEST (test_a_wiped_copy_is_made_whole),
         TRIO_TEST (test_the_base_is_the_least_applied_index),
         TRIO_TEST (test_the_window_covers_earlier_passes),

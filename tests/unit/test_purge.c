@@ -86,7 +86,7 @@ s_pass (int64_t ms)
 static void
 s_lead (void)
 {
-    fixture.harness.environment.settings.tombstone_retention_ns = S_RETENTION_MS * ADR_MS;
+    fixture_settings ()->tombstone_retention_ns = S_RETENTION_MS * ADR_MS;
     fixture_lead (1);
     s_ack_all (1);
 }
@@ -271,7 +271,7 @@ static void
 test_a_voter_that_is_away_for_long_is_not_waited_for (void **state) /* [STORE-9, REPAIR-2] */
 {
     (void) state;
-    fixture.harness.environment.settings.tombstone_retention_ns = S_RETENTION_MS * ADR_MS;
+    fixture_settings ()->tombstone_retention_ns = S_RETENTION_MS * ADR_MS;
     fixture_lead (1);
     fixture_ack (2, 1, 1);
     s_answered (2, 1, 1);
@@ -283,7 +283,7 @@ test_a_voter_that_is_away_for_long_is_not_waited_for (void **state) /* [STORE-9,
         s_answered (2, 1, deleted);
     }
     /* The tombstone is old enough, and zone 3 away for longer. */
-    fixture.harness.environment.settings.tombstone_retention_ns = 5000 * ADR_MS;
+    fixture_settings ()->tombstone_retention_ns = 5000 * ADR_MS;
     s_pass_alone (1100);
     assert_int_not_equal (s_find (deleted, ADR_TABLE_KV, ADR_OP_PURGE, "k"), 0);
 }
@@ -628,7 +628,7 @@ s_put_meta (uint64_t born)
 static void
 s_lead_sweeping (void)
 {
-    fixture.harness.environment.settings.sweep_interval_ns = S_SWEEP_MS * ADR_MS;
+    fixture_settings ()->sweep_interval_ns = S_SWEEP_MS * ADR_MS;
     s_lead ();
 }
 

@@ -4,6 +4,8 @@
 
 #include "replicator_fixture.h"
 
+#include "core/settings.h"
+
 #include "core/entry.h"
 #include "core/limits.h"
 #include "store/reader.h"
@@ -117,7 +119,7 @@ static void
 test_a_read_by_quorum_waits_for_polls_sent_after_it_came (void **state) /* [READ-6] */
 {
     (void) state;
-    fixture.harness.environment.settings.reads_by_quorum = 1;
+    fixture_settings ()->reads_by_quorum = 1;
     fixture_lead_with_ten_entries ();
     fixture_answered (2, 1, 1);
     fixture_answered (3, 1, 1);
@@ -303,6 +305,32 @@ test_puts_need_space_at_as_many_voters_as_a_commit (void **state) /* [STORE-11] 
     assert_int_equal (adr_store_last (fixture.store).index, 12);
 }
 
+/* How many of the read indexes that were asked for at once the master has told. */
+static size_t
+s_ask_index (uint64_t number)
+{
+    Adr__ReadIndex question = ADR__READ_INDEX__INIT;
+    question.number = number;
+    harness_forget (&fixture.harness);
+    fixture_tell (2, ADR_ACTOR_REPLICATOR, ADR__KIND__READ_INDEX, &question.base);
+    return harness_count (&fixture.harness, ADR__KIND__READ_INDEX_ANSWER);
+}
+
+/* [SET-2, ELECT-1] The lease is nine tenths of what the poll named and the voter promised, whatever the setting is by now. */
+static void
+test_a_lease_does_not_grow_with_a_longer_setting (void **state)
+{
+    (void) state;
+    fixture_lead_with_ten_entries ();
+    fixture_answered_poll_of (2, fixture.harness.now_ns); /* 500 ms */
+    assert_true (adr_setting_enter (fixture.map, "timing.poll", 1000) && adr_setting_enter (fixture.map, "timing.election-max", 59000));
+    harness_tell_setting (&fixture.harness, fixture.map, "timing.election-min", 30000);
+    fixture.harness.now_ns += 440 * ADR_MS;
+    assert_int_equal (s_ask_index (1), 1);
+    fixture.harness.now_ns += 20 * ADR_MS;
+    assert_int_equal (s_ask_index (2), 0);
+}
+
 int
 main (void)
 {
@@ -312,6 +340,7 @@ main (void)
         FIXTURE_TEST (test_a_question_is_answered_by_a_master_that_is_farther_than_the_repeat),
         FIXTURE_TEST (test_a_read_shares_no_question_that_left_before_it_came),
         FIXTURE_TEST (test_a_read_by_quorum_waits_for_polls_sent_after_it_came),
+        FIXTURE_TEST (test_a_lease_does_not_grow_with_a_longer_setting),
         FIXTURE_TEST (test_values_that_a_write_releases_fit_its_entry_or_it_is_refused),
         FIXTURE_TEST (test_a_write_has_as_many_operations_as_the_edge_lets_through),
         FIXTURE_TEST (test_an_edge_sends_nobody_else_an_answer),

@@ -523,6 +523,33 @@ test_health (void **state)
     ASK (403, NULL, "GET", "/_adrestia/other", .access = "");
 }
 
+/* [EDGE-9] While it drains nothing begins, whoever asks; what has begun ends; and it says so to who looks after it. */
+static void
+test_draining (void **state)
+{
+    world_t *world = *state;
+    ask_t put = { .method = "PUT", "/bucket/key", "body" };
+    ASK (200, NULL, "PUT", "/bucket");
+    talk_t *talk = s_begin (world, &put);
+    adr_s3_drain (world->s3, true);
+    ASK (503, "SlowDown", "PUT", "/bucket/other", "body");
+    ASK (503, "drained", "GET", "/bucket/key");
+    ASK (503, "SlowDown", "GET", "/bucket/key", .access = "");
+    ASK (503, "not ready", "GET", "/_adrestia/health/ready", .access = "");
+    ASK (200, "live", "GET", "/_adrestia/health/live", .access = "");
+    talk_t *late = s_begin (world, &put);
+    s_send_body (late);
+    assert_true (s_has_header (s_finish (world, late), "Retry-After", "1"));
+    s_end (&late);
+    s_send_body (talk);
+    assert_int_equal (s_finish (world, talk)->status, 200);
+    s_end (&talk);
+    adr_s3_drain (world->s3, false);
+    ASK (200, NULL, "GET", "/bucket/key");
+    ASK (404, "NoSuchKey", "GET", "/bucket/other");
+    ASK (200, "ready", "GET", "/_adrestia/health/ready", .access = "");
+}
+
 /* --- what the cluster answers ------------------------------------------------------------------------------------------- */
 
 static fake_fate_t
@@ -719,6 +746,7 @@ main (void)
         cmocka_unit_test_setup_teardown (test_a_request_keeps_its_list, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown (test_lists_are_swapped_under_threads, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown (test_health, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown (test_draining, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown (test_refused, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown (test_broken_bodies, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown (test_given_up, s_setup, s_teardown),

@@ -4,6 +4,7 @@
 #include "actor_harness.h"
 #include "store_fixture.h"
 
+#include "core/settings.h"
 #include "store/reader.h"
 #include "store/tree.h"
 
@@ -227,6 +228,42 @@ test_no_turn_is_long (void **state)
     uint64_t cost = s_everything () + 32 * 257;
     harness_advance (&s_scrubber, (int64_t) cost * S_SECOND / S_RATE - S_SECOND / 2);
     assert_int_equal (s_scrubber.notes[ADR_LEVEL_NOTE], 0);
+}
+
+/* [SET-2] The cluster says how long it rests; a rest that has begun, too; and what is set no more is the host's own again. */
+static void
+test_it_rests_as_long_as_the_cluster_says (void **state)
+{
+    (void) state;
+    adr_map_t *map = harness_map (1);
+    s_begin (1, 1 << 20);
+    harness_advance (&s_scrubber, 60 * S_SECOND);
+    assert_int_equal (s_scrubber.notes[ADR_LEVEL_NOTE], 1);
+    harness_tell_setting (&s_scrubber, map, "store.scrub-interval", 100000);
+    harness_advance (&s_scrubber, 30 * S_SECOND);
+    assert_int_equal (s_scrubber.notes[ADR_LEVEL_NOTE], 1);
+    harness_advance (&s_scrubber, 30 * S_SECOND);
+    assert_int_equal (s_scrubber.notes[ADR_LEVEL_NOTE], 2);
+    adr_setting_remove (map, "store.scrub-interval");
+    harness_tell_map (&s_scrubber, map);
+    harness_advance (&s_scrubber, S_INTERVAL_NS / 2);
+    assert_int_equal (s_scrubber.notes[ADR_LEVEL_NOTE], 2);
+    adr_map_destroy (&map);
+}
+
+static void
+test_it_reads_as_fast_as_the_cluster_says (void **state)
+{
+    (void) state;
+    adr_map_t *map = harness_map (1);
+    s_begin (1, 1 << 20);
+    harness_tell_setting (&s_scrubber, map, "store.scrub-rate", S_RATE);
+    uint64_t cost = s_everything () + 32 * 257;
+    harness_advance (&s_scrubber, (int64_t) cost * S_SECOND / S_RATE - S_SECOND / 2);
+    assert_int_equal (s_scrubber.notes[ADR_LEVEL_NOTE], 0);
+    harness_advance (&s_scrubber, S_SECOND);
+    assert_int_equal (s_scrubber.notes[ADR_LEVEL_NOTE], 1);
+    adr_map_destroy (&map);
 }
 
 /* What decays while it rests is found by the next pass. */
@@ -475,6 +512,8 @@ main (void)
         S_TEST (test_it_obeys_its_rate),
         S_TEST (test_no_turn_is_long),
         S_TEST (test_it_rests_between_passes),
+        S_TEST (test_it_rests_as_long_as_the_cluster_says),
+        S_TEST (test_it_reads_as_fast_as_the_cluster_says),
         S_TEST (test_it_begins_anywhere),
         S_TEST (test_a_damaged_value_is_named),
         S_TEST (test_all_values_of_a_segment_are_named),
