@@ -238,6 +238,8 @@ sim_options_trust (sim_options_t *self)
     self->trust = true;
     self->pki = self->all_in_core = true;
     self->split = self->split || s_coin (random);
+    /* Who is left may be one, and nobody mends its copy then. */
+    self->every_ns[SIM_FAULT_INDEX_ROT] = self->every_ns[SIM_FAULT_ROT] = 0;
     self->liar = s_coin (random);
     self->newcomers = (int) sim_pick (random, 1, 4);
     self->fault_time_ns = sim_draw (random, 8, 30) * SIM_SECOND;
