@@ -61,6 +61,7 @@ typedef struct {
     adr_random_t random;
     election_role_t role;
     int64_t act_at_ns, limit_at_ns; /* deadlines of the two timers, or ADR_NEVER */
+    int64_t own_call_ns; /* while it votes: when it would have called by itself */
 
     uint64_t term; /* highest that this election fenced, followed or heard; never falls */
     struct {

@@ -236,6 +236,7 @@ static void
 s_become_voting (election_t *self, const Adr__VoteRequest *request, const adr_id_t *candidate, int64_t now_ns,
                  adr_effects_t *effects)
 {
+    self->own_call_ns = self->role == ROLE_FOLLOWING ? self->act_at_ns : self->role == ROLE_CALLING ? now_ns : ADR_NEVER;
     election_become (self, ROLE_VOTING, request->term, effects);
     self->candidate = (adr_voter_t){ *candidate, request->incarnation };
     self->candidate_last = (adr_position_t){ request->last_term, request->last_index };
@@ -305,6 +306,10 @@ s_fenced_to_vote (election_t *self, adr_position_t last, int64_t now_ns, adr_eff
         ADR_MARK ("election: fenced, then refused");
         s_answer_request (self, &self->candidate, self->term, false, effects);
         election_become_following (self, self->term, now_ns, effects);
+        /* [ELECT-2] Who refuses whoever is behind has voted for nobody: candidates that ask again and again must not keep the one
+         * with the longest log from calling. */
+        if (behind && self->own_call_ns < self->act_at_ns && !ADR_PLANT (ELECT_2_REFUSING_DEFERS_CALLS))
+            election_wake_act (self, self->own_call_ns, effects);
         return;
     }
     s_cast_vote (self, now_ns, effects);

@@ -10,6 +10,7 @@
 #include "client/client.h"
 
 #include "core/actor.h"
+#include "wire/map_codec.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -332,6 +333,20 @@ adr_call_fail (adr_client_t *client, adr_result_t result, const char *text)
     s_error_of = client;
     snprintf (s_error, sizeof s_error, "%s", text);
     return result;
+}
+
+adr_map_t *
+adr_call_map (adr_client_t *self, adr_result_t *result)
+{
+    adr_map_t *map = NULL;
+    adr_call_t call;
+    adr_call_init (&call, self);
+    adr_session_map (self->session, 0, adr_call_done, &call);
+    *result = adr_call_wait (&call);
+    if (*result == ADR_OK && !adr_map_decode (&map, adr_bytes (call.value.data, call.value.size)))
+        *result = adr_call_fail (self, ADR_DAMAGED, "the edge's map cannot be read");
+    adr_call_free (&call);
+    return map;
 }
 
 /* --- key-value ------------------------------------------------------------------------------------------------ */

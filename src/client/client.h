@@ -45,6 +45,8 @@ void adr_call_end (adr_call_t *call, adr_status_t status, const char *text);
 adr_result_t adr_call_wait (adr_call_t *call);
 /* Fails a call before anything is asked. */
 adr_result_t adr_call_fail (adr_client_t *client, adr_result_t result, const char *text);
+/* The edge's map, the caller's to destroy; NULL and the result. */
+adr_map_t *adr_call_map (adr_client_t *client, adr_result_t *result);
 
 /* One row of a table; lent for the call. False: no more are wanted. */
 typedef struct {

@@ -41,20 +41,6 @@ s_find_group (s_show_t *show, const char *name)
     return show->group != NULL;
 }
 
-static adr_map_t *
-s_fetch_map (adr_client_t *self, adr_result_t *result)
-{
-    adr_map_t *map = NULL;
-    adr_call_t call;
-    adr_call_init (&call, self);
-    adr_session_map (self->session, 0, adr_call_done, &call);
-    *result = adr_call_wait (&call);
-    if (*result == ADR_OK && !adr_map_decode (&map, adr_bytes (call.value.data, call.value.size)))
-        *result = adr_call_fail (self, ADR_DAMAGED, "the edge's map cannot be read");
-    adr_call_free (&call);
-    return map;
-}
-
 static void
 s_take (s_show_t *show, adr_survivor_t *row, const Adr__Survivor *told)
 {
@@ -165,7 +151,7 @@ adr_recovery_show (adr_client_t *self, const char *group, adr_survivor_t rows[AD
     s_show_t show = { .client = self, .row = rows };
     *count = 0;
     *request = '\0';
-    show.map = s_fetch_map (self, &result);
+    show.map = adr_call_map (self, &result);
     if (!show.map)
         return result;
     show.epoch = show.map->epoch;

@@ -107,21 +107,6 @@ s_map_wrong (const adr_profile_t *profile, const adr_map_t *map)
 
 /* --- asking ------------------------------------------------------------------------------------------------------- */
 
-/* The edge's map, the caller's to destroy; NULL and the result. */
-static adr_map_t *
-s_fetch_map (adr_client_t *self, adr_result_t *result)
-{
-    adr_map_t *map = NULL;
-    adr_call_t call;
-    adr_call_init (&call, self);
-    adr_session_map (self->session, 0, adr_call_done, &call);
-    *result = adr_call_wait (&call);
-    if (*result == ADR_OK && !adr_map_decode (&map, adr_bytes (call.value.data, call.value.size)))
-        *result = adr_call_fail (self, ADR_DAMAGED, "the edge's map cannot be read");
-    adr_call_free (&call);
-    return map;
-}
-
 bool
 adr_client_token_take (adr_token_t *token, const Adr__Token *asked, const Adr__Token *kept)
 {
@@ -190,7 +175,7 @@ s_create (adr_client_t *self, const adr_token_terms_t *terms, const adr_map_t *m
 adr_map_t *
 adr_client_token_map (adr_client_t *self, adr_result_t *result)
 {
-    adr_map_t *map = s_fetch_map (self, result);
+    adr_map_t *map = adr_call_map (self, result);
     const char *wrong = map ? s_map_wrong (&self->profile, map) : NULL;
     if (wrong) {
         *result = adr_call_fail (self, ADR_DAMAGED, wrong);

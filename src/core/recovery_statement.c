@@ -4,14 +4,12 @@
 #include "core/recovery_statement.h"
 
 #include "core/cert.h"
+#include "core/pasted.h"
 
 #include <sodium.h>
 
 #define S_LAYOUT 1
 #define S_PREFIX "adrr1."
-#define S_PREFIX_SIZE (sizeof S_PREFIX - 1)
-#define S_CHECK_SIZE 4
-#define S_BASE64 sodium_base64_VARIANT_URLSAFE_NO_PADDING
 
 static_assert (ADR_RECOVERY_SIZE == ADR_RECOVERY_REQUEST_SIZE + ADR_SIGNATURE_SIZE, "an Ed25519 signature ends a statement");
 
@@ -111,63 +109,19 @@ adr_recovery_verify (const adr_recovery_t *recovery, adr_bytes_t root_certificat
 
 /* --- text --------------------------------------------------------------------------------------------------------- */
 
-static void
-s_check_of (const uint8_t *bytes, size_t size, uint8_t check[S_CHECK_SIZE])
-{
-    uint8_t hash[32];
-    crypto_generichash (hash, sizeof hash, bytes, size, NULL, 0);
-    memcpy (check, hash, S_CHECK_SIZE);
-}
-
 size_t
 adr_recovery_format (const adr_recovery_t *recovery, char text[ADR_RECOVERY_TEXT_MAX])
 {
-    uint8_t bytes[ADR_RECOVERY_SIZE + S_CHECK_SIZE];
-    size_t size = adr_recovery_encode (recovery, bytes);
-    s_check_of (bytes, size, bytes + size);
-    memcpy (text, S_PREFIX, S_PREFIX_SIZE);
-    sodium_bin2base64 (text + S_PREFIX_SIZE, ADR_RECOVERY_TEXT_MAX - S_PREFIX_SIZE, bytes, size + S_CHECK_SIZE, S_BASE64);
-    return strlen (text);
-}
-
-static bool
-s_is_space (char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-/* libsodium 1.0.18 takes some bytes above 127 for letters. */
-static bool
-s_is_ascii (const char *text, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if ((unsigned char) text[i] > 0x7e)
-            return false;
-    return true;
-}
-
-static bool
-s_decode_checked (adr_recovery_t *recovery, const uint8_t *bytes, size_t size)
-{
-    uint8_t check[S_CHECK_SIZE];
-    if (size < S_CHECK_SIZE)
-        return false;
-    s_check_of (bytes, size - S_CHECK_SIZE, check);
-    return memcmp (check, bytes + size - S_CHECK_SIZE, S_CHECK_SIZE) == 0
-           && adr_recovery_decode (recovery, adr_bytes (bytes, size - S_CHECK_SIZE));
+    uint8_t bytes[ADR_RECOVERY_SIZE + ADR_PASTED_CHECK_SIZE];
+    return adr_pasted_format (S_PREFIX, bytes, adr_recovery_encode (recovery, bytes), text, ADR_RECOVERY_TEXT_MAX);
 }
 
 bool
 adr_recovery_parse (adr_recovery_t *recovery, const char *text, size_t size)
 {
-    uint8_t bytes[ADR_RECOVERY_SIZE + S_CHECK_SIZE];
-    size_t bytes_size = 0;
+    uint8_t bytes[ADR_RECOVERY_SIZE + ADR_PASTED_CHECK_SIZE];
+    size_t bytes_size;
     *recovery = (adr_recovery_t){ 0 };
-    for (; size && s_is_space (*text); text++)
-        size--;
-    while (size && s_is_space (text[size - 1]))
-        size--;
-    return size > S_PREFIX_SIZE && memcmp (text, S_PREFIX, S_PREFIX_SIZE) == 0 && s_is_ascii (text, size)
-           && sodium_base642bin (bytes, sizeof bytes, text + S_PREFIX_SIZE, size - S_PREFIX_SIZE, NULL, &bytes_size, NULL, S_BASE64) == 0
-           && s_decode_checked (recovery, bytes, bytes_size);
+    return adr_pasted_parse (S_PREFIX, text, size, bytes, sizeof bytes, &bytes_size)
+           && adr_recovery_decode (recovery, adr_bytes (bytes, bytes_size));
 }

@@ -3,14 +3,13 @@
 
 #include "core/token.h"
 
+#include "core/pasted.h"
+
 #include <sodium.h>
 
 #define S_FORMAT 1
 #define S_FORMAT_FOUNDS 2 /* the same, of a node that is to found its group: who knows no such thing takes it for no token */
-#define S_CHECK_SIZE 4
 #define S_PREFIX "adr1."
-#define S_PREFIX_SIZE (sizeof S_PREFIX - 1)
-#define S_BASE64 sodium_base64_VARIANT_URLSAFE_NO_PADDING
 #define S_SCHEME "tcp://"
 
 #define S_PURPOSE "adrestia join" /* so that no other signature of this key is one of these */
@@ -97,14 +96,6 @@ s_put_doors (uint8_t *at, const adr_token_t *token)
     return at;
 }
 
-static void
-s_check_of (const uint8_t *bytes, size_t size, uint8_t check[S_CHECK_SIZE])
-{
-    uint8_t hash[32];
-    crypto_generichash (hash, sizeof hash, bytes, size, NULL, 0);
-    memcpy (check, hash, S_CHECK_SIZE);
-}
-
 static size_t
 s_encode (const adr_token_t *token, uint8_t start[ADR_TOKEN_BYTES_MAX])
 {
@@ -121,8 +112,7 @@ s_encode (const adr_token_t *token, uint8_t start[ADR_TOKEN_BYTES_MAX])
     at = s_put_text (at, token->group_name);
     at = s_put_text (at, token->node_name);
     at = s_put_doors (at, token);
-    s_check_of (start, (size_t) (at - start), at);
-    return (size_t) (at + S_CHECK_SIZE - start);
+    return (size_t) (at - start);
 }
 
 bool
@@ -136,11 +126,9 @@ adr_token_format (const adr_token_t *token, char text[ADR_TOKEN_TEXT_MAX])
 {
     adr_assert (s_is_well_formed (token));
     uint8_t bytes[ADR_TOKEN_BYTES_MAX];
-    size_t size = s_encode (token, bytes);
-    memcpy (text, S_PREFIX, S_PREFIX_SIZE);
-    sodium_bin2base64 (text + S_PREFIX_SIZE, ADR_TOKEN_TEXT_MAX - S_PREFIX_SIZE, bytes, size, S_BASE64);
+    size_t length = adr_pasted_format (S_PREFIX, bytes, s_encode (token, bytes), text, ADR_TOKEN_TEXT_MAX);
     sodium_memzero (bytes, sizeof bytes);
-    return strlen (text);
+    return length;
 }
 
 /* --- and back --------------------------------------------------------------------------------------------------- */
@@ -192,15 +180,10 @@ s_take_time (adr_bytes_t *rest, int64_t *time_ms)
 }
 
 static bool
-s_decode (adr_token_t *token, adr_bytes_t bytes)
+s_decode (adr_token_t *token, adr_bytes_t rest)
 {
-    uint8_t format, type, check[S_CHECK_SIZE];
-    if (bytes.size < S_CHECK_SIZE)
-        return false;
-    adr_bytes_t rest = adr_bytes (bytes.data, bytes.size - S_CHECK_SIZE);
-    s_check_of (rest.data, rest.size, check);
-    if (memcmp (check, rest.data + rest.size, S_CHECK_SIZE) != 0 || !s_take (&rest, &format, 1)
-        || (format != S_FORMAT && format != S_FORMAT_FOUNDS)
+    uint8_t format, type;
+    if (!s_take (&rest, &format, 1) || (format != S_FORMAT && format != S_FORMAT_FOUNDS)
         || !s_take (&rest, token->cluster.bytes, ADR_ID_SIZE) || !s_take (&rest, &type, 1))
         return false;
     token->type = (adr_node_type_t) type;
@@ -213,37 +196,13 @@ s_decode (adr_token_t *token, adr_bytes_t bytes)
            && s_is_well_formed (token);
 }
 
-static bool
-s_is_space (char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-/* libsodium 1.0.18 takes some bytes above 127 for letters. */
-static bool
-s_is_ascii (const char *text, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if ((unsigned char) text[i] > 0x7e)
-            return false;
-    return true;
-}
-
 bool
 adr_token_parse (adr_token_t *token, const char *text, size_t size)
 {
     uint8_t bytes[ADR_TOKEN_BYTES_MAX];
-    size_t bytes_size = 0;
+    size_t bytes_size;
     *token = (adr_token_t){ 0 };
-    for (; size && s_is_space (*text); text++)
-        size--;
-    while (size && s_is_space (text[size - 1]))
-        size--;
-    /* The library refuses padding, other letters of ASCII, and last bits that are not zero: one text only. */
-    bool good = size > S_PREFIX_SIZE && memcmp (text, S_PREFIX, S_PREFIX_SIZE) == 0 && s_is_ascii (text, size)
-                && sodium_base642bin (bytes, sizeof bytes, text + S_PREFIX_SIZE, size - S_PREFIX_SIZE, NULL, &bytes_size, NULL,
-                                      S_BASE64) == 0
-                && s_decode (token, adr_bytes (bytes, bytes_size));
+    bool good = adr_pasted_parse (S_PREFIX, text, size, bytes, sizeof bytes, &bytes_size) && s_decode (token, adr_bytes (bytes, bytes_size));
     sodium_memzero (bytes, sizeof bytes);
     if (!good)
         adr_token_forget (token);

@@ -269,7 +269,7 @@ sim_options_draw (sim_options_t *self, uint64_t seed)
     adr_random_t focus_random = { seed * UINT64_C (0xd1342543de82ef95) + 3 };
     if (!sim_focus_draw (self, &focus_random)) {
         adr_random_t trust_random = { seed * UINT64_C (0xff51afd7ed558ccd) + 7 };
-        if (sim_chance (&trust_random, 250000))
+        if (!self->guests && sim_chance (&trust_random, 250000)) /* guests are few as it is */
             sim_options_trust (self);
         adr_random_t repair_random = { seed * UINT64_C (0x94d049bb133111eb) + 5 };
         sim_focus_on_repair (self, &repair_random);
