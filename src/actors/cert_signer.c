@@ -34,7 +34,8 @@ struct cert_signer {
     adr_map_t *map;
     uint64_t next_number;
     change_t change;
-    int64_t start_ns;
+    uint64_t gathers_for; /* the recovery whose survivor has agreed, ... */
+    int64_t gathers_ns;   /* ... and when it did first */
     int64_t look_ns; /* when certificates are looked at next, whether they end soon */
     credential_desk_t desk;
 };
@@ -221,10 +222,15 @@ cert_signer_map (cert_signer_t *self)
     return self->map;
 }
 
+/* [RECOVER-9] A cut that has just healed, or a start: what others hold is not heard at once. */
 int64_t
-cert_signer_start (const cert_signer_t *self)
+cert_signer_gathers_since (cert_signer_t *self, uint64_t recovery, int64_t now_ns)
 {
-    return self->start_ns;
+    if (self->gathers_for != recovery) {
+        self->gathers_for = recovery;
+        self->gathers_ns = now_ns;
+    }
+    return self->gathers_ns;
 }
 
 uint64_t
@@ -283,7 +289,6 @@ s_receive (void *actor, const adr_event_t *event, adr_effects_t *effects)
         cert_signer_tend_desk (self, event->now_ns, effects);
         break;
     case ADR_EVENT_START:
-        self->start_ns = event->now_ns;
         self->look_ns = event->now_ns + S_FIRST_LOOK_NS;
         break;
     case ADR_EVENT_TURN_END:

@@ -520,6 +520,7 @@ s_on_written (cert_signer_t *self, const adr_event_t *event, adr_effects_t *effe
     else if (answer->status == ADR_STATUS_OK)
         s_read_first (self, event->now_ns, effects);
     else if (answer->status == ADR_STATUS_CONFLICT) { /* another change came first, or a record is in the way for good */
+        change->survivor_agreed = false;
         change->phase = s_first_phase (change);
         change->try_ns = event->now_ns + CERT_SIGNER_PAUSE_NS;
     } else {
@@ -614,6 +615,8 @@ cert_signer_tend_change (cert_signer_t *self, const adr_event_t *event, adr_effe
     change_t *change = cert_signer_change (self);
     if (change->phase == CHANGE_NONE)
         return;
+    if (change->phase != CHANGE_WRITING) /* what a survivor agreed to a while ago it is asked for again [RECOVER-11] */
+        change->survivor_agreed = false;
     if (event->now_ns >= change->limit_ns)
         change_end (self, change->phase == CHANGE_WAITING ? ADR_STATUS_TIMEOUT : ADR_STATUS_UNKNOWN,
                     change->phase == CHANGE_WAITING ? change->why : "not committed in time: ask again", effects);

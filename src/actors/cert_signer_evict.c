@@ -30,11 +30,21 @@ s_is_voter (const adr_group_status_t *status, const adr_map_node_t *node)
     return false;
 }
 
+/* A master whose registry does not have it says nothing of it. */
+static bool
+s_is_listed (const adr_group_status_t *status, const adr_map_node_t *node)
+{
+    for (uint32_t i = 0; i < status->member_count; i++)
+        if (adr_id_equal (&status->member[i].node, &node->id))
+            return true;
+    return false;
+}
+
 /* [TRUST-7] It votes no more, and nobody will take it in again by a registry that does not know yet that it leaves. */
 static bool
 s_is_out (const adr_group_status_t *status, const adr_map_node_t *node, const adr_map_t *held)
 {
-    return !s_is_voter (status, node) && (status->map_epoch >= held->epoch || ADR_PLANT (TRUST_7_STATUS_OF_BEFORE));
+    return s_is_listed (status, node) && !s_is_voter (status, node) && (status->map_epoch >= held->epoch || ADR_PLANT (TRUST_7_STATUS_OF_BEFORE));
 }
 
 /* [TRUST-3] Without the node the group's voters that are up, and can acknowledge, are no quorum of those that are to stay. What it
@@ -87,6 +97,15 @@ s_write_evicted (cert_signer_t *self, adr_map_t *held, adr_map_node_t *node, con
     s_write_next (self, held, node, "evict", event, effects);
 }
 
+/* [TRUST-7] Voters that were made by a registry which there never was, by a master that lied: the next one is beyond it, or nobody could
+ * be taken in any more. */
+static void
+s_outrun (adr_map_t *held, const adr_group_status_t *status)
+{
+    if (status->map_epoch > held->epoch && status->map_epoch - held->epoch < ADR_MAP_EPOCHS_MAX)
+        held->epoch = status->map_epoch;
+}
+
 /* [GROUP-4] Nobody votes there yet. */
 static bool
 s_is_in_forming_group (const adr_map_t *map, const adr_map_node_t *node)
@@ -119,8 +138,10 @@ cert_signer_decide_evict (cert_signer_t *self, adr_map_t *held, const adr_event_
             s_write_leaving (self, held, node, event, effects);
         else if (!s_is_out (status, node, held))
             change_wait (change, "its group has not let it go yet: ask again", event->now_ns);
-        else
+        else {
+            s_outrun (held, status);
             s_write_evicted (self, held, node, event, effects);
+        }
     }
 }
 

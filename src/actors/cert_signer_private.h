@@ -173,7 +173,8 @@ const uint8_t *cert_signer_sealing_key (const cert_signer_t *self);
 adr_map_t *cert_signer_map (cert_signer_t *self); /* the newest */
 void cert_signer_draw_request (cert_signer_t *self, uint8_t request[ADR_REQUEST_ID_SIZE], uint64_t number);
 uint64_t cert_signer_draw (cert_signer_t *self);
-int64_t cert_signer_start (const cert_signer_t *self); /* when it began */
+/* Since when it is known that the survivor agrees to this recovery: from now on, if it was not yet. */
+int64_t cert_signer_gathers_since (cert_signer_t *self, uint64_t recovery, int64_t now_ns);
 /* [TRUST-4] The key under which one of a certificate's records stands: its nodeId, its two keys, its serial. */
 size_t cert_signer_binding_key (const adr_cert_t *certificate, unsigned binding, uint8_t key[CERT_SIGNER_KEY_MAX]);
 /* A node's certificate from its request: peers as the map says, serial and validity, signed by this node's authority. */

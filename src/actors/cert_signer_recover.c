@@ -43,6 +43,7 @@ cert_signer_on_survivor (cert_signer_t *self, const adr_event_t *event, adr_effe
     change->awaits = false;
     if (answer->status == ADR_STATUS_OK) {
         change->survivor_agreed = true;
+        (void) cert_signer_gathers_since (self, change->recovery.number, event->now_ns);
         cert_signer_go_on (self, event->now_ns, effects);
     } else
         change_end (self, (adr_status_t) answer->status, answer->text, effects);
@@ -160,8 +161,8 @@ cert_signer_decide_recover (cert_signer_t *self, adr_map_t *held, const adr_even
         change_wait (change, "it is committed, and too few PKI nodes have signed it yet: ask again", event->now_ns);
     else if (why)
         change_end (self, ADR_STATUS_REFUSED, why, effects);
-    else if (group->type == cert_signer_environment (self)->type && event->now_ns - cert_signer_start (self) < S_GATHER_NS)
-        change_wait (change, "it has just started, and hears first which registries others hold: ask again", event->now_ns); /* [RECOVER-9] */
+    else if (group->type == cert_signer_environment (self)->type && event->now_ns - cert_signer_gathers_since (self, change->recovery.number, event->now_ns) < S_GATHER_NS)
+        change_wait (change, "it hears first which registries others hold: ask again", event->now_ns); /* [RECOVER-9] */
     else
         s_write_recovered (self, held, event, effects);
 }

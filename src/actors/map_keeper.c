@@ -287,9 +287,10 @@ s_take (s_keeper_t *self, adr_map_t *map)
         s_try_candidate (self);
 }
 
-/* Takes the map, or destroys it: it is only taken if it is newer and believed. */
+/* Takes the map, or destroys it: it is only taken if it is newer and believed. `says`: if it is not, that is worth a line; what any
+ * node may offer must not use that up. */
 static void
-s_offer (s_keeper_t *self, adr_map_t *map)
+s_offer (s_keeper_t *self, adr_map_t *map, bool says)
 {
     adr_map_fault_t fault = adr_map_judge (self->map, map, self->wall_ms);
     if (fault == ADR_MAP_BELIEVED && adr_map_size_max (map) > ADR_MAP_MAX)
@@ -298,7 +299,7 @@ s_offer (s_keeper_t *self, adr_map_t *map)
         s_take (self, map);
         return;
     }
-    if (fault != ADR_MAP_NOT_NEWER && map->epoch > self->refused_epoch) {
+    if (says && fault != ADR_MAP_NOT_NEWER && map->epoch > self->refused_epoch) {
         self->refused_epoch = map->epoch;
         adr_note (self->effects, ADR_LEVEL_WARNING, "a newer registry is offered -> not taken: %s epoch=%llu",
                   adr_map_fault_name (fault), (unsigned long long) map->epoch);
@@ -341,7 +342,7 @@ s_try_candidate (s_keeper_t *self)
     if (map->signature_count < adr_map_signatures_needed (self->map, map))
         return;
     self->candidate = NULL;
-    s_offer (self, map);
+    s_offer (self, map, true);
 }
 
 /* What this node's authority has signed, to the other PKI nodes. */
@@ -489,13 +490,13 @@ s_on_push (s_keeper_t *self, const adr_event_t *event)
         return;
     if (self->zone_pki >= 0 && adr_id_equal (&event->message.from.node, &self->pki[self->zone_pki]))
         self->heard_ns = self->now_ns;
-    if (push->map == NULL)
+    if (push->map == NULL || (from->type != ADR_NODE_PKI && !s_is_pki (self)))
         return;
     adr_map_t *offered = push->map->registry && push->map->registry->epoch > self->map->epoch ? adr_map_read (push->map) : NULL;
     bool tells = from->type == ADR_NODE_PKI; /* of the groups; others bring a registry alone, which is believed by who has signed it */
     s_tell_newer (self, from, push->epoch);
     if (offered)
-        s_offer (self, offered);
+        s_offer (self, offered, tells);
     else if (push->epoch > self->map->epoch)
         s_pull_newer (self, &event->message.from.node);
     if (tells)

@@ -82,6 +82,8 @@ s_take_entry (replicator_t *self, const adr_entry_t *entry, adr_bytes_t encoded,
     uint64_t term;
     adr_voters_t voters;
     adr_position_t last = adr_store_last (self->store);
+    if (entry->epoch > replicator_epoch_max (self))
+        return false;
     if (entry->kind == ADR_ENTRY_VOTERS
         && (entry->op_count != 1 || !adr_voters_decode (&voters, entry->op[0].value)))
         return false;
@@ -191,6 +193,7 @@ replicator_on_evidence (replicator_t *self, const adr_event_t *event)
     self->evidence_term = evidence->term;
     if (evidence->since_ns > self->evidence_ns)
         self->evidence_ns = evidence->since_ns;
+    self->evidence_for_ns = self->settings->election_min_ns; /* [SET-2] a longer time that is set later makes old evidence no newer */
     self->evidence_in_set = evidence->in_unlock_set;
     self->evidence_commit = self->evidence_commit_next;
     self->evidence_commit_next = evidence->commit;
@@ -202,7 +205,8 @@ bool
 replicator_evidence_fresh (const replicator_t *self)
 {
     return self->evidence_term == self->fence && self->evidence_ns != 0
-           && self->now_ns - self->evidence_ns < self->settings->election_min_ns;
+           && self->now_ns - self->evidence_ns < (self->evidence_for_ns < self->settings->election_min_ns ? self->evidence_for_ns
+                                                                                                            : self->settings->election_min_ns);
 }
 
 /* --- acknowledgements --------------------------------------------------------------------------------------------- */

@@ -54,7 +54,8 @@ s_go_on_from_last (replicator_t *self)
     if (adr_store_read_log (self->store, adr_store_last (self->store).index, 1, &self->scratch, &status) == 1
         && adr_entry_decode (&self->entry, adr_bytes (self->scratch.data, self->scratch.size))) {
         self->time_last_ms = self->entry.time_ms;
-        replicator_learn_epoch (self, self->entry.epoch);
+        if (self->entry.epoch <= replicator_epoch_max (self))
+            replicator_learn_epoch (self, self->entry.epoch);
     }
 }
 
@@ -98,7 +99,7 @@ replicator_become_streaming (replicator_t *self)
     s_note_log_time (self);
     self->opening = last.index + 1;
     self->repair.checkpoint_ns = self->now_ns;
-    self->voters_shown.count = 0;
+    self->voters_shown = (adr_voters_t){ 0 };
     self->voters_index = voters->at.index > adr_store_commit (self->store) ? voters->at.index : 0;
     for (uint32_t i = 1; i < self->peer_count; i++) {
         int place = adr_voters_find_node (voters, &self->peer[i].node);

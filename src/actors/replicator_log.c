@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#define S_EPOCHS_AHEAD 1024 /* of what the registry says: recoveries that this node has not heard of */
 #define S_REREAD_FIRST_NS (100 * ADR_MS) /* what the disk refused is tried again */
 #define S_STILL_LOST_NS (5000 * ADR_MS)  /* what is missing is spoken of this often */
 #define S_REREAD_NS (1000 * ADR_MS)      /* a bad sector may hold the disk up for long */
@@ -55,6 +56,12 @@ replicator_learn_epoch (replicator_t *self, uint32_t epoch)
 {
     if (self->epoch < epoch)
         self->epoch = epoch;
+}
+
+uint32_t
+replicator_epoch_max (const replicator_t *self)
+{
+    return adr_map_epoch (self->map, &self->environment->group) + S_EPOCHS_AHEAD;
 }
 
 void

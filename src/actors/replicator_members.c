@@ -5,6 +5,8 @@
 
 #include "actors/replicator_private.h"
 
+#include "core/map_trust.h"
+
 /* --- the states of the others ------------------------------------------------------------------------------------- */
 
 static const char *
@@ -179,12 +181,21 @@ s_tend_member (replicator_t *self, peer_t *peer)
 
 /* --- who votes ---------------------------------------------------------------------------------------------------- */
 
+/* [TRUST-7] By which registry the voters were decided. What is further ahead of ours than registries ever get at once was no honest
+ * master's: it must not keep the group as it is for ever. */
+uint64_t
+replicator_voters_epoch (const replicator_t *self, const adr_voters_t *voters)
+{
+    bool absurd = voters->map_epoch > self->map->epoch && voters->map_epoch - self->map->epoch > ADR_MAP_EPOCHS_MAX;
+    return absurd ? 0 : voters->map_epoch;
+}
+
 /* [TRUST-7] By whichever is newer, this master's registry or that of the voters before. */
 static void
 s_propose_voters (replicator_t *self, adr_voters_t *voters, const char *why)
 {
-    if (self->map->epoch > voters->map_epoch)
-        voters->map_epoch = self->map->epoch;
+    uint64_t before = replicator_voters_epoch (self, voters);
+    voters->map_epoch = self->map->epoch > before ? self->map->epoch : before;
     uint8_t value[ADR_VOTERS_BYTES_MAX];
     adr_entry_t *entry = &self->entry;
     adr_op_t *op = &entry->op[0];
@@ -272,7 +283,7 @@ s_note_leaving (replicator_t *self, adr_voters_t *voters)
         leaves |= node->leaving && !node->evicted && adr_id_equal (&node->group, &self->environment->group)
                   && adr_voters_find_node (voters, &node->id) < 0;
     }
-    if (!leaves || self->map->epoch <= voters->map_epoch)
+    if (!leaves || self->map->epoch <= replicator_voters_epoch (self, voters))
         return false;
     s_propose_voters (self, voters, "who leaves is known");
     return true;
@@ -318,10 +329,13 @@ s_tend_voters (replicator_t *self)
     if (!replicator_leads (self) || !may_propose || !replicator_may_append (self)) /* [REPL-4] */
         return;
     adr_voters_t voters = *adr_store_voters (self->store);
-    bool knows = self->map->epoch >= voters.map_epoch || ADR_PLANT (TRUST_7_OLD_MAP_ADMITS); /* who is to go [TRUST-7] */
-    if (s_remove_forgetful (self, &voters) || !knows || s_remove_leaving (self, &voters) || s_note_leaving (self, &voters))
+    if (s_remove_forgetful (self, &voters) || s_remove_leaving (self, &voters) || s_note_leaving (self, &voters))
         return;
-    s_admit (self, &voters);
+    /* [TRUST-7] Whoever is taken in must not be one that a newer registry wants out; [RECOVER-8] nor one that the registry is about to
+     * evict. */
+    bool knows = self->map->epoch >= replicator_voters_epoch (self, &voters) || ADR_PLANT (TRUST_7_OLD_MAP_ADMITS);
+    if (knows && !replicator_recovery_is_ahead (self))
+        s_admit (self, &voters);
 }
 
 /* --- whether it should lead --------------------------------------------------------------------------------------- */

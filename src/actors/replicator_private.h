@@ -172,6 +172,7 @@ typedef struct replicator {
 
     /* A member's evidence of its master [READ-5]. */
     uint64_t evidence_term;
+    int64_t evidence_for_ns;   /* how long that counts [READ-4] */
     int64_t evidence_ns;       /* own clock: what the master said is no older than this; 0: none */
     bool evidence_in_set;      /* the master counts us in the unlock set [READ-4] */
     uint64_t evidence_commit;  /* of the evidence before the newest: what a node that is ready has applied */
@@ -300,6 +301,13 @@ adr_address_t replicator_address (adr_id_t node);
 void replicator_recovery_open (replicator_t *self);  /* what a former life has begun */
 void replicator_recovery_learn (replicator_t *self); /* from its map */
 void replicator_tend_recovery (replicator_t *self);  /* each tick */
+/* [PART-1] Epochs rise by one a recovery: what is much further ahead than the registry says is nonsense, and would outlive its writer in
+ * every version that comes after it. */
+uint32_t replicator_epoch_max (const replicator_t *self);
+/* It has begun, and the registry does not say so yet. */
+bool replicator_recovery_is_ahead (const replicator_t *self);
+/* By which registry the voters were decided; 0: by none, or by one that there cannot be. */
+uint64_t replicator_voters_epoch (const replicator_t *self, const adr_voters_t *voters);
 void replicator_on_control (replicator_t *self, const adr_event_t *event);
 
 /* --- replicator_status.c */

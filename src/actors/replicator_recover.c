@@ -132,7 +132,7 @@ s_append_voters (replicator_t *self)
 {
     uint8_t value[ADR_VOTERS_BYTES_MAX];
     const adr_voters_t *before = adr_store_voters (self->store);
-    adr_voters_t alone = { .quorum = before->quorum, .map_epoch = before->map_epoch, .count = 1 };
+    adr_voters_t alone = { .quorum = before->quorum, .map_epoch = replicator_voters_epoch (self, before), .count = 1 };
     alone.voter[0] = (adr_voter_t){ self->environment->node, self->environment->incarnation };
     s_fill_entry (self, adr_bytes (value, adr_voters_encode (&alone, value)));
     if (!adr_store_takes (self->store, &self->entry, true) || !adr_store_has_room (self->store))
@@ -166,6 +166,14 @@ replicator_tend_recovery (replicator_t *self)
         s_append_voters (self);
     else
         self->recovery.wanted = false; /* it was done: nobody else appends below that term */
+}
+
+bool
+replicator_recovery_is_ahead (const replicator_t *self)
+{
+    adr_recovery_t held;
+    uint64_t number = adr_map_recovery (self->map, &self->environment->group, &held) ? held.number : 0;
+    return self->recovery.number > number;
 }
 
 /* --- what it learns ------------------------------------------------------------------------------------------------- */
@@ -248,8 +256,10 @@ s_on_ask (replicator_t *self, const adr_event_t *event, adr_bytes_t bytes)
         s_answer (self, event, ADR_STATUS_DENIED, "the root of this cluster has not signed that", NULL);
         return;
     }
+    uint64_t term;
     bool begun = statement.number == self->recovery.number && adr_id_equal (&statement.survivor, &self->environment->node)
-                 && statement.incarnation == self->environment->incarnation;
+                 && statement.incarnation == self->environment->incarnation
+                 && adr_store_term_at (self->store, statement.end.index + 1, &term) && term == self->recovery.term; /* behind this very end */
     const char *why = begun ? NULL : s_refusal (self, &statement);
     if (!begun && why == NULL && s_has_master (self))
         why = "its group has a master: it has not lost its quorum";

@@ -5,6 +5,9 @@
 
 #include "core/map_trust.h"
 
+/* [RECOVER-2] Nor may it be found, years later, by whoever stole one authority: when so many changes have come since, it is over. */
+#define S_EPOCHS_VALID 100
+
 static bool
 s_recovery_of (const adr_map_group_t *group, adr_recovery_t *recovery)
 {
@@ -49,7 +52,8 @@ s_may_come (const adr_map_t *held, const adr_map_t *offered, const adr_map_group
     bool newer = recovery.number > before.number;
     bool signed_by_root = adr_recovery_verify (&recovery, adr_bytes (held->root_certificate, held->root_certificate_size))
                           && adr_id_equal (&recovery.cluster, &held->cluster);
-    return newer && signed_by_root && offered->epoch >= recovery.epoch
+    bool in_time = held->epoch < recovery.epoch + S_EPOCHS_VALID;
+    return newer && in_time && signed_by_root && offered->epoch >= recovery.epoch
            && s_others_are_evicted (held, offered, &recovery);
 }
 

@@ -220,6 +220,7 @@ the_registry_says_it_all_at_once (void **state)
     s_reply (ADR__KIND__READ, ADR_STATUS_OK, 9, adr_bytes (next->sealed, next->sealed_size));
     assert_int_equal (harness_count (&s_signer, ADR__KIND__CONTROL_ANSWER), 0); /* nor before enough have signed it */
     s_tell_taken (next);
+    s_survivor_says (&recovery, ADR_STATUS_OK, "");
     s_reply (ADR__KIND__READ, ADR_STATUS_OK, 9, adr_bytes (next->sealed, next->sealed_size));
     s_assert_answered (ADR_STATUS_OK, 5, "recovered");
     s_apply (6, &recovery); /* the same again */
@@ -357,6 +358,7 @@ the_pki_group_leaps (void **state)
     s_read (&recovery, NULL);
     assert_int_equal (harness_count (&s_signer, ADR__KIND__WRITE), 0);
     harness_advance (&s_signer, 15000 * ADR_MS);
+    s_survivor_says (&recovery, ADR_STATUS_OK, "");
     s_reply (ADR__KIND__READ, ADR_STATUS_NOT_FOUND, 0, s_nothing);
     assert_int_equal (harness_count (&s_signer, ADR__KIND__WRITE), 0);
     adr_map_t *newer = registry_next (s_founding->map); /* somebody does */
@@ -365,6 +367,7 @@ the_pki_group_leaps (void **state)
     adr_map_seal (newer);
     s_tell_taken (newer);
     harness_advance (&s_signer, 2000 * ADR_MS);
+    s_survivor_says (&recovery, ADR_STATUS_OK, "");
     s_reply (ADR__KIND__READ, ADR_STATUS_OK, 3, adr_bytes (s_founding->map->sealed, s_founding->map->sealed_size)); /* its own log does not */
     adr_map_t *next = s_written ();
     assert_int_equal (next->epoch, 1001);
@@ -381,6 +384,20 @@ the_pki_group_leaps (void **state)
     adr_map_destroy (&next);
 }
 
+/* [RECOVER-11] What it agreed to a while ago may not be so any more. */
+static void
+a_survivor_is_asked_again_before_the_write (void **state)
+{
+    (void) state;
+    adr_recovery_t recovery = s_statement (ADR_NODE_PKI, 1, 1001);
+    s_apply (5, &recovery);
+    s_read (&recovery, NULL);
+    harness_advance (&s_signer, 17000 * ADR_MS);
+    s_survivor_says (&recovery, ADR_STATUS_REFUSED, "its group has a master");
+    s_assert_answered (ADR_STATUS_REFUSED, 5, "master");
+    assert_int_equal (harness_count (&s_signer, ADR__KIND__WRITE), 0);
+}
+
 int
 main (void)
 {
@@ -393,6 +410,7 @@ main (void)
         S_TEST (a_group_with_a_master_is_not_recovered),
         S_TEST (what_cannot_be_is_refused),
         S_TEST (the_pki_group_leaps),
+        S_TEST (a_survivor_is_asked_again_before_the_write),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -47,12 +47,14 @@ s_teardown (void **state)
     return 0;
 }
 
+static uint32_t s_members = 3; /* of whom statuses speak */
+
 /* The group of this type has these voters, by a registry of that epoch, that are up; bits by zone. */
 static void
 s_tell_status_by (adr_node_type_t type, unsigned voters, unsigned up, uint64_t epoch)
 {
     static uint64_t sequence;
-    adr_group_status_t status = { .term = 1, .sequence = ++sequence, .member_count = 3, .map_epoch = epoch,
+    adr_group_status_t status = { .term = 1, .sequence = ++sequence, .member_count = s_members, .map_epoch = epoch,
                                   .master = registry_node (s_map, 1, type)->id };
     for (uint32_t zone = 0; zone < 3; zone++)
         status.member[zone] = (adr_map_member_t){ .node = registry_node (s_map, zone, type)->id, .voter = voters >> zone & 1,
@@ -203,6 +205,30 @@ a_voter_leaves_before_it_is_evicted (void **state)
     s_reply (ADR__KIND__READ, ADR_STATUS_OK, 10, adr_bytes (evicted->sealed, evicted->sealed_size));
     s_assert_answered (ADR_STATUS_OK, 5);
     adr_map_destroy (&leaving);
+    adr_map_destroy (&evicted);
+}
+
+/* [TRUST-7] Of whom a status says nothing nothing is known; and a registry that only a liar knows is outrun by the next. */
+static void
+silence_is_no_word_and_a_lie_is_outrun (void **state)
+{
+    (void) state;
+    adr_id_t node = registry_node (s_map, 2, ADR_NODE_META)->id;
+    registry_node (s_map, 2, ADR_NODE_META)->leaving = true;
+    adr_map_unseal (s_map);
+    adr_map_seal (s_map);
+    s_members = 2; /* the third is not spoken of */
+    s_tell_status_by (ADR_NODE_META, 3, 7, 5000);
+    s_evict (&node, 5, 10000);
+    s_reply (ADR__KIND__READ, ADR_STATUS_OK, 9, adr_bytes (s_map->sealed, s_map->sealed_size));
+    assert_int_equal (harness_count (&s_signer, ADR__KIND__WRITE), 0);
+    s_members = 3;
+    s_tell_status_by (ADR_NODE_META, 3, 7, 5000);
+    s_reply (ADR__KIND__READ, ADR_STATUS_OK, 9, adr_bytes (s_map->sealed, s_map->sealed_size));
+    adr_map_t *evicted = s_written (ADR__CONDITION__VERSION);
+    assert_true (registry_node (evicted, 2, ADR_NODE_META)->evicted);
+    assert_int_equal (evicted->epoch, 5001);
+    assert_true (adr_map_is_step (s_map, evicted));
     adr_map_destroy (&evicted);
 }
 
@@ -487,6 +513,7 @@ main (void)
         S_TEST (an_edge_is_drained_and_taken_back),
         S_TEST (a_voter_leaves_before_it_is_evicted),
         S_TEST (a_standby_leaves_before_it_is_evicted),
+        S_TEST (silence_is_no_word_and_a_lie_is_outrun),
         S_TEST (a_voter_is_unmade_and_made),
         S_TEST (who_is_needed_stays_a_voter),
         S_TEST (who_is_needed_is_not_evicted),

@@ -118,6 +118,20 @@ what_the_root_has_signed_is_believed (void **state)
     adr_map_destroy (&read);
 }
 
+/* [RECOVER-2] It was signed long ago, and not used: whoever finds it can do nothing with it. */
+static void
+an_old_statement_is_worth_nothing (void **state)
+{
+    (void) state;
+    s_founding->map->epoch = 101; /* it names 2 */
+    s_offered->epoch = 102;
+    assert_int_equal (s_judge (), ADR_MAP_BELIEVED);
+    assert_true (s_is_step ());
+    s_founding->map->epoch = 102;
+    s_offered->epoch = 103;
+    s_assert_refused ();
+}
+
 /* Two stolen authorities, and one group to take. */
 static void
 an_authority_is_no_root (void **state)
@@ -317,6 +331,7 @@ main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown (what_the_root_has_signed_is_believed, s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown (an_old_statement_is_worth_nothing, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown (an_authority_is_no_root, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown (a_changed_statement_is_none, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown (another_cluster_s_statement_is_none, s_setup, s_teardown),

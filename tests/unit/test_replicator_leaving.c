@@ -61,10 +61,13 @@ s_tell_gone (unsigned zone)
 
 /* --- the group ---------------------------------------------------------------------------------------------------- */
 
+static uint64_t s_term = 1; /* of the mastership */
+
 static int
 s_start_with_two (void **state)
 {
     (void) state;
+    s_term = 1;
     return fixture_start_with (2);
 }
 
@@ -72,6 +75,7 @@ static int
 s_start_alone (void **state)
 {
     (void) state;
+    s_term = 1;
     return fixture_start_with (1);
 }
 
@@ -113,8 +117,8 @@ s_live_on (unsigned zone, unsigned other, int64_t length_ns)
         for (unsigned member = 2; member <= 3; member++) {
             if (member != zone && member != other)
                 continue;
-            fixture_answered (member, 1, 1);
-            fixture_ack (member, 1, s_last ());
+            fixture_answered (member, s_term, 1);
+            fixture_ack (member, s_term, s_last ());
         }
         harness_advance (&fixture.harness, 50 * ADR_MS);
         fixture_sync ();
@@ -343,19 +347,35 @@ test_a_standby_that_leaves_is_not_admitted (void **state) /* [TRUST-3] */
     s_assert_voters (true, true, true);
 }
 
-/* A master that has started with the map of yesterday, and does not know that somebody leaves; its group's log does. */
+/* It starts again with the map of yesterday, which has this epoch and in which zone 3's node stays, and leads once more. */
+static void
+s_start_with_older_map (uint64_t epoch)
+{
+    s_node (3)->leaving = false;
+    adr_map_unseal (fixture.map);
+    fixture.map->epoch = epoch;
+    fixture_restart ();
+    fixture_lead (++s_term);
+}
+
+static void
+s_log_knows_by (uint64_t epoch)
+{
+    s_zone_3_catches_up ();
+    fixture.map->epoch = epoch - 1;
+    s_tell_leaving (3);
+    s_live_on (2, 3, 400 * ADR_MS);
+    assert_true (adr_store_voters (fixture.store)->map_epoch == epoch);
+    s_assert_voters (true, true, false);
+}
+
+/* A master that does not know that somebody leaves; its group's log does. */
 static void
 test_nobody_comes_in_by_an_older_registry (void **state) /* [TRUST-7] */
 {
     (void) state;
-    s_zone_3_catches_up ();
-    fixture.map->epoch = 999;
-    s_tell_leaving (3);
-    s_live_on (2, 3, 400 * ADR_MS);
-    assert_int_equal (adr_store_voters (fixture.store)->map_epoch, 1000);
-    fixture.map->epoch = 5;
-    s_node (3)->leaving = false;
-    s_tell_map ();
+    s_log_knows_by (1000);
+    s_start_with_older_map (6);
     s_live_on (2, 3, 3000 * ADR_MS);
     s_assert_voters (true, true, false);
     fixture.map->epoch = 1000;
@@ -363,6 +383,31 @@ test_nobody_comes_in_by_an_older_registry (void **state) /* [TRUST-7] */
     s_live_on (2, 3, 400 * ADR_MS);
     s_assert_voters (true, true, true);
     assert_int_equal (adr_store_voters (fixture.store)->map_epoch, 1001);
+}
+
+/* A member that was taken over has led, and named a registry which there never will be: that keeps nobody out. */
+static void
+test_an_absurd_registry_is_none (void **state) /* [TRUST-7] */
+{
+    (void) state;
+    s_log_knows_by (UINT64_MAX);
+    s_start_with_older_map (6);
+    s_live_on (2, 3, 3000 * ADR_MS);
+    s_assert_voters (true, true, true);
+    assert_int_equal (adr_store_voters (fixture.store)->map_epoch, 6);
+}
+
+/* Who leaves goes, also by a registry that is older than that of the voters. */
+static void
+test_an_older_registry_lets_go (void **state) /* [TRUST-7] */
+{
+    (void) state;
+    s_log_knows_by (1000);
+    s_start_with_older_map (6);
+    s_tell_leaving (2);
+    s_live_on (2, 3, 400 * ADR_MS);
+    s_assert_voters (true, false, false);
+    assert_int_equal (adr_store_voters (fixture.store)->map_epoch, 1000);
 }
 
 /* A status tells of voters that are committed. */
@@ -811,6 +856,8 @@ main (void)
         S_TEST_OF (test_a_standby_that_has_caught_up_is_admitted, s_start_with_two),
         S_TEST_OF (test_a_standby_that_leaves_is_not_admitted, s_start_with_two),
         S_TEST_OF (test_nobody_comes_in_by_an_older_registry, s_start_with_two),
+        S_TEST_OF (test_an_absurd_registry_is_none, s_start_with_two),
+        S_TEST_OF (test_an_older_registry_lets_go, s_start_with_two),
         S_TEST_OF (test_a_status_does_not_run_ahead_of_the_commit, s_start_with_two),
         S_TEST_OF (test_voters_are_kept_from_who_is_none_until_they_are_committed, s_start_with_two),
         S_TEST_OF (test_one_voter_does_not_wait_for_who_leaves, s_start_alone),
