@@ -17,7 +17,7 @@ made_with() { # COMPILER OPTION
     local name=$folder/$1$2 file
     mkdir "$name"
     for file in "$top"/src/{core,wire,store,actors}/*.c "$build"/src/wire/*.pb-c.c "$top"/tests/sim/*.c \
-                "$top/tests/unit/memory_index.c"; do
+                "$top/tests/unit/memory_index.c" "$top/tests/unit/ideal_group.c"; do
         case $file in */store/disk_posix.c | */store/*_lmdb*.c | */store/index_*.c) ;; *) echo "$file" ;; esac
     done | (cd "$name" && xargs -P "$(nproc)" -n 4 "$1" "$2" -std=gnu11 -D_GNU_SOURCE -w -c \
         -I"$top/src" -I"$top/tests/sim" -I"$top/tests/unit" -I"$build/src")
