@@ -8,6 +8,7 @@
 #include "shell/init.h"
 
 #include "core/cert.h"
+#include "shell/backup_key.h"
 #include "shell/sealed_key.h"
 #include "wire/map_codec.h"
 
@@ -18,6 +19,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,11 +33,13 @@
 static const char S_HELP[] = "adrestia cert show FILE [--json]\n"
                              "adrestia cert verify FILE --map FILE|--ca DIR [--json]\n"
                              "adrestia cert sign REQUEST --ca DIR --out FILE [--passphrase-file FILE]\n"
+                             "adrestia cert unseal BACKUP --ca DIR --out FILE [--passphrase-file FILE]\n"
                              "  --map FILE   the cluster.map of a host, which names root and authorities\n"
-                             "  --ca DIR     a folder with root.cert and authority-*.cert; to sign: and root.key, which is kept offline\n"
-                             "  --out FILE   where the authority's certificate goes; it must not be there yet\n"
+                             "  --ca DIR     a folder with root.cert and authority-*.cert; to sign, to unseal: and root.key, which is kept offline\n"
+                             "  --out FILE   where the authority's certificate, or the key, goes; it must not be there yet\n"
                              "  --passphrase-file FILE  its first line opens root.key, if init has sealed that; -: of standard input\n"
                              "sign: REQUEST is the authority.request that `adrestiad join` of a PKI node has written.\n"
+                             "unseal: BACKUP is ca/sealing.key.backup; what comes out is a PKI node's sealing.key, and opens every S3 secret.\n"
                              "Exit: 0 sound, 7 no certificate, 8 not to be believed, 64 wrong command line.\n";
 
 typedef struct {
@@ -358,6 +362,44 @@ s_sign (const s_options_t *options)
     return code;
 }
 
+/* --- unseal --------------------------------------------------------------------------------------------------- */
+
+/* The key comes into a file that nobody else may read, as PKI nodes want it. */
+static int
+s_write_secret (const char *path, const uint8_t key[32])
+{
+    char text[2 * 32 + 2];
+    adr_hex_format (text, key, 32);
+    strcat (text, "\n");
+    mode_t before = umask (077);
+    int code = s_write_new (path, adr_bytes (text, strlen (text)));
+    umask (before);
+    sodium_memzero (text, sizeof text);
+    return code;
+}
+
+static int
+s_unseal (const s_options_t *options)
+{
+    adr_buffer_t file = { 0 };
+    adr_cert_t root;
+    adr_keys_t keys = { 0 };
+    uint8_t key[32];
+    int code = S_INVALID;
+    if (!s_read_file (options->file, &file) || !adr_shell_read_root (options->ca, options->passphrase, &root, &keys)) {
+        adr_buffer_free (&file);
+        return S_INVALID;
+    }
+    if (adr_backup_open (&keys, (const char *) file.data, file.size, key))
+        code = s_write_secret (options->out, key);
+    else
+        fprintf (stderr, "adrestia cert: %s: is no backup that this root can open\n", options->file);
+    sodium_memzero (&keys, sizeof keys);
+    sodium_memzero (key, sizeof key);
+    adr_buffer_free (&file);
+    return code;
+}
+
 /* --- the command line ----------------------------------------------------------------------------------------- */
 
 /* 0, or the exit code; -1 for help. */
@@ -408,6 +450,8 @@ adr_shell_cert (int argc, char **argv)
         return options.map ? s_verify_by_map (&options) : s_verify_by_ca (&options);
     if (code == 0 && !strcmp (options.verb, "sign") && options.ca && options.out)
         return s_sign (&options);
+    if (code == 0 && !strcmp (options.verb, "unseal") && options.ca && options.out)
+        return s_unseal (&options);
     fputs (S_HELP, stderr);
     return S_USAGE;
 }

@@ -2,7 +2,7 @@
 /* `adrestia init`: founds a cluster and writes down what each host needs, in one folder that appears whole or not at
  * all.
  *
- *     DIR/ca/          root.key root.cert authority-ZONE.cert: to be kept offline; no host reads it
+ *     DIR/ca/          root.key root.cert authority-ZONE.cert sealing.key.backup: to be kept offline; no host reads it
  *     DIR/ZONE/        one host: adrestia.yaml cluster.map, and a folder a node: edge1/ meta1/ data1/ pki1/
  *     DIR/ZONE/NODE/   node.cert node.key, incarnation and hash.key where it replicates, authority.cert authority.key sealing.key at a PKI
  *                      node;
@@ -17,6 +17,7 @@
 
 #include "core/token.h"
 #include "shell/found.h"
+#include "shell/backup_key.h"
 #include "shell/sealed_key.h"
 #include "wire/map_codec.h"
 
@@ -451,11 +452,23 @@ s_write_root_key (const s_options_t *options, const adr_keys_t *keys)
                 : s_complain ("the root's key cannot be sealed: no memory (256 MiB)");
 }
 
+/* [TRUST-1] All PKI nodes' disks may burn. */
+static bool
+s_write_backup (const s_options_t *options, const adr_founding_t *founding)
+{
+    char text[ADR_BACKUP_TEXT_MAX];
+    uint8_t root_key[ADR_KEY_SIZE];
+    adr_keys_public (&founding->root.keys, NULL, root_key);
+    size_t size = adr_backup_format (root_key, founding->sealing_key, text);
+    return size ? s_write_file (options, "ca", "sealing.key.backup", 0600, text, size)
+                : s_complain ("the sealing key cannot be sealed to the root");
+}
+
 static bool
 s_write_ca (const s_options_t *options, const adr_founding_t *founding)
 {
     if (!s_make_folder (options, "ca") || !s_write_certificate (options, "ca", "root.cert", &founding->root)
-        || !s_write_root_key (options, &founding->root.keys))
+        || !s_write_root_key (options, &founding->root.keys) || !s_write_backup (options, founding))
         return false;
     for (uint32_t zone = 0; zone < founding->map->zone_count; zone++) {
         char name[ADR_NAME_MAX + 32];

@@ -134,7 +134,7 @@ s_three_zones (void **state)
         s_check_node (map, &map->node[i]);
     for (uint32_t i = 0; i < map->group_count; i++)
         assert_int_equal (map->group[i].founding.count, 3);
-    static const char *const secrets[] = { "c/client.key", "c/client-sign.key", "c/operator.key", "c/operator-sign.key", "c/s3-credentials", "c/ca/root.key",
+    static const char *const secrets[] = { "c/client.key", "c/client-sign.key", "c/operator.key", "c/operator-sign.key", "c/s3-credentials", "c/ca/root.key", "c/ca/sealing.key.backup",
                                            "c/z1/pki1/authority.key" };
     for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++)
         s_check_mode (secrets[i], 0600);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* A key under a passphrase. Each opening costs what it costs: few are made. */
 
+#include "shell/backup_key.h"
 #include "shell/sealed_key.h"
 
 #include <setjmp.h>
@@ -47,6 +48,33 @@ changed_bytes_do_not (void **state)
     memcpy (text, s_text, sizeof text);
     text[s_size - 2] = text[s_size - 2] == '0' ? '1' : '0';
     assert_false (adr_sealed_key_open (&keys, text, s_size, "correct horse"));
+}
+
+/* [TRUST-1] By the root's key, and by no other. */
+static void
+the_root_opens_the_backup (void **state)
+{
+    (void) state;
+    char text[ADR_BACKUP_TEXT_MAX], other_text[ADR_BACKUP_TEXT_MAX];
+    uint8_t key[32], opened[32], sign_key[ADR_KEY_SIZE];
+    adr_keys_t other = s_keys;
+    memset (key, 0xc3, sizeof key);
+    adr_keys_public (&s_keys, NULL, sign_key);
+    size_t size = adr_backup_format (sign_key, key, text);
+    assert_int_equal (size, ADR_BACKUP_TEXT_MAX - 1);
+    assert_null (strstr (text, "c3c3c3c3"));
+    assert_true (adr_backup_open (&s_keys, text, size, opened));
+    assert_memory_equal (opened, key, sizeof key);
+    assert_int_equal (adr_backup_format (sign_key, key, other_text), size);
+    assert_memory_not_equal (text, other_text, size); /* each time another */
+    other.sign_seed[0] ^= 1;
+    assert_false (adr_backup_open (&other, text, size, opened));
+    text[20] = text[20] == '0' ? '1' : '0';
+    assert_false (adr_backup_open (&s_keys, text, size, opened));
+    for (size_t less = 0; less + 1 < size; less++)
+        assert_false (adr_backup_open (&s_keys, other_text, less, opened));
+    memset (sign_key, 0xff, sizeof sign_key);
+    assert_int_equal (adr_backup_format (sign_key, key, text), 0); /* no point of the curve */
 }
 
 /* What is no such text, and what would cost more than a host bears, costs nothing. */
@@ -106,6 +134,7 @@ main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (the_passphrase_opens_it),
         cmocka_unit_test (changed_bytes_do_not),
+        cmocka_unit_test (the_root_opens_the_backup),
         cmocka_unit_test (other_texts_are_none),
         cmocka_unit_test (a_passphrase_is_one_line),
     };
