@@ -106,6 +106,19 @@ s_outrun (adr_map_t *held, const adr_group_status_t *status)
         held->epoch = status->map_epoch;
 }
 
+/* Nobody else of its group is to stay, or it is the last edge: without it nobody could decide anything there, or ask for anything. */
+static bool
+s_is_last (const adr_map_t *map, const adr_map_node_t *node)
+{
+    for (uint32_t i = 0; i < map->node_count; i++) {
+        const adr_map_node_t *other = &map->node[i];
+        if (other != node && other->type == node->type && adr_id_equal (&other->group, &node->group) && !other->evicted
+            && (!other->leaving || other->type == ADR_NODE_EDGE)) /* who is drained can be taken back */
+            return false;
+    }
+    return true;
+}
+
 /* [GROUP-4] Nobody votes there yet. */
 static bool
 s_is_in_forming_group (const adr_map_t *map, const adr_map_node_t *node)
@@ -126,6 +139,10 @@ cert_signer_decide_evict (cert_signer_t *self, adr_map_t *held, const adr_event_
         change_end (self, ADR_STATUS_OK, "evicted", effects);
     else if (node->evicted)
         change_wait (change, "it is committed, and too few PKI nodes have signed it yet: ask again", event->now_ns);
+    else if (!node->leaving && s_is_last (held, node) && !s_is_in_forming_group (held, node))
+        change_end (self, ADR_STATUS_REFUSED,
+                    node->type == ADR_NODE_EDGE ? "it is the last edge: nobody could reach the cluster any more" : "it is the last of its group",
+                    effects);
     else if (node->type == ADR_NODE_EDGE || s_is_in_forming_group (held, node))
         s_write_evicted (self, held, node, event, effects);
     else {
@@ -171,6 +188,8 @@ cert_signer_decide_demote (cert_signer_t *self, adr_map_t *held, const adr_event
         s_decide_edge (self, held, node, true, event, effects);
     else if (s_is_in_forming_group (held, node))
         change_end (self, ADR_STATUS_REFUSED, "its group is forming: nobody votes there yet", effects);
+    else if (!node->leaving && s_is_last (held, node))
+        change_end (self, ADR_STATUS_REFUSED, "it is the last of its group", effects);
     else if (status == NULL)
         change_wait (change, "nothing is known of its group, or for too long: ask again", event->now_ns);
     else if (!node->leaving && s_is_needed (held, status, node))

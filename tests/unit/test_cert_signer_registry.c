@@ -208,6 +208,33 @@ a_voter_leaves_before_it_is_evicted (void **state)
     adr_map_destroy (&evicted);
 }
 
+/* [TRUST-3] Of edges, and of a group. */
+static void
+the_last_one_is_not_evicted (void **state)
+{
+    (void) state;
+    adr_id_t edge = registry_node (s_map, 2, ADR_NODE_EDGE)->id, meta = registry_node (s_map, 2, ADR_NODE_META)->id;
+    for (uint32_t zone = 0; zone < 2; zone++) {
+        registry_node (s_map, zone, ADR_NODE_EDGE)->leaving = registry_node (s_map, zone, ADR_NODE_EDGE)->evicted = true;
+        registry_node (s_map, zone, ADR_NODE_META)->leaving = true;
+    }
+    adr_map_unseal (s_map);
+    adr_map_seal (s_map);
+    s_tell_status (ADR_NODE_META, 4, 7);
+    s_evict (&edge, 5, 10000);
+    s_reply (ADR__KIND__READ, ADR_STATUS_OK, 9, adr_bytes (s_map->sealed, s_map->sealed_size));
+    s_assert_answered (ADR_STATUS_REFUSED, 5);
+    harness_forget (&s_signer);
+    s_evict (&meta, 6, 10000);
+    s_reply (ADR__KIND__READ, ADR_STATUS_OK, 9, adr_bytes (s_map->sealed, s_map->sealed_size));
+    s_assert_answered (ADR_STATUS_REFUSED, 6);
+    harness_forget (&s_signer);
+    s_ask (ADR__CONTROL_ACTION__DEMOTE, &meta, 7, 10000);
+    s_reply (ADR__KIND__READ, ADR_STATUS_OK, 9, adr_bytes (s_map->sealed, s_map->sealed_size));
+    s_assert_answered (ADR_STATUS_REFUSED, 7);
+    assert_int_equal (harness_count (&s_signer, ADR__KIND__WRITE), 0);
+}
+
 /* [TRUST-7] Of whom a status says nothing nothing is known; and a registry that only a liar knows is outrun by the next. */
 static void
 silence_is_no_word_and_a_lie_is_outrun (void **state)
@@ -514,6 +541,7 @@ main (void)
         S_TEST (a_voter_leaves_before_it_is_evicted),
         S_TEST (a_standby_leaves_before_it_is_evicted),
         S_TEST (silence_is_no_word_and_a_lie_is_outrun),
+        S_TEST (the_last_one_is_not_evicted),
         S_TEST (a_voter_is_unmade_and_made),
         S_TEST (who_is_needed_stays_a_voter),
         S_TEST (who_is_needed_is_not_evicted),
