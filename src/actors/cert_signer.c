@@ -24,6 +24,7 @@
 
 #define S_LOOK_NS (INT64_C (3600) * 1000 * ADR_MS)
 #define S_FIRST_LOOK_NS (10000 * ADR_MS)
+#define S_GATHERED_NS (60000 * ADR_MS) /* a recovery that is asked for again after so long hears others anew */
 #define S_BACKDATED_MS (INT64_C (5) * 60 * 1000)      /* clocks of hosts differ */
 
 enum { S_TIMER_TICK = 1 };
@@ -34,8 +35,8 @@ struct cert_signer {
     adr_map_t *map;
     uint64_t next_number;
     change_t change;
-    uint64_t gathers_for; /* the recovery whose survivor has agreed, ... */
-    int64_t gathers_ns;   /* ... and when it did first */
+    uint64_t gathers_for; /* the own group's recovery whose survivor has agreed, ... */
+    int64_t gathers_ns, gathers_seen_ns; /* ... when it did first, and when it was asked for last */
     int64_t look_ns; /* when certificates are looked at next, whether they end soon */
     credential_desk_t desk;
 };
@@ -226,10 +227,11 @@ cert_signer_map (cert_signer_t *self)
 int64_t
 cert_signer_gathers_since (cert_signer_t *self, uint64_t recovery, int64_t now_ns)
 {
-    if (self->gathers_for != recovery) {
+    if (self->gathers_for != recovery || now_ns - self->gathers_seen_ns > S_GATHERED_NS) {
         self->gathers_for = recovery;
         self->gathers_ns = now_ns;
     }
+    self->gathers_seen_ns = now_ns;
     return self->gathers_ns;
 }
 

@@ -12,7 +12,7 @@
 /* Within it every node that reaches a PKI node has told it that it is behind: map_keepers pull from one PKI node after the other, every
  * 2 s, where they hear none. */
 #define S_GATHER_NS ((ADR_ZONES_MAX + 1) * 2000 * ADR_MS)
-#define S_EVICTED_SHOWN (2 * ADR_VOTERS_MAX - 1) /* ids in the audit's row, which is 1,024 bytes at most: all that a group may have, but one */
+#define S_EVICTED_SHOWN (2 * ADR_VOTERS_MAX - 1) /* ids in the audit's row: all that a group may have, but one */
 
 static const adr_bytes_t s_nothing;
 
@@ -43,7 +43,6 @@ cert_signer_on_survivor (cert_signer_t *self, const adr_event_t *event, adr_effe
     change->awaits = false;
     if (answer->status == ADR_STATUS_OK) {
         change->survivor_agreed = true;
-        (void) cert_signer_gathers_since (self, change->recovery.number, event->now_ns);
         cert_signer_go_on (self, event->now_ns, effects);
     } else
         change_end (self, (adr_status_t) answer->status, answer->text, effects);

@@ -384,6 +384,28 @@ the_pki_group_leaps (void **state)
     adr_map_destroy (&next);
 }
 
+/* [RECOVER-9] Neither another group's recovery of that number, nor this one an hour ago, has heard what others hold now. */
+static void
+each_recovery_hears_others_anew (void **state)
+{
+    (void) state;
+    adr_recovery_t data = s_statement (ADR_NODE_DATA, 1, 2), recovery = s_statement (ADR_NODE_PKI, 1, 1001);
+    s_apply (4, &data);
+    s_read (&data, NULL);
+    harness_advance (&s_signer, 31000 * ADR_MS);
+    harness_forget (&s_signer);
+    for (uint64_t number = 5; number <= 6; number++) {
+        s_apply (number, &recovery);
+        s_read (&recovery, NULL);
+        assert_int_equal (harness_count (&s_signer, ADR__KIND__WRITE), 0);
+        harness_advance (&s_signer, 1000 * ADR_MS);
+        s_survivor_says (&recovery, ADR_STATUS_REFUSED, "no");
+        s_assert_answered (ADR_STATUS_REFUSED, number, "no");
+        harness_advance (&s_signer, 3600000 * ADR_MS);
+        harness_forget (&s_signer);
+    }
+}
+
 /* [RECOVER-11] What it agreed to a while ago may not be so any more. */
 static void
 a_survivor_is_asked_again_before_the_write (void **state)
@@ -410,6 +432,7 @@ main (void)
         S_TEST (a_group_with_a_master_is_not_recovered),
         S_TEST (what_cannot_be_is_refused),
         S_TEST (the_pki_group_leaps),
+        S_TEST (each_recovery_hears_others_anew),
         S_TEST (a_survivor_is_asked_again_before_the_write),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
